@@ -1,16 +1,23 @@
-"""Dials the reflector repeatedly for a limited time, because it may start later than the job, or be restarting."""
+"""Dials the reflector: for the session, again and again for a while; and once for each further client.
+
+The reflector may start later than the job, or be restarting. That is why the first link is tried repeatedly.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from typing import Callable
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from medusa.protocol.features import LEG
+from medusa.protocol.http.own_header import Field
 from medusa.transports.base import Transport
-from medusa.transports.connect import connect
+from medusa.transports.connect import connect, connect_steps
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
+from medusa.transports.steps import Steps, Wait
 
 FIRST_INTERVAL = 0.25
 """Seconds between the first two attempts, on average; it doubles with each further attempt."""
@@ -18,6 +25,12 @@ LONGEST_INTERVAL = 8.0
 """The maximum of the seconds between two attempts, on average."""
 CONNECT_TIMEOUT = 15.0
 """Seconds after which one attempt is given up."""
+LEG_TIMEOUT = 20.0
+"""Seconds after which a leg is given up. The reflector does not wait for it any longer either."""
+MAX_DIALLED = 16
+"""The most legs that are dialled at once, because each needs a descriptor, and maybe a process. Further ones wait."""
+MAX_LEGS = 256
+"""The most legs that are dialled or wait for their turn. Further ones are not dialled."""
 
 
 class Unreachable(Exception):
@@ -107,3 +120,108 @@ def connector(
 def jitter() -> float:
     """Returns a random number in [0, 1)."""
     return int.from_bytes(os.urandom(2), "big") / 65536
+
+
+class LegDialer:
+    """Dials the reflector for legs: one more link for each client that joins the session. Never blocks.
+
+    In each round of its loop, the caller polls for what `wanted` returns, until `deadline` at most, and calls `step`.
+
+    Args:
+        url: the URL of the agent's first link. Legs are dialled without its query, which holds the signature.
+        insecure_tls: True to accept any certificate.
+        log: a function that logs one line.
+        headers: the header fields to send in addition. Files and the command are read anew for each leg.
+        announced: further header fields, of this program.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        insecure_tls: bool,
+        log: Callable[[str], None],
+        headers: Headers = NO_HEADERS,
+        announced: Sequence[Field] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url, self._insecure_tls = public_part(url), insecure_tls
+        self._log, self._headers, self._announced, self._clock = log, headers, announced, clock
+        self._legs: Dict[str, _Leg] = {}  # by id; the first MAX_DIALLED are dialled, and the others wait
+        self._last_failure = ""
+
+    def begin(self, leg: str) -> None:
+        """Has `step` dial the leg with this id. Does nothing if it is being dialled already."""
+        if leg in self._legs:
+            return
+        if len(self._legs) >= MAX_LEGS:
+            self._failed("too many are being dialled")
+            return
+        self._legs[leg] = _Leg(self._dial(leg, self._clock() + LEG_TIMEOUT))
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        return {fd: mask for _, leg in self._dialled() for fd, mask in leg.wait.events.items()}
+
+    def deadline(self) -> Optional[float]:
+        """Returns the time of `clock` at which `step` must be called even without an event; None if there is none."""
+        return min((leg.wait.until for _, leg in self._dialled()), default=None)
+
+    def step(self, events: Mapping[int, int]) -> List[Transport]:
+        """Goes on with each leg that has events, or whose time has come. Returns the links that are open now.
+
+        Args:
+            events: the events that have come, by descriptor. There may be other descriptors among them.
+        """
+        opened, now = [], self._clock()
+        for name, leg in self._dialled():
+            found = {fd: events[fd] for fd in leg.wait.events if events.get(fd)}
+            if not found and now < leg.wait.until:
+                continue
+            try:
+                leg.go_on(found)
+            except StopIteration as end:
+                opened.append(end.value)
+                self._last_failure = ""
+            except ConnectRefused as refused:
+                self._failed(describe(refused))
+            else:
+                continue
+            del self._legs[name]
+        return opened
+
+    def close(self) -> None:
+        """Gives up all legs that are being dialled."""
+        for leg in self._legs.values():
+            leg.steps.close()
+        self._legs.clear()
+
+    def _dialled(self) -> List[Tuple[str, _Leg]]:
+        return list(self._legs.items())[:MAX_DIALLED]
+
+    def _dial(self, leg: str, deadline: float) -> Steps[Transport]:
+        try:
+            fields = yield from self._headers.read_steps(deadline)
+        except HeaderError as error:
+            raise ConnectRefused(str(error)) from None
+        fields = [*fields, *self._announced, (LEG, leg)]
+        insecure, clock = self._insecure_tls, self._clock
+        return (yield from connect_steps(self._url, deadline, insecure_tls=insecure, headers=fields, clock=clock))
+
+    def _failed(self, why: str) -> None:
+        if why != self._last_failure:
+            self._log("not connected for one more client: %s" % why)
+        self._last_failure = why
+
+
+class _Leg:
+    """A leg that is dialled in steps. `wait` is what it waits for: at first, only for its turn."""
+
+    def __init__(self, steps: Steps[Transport]) -> None:
+        self.steps = steps
+        self.wait = Wait({}, -math.inf)
+        self._begun = False
+
+    def go_on(self, events: Dict[int, int]) -> None:
+        """Makes the next step. Raises ConnectRefused, or StopIteration, whose value is the open link."""
+        begun, self._begun = self._begun, True
+        self.wait = self.steps.send(events) if begun else next(self.steps)

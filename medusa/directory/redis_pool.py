@@ -96,8 +96,8 @@ _VERIFY_ALIKE = (
 )
 """Options of redis-py for the verification of a server's certificate.
 
-With them, Python 3.13 accepts the same certificates as older versions; see also medusa/transports/tls.py. redis-py
-before 6.3 has no such options.
+With them, Python 3.13 accepts the same certificates as older versions; see also medusa/transports/tls/context.py.
+redis-py before 6.3 has no such options.
 """
 
 

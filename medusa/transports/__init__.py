@@ -3,8 +3,9 @@
 base           the transport: joins a stream and a codec, and tells the caller when to wait before it sends more
 interfaces     the interfaces of the parts of a transport, for type checkers
 socket_stream  a stream over a socket, without encryption
+steps          work that has to wait, in steps: blocks until it is done, or serves others meanwhile
+helper         asks a helper process what may block for long
 tls            TLS: the certificates that a client trusts, the handshake, and a stream over it
-trust          says why a server's certificate was not accepted
 dial           opens a connected socket to the host of a URL: address, TCP, proxy, TLS
 link           a transport with a keepalive, for loops that poll (mlogin and the agent)
 connect        opens a transport to a URL, at the client's end

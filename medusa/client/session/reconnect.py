@@ -17,10 +17,9 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.features import HEADER, NOTICE
 from medusa.protocol.http.own_header import has_authorization
 from medusa.transports.base import Transport
-from medusa.transports.connect import connect, upgrade
-from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
+from medusa.transports.connect import connect
+from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
-from medusa.transports.dial.tcp import connect_tcp
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
@@ -140,10 +139,7 @@ class Dialer:
                 return self._connect()
             url, headers = self.url.client_url()
             # Use no HTTP proxy: a proxy cannot reach the loopback interface of this machine.
-            target, deadline = parse_url(url), time.monotonic() + CONNECT_TIMEOUT
-            sock = connect_tcp(target.host, target.port, deadline)
-            headers = [*headers, *ANNOUNCED]
-            return upgrade(sock, target.netloc, target.target, deadline, headers)
+            return connect(url, timeout=CONNECT_TIMEOUT, headers=[*headers, *ANNOUNCED], proxies=False)
 
     def _connect(self) -> Transport:
         """Attaches, and announces the features of mlogin in a header field."""

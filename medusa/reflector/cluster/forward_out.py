@@ -41,6 +41,7 @@ from medusa.session import Side
 from medusa.transports.dial import ConnectRefused, remaining
 from medusa.transports.dial.race import Address
 from medusa.transports.dial.tcp import connect_any
+from medusa.transports.steps import run
 from medusa.transports.tls import Tls, TlsSocket, client_context, stream_over
 
 log = structlog.get_logger(component="forward_out")
@@ -182,15 +183,15 @@ class ForwardOut:
         sock = _connect(parts.hostname or "", parts.port or 0, deadline)
         try:
             prepare(sock)
+            secure = None
+            if parts.scheme == "https":
+                secure = TlsSocket(sock, Tls(self._context, parts.hostname))
+                run(secure.handshake_steps(deadline), gevent.select.poll)
             sock.settimeout(remaining(deadline))
-            if parts.scheme != "https":
-                return sock
-            secure = TlsSocket(sock, Tls(self._context, parts.hostname))
-            secure.handshake(deadline=deadline)
         except BaseException:
             sock.close()
             raise
-        return secure
+        return secure or sock
 
     def _join(
         self, accepted: Accepted, sock: Any, answer: bytes, share: Share, session: tuple[Owner, SessionName]
@@ -221,9 +222,8 @@ def _connect(host: str, port: int, deadline: float) -> Any:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
     try:
-        return connect_any(
-            addresses, "%s:%d" % (host, port), deadline, new_socket=socket.socket, new_poll=gevent.select.poll
-        )
+        steps = connect_any(addresses, "%s:%d" % (host, port), deadline, new_socket=socket.socket)
+        return run(steps, gevent.select.poll)
     except ConnectRefused as error:
         raise OSError(str(error)) from None
 

@@ -9,13 +9,15 @@ proxy     the proxy that the environment variables name for a URL
 answer    reads the answer to a request: the head of an HTTP response, or a line of raw TCP
 headers   the header fields that a user adds to requests, from the command line, a file or a command
 opening   all of it together: TCP, proxy and TLS
+
+All of it is work in steps (see medusa/transports/steps.py), so that a loop can serve others meanwhile.
 """
 
 from __future__ import annotations
 
 from medusa.transports.dial.answer import read_answer, read_response, remaining
 from medusa.transports.dial.errors import RETRYABLE, ConnectRefused, NoTls, Untrusted
-from medusa.transports.dial.opening import CONNECT_TIMEOUT, NO_TLS, open_socket
+from medusa.transports.dial.opening import CONNECT_TIMEOUT, NO_TLS, open_socket, open_steps
 from medusa.transports.dial.target import SECURE, Target, is_raw, parse_url
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Untrusted",
     "is_raw",
     "open_socket",
+    "open_steps",
     "parse_url",
     "read_answer",
     "read_response",

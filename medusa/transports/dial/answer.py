@@ -10,15 +10,13 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Response
 from medusa.protocol.http.response import ResponseReader
 from medusa.transports.dial.errors import ConnectRefused
-from medusa.transports.tls import TlsSocket
-
-SIGNAL_LATENCY = 0.5
-"""The longest single wait, in seconds. Longer waits are split, because Python handles signals between two waits."""
+from medusa.transports.socket_stream import SocketStream
+from medusa.transports.steps import Steps, receive
 
 T = TypeVar("T")
 
 
-def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tuple[Response, bytes]:
+def read_response(sock: Union[socket.socket, SocketStream], deadline: float) -> Steps[Tuple[Response, bytes]]:
     """Reads an HTTP response up to the end of its head. Returns the head, and the bytes that came after it.
 
     Interim responses, such as 103 Early Hints, are skipped.
@@ -29,10 +27,13 @@ def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tup
     return read_answer(sock, deadline, ResponseReader().feed)
 
 
-def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Callable[[bytes], Optional[T]]) -> T:
+def read_answer(
+    sock: Union[socket.socket, SocketStream], deadline: float, feed: Callable[[bytes], Optional[T]]
+) -> Steps[T]:
     """Reads from the socket and calls `feed` with each piece, until `feed` returns something. Returns that result.
 
     Args:
+        sock: a socket that does not block, or a stream.
         deadline: the latest end, as a time of time.monotonic().
         feed: a function that returns None until the answer is whole.
 
@@ -40,24 +41,17 @@ def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Ca
         ConnectRefused: the answer was not whole before `deadline`, or `feed` raised HandshakeError.
     """
     while True:
-        sock.settimeout(min(SIGNAL_LATENCY, remaining(deadline)))
         try:
-            data = sock.recv(4096)
+            data = yield from receive(sock, 4096, deadline)
             found = feed(data) if data else None
-            if found is not None:
-                return found
-        except socket.timeout as error:
-            if time.monotonic() < deadline:
-                continue
-            raise ConnectRefused("no answer: %s" % error) from None
         except OSError as error:
             raise ConnectRefused("no answer: %s" % (error.strerror or error)) from None
         except HandshakeError as error:
             raise ConnectRefused(str(error)) from None
+        if found is not None:
+            return found
         if not data:
             raise ConnectRefused("the connection was closed without an answer")
-        if time.monotonic() >= deadline:
-            raise ConnectRefused("no answer: timed out")
 
 
 def remaining(deadline: float) -> float:

@@ -11,9 +11,11 @@ import argparse
 import json
 import os
 from dataclasses import dataclass
-from typing import Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from medusa.protocol.http.own_header import Field, checked, parse_field, parse_lines
+from medusa.transports.helper import ask_helper
+from medusa.transports.steps import Steps
 
 OPTION, FILE = "--header", "@"
 
@@ -66,6 +68,36 @@ class Headers:
             return checked(fields)
         except ValueError as error:
             raise HeaderError("%s: %s" % (OPTION, error)) from None
+
+    def read_steps(self, deadline: float) -> Steps[List[Field]]:
+        """Reads all sources like `read`, but in steps: a helper process reads the files and runs the command.
+
+        Args:
+            deadline: the latest end, as a time of time.monotonic(). The command is killed then.
+
+        Raises:
+            HeaderError: as `read`; or the time has passed, or no process could be started.
+        """
+        if not self.command and not any(text.startswith(FILE) for text in self.given):
+            return self.read()
+        try:
+            answer = yield from ask_helper(self._answer, deadline)
+        except OSError as error:
+            raise HeaderError("the headers could not be read: %s" % (error.strerror or error), retryable=True) from None
+        if answer is None:
+            raise HeaderError(
+                "the headers could not be read: the process for it was not started, or killed", retryable=True
+            )
+        if isinstance(answer, dict):
+            raise HeaderError(answer["text"], answer["retryable"])
+        return [(name, value) for name, value in answer]
+
+    def _answer(self) -> Any:
+        os.setpgid(0, 0)  # what the command starts is killed with the helper
+        try:
+            return self.read()
+        except HeaderError as error:
+            return {"text": str(error), "retryable": error.retryable}
 
 
 NO_HEADERS = Headers()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Union
+import time
+from typing import Callable, Union
 
-from medusa.transports.dial.answer import read_response, remaining
+from medusa.transports.dial.answer import read_response
 from medusa.transports.dial.errors import ConnectRefused, NoTls, Untrusted, refusal
 from medusa.transports.dial.proxy import Proxy, proxy_for
 from medusa.transports.dial.target import Target
 from medusa.transports.dial.tcp import connect_tcp, reason
+from medusa.transports.steps import Steps, run, send_all
 from medusa.transports.tls import NotTls, Tls, TlsSocket, client_context
-from medusa.transports.trust import distrust
+from medusa.transports.tls.trust import distrust
 
 NO_TLS = "the peer does not speak TLS; the URL of a port without TLS begins with http:// (or ws://)"
 
@@ -25,22 +27,45 @@ CONNECT_TIMEOUT = 30.0
 def open_socket(
     target: Target, insecure_tls: bool, deadline: float, *, proxies: bool = True
 ) -> Union[socket.socket, TlsSocket]:
-    """Opens a blocking socket to `target`. Uses TLS if the URL asks for it, and a proxy if the environment names one.
+    """Opens a blocking socket to `target`. Blocks until it is open. For the arguments and errors see `open_steps`."""
+    sock = run(open_steps(target, insecure_tls, deadline, proxies=proxies))
+    sock.settimeout(None)
+    return sock
+
+
+def open_steps(
+    target: Target,
+    insecure_tls: bool,
+    deadline: float,
+    *,
+    proxies: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+) -> Steps[Union[socket.socket, TlsSocket]]:
+    """Opens a non-blocking socket to `target`.
+
+    Uses TLS if the URL asks for it, and a proxy if the environment names one.
 
     Args:
         insecure_tls: True to accept any certificate.
-        deadline: the latest end, as a time of time.monotonic().
+        deadline: the latest end, as a time of `clock`.
         proxies: False to ignore the proxy that the environment names.
 
     Raises:
         ConnectRefused: the connection failed, or the proxy refused.
     """
     proxy = proxy_for(target) if proxies else None
-    sock = _connect_to(proxy, deadline) if proxy else connect_tcp(target.host, target.port, deadline)
+    if proxy:
+        sock = yield from _connect_to(proxy, deadline, clock)
+    else:
+        sock = yield from connect_tcp(target.host, target.port, deadline, clock)
     try:
         if proxy:
-            _tunnel(sock, target.where, proxy, deadline)
-        return _secure(sock, target.certified, insecure_tls, deadline) if target.secure else sock
+            yield from _tunnel(sock, target.where, proxy, deadline)
+        if not target.secure:
+            return sock
+        secure = TlsSocket(sock, Tls(client_context(insecure_tls), target.certified))
+        yield from secure.handshake_steps(deadline)
+        return secure
     except (OSError, ValueError) as error:
         sock.close()
         raise _refused(target.where, error) from None
@@ -57,20 +82,14 @@ def _refused(where: str, error: Exception) -> ConnectRefused:
     return ConnectRefused("%s: %s" % (where, reason(error)))
 
 
-def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> TlsSocket:
-    secure = TlsSocket(sock, Tls(client_context(insecure), host))
-    secure.handshake(deadline=deadline)
-    return secure
-
-
-def _connect_to(proxy: Proxy, deadline: float) -> socket.socket:
+def _connect_to(proxy: Proxy, deadline: float, clock: Callable[[], float]) -> Steps[socket.socket]:
     try:
-        return connect_tcp(proxy.host, proxy.port, deadline)
+        return (yield from connect_tcp(proxy.host, proxy.port, deadline, clock))
     except ConnectRefused as error:
         raise ConnectRefused("the proxy %s" % error) from None
 
 
-def _tunnel(sock: socket.socket, where: str, proxy: Proxy, deadline: float) -> None:
+def _tunnel(sock: socket.socket, where: str, proxy: Proxy, deadline: float) -> Steps[None]:
     """Asks the proxy for a tunnel (RFC 9110 section 9.3.6). Any status 2xx grants the tunnel.
 
     An answer that grants the tunnel has no body, even if it has a Content-Length. Raises ConnectRefused.
@@ -78,9 +97,8 @@ def _tunnel(sock: socket.socket, where: str, proxy: Proxy, deadline: float) -> N
     head = "CONNECT %s HTTP/1.1\r\nHost: %s\r\n" % (where, where)
     if proxy.authorization:
         head += "Proxy-Authorization: %s\r\n" % proxy.authorization
-    sock.settimeout(remaining(deadline))
-    sock.sendall((head + "\r\n").encode("latin-1"))
-    response, rest = read_response(sock, deadline)
+    yield from send_all(sock, (head + "\r\n").encode("latin-1"), deadline)
+    response, rest = yield from read_response(sock, deadline)
     status = response.status
     granted = 200 <= status < 300
     if granted and not rest:

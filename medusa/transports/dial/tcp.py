@@ -7,37 +7,38 @@ import os
 import select
 import socket
 import time
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
-from medusa.transports.dial.answer import SIGNAL_LATENCY
 from medusa.transports.dial.errors import ConnectRefused
 from medusa.transports.dial.lookup import lookup
 from medusa.transports.dial.race import ATTEMPT_DELAY, Address, Race
 from medusa.transports.dial.target import host_port
+from medusa.transports.steps import TIMED_OUT, Steps, Wait
 
 _UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR)
 
-TIMED_OUT = "timed out"
 NOT_TRIED = "not tried"
 
 Failures = List[Tuple[str, str]]
 """The address and the reason of each attempt that failed."""
 
 
-def connect_tcp(host: str, port: int, deadline: float) -> socket.socket:
-    """Returns a blocking socket that is connected to `host`, which is a name or an address.
+def connect_tcp(
+    host: str, port: int, deadline: float, clock: Callable[[], float] = time.monotonic
+) -> Steps[socket.socket]:
+    """Returns a non-blocking socket that is connected to `host`, which is a name or an address.
 
     Args:
-        deadline: the latest end of the lookup and the attempts together, as a time of time.monotonic().
+        deadline: the latest end of the lookup and the attempts together, as a time of `clock`.
 
     Raises:
         ConnectRefused: no address could be reached. The text names each of them, with its reason.
     """
     try:
-        addresses = lookup(host, port, deadline)
+        addresses = yield from lookup(host, port, deadline)
     except (OSError, ValueError) as error:
         raise ConnectRefused("%s: %s" % (host_port(host, port), reason(error))) from None
-    sock: socket.socket = connect_any(addresses, host_port(host, port), deadline)
+    sock: socket.socket = yield from connect_any(addresses, host_port(host, port), deadline, clock=clock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send each keystroke at once
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock
@@ -49,34 +50,32 @@ def connect_any(
     deadline: float,
     delay: float = ATTEMPT_DELAY,
     new_socket: Callable[[int, int], Any] = socket.socket,
-    new_poll: Callable[[], Any] = select.poll,
-) -> Any:
-    """Returns a blocking socket that is connected to one of the addresses: to the first that answers (RFC 8305).
+    clock: Callable[[], float] = time.monotonic,
+) -> Steps[Any]:
+    """Returns a non-blocking socket that is connected to one of the addresses: to the first that answers (RFC 8305).
 
     Args:
         where: the host and port, for the error's text.
-        deadline: the latest end, as a time of time.monotonic().
+        deadline: the latest end, as a time of `clock`.
         delay: seconds after which the next address is tried, while the attempts without an answer go on.
-        new_socket, new_poll: functions that make a socket and a select.poll object. The reflector passes gevent's.
+        new_socket: a function that makes a socket. The reflector passes gevent's.
 
     Raises:
         ConnectRefused: no address could be reached. The text names each of them, with its reason.
     """
     race = Race(addresses, delay)
-    attempts = _Attempts(new_socket, new_poll())
+    attempts = _Attempts(new_socket)
     try:
         while True:
-            now = time.monotonic()
+            now = clock()
             address = race.begin(now) if now < deadline else None
             if address is not None:
                 winner = attempts.begin(address)
             elif now < deadline and (attempts.under_way or race.left):
-                until = min(deadline, race.next_at(), now + SIGNAL_LATENCY)
-                winner = attempts.wait(until - now)
+                winner = attempts.finish((yield Wait(attempts.wanted(), min(deadline, race.next_at()))))
             else:
                 raise ConnectRefused(summary(where, attempts.all_failures(race.left)))
             if winner is not None:
-                winner.settimeout(None)
                 return winner
             if attempts.take_failed():
                 race.failed()
@@ -87,9 +86,8 @@ def connect_any(
 class _Attempts:
     """The sockets that are being connected. One that fails is closed at once; `close` closes those that are left."""
 
-    def __init__(self, new_socket: Callable[[int, int], Any], poll: Any) -> None:
+    def __init__(self, new_socket: Callable[[int, int], Any]) -> None:
         self._new_socket = new_socket
-        self._poll = poll
         self._sockets: Dict[int, Tuple[Any, Address]] = {}
         self._failures: Failures = []
         self._failed = False
@@ -98,6 +96,10 @@ class _Attempts:
     def under_way(self) -> bool:
         """True if an attempt is not answered yet."""
         return bool(self._sockets)
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        return dict.fromkeys(self._sockets, select.POLLOUT)
 
     def begin(self, address: Address) -> Any:
         """Begins to connect to `address`. Returns the socket if it is connected already, else None."""
@@ -111,15 +113,11 @@ class _Attempts:
             number = sock.connect_ex(address.sockaddr)
         except OSError as error:  # a zone that does not exist
             number = error.errno or errno.EINVAL
-        if number in _UNDER_WAY:
-            self._poll.register(sock.fileno(), select.POLLOUT)
-            return None
-        return self._finish(sock.fileno(), number)
+        return None if number in _UNDER_WAY else self._finish(sock.fileno(), number)
 
-    def wait(self, seconds: float) -> Any:
-        """Waits up to `seconds` for an answer. Returns the first socket that is connected, or None."""
-        for fd, _ in self._poll.poll(max(1, int(seconds * 1000) + 1)):
-            self._poll.unregister(fd)
+    def finish(self, answered: Iterable[int]) -> Any:
+        """Ends the attempts of these descriptors. Returns the first socket that is connected, or None."""
+        for fd in answered:
             number = self._sockets[fd][0].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             winner = self._finish(fd, number)
             if winner is not None:

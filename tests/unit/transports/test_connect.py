@@ -11,6 +11,8 @@ import pytest
 from medusa.protocol.messages import Binary, Text
 from medusa.transports.connect import connect, upgrade
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
+from medusa.transports.steps import run
+from medusa.transports.tls import stream_over
 from tests.blocking import receive
 from tests.frames import BINARY, CLOSE, TEXT, cut, frame, raw_frame
 from tests.links import server_context, unix_pair
@@ -218,7 +220,7 @@ def test_a_connection_that_is_reset_during_the_upgrade() -> None:
     near, far = unix_pair()
     far.close()
     with pytest.raises(ConnectRefused, match="Broken pipe") as caught:
-        upgrade(near, "h", "/", time.monotonic() + PATIENCE)
+        run(upgrade(stream_over(near), "h", "/", time.monotonic() + PATIENCE))
     assert caught.value.retryable
     assert near.fileno() == -1
 

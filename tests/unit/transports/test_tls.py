@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from medusa.transports import tls
+from medusa.transports.steps import run
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket, TlsStream, stream_over
 from tests.blocking import fill, read
 from tests.links import CERTIFICATE, client_context, server_context, tcp_pair, tls_engines, tls_pair, unix_pair
@@ -107,8 +108,9 @@ class TestSocket:
 
     def test_a_handshake_has_no_more_time_than_it_is_given(self) -> None:
         near, far = unix_pair()
+        near.setblocking(False)
         with near, far, pytest.raises(socket.timeout):
-            TlsSocket(near, Tls(client_context(), "localhost")).handshake(deadline=time.monotonic())
+            run(TlsSocket(near, Tls(client_context(), "localhost")).handshake_steps(time.monotonic()))
 
     def test_an_empty_variable_takes_no_authority_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         defaults = ssl.get_default_verify_paths()._replace(openssl_cafile=str(CERTIFICATE))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.transports.trust import distrust
+from medusa.transports.tls.trust import distrust
 from tests.links import CERTIFICATE
 
 

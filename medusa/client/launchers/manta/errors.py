@@ -16,7 +16,7 @@ import urllib3
 
 from medusa.protocol.http.response import moved_to
 from medusa.protocol.printable import printable
-from medusa.transports.trust import distrust
+from medusa.transports.tls.trust import distrust
 
 _TEMPORARY = frozenset((502, 503))
 _CODES = {400: "BadRequestError", 401: "UnauthorizedError", 403: "ForbiddenError", 404: "NotFoundError"}

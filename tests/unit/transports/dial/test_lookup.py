@@ -12,6 +12,7 @@ import pytest
 
 from medusa.transports.dial.lookup import lookup
 from medusa.transports.dial.race import Address
+from medusa.transports.steps import run
 from tests.waiting import MS, PATIENCE
 
 NAME = "name.example"
@@ -37,19 +38,19 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None
 
 @pytest.mark.parametrize("name", ["localhost", "LocalHost."])
 def test_a_name(name: str) -> None:
-    assert Address(socket.AF_INET, ("127.0.0.1", 80)) in lookup(name, 80, deadline())
+    assert Address(socket.AF_INET, ("127.0.0.1", 80)) in run(lookup(name, 80, deadline()))
 
 
 def test_all_that_the_system_says(names: Callable[[Callable[[], Any]], None]) -> None:
     six, four = ("fe80::1", 7, 0, 3), ("192.0.2.1", 7)
     names(lambda: [(socket.AF_INET6, 1, 6, "", six), (socket.AF_INET, 1, 6, "", four)])
-    assert lookup(NAME, 7, deadline()) == [Address(socket.AF_INET6, six), Address(socket.AF_INET, four)]
+    assert run(lookup(NAME, 7, deadline())) == [Address(socket.AF_INET6, six), Address(socket.AF_INET, four)]
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "::1", "fe80::1"])
 def test_an_address_needs_no_helper(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.delattr(os, "fork")
-    assert [address.host for address in lookup(host, 80, 0)] == [host]
+    assert [address.host for address in run(lookup(host, 80, 0))] == [host]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_an_error_is_passed_on(names: Callable[[Callable[[], Any]], None], error
 
     names(fail)
     with pytest.raises(OSError) as caught:
-        lookup(NAME, 80, deadline())
+        run(lookup(NAME, 80, deadline()))
     assert isinstance(caught.value, socket.gaierror) is isinstance(error, socket.gaierror)
     assert caught.value.strerror == (getattr(error, "strerror", None) or str(error))
 
@@ -69,7 +70,7 @@ def test_an_error_is_passed_on(names: Callable[[Callable[[], Any]], None], error
 def test_a_lookup_that_does_not_end_is_given_up(names: Callable[[Callable[[], Any]], None]) -> None:
     names(signal.pause)
     with pytest.raises(socket.timeout, match="the lookup of the name timed out"):
-        lookup(NAME, 80, time.monotonic() + 50 * MS)
+        run(lookup(NAME, 80, time.monotonic() + 50 * MS))
 
 
 def test_a_signal_ends_the_wait(names: Callable[[Callable[[], Any]], None]) -> None:
@@ -93,7 +94,7 @@ def test_a_signal_ends_the_wait(names: Callable[[Callable[[], Any]], None]) -> N
     before = signal.signal(signal.SIGUSR1, stop)
     try:
         with pytest.raises(Stop):
-            lookup(NAME, 80, deadline())
+            run(lookup(NAME, 80, deadline()))
     finally:
         signal.signal(signal.SIGUSR1, before)
 
@@ -103,10 +104,10 @@ def test_where_a_helper_dies_or_cannot_be_made_the_program_asks_for_itself(
 ) -> None:
     caller, found = os.getpid(), [(socket.AF_INET, 1, 6, "", ("192.0.2.1", 80))]
     names(lambda: found if os.getpid() == caller else os.kill(os.getpid(), signal.SIGKILL))
-    assert lookup(NAME, 80, deadline()) == [Address(socket.AF_INET, ("192.0.2.1", 80))]
+    assert run(lookup(NAME, 80, deadline())) == [Address(socket.AF_INET, ("192.0.2.1", 80))]
 
     def no_process() -> NoReturn:
         raise PermissionError
 
     monkeypatch.setattr(os, "fork", no_process)
-    assert lookup(NAME, 80, deadline()) == [Address(socket.AF_INET, ("192.0.2.1", 80))]
+    assert run(lookup(NAME, 80, deadline())) == [Address(socket.AF_INET, ("192.0.2.1", 80))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.dial.race import Address
 from medusa.transports.dial.tcp import connect_any, connect_tcp, summary
+from medusa.transports.steps import run
 from tests.ports import swallowing
 from tests.waiting import MS, PATIENCE
 
@@ -49,13 +51,11 @@ def host() -> Iterator[Host]:
 @pytest.mark.parametrize("library", ["standard", "gevent"])
 @pytest.mark.parametrize("hosts", ["4", "2 4", "2 3 4", "5 4", "2 5 6 4", "v6 4", "2 v6 3 4", "4 2", "2 2 4"])
 def test_the_first_address_that_answers_wins(host: Host, hosts: str, library: str) -> None:
-    options: dict[str, Any] = {}
-    if library == "gevent":
-        options = {"new_socket": gevent.socket.socket, "new_poll": gevent.select.poll}
-    addresses = host.addresses(hosts)
-    with connect_any(addresses, "h:1", time.monotonic() + PATIENCE, delay=5 * MS, **options) as sock:
+    sockets, polls = {"standard": (socket, select), "gevent": (gevent.socket, gevent.select)}[library]
+    addresses, deadline = host.addresses(hosts), time.monotonic() + PATIENCE
+    with run(connect_any(addresses, "h:1", deadline, 5 * MS, sockets.socket), polls.poll) as sock:
         assert sock.getpeername() == ("127.0.0.4", host.port)
-        assert sock.gettimeout() is None
+        assert sock.gettimeout() == 0
     host.listener.accept()[0].close()
 
 
@@ -71,13 +71,13 @@ def test_the_first_address_that_answers_wins(host: Host, hosts: str, library: st
 )
 def test_if_none_answers_each_is_named(host: Host, hosts: str, words: str) -> None:
     with pytest.raises(ConnectRefused, match=words) as caught:
-        connect_any(host.addresses(hosts), "h:1", time.monotonic() + 50 * MS, delay=1 * MS)
+        run(connect_any(host.addresses(hosts), "h:1", time.monotonic() + 50 * MS, delay=1 * MS))
     assert caught.value.retryable
 
 
 def test_after_the_deadline_nothing_is_tried(host: Host) -> None:
     with pytest.raises(ConnectRefused, match=r"^h:1: not tried \(127\.0\.0\.4\)$"):
-        connect_any(host.addresses("4"), "h:1", time.monotonic())
+        run(connect_any(host.addresses("4"), "h:1", time.monotonic()))
 
 
 def test_a_family_that_the_system_does_not_have(host: Host) -> None:
@@ -86,7 +86,7 @@ def test_a_family_that_the_system_does_not_have(host: Host) -> None:
             raise OSError(97, "Address family not supported by protocol")
         return socket.socket(family, kind)
 
-    with connect_any(host.addresses("v6 4"), "h:1", time.monotonic() + PATIENCE, new_socket=no_ipv6) as sock:
+    with run(connect_any(host.addresses("v6 4"), "h:1", time.monotonic() + PATIENCE, new_socket=no_ipv6)) as sock:
         assert sock.getpeername()[0] == "127.0.0.4"
     host.listener.accept()[0].close()
 
@@ -105,7 +105,7 @@ def test_a_signal_leaves_no_socket(host: Host) -> None:
         return opened[-1]
 
     with pytest.raises(KeyboardInterrupt):
-        connect_any(host.addresses("2"), "h:1", time.monotonic() + PATIENCE, new_socket=remember, new_poll=Poll)
+        run(connect_any(host.addresses("2"), "h:1", time.monotonic() + PATIENCE, new_socket=remember), Poll)
     assert [sock.fileno() for sock in opened] == [-1]
 
 
@@ -121,7 +121,7 @@ def test_a_signal_leaves_no_socket(host: Host) -> None:
 )
 def test_a_host_is_named_with_the_reason(name: str, words: str) -> None:
     with pytest.raises(ConnectRefused, match=words):
-        connect_tcp(name, 1, time.monotonic() + PATIENCE)
+        run(connect_tcp(name, 1, time.monotonic() + PATIENCE))
 
 
 def test_reasons_that_are_the_same_are_said_once() -> None:
@@ -130,6 +130,6 @@ def test_reasons_that_are_the_same_are_said_once() -> None:
 
 
 def test_a_keystroke_is_sent_at_once(host: Host) -> None:
-    with connect_tcp("127.0.0.4", host.port, time.monotonic() + PATIENCE) as sock:
+    with run(connect_tcp("127.0.0.4", host.port, time.monotonic() + PATIENCE)) as sock:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     host.listener.accept()[0].close()

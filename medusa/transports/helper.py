@@ -1,0 +1,75 @@
+"""Asks a helper process something that may block for long, and waits for the answer in steps.
+
+A process can be killed if it takes too long. A thread cannot be killed, and a program with threads cannot fork safely.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+from typing import Any, Callable
+
+from medusa.forked import blocked_signals, fork_helper
+from medusa.transports.steps import TIMED_OUT, Steps, Wait
+
+
+def ask_helper(answer: Callable[[], Any], deadline: float) -> Steps[Any]:
+    """Has a helper process call `answer`. Returns the same, as it comes out of JSON.
+
+    Returns None if the helper has died, or could not be started. The helper is killed if the caller gives up, or if the
+    handler of a signal raises; and with it all processes of its group, if it leads one.
+
+    Raises:
+        socket.timeout: the helper has not answered before `deadline`, a time of time.monotonic().
+    """
+    reader, writer = os.pipe()
+    pid, at_work = 0, True
+    try:
+        try:
+            with blocked_signals():
+                pid = fork_helper(lambda: _write(writer, answer()), {writer})
+        except OSError:
+            return None
+        finally:
+            os.close(writer)
+        data = yield from _read(reader, deadline)
+        at_work = False
+        return json.loads(data) if data else None
+    finally:
+        os.close(reader)
+        if pid:
+            _end(pid, at_work)
+
+
+def _write(writer: int, answer: Any) -> None:
+    data = json.dumps(answer).encode("ascii")
+    while data:
+        data = data[os.write(writer, data) :]
+
+
+def _read(reader: int, deadline: float) -> Steps[bytes]:
+    """Returns all that comes from the pipe until its end. Raises socket.timeout at the deadline."""
+    data = b""
+    while True:
+        if not (yield Wait({reader: select.POLLIN}, deadline)):
+            raise socket.timeout(TIMED_OUT)
+        chunk = os.read(reader, 1 << 16)
+        if not chunk:
+            return data
+        data += chunk
+
+
+def _end(pid: int, at_work: bool) -> None:
+    """Reaps a helper; kills it before, if it is `at_work`. Another helper might have the pid of one that has ended."""
+    for kill in (os.killpg, os.kill) if at_work else ():
+        try:
+            kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it leads no group
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # SIGCHLD is ignored, or the program has reaped it with its other children

@@ -1,0 +1,100 @@
+"""Work that has to wait, in steps: a generator says what it waits for, and its caller decides how to wait.
+
+`run` blocks until the work is done. A loop that serves others meanwhile asks several generators what they wait for,
+polls for all of it, and passes each of them its events.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from typing import Any, Callable, Dict, Generator, NamedTuple, TypeVar, Union
+
+from medusa.transports.socket_stream import SocketStream
+
+SIGNAL_LATENCY = 0.5
+"""The longest single wait, in seconds. Longer waits are split, because Python handles signals between two waits."""
+
+TIMED_OUT = "timed out"
+
+T = TypeVar("T")
+
+
+class Wait(NamedTuple):
+    """What a generator waits for.
+
+    Attributes:
+        events: the events to poll for, as masks of select.POLLIN and select.POLLOUT, by descriptor.
+        until: the time of time.monotonic() after which it waits no longer.
+    """
+
+    events: Dict[int, int]
+    until: float
+
+
+Steps = Generator[Wait, Dict[int, int], T]
+"""Work in steps, with a result of type T.
+
+Send it the events by descriptor as soon as there are some, or {} after the time `until`. Its `close` gives the work up:
+it closes the sockets and ends the helper process of the work.
+"""
+
+
+def run(steps: Steps[T], new_poll: Callable[[], Any] = select.poll) -> T:
+    """Does the work to its end, and blocks while it waits. Returns its result. If anything raises, gives the work up.
+
+    Args:
+        new_poll: a function that makes a select.poll object. The reflector passes gevent's.
+    """
+    try:
+        wait = next(steps)
+        while True:
+            wait = steps.send(_poll(wait, new_poll))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        steps.close()
+
+
+def _poll(wait: Wait, new_poll: Callable[[], Any]) -> Dict[int, int]:
+    poll = new_poll()
+    for fd, mask in wait.events.items():
+        poll.register(fd, mask)
+    while True:
+        left = wait.until - time.monotonic()
+        if left <= 0:
+            return {}
+        events = dict(poll.poll(int(min(left, SIGNAL_LATENCY) * 1000) + 1))
+        if events:
+            return events
+
+
+def receive(sock: Union[socket.socket, SocketStream], size: int, until: float) -> Steps[bytes]:
+    """Receives up to `size` bytes; b"" at the end.
+
+    Args:
+        sock: a socket that does not block, or a stream.
+        until: the time of time.monotonic() after which this raises socket.timeout.
+    """
+    while True:
+        try:
+            return sock.recv(size)
+        except BlockingIOError:
+            pass
+        if not (yield Wait({sock.fileno(): select.POLLIN}, until)):
+            raise socket.timeout(TIMED_OUT)
+
+
+def send_all(sock: Union[socket.socket, SocketStream], data: bytes, until: float) -> Steps[None]:
+    """Sends all of `data`. For the arguments see `receive`."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[sock.send(view) :]
+            continue
+        except BlockingIOError:
+            pass
+        if not (yield Wait({sock.fileno(): select.POLLOUT}, until)):
+            raise socket.timeout(TIMED_OUT)

@@ -1,0 +1,155 @@
+"""TLS between buffers: ciphertext to plaintext and back. No I/O."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from typing import Callable, List, Optional, Union
+
+RECORD = 16 * 1024
+"""The most bytes of plaintext in one TLS record (RFC 8446 section 5.1).
+
+No single call passes more bytes to OpenSSL, because OpenSSL's memory buffers never shrink.
+"""
+
+NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+"""OpenSSL's names for the error that the peer's first bytes are no TLS. Each version of OpenSSL uses some of them."""
+
+NOTHING = memoryview(b"")
+"""Replaces an empty rest of a view, which would keep the whole buffer alive."""
+
+
+class TlsError(OSError):
+    """Raised if TLS failed, in the handshake or later. The text says why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.EPROTO, text)
+
+
+class NotTls(TlsError):
+    """Raised if the peer has answered, but not in TLS."""
+
+    def __init__(self) -> None:
+        super().__init__("the peer does not speak TLS")
+
+
+class Tls:
+    """One end of a TLS connection, without I/O: it converts plaintext to ciphertext and back.
+
+    Args:
+        server_name: the name that the server's certificate must have; None at the server's end.
+
+    Attributes:
+        ended: True if no more data will come. Either the peer sent a close_notify, or its stream ended without one.
+            Callers need not tell these apart: a link that ends properly ends with the Close of a websocket.
+    """
+
+    def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
+        self._fed = NOTHING  # ciphertext that has come, but was not passed to OpenSSL yet
+        self._little_data = False  # True if less than half of the last ciphertext was data
+        self._failure: Optional[TlsError] = None
+        self.ended = False
+
+    @property
+    def pending(self) -> bool:
+        """True if `receive` may return plaintext, or raise an error, without more ciphertext."""
+        return not self.ended and bool(self._failure or self._fed or self._in.pending or self._ssl.pending())
+
+    def handshake(self, data: bytes = b"") -> bool:
+        """Continues the handshake with the ciphertext `data`. Returns True if the handshake is done.
+
+        After each call, send what `replies` returns, also if the call raised: the replies then tell the peer the error.
+
+        Raises:
+            ssl.SSLCertVerificationError, TlsError: the handshake failed.
+        """
+        self._fed = memoryview(data)
+        while True:
+            try:
+                self._ssl.do_handshake()
+            except ssl.SSLWantReadError:
+                if not self._fed:
+                    return False
+                self._feed()
+            except ssl.SSLCertVerificationError:
+                raise
+            except ssl.SSLError as error:
+                raise _failed(error) from None
+            else:
+                return True
+
+    def receive(self, size: int, recv: Callable[[int], bytes]) -> bytes:
+        """Returns up to `size` bytes of plaintext; b"" if no record is whole yet, or if `ended` is True.
+
+        Args:
+            recv: a function that returns ciphertext, at most as many bytes as it is asked for. Called at most once.
+
+        Raises:
+            TlsError: TLS failed. Errors of `recv` are passed on.
+        """
+        data = self._read(size)
+        if not data and not self.ended:
+            # 128 KiB of requests for new keys would stop all other sessions on the event loop for a tenth of a second.
+            self._fed = memoryview(recv(RECORD if self._little_data else max(size, RECORD)))
+            self.ended = not self._fed
+            came = len(self._fed)
+            data = self._read(size)
+            self._little_data = 2 * len(data) < came
+        return data
+
+    def encrypt(self, data: Union[bytes, memoryview]) -> bytes:
+        """Returns the ciphertext of `data`, with any waiting `replies` in front of it. Raises TlsError if TLS fails."""
+        view, parts, at = memoryview(data), [self._out.read()], 0
+        try:
+            while at < len(view):
+                at += self._ssl.write(view[at : at + RECORD])
+                parts.append(self._out.read())
+        except ssl.SSLError as error:
+            raise _failed(error) from None
+        return b"".join(parts)
+
+    def replies(self) -> bytes:
+        """Returns the bytes that TLS itself has to send now, such as parts of the handshake. They may be empty."""
+        return self._out.read() if self._out.pending else b""
+
+    def close(self) -> bytes:
+        """Returns the close_notify to send. After this call, nothing more can be decrypted."""
+        try:
+            self._ssl.unwrap()
+        except OSError:  # the peer's close_notify has not come yet
+            pass
+        return self._out.read()
+
+    def _read(self, size: int) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        parts: List[bytes] = []
+        while size > 0 and self.pending:
+            if not (self._in.pending or self._ssl.pending()):
+                self._feed()
+            try:
+                data = self._ssl.read(size)
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError as error:
+                self._failure = _failed(error)
+                if parts:
+                    break  # return the good data first; the next call raises
+                raise self._failure from None
+            if not data:
+                self.ended = True
+            parts.append(data)
+            size -= len(data)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _feed(self) -> None:
+        self._in.write(self._fed[:RECORD])
+        self._fed = self._fed[RECORD:] or NOTHING
+
+
+def _failed(error: ssl.SSLError) -> TlsError:
+    if error.reason in NOT_TLS:
+        return NotTls()
+    return TlsError("TLS: " + (error.reason or str(error)).replace("_", " ").lower())
