@@ -125,6 +125,7 @@ class Timeouts:
             job.
         disconnect_grace: for a job to end by itself after mlogin has ended the session, such as because of a signal. It
             replaces `job_end_grace` in this case, and is short because the user waits for it.
+        answer_timeout: for the agent to answer the offer of a stream, if mlogin cannot do without one.
         undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in the terminal.
         walltime_interval: between two checks of the job's remaining time, which the job system may change.
         job_end_grace: for a job to end by itself after its session.
@@ -153,6 +154,7 @@ class Timeouts:
     foreground_interval: float = 0.2
     disconnect_timeout: float = 0.3
     disconnect_grace: float = 0.5
+    answer_timeout: float = 30.0
     undo_timeout: float = 0.5
     walltime_interval: float = 5.0
     job_end_grace: float = 5.0

@@ -126,6 +126,19 @@ class Signals:
             signal.signal(number, before)
 
     @contextlib.contextmanager
+    def watching(self, *numbers: int) -> Iterator[None]:
+        """Context manager: in its `with` block `take` returns these signals too. Ignored ones stay ignored."""
+        before = {number: signal.getsignal(number) for number in numbers}
+        caught = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+        for number in caught:
+            signal.signal(number, self._handle)
+        try:
+            yield
+        finally:
+            for number, handler in caught.items():
+                signal.signal(number, handler)
+
+    @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
         """Context manager for a blocking call: in its `with` block SIGTSTP stops mlogin at once.
 

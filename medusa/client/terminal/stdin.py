@@ -19,13 +19,17 @@ class Stdin:
 
     If `fd` cannot be opened a second time, `read` may block after all. That is so for a terminal of another user, if
     there is no /proc.
+
+    Attributes:
+        may_block: True if it is so.
     """
 
     def __init__(self, fd: int = 0) -> None:
         self._fd = fd
         self._own = reopen(fd, os.O_RDONLY)
-        is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
-        self._socket = socket.socket(fileno=os.dup(fd)) if is_socket else None
+        mode = os.fstat(fd).st_mode
+        self._socket = socket.socket(fileno=os.dup(fd)) if stat.S_ISSOCK(mode) else None
+        self.may_block = self._own is None and self._socket is None and not stat.S_ISREG(mode)
 
     def fileno(self) -> int:
         """Returns the descriptor to poll."""

@@ -1,0 +1,81 @@
+"""Standard output and standard error of a command on pipes, together: neither waits for the other."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Container
+
+from medusa.client.pipes.sink import Sink
+from medusa.client.session.ending import Ending, SessionEnded
+from medusa.protocol.channels.channel import Channel
+from medusa.protocol.channels.kinds import STDERR, STDOUT
+
+_NAMES = {STDOUT: "standard output", STDERR: "standard error"}
+
+
+class Outputs:
+    """Writes the output of a channel to the descriptors `stdout` and `stderr`.
+
+    Args:
+        shown: a function that is called with the last bytes that were written to a terminal.
+        clock: a function that returns monotonic seconds.
+    """
+
+    def __init__(self, stdout: int, stderr: int, shown: Callable[[bytes], None], clock: Callable[[], float]) -> None:
+        self._sinks = {STDOUT: Sink(stdout, shown, lasts=False), STDERR: Sink(stderr, shown, lasts=True)}
+        self._clock = clock
+
+    def attach(self, channel: Channel) -> None:
+        """Takes the output of `channel`, which was opened. Raises StreamError: `overflow`."""
+        for sub, sink in self._sinks.items():
+            sink.attach(channel.readers[sub])
+
+    @property
+    def pending(self) -> bool:
+        """True if bytes have arrived and were not written."""
+        return any(sink.pending for sink in self._sinks.values())
+
+    @property
+    def unread(self) -> bool:
+        """True if bytes of standard output have arrived that nobody wants to read any more."""
+        return self._sinks[STDOUT].lost
+
+    def wanted(self) -> dict[int, int]:
+        """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
+        return {sink.fileno(): sink.events() for sink in self._sinks.values()}
+
+    def act(self, ready: Container[int]) -> None:
+        """Writes to the descriptors that poll has reported, and finds those that nobody reads any more.
+
+        Raises:
+            SessionEnded: a descriptor cannot be written.
+            StreamError: `overflow`.
+        """
+        for sub, sink in self._sinks.items():
+            if sink.fileno() not in ready:
+                continue
+            if sink.events() == select.POLLERR:
+                sink.stop()  # poll was asked for nothing but this
+            else:
+                self.pump(sub)
+
+    def pump(self, sub: int) -> None:
+        """Writes what has arrived of `sub`, as much as fits now. Raises as `act` does."""
+        sink = self._sinks[sub]
+        try:
+            sink.pump(self._clock())
+        except BrokenPipeError:
+            sink.stop()
+        except OSError as error:
+            text = f"cannot write to {_NAMES[sub]} ({error.strerror})"
+            raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
+
+    def pump_all(self) -> None:
+        """Writes what has arrived, as much as fits now. Raises as `act` does."""
+        for sub in self._sinks:
+            self.pump(sub)
+
+    def close(self) -> None:
+        """Closes what this object has opened. Call it at the end."""
+        for sink in self._sinks.values():
+            sink.close()

@@ -1,0 +1,293 @@
+"""Runs a session on three pipes: passes bytes between descriptors 0 to 2 and a command, until the command has ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from medusa.client.outcome import GivenUp, Interrupted
+from medusa.client.pipes.outputs import Outputs
+from medusa.client.pipes.passed_on import OTHERS, PassedOn
+from medusa.client.pipes.source import Source
+from medusa.client.session.ending import MAX_WORDS, Ending, SessionEnded, channel_end
+from medusa.client.session.link_errors import describe
+from medusa.client.session.silence import Silence, SilenceWatch
+from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.streams.conversation import Arrived, Conversation, Speech
+from medusa.client.terminal.messages import Messages
+from medusa.client.terminal.poll_set import PollSet
+from medusa.client.terminal.signals import FATAL, Signals
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.protocol.channels.channel import Channel
+from medusa.protocol.channels.frames import DATA, EOF, STOP, Reason
+from medusa.protocol.channels.kinds import STDERR, STDIN, STDOUT
+from medusa.protocol.control import Control, Error, Exit, Notice, Start, StreamAnswer
+from medusa.protocol.errors import StreamError
+from medusa.protocol.printable import printable
+from medusa.transports.base import CLOSE_TIMEOUT
+from medusa.transports.link import Link, LinkLost
+
+HARMLESS = Start(command="/bin/sh", arguments=("-c", ":"))
+"""What an agent starts that knows no streams. The real wish is only in OPEN."""
+
+TOO_OLD = "the agent is too old for pipes (part 2); use -t for a terminal"
+
+SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
+
+_AT_ONCE = 8
+"""The number of messages that are received, and of pieces of input that are read, before the other end has its turn."""
+
+_READ_SIZE = 64 * 1024
+
+
+class PipesSession:
+    """A command on pipes, at the other end of a link.
+
+    Args:
+        link: the link to the reflector, on which Linkup was received: the agent has attached.
+        messages: standard error, for the words of mlogin.
+        signals: the signals that mlogin receives.
+        notices: makes the notices that the job's time will soon be over.
+        fds: the descriptors of standard input, output and error.
+        clock: a function that returns monotonic seconds; it must be the clock that `link` and `notices` use.
+
+    Attributes:
+        opened: True if the agent was asked for the command.
+        answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        messages: Messages,
+        signals: Signals,
+        notices: WalltimeNotices,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        fds: tuple[int, int, int] = (0, 1, 2),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._link, self._messages, self._signals = link, messages, signals
+        self._notices, self._timeouts, self._clock = notices, timeouts, clock
+        self._conversation = Conversation(link, clock)
+        self._silence = SilenceWatch(link, Silence(clock(), timeouts), messages.error)
+        self._source = Source(fds[STDIN], timeouts)
+        self._outputs = Outputs(fds[STDOUT], fds[STDERR], messages.shown, clock)
+        self._passed_on = PassedOn()
+        self._poll = PollSet()
+        self._channel: Channel | None = None
+        self._readable = False
+        self._wish: Mapping[str, object] = {}
+        self._answer_by = clock() + timeouts.answer_timeout
+        self.answered = True
+
+    @property
+    def opened(self) -> bool:
+        return self._channel is not None
+
+    def run(self, **wish: object) -> Exit:
+        """Runs a command.
+
+        Args:
+            wish: the parameters of the channel (`session` in docs/protocol.md).
+
+        Returns:
+            How the command ended. By then the link is closed and all output is written. If the reader of standard
+            output has gone before that, it is SIGPIPE.
+
+        Raises:
+            Failure: the agent could not start the command.
+            OutcomeUnknown: the session ended in any other way, so it is unknown how the command ended.
+        """
+        self._wish = wish
+        try:
+            with self._signals.watching(*OTHERS):
+                ended = self._until_it_ends(self._loop)
+                assert ended is not None
+                if ended.step.drain:
+                    ended = self._until_it_ends(self._drain) or ended
+            end = ended.result()
+        finally:
+            self._source.close()
+            self._outputs.close()
+        return Exit(signal="SIGPIPE") if self._outputs.unread else end
+
+    def _until_it_ends(self, step: Callable[[], None]) -> SessionEnded | None:
+        """Calls `step`. If the session ends during the call, closes the link and returns how the session ended.
+
+        Returns None if the session goes on.
+        """
+        try:
+            step()
+            return None
+        except SessionEnded as error:
+            ended = error
+        except StreamError as error:
+            found = channel_end(self._conversation.fail(error))
+            assert found is not None
+            ended = found
+        except LinkLost as error:
+            ended = self._last_words() or SessionEnded(Ending.LINK_LOST, describe(error))
+        except Interrupted as error:
+            ended = SessionEnded(Ending.INTERRUPTED, str(error))
+        if ended.step.close is not None:
+            self._conversation.finish(Reason("done" if ended.ending is Ending.EXIT else "ended", str(ended)))
+            timeout = self._timeouts.disconnect_timeout if ended.step.error is GivenUp else CLOSE_TIMEOUT
+            self.answered = self._link.close(ended.step.close, timeout)
+        return ended
+
+    def _last_words(self) -> SessionEnded | None:
+        """Returns how the session ended by messages that came before the link was lost for writing; None if by none."""
+        try:
+            while (arrived := self._conversation.receive()) is not None:
+                self._take(arrived)
+        except SessionEnded as ended:
+            return ended
+        except (LinkLost, StreamError):
+            pass
+        return None
+
+    def _loop(self) -> NoReturn:
+        self._conversation.begin(HARMLESS)
+        while True:
+            self._receive()
+            self._link.keep_alive()
+            self._do_what_is_due()
+            self._read()
+            self._conversation.send()
+            self._wait()
+
+    def _do_what_is_due(self) -> None:
+        now = self._clock()
+        if notice := self._notices.check(now):
+            self._messages.error(notice)
+        self._silence.check(now)
+        if self._conversation.speech is Speech.NONE and now >= self._answer_by:
+            text = f"the agent has not answered for {self._timeouts.answer_timeout:.0f} s; it may be too old for pipes"
+            raise SessionEnded(Ending.NOT_STARTED, f"{text}: -t uses a terminal")
+
+    # ------------------------------------------------------------------ from the agent
+
+    def _receive(self) -> None:
+        for _ in range(_AT_ONCE):
+            arrived = self._conversation.receive()
+            if arrived is None:
+                break
+            self._take(arrived)
+
+    def _take(self, arrived: Arrived) -> None:
+        if arrived.control is not None:
+            self._on_control(arrived.control)
+        for event in arrived.events:
+            if event.type in (DATA, EOF):
+                self._outputs.pump(event.sub)
+            elif event.type == STOP:
+                self._source.stop()
+            if ended := channel_end(event):
+                raise ended
+
+    def _on_control(self, control: Control) -> None:
+        if isinstance(control, StreamAnswer):
+            self._open()
+        elif isinstance(control, Notice):
+            self._messages.error(printable(control.text, MAX_WORDS))
+        elif self._conversation.speech is Speech.TERMINAL:
+            words = f"\nthe agent says: {printable(control.error, MAX_WORDS)}" if isinstance(control, Error) else ""
+            raise SessionEnded(Ending.NOT_STARTED, TOO_OLD + words)
+
+    def _open(self) -> None:
+        try:
+            self._channel = self._conversation.open("session", **self._wish)
+        except ValueError as error:
+            raise SessionEnded(Ending.NOT_STARTED, f"the command cannot be sent to the agent: {error}") from None
+        self._outputs.attach(self._channel)
+
+    # ------------------------------------------------------------------ to the agent
+
+    def _read(self) -> None:
+        """Reads standard input, which poll has reported, as much as the agent and the link take."""
+        channel = self._channel
+        if channel is None or not self._readable:
+            return
+        self._readable = False
+        for _ in range(1 if self._source.may_block else _AT_ONCE):
+            if not self._takes_input():
+                return
+            data = self._read_some(min(channel.room(STDIN), _READ_SIZE))
+            if data is None:
+                return
+            if not data:
+                channel.end(STDIN)
+                return
+            channel.write(STDIN, data)
+            self._conversation.send()
+
+    def _takes_input(self) -> bool:
+        """Returns True if the agent and the link take more input."""
+        return self._channel is not None and self._link.clear and self._channel.room(STDIN) > 0
+
+    def _read_some(self, size: int) -> bytes | None:
+        try:
+            return self._source.read(size)
+        except OSError as error:
+            text = f"cannot read standard input ({error.strerror})"
+            if self._source.taken:
+                raise SessionEnded(Ending.DISCONNECTED, text) from error
+            self._messages.error(text)  # the command may not need it
+            self._source.over = True
+            return b""
+
+    # ------------------------------------------------------------------ waiting for events
+
+    def _wait(self) -> None:
+        ready = self._poll.wait(self._wanted(), 0.0 if self._link.unread else self._timeout())
+        self._readable = self._source.fileno() in ready
+        if self._signals.fileno() in ready:
+            self._take_signals()
+        self._outputs.act(ready)
+
+    def _wanted(self) -> dict[int, int]:
+        """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
+        reads = self._takes_input() and self._source.ready(self._clock())
+        return {
+            self._signals.fileno(): select.POLLIN,
+            self._link.fileno(): self._link.events(reading=True),
+            self._source.fileno(): select.POLLIN if reads else 0,
+            **self._outputs.wanted(),
+        }
+
+    def _timeout(self) -> float:
+        """Returns the seconds until something is due, such as a keepalive, an acknowledgement or a notice."""
+        due = [self._conversation.deadline(), self._notices.deadline, self._silence.deadline, self._source.deadline]
+        if self._conversation.speech is Speech.NONE:
+            due.append(self._answer_by)
+        return min(due) - self._clock()
+
+    def _drain(self) -> None:
+        """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""
+        self._outputs.pump_all()
+        while self._outputs.pending:
+            waiting = {fd: events for fd, events in self._outputs.wanted().items() if events == select.POLLOUT}
+            self._poll.wait({self._signals.fileno(): select.POLLIN, **waiting})
+            self._signals.take_or_raise()
+            self._outputs.pump_all()
+
+    # ------------------------------------------------------------------ signals
+
+    def _take_signals(self) -> None:
+        for number in self._signals.take():
+            name = self._passed_on.name(number) if self._channel is not None else None
+            if name is not None and self._channel is not None:
+                self._channel.request("signal", name=name)
+            elif number in FATAL:
+                raise Interrupted(number)
+            elif number == signal.SIGTSTP:
+                self._messages.say(SUSPEND_NOTICE)
+                with self._signals.default(signal.SIGTSTP):
+                    os.kill(os.getpid(), signal.SIGTSTP)
+                self._link.reset_keepalive()
+            elif number == signal.SIGCONT:
+                self._link.reset_keepalive()

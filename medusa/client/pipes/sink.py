@@ -1,0 +1,155 @@
+"""Writes what a sub of the stream brings to a descriptor, without blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import stat
+from collections.abc import Callable, Sequence
+
+from medusa.client.pipes.source import release
+from medusa.client.terminal.signals import unstopped
+from medusa.client.terminal.stdout import reopen
+from medusa.protocol.channels.subs import Reader
+from medusa.protocol.resume.byte_queue import Buffer
+
+_PIECES = 512
+"""The maximum number of pieces in one write. POSIX allows 1024 on the systems that matter here."""
+
+_BLOCKING_SIZE = 512
+"""The maximum size in bytes of one write to a descriptor that may block. If poll reports a pipe, so many fit."""
+
+
+class Writable:
+    """A descriptor that is written without blocking, whatever it leads to. Its flags are shared, and stay as they are.
+
+    Attributes:
+        is_tty: True if it is a terminal.
+        has_reader: True if it is a pipe or a socket, whose reader may go away.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        mode = os.fstat(fd).st_mode
+        self._own = reopen(fd, os.O_WRONLY)
+        self._socket = socket.socket(fileno=os.dup(fd)) if stat.S_ISSOCK(mode) else None
+        self._may_block = self._own is None and not stat.S_ISREG(mode)
+        self.is_tty = os.isatty(fd)
+        self.has_reader = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+    def fileno(self) -> int:
+        """Returns the descriptor to poll."""
+        return self._fd if self._own is None else self._own
+
+    def write(self, pieces: Sequence[Buffer]) -> int:
+        """Writes as much of `pieces` as fits now. Returns the number of bytes; 0 if the descriptor takes none now.
+
+        Raises:
+            OSError: it cannot be written. BrokenPipeError: nobody reads it any more.
+        """
+        try:
+            if self._socket is not None:
+                return self._socket.sendmsg(pieces[:_PIECES], (), socket.MSG_DONTWAIT)
+            if self._may_block:
+                return os.write(self._fd, memoryview(pieces[0])[:_BLOCKING_SIZE]) if self._takes_some() else 0
+            with unstopped() if self.is_tty else contextlib.nullcontext():
+                return os.writev(self.fileno(), pieces[:_PIECES])
+        except BlockingIOError:
+            return 0
+
+    def close(self) -> None:
+        """Closes what this object has opened. `fd` itself stays open."""
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _takes_some(self) -> bool:
+        poller = select.poll()
+        poller.register(self._fd, select.POLLOUT)
+        return bool(poller.poll(0))
+
+
+class Sink:
+    """Joins a descriptor to the reader of one sub. It holds no bytes: what the descriptor does not take stays there.
+
+    Args:
+        fd: the descriptor.
+        shown: a function that is called with the last bytes that were written to a terminal.
+        lasts: True if the descriptor is used for other things too, so that it stays open after the end of the sub.
+
+    """
+
+    def __init__(self, fd: int, shown: Callable[[bytes], None], *, lasts: bool) -> None:
+        self._fd, self._shown, self._lasts = fd, shown, lasts
+        self._target = Writable(fd)
+        self._released = False
+        self._reader: Reader | None = None
+
+    def attach(self, reader: Reader) -> None:
+        """Joins the reader, whose channel was opened. Raises StreamError, see `Channel`."""
+        self._reader = reader
+        if self._released:
+            reader.stop()
+
+    def fileno(self) -> int:
+        """Returns the descriptor to poll."""
+        return self._target.fileno()
+
+    @property
+    def pending(self) -> int:
+        """The number of bytes that have arrived and were not written."""
+        return 0 if self._reader is None else len(self._reader)
+
+    @property
+    def lost(self) -> bool:
+        """True if bytes have arrived that nobody wants to read any more."""
+        return self._reader is not None and self._reader.stopped and self._reader.received > self._reader.taken
+
+    def events(self) -> int:
+        """Returns the events to poll for: POLLOUT, or POLLERR alone to learn that the reader has gone."""
+        if self._released:
+            return 0
+        return select.POLLOUT if self.pending else select.POLLERR if self._target.has_reader else 0
+
+    def pump(self, now: float) -> None:
+        """Writes what has arrived, as much as fits now. Closes the descriptor after the last byte.
+
+        Raises:
+            OSError: it cannot be written. BrokenPipeError: nobody reads it any more.
+        """
+        reader = self._reader
+        if reader is None:
+            return
+        while len(reader):
+            pieces = reader.pieces()
+            written = self._target.write(pieces)
+            if not written:
+                return
+            if self._target.is_tty:
+                self._shown(b"".join(pieces)[written - 1 : written])
+            reader.took(written, now)
+        if reader.over and not self._lasts:
+            self._release()
+
+    def stop(self) -> None:
+        """Closes the descriptor, and tells the agent that nobody reads it any more. Raises StreamError: `overflow`."""
+        self._release()
+        if self._reader is not None:
+            self._reader.stop()
+
+    def close(self) -> None:
+        """Closes what this object has opened. Call it once, at the end."""
+        self._target.close()
+
+    def _release(self) -> None:
+        """Closes the descriptor: its reader finds the end. After that it leads to /dev/null."""
+        if not self._released:
+            self._released = True
+            self._target.close()
+            if not self._lasts:
+                release(self._fd)

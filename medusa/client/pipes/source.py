@@ -1,0 +1,90 @@
+"""Standard input of a command on pipes: a file, a pipe, a socket, or a terminal whose modes stay as they are."""
+
+from __future__ import annotations
+
+import math
+import os
+import termios
+
+from medusa.client.cleanup.tty_modes import in_foreground
+from medusa.client.terminal.stdin import Stdin
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+
+
+class Source:
+    """The reader of the descriptor `fd`.
+
+    Attributes:
+        over: True if the input has ended, or is not wanted any more.
+        may_block: True if a second read may block after one that poll has announced.
+        taken: the number of bytes that were read.
+        deadline: the time at which to call `ready` next: mlogin is in the background, and its terminal is not read.
+    """
+
+    def __init__(self, fd: int = 0, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+        self._fd = fd
+        self._stdin = Stdin(fd)
+        self.may_block = self._stdin.may_block
+        self._is_tty = os.isatty(fd)
+        self._interval = timeouts.foreground_interval
+        self._away = self._is_tty
+        self.over = False
+        self.taken = 0
+        self.deadline = math.inf
+
+    def fileno(self) -> int:
+        """Returns the descriptor to poll."""
+        return self._stdin.fileno()
+
+    def ready(self, now: float) -> bool:
+        """Returns True if `read` may be called: the input has not ended, and mlogin may read its terminal."""
+        if self._away and (self.deadline == math.inf or now >= self.deadline):
+            self._away = not in_foreground(self._fd)
+            self.deadline = now + self._interval if self._away else math.inf
+        return not (self.over or self._away)
+
+    def read(self, size: int) -> bytes | None:
+        """Returns up to `size` bytes; b"" at the end of the input; None if there are none now. Never blocks.
+
+        Raises:
+            OSError: standard input cannot be read.
+        """
+        try:
+            data = self._stdin.read(size)
+        except OSError:
+            if not self._is_tty:
+                raise
+            self._away = not _is_gone(self._fd)
+            data = None if self._away else b""
+        if data == b"":
+            self.over = True
+        self.taken += len(data or b"")
+        return data
+
+    def stop(self) -> None:
+        """Closes standard input, because the command takes no more of it: then its writer gets SIGPIPE, or EPIPE.
+
+        The descriptor leads to /dev/null after that, so that its number is not used for something else.
+        """
+        self.over = True
+        self.close()
+        release(self._fd)
+
+    def close(self) -> None:
+        """Closes what this object has opened. Call it at the end."""
+        self._stdin.close()
+
+
+def release(fd: int) -> None:
+    """Makes `fd` lead to /dev/null."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, fd)
+    os.close(null)
+
+
+def _is_gone(fd: int) -> bool:
+    try:
+        termios.tcgetattr(fd)
+    except termios.error:
+        return True
+    return False

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from medusa.client.launchers.base import JobState
+from medusa.client.outcome import Failure, OutcomeUnknown, status_of
+from medusa.client.pipes.pipes_session import HARMLESS, PipesSession
+from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.terminal.messages import Messages
+from medusa.client.terminal.signals import Signals
+from medusa.client.timeouts import Timeouts
+from medusa.protocol.channels.frames import END, EOF, Reason, build_frame
+from medusa.protocol.channels.kinds import STDERR, STDIN, STDOUT
+from medusa.protocol.control import Error, Exit, Notice, Start, Started
+from medusa.protocol.messages import Close
+from tests.unit.client.peers import Desk, Peer
+from tests.unit.client.pipes.played_agent import PlayedAgent
+
+Script = Callable[[PlayedAgent], None]
+
+
+class Stage(Desk):
+    """mlogin on three pipes, whose other ends the test holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors, self.error_pipe = os.pipe()
+        self.job = JobState(alive=True, words="runs")
+        self.timeouts = Timeouts()
+
+    def close(self) -> None:
+        super().close()
+        for fd in (self.errors, self.error_pipe):
+            os.close(fd)
+
+    def type(self, data: bytes) -> None:
+        os.write(self.keyboard, data)
+
+    def hang_up(self) -> None:
+        os.close(self.keyboard)
+        self.keyboard = -1
+
+    def leave(self) -> None:
+        """Nobody reads standard output any more."""
+        os.close(self.screen)
+        self.screen = -1
+
+    def run(self, script: Script, stdin: int | None = None, **wish: object) -> Exit:
+        fds = (self.stdin if stdin is None else stdin, self.stdout, self.error_pipe)
+
+        def play(peer: Peer) -> None:
+            script(PlayedAgent(peer))
+
+        with Signals() as signals, Peer(self.far, play):
+            notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
+            session = PipesSession(self.link, Messages(self.said_to), signals, notices, self.timeouts, fds)
+            return session.run(**({"command": "cat"} | wish))
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+def read(fd: int) -> bytes:
+    return os.read(fd, 1 << 20)
+
+
+def test_bytes_pass_both_ways_apart_and_unchanged(stage: Stage) -> None:
+    stage.type(b"\x03\x04\n\0\xff")
+    stage.hang_up()
+
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.until(lambda: agent.ended)
+        agent.write(STDOUT, agent.typed)
+        agent.write(STDERR, b"err\n")
+        agent.end(status=3)
+        assert agent.start.command == HARMLESS.command
+        assert (agent.wish["command"], agent.wish["pty"], agent.wish["cwd"]) == ("od -c", None, "/tmp")
+        assert (agent.goodbye, agent.closed) == ("done", "done")
+
+    assert stage.run(script, command="od -c", cwd="/tmp") == Exit(status=3)
+    assert (read(stage.screen), read(stage.errors)) == (b"\x03\x04\n\0\xff", b"err\n")
+
+
+def cut(reason: Reason) -> Script:
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.channel.close(reason)
+        agent.flush()
+        agent.until(lambda: agent.closed is not None)
+
+    return script
+
+
+def refuse(code: str) -> Script:
+    def script(agent: PlayedAgent) -> None:
+        agent.answer()
+        agent.channel.refuse(code, "no such thing")
+        agent.flush()
+        agent.until(lambda: agent.closed is not None)
+
+    return script
+
+
+def go_away(agent: PlayedAgent) -> None:
+    agent.accept()
+    agent.stream.go_away(Reason("limit", "the agent ends"))
+    agent.flush()
+    agent.until(lambda: agent.closed is not None)
+
+
+def wrong_digest(agent: PlayedAgent) -> None:
+    agent.accept()
+    agent.write(STDOUT, b"abc")
+    agent.stream.channels._outbox.control(build_frame(EOF, STDOUT, agent.channel.number, END.pack(3, bytes(32))))
+    agent.flush()
+    agent.until(lambda: agent.closed is not None)
+
+
+def broken_record(agent: PlayedAgent) -> None:
+    agent.accept()
+    agent.peer.say(b"\x07")
+    agent.until(lambda: agent.closed is not None)
+    assert agent.goodbye == "bad-record"
+
+
+def lost(agent: PlayedAgent) -> None:
+    agent.accept()
+    agent.peer.transport.abort()
+
+
+def closed(agent: PlayedAgent) -> None:
+    agent.accept()
+    agent.peer.say(Close(1000, "the session was idle for too long"))
+
+
+def older(message: Started | Error) -> Script:
+    def script(agent: PlayedAgent) -> None:
+        assert isinstance(agent.peer.hear(Start), Start)
+        agent.peer.say(b"stale")
+        agent.peer.say(message)
+        agent.until(lambda: agent.closed is not None)
+        assert agent.closed == "aborting"
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "words"),
+    [
+        (cut(Reason("bad-request", "what?")), 254, r"not said how the command ended \(bad-request: what\?\)"),
+        (cut(Reason()), 254, "not said how the command ended; outcome unknown"),
+        (go_away, 254, r"stream between mlogin and the agent has ended \(limit: the agent ends\)"),
+        (wrong_digest, 254, r"the output did not arrive as it was sent \(digest\)"),
+        (broken_record, 254, r"\(bad-record: a message of 1 bytes\)"),
+        (lost, 254, "the link to the reflector is lost"),
+        (closed, 254, "idle for too long"),
+        (refuse("not-found"), 127, "the agent says: no such thing"),
+        (refuse("not-executable"), 126, "the agent says: no such thing"),
+        (refuse("limit"), 255, "the agent says: no such thing"),
+        (older(Started(1)), 255, r"^the agent is too old for pipes \(part 2\); use -t for a terminal$"),
+        (older(Error("no sh")), 255, "too old for pipes.*\n.*no sh"),
+    ],
+)
+def test_every_end_without_a_result_has_its_status_and_words(
+    stage: Stage, script: Script, status: int, words: str
+) -> None:
+    with pytest.raises(Failure, match=words) as failure:
+        stage.run(script)
+    assert failure.value.status == status
+
+
+@pytest.mark.parametrize(("result", "status"), [({"status": 7}, 7), ({"signal": "SIGKILL"}, 137)])
+def test_the_result_is_exact(stage: Stage, result: dict[str, object], status: int) -> None:
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.end(**result)
+
+    assert status_of(stage.run(script)) == status
+
+
+def test_an_agent_that_does_not_answer_is_given_up(stage: Stage) -> None:
+    stage.timeouts = Timeouts(answer_timeout=0.0)
+    with pytest.raises(Failure, match="has not answered") as failure:
+        stage.run(lambda agent: agent.peer.hear_end())
+    assert failure.value.status == 255
+
+
+def test_a_parameter_that_does_not_fit_is_refused_here(stage: Stage) -> None:
+    def script(agent: PlayedAgent) -> None:
+        agent.wish = {"none": "comes"}
+        agent.answer()
+        agent.until(lambda: agent.closed is not None)
+
+    with pytest.raises(Failure, match="bytes of parameters") as failure:
+        stage.run(script, command="x" * 40000)
+    assert failure.value.status == 255
+
+
+def test_without_readers_the_command_is_told_and_the_status_is_that_of_sigpipe(stage: Stage) -> None:
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.write(STDOUT, b"y\n" * 1000)
+        stage.leave()
+        agent.write(STDOUT, b"y\n" * (1 << 20))
+        assert agent.stopped == [STDOUT]
+        agent.end(status=0)
+
+    assert status_of(stage.run(script)) == 128 + signal.SIGPIPE
+
+
+def test_a_reader_that_has_all_may_go(stage: Stage) -> None:
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.write(STDOUT, b"all")
+        assert read(stage.screen) == b"all"
+        stage.leave()
+        agent.until(lambda: agent.stopped == [STDOUT])
+        agent.end(status=4)
+
+    assert stage.run(script) == Exit(status=4)
+
+
+def test_input_that_the_command_does_not_want_is_closed(stage: Stage) -> None:
+    """Its writer gets SIGPIPE."""
+
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.channel.readers[STDIN].stop()
+        agent.flush()
+        agent.until(lambda: agent.ended)
+        with pytest.raises(BrokenPipeError):
+            stage.type(b"x")
+        agent.end(status=0)
+
+    assert stage.run(script) == Exit(status=0)
+
+
+def test_a_full_output_stops_neither_the_other_nor_the_input(stage: Stage) -> None:
+    sent = got = 0
+    fcntl.fcntl(stage.screen, fcntl.F_SETPIPE_SZ, 4096)
+
+    def script(agent: PlayedAgent) -> None:
+        nonlocal sent, got
+        agent.accept()
+        agent.write(STDERR, b"begin")
+        while room := agent.channel.room(STDOUT):  # until its window is full
+            agent.channel.write(STDOUT, bytes(room))
+            agent.flush()
+            sent += room
+        agent.write(STDERR, b"here")
+        while not read(stage.errors).endswith(b"here"):
+            pass
+        stage.type(b"there")
+        agent.until(lambda: agent.typed == b"there")
+        while got < sent:
+            got += len(read(stage.screen))
+        agent.end(status=0)
+
+    assert stage.run(script) == Exit(status=0)
+    assert got == sent > 4096
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_passed_on_and_the_second_disconnects(stage: Stage, number: signal.Signals) -> None:
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        for other in (signal.SIGUSR1, signal.SIGQUIT, number):
+            os.kill(os.getpid(), other)
+            name = other.name[3:]
+            agent.until(lambda name=name: {"type": "signal", "name": name} in agent.requests)  # type: ignore[misc]
+        os.kill(os.getpid(), signal.SIGINT)
+        agent.until(lambda: agent.closed is not None)
+        assert agent.closed == "interrupted"
+
+    with pytest.raises(OutcomeUnknown, match="ended by SIGINT; outcome unknown"):
+        stage.run(script)
+
+
+def test_sighup_ends_it(stage: Stage) -> None:
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        os.kill(os.getpid(), signal.SIGHUP)
+        agent.until(lambda: agent.closed is not None)
+
+    with pytest.raises(OutcomeUnknown, match="ended by SIGHUP"):
+        stage.run(script)
+
+
+def test_notices_and_the_end_of_the_jobs_time_are_said(stage: Stage) -> None:
+    stage.job = JobState(alive=True, words="runs", ends_at=0.0)
+
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.peer.say(Notice("the reflector stops soon"))
+        agent.end(status=0)
+
+    assert stage.run(script) == Exit(status=0)
+    said = stage.said()
+    assert "the job's time is over in 0 s" in said
+    assert "mlogin: the reflector stops soon\n" in said
+
+
+def test_input_that_cannot_be_read_is_told_and_ends(stage: Stage) -> None:
+    directory = os.open("/", os.O_RDONLY)
+
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.until(lambda: agent.ended)
+        agent.end(status=0)
+
+    try:
+        assert stage.run(script, stdin=directory) == Exit(status=0)
+    finally:
+        os.close(directory)
+    assert "cannot read standard input (Is a directory)" in stage.said()
+
+
+@pytest.mark.parametrize("target", ["/dev/full"])
+def test_output_that_cannot_be_written_ends_the_session(stage: Stage, target: str) -> None:
+    full = os.open(target, os.O_WRONLY)
+    os.dup2(full, stage.stdout)
+    os.close(full)
+
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.write(STDOUT, b"x")
+        agent.until(lambda: agent.closed is not None)
+        assert agent.closed == "output closed"
+
+    with pytest.raises(OutcomeUnknown, match=r"cannot write to standard output \(No space left on device\)"):
+        stage.run(script)
