@@ -3,6 +3,7 @@
 mlogin              runs mlogin: starts reflector and job, attaches, runs the session, returns the exit status
 embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
+pipes               a session on three pipes, byte for byte
 session             runs one session: attaches, waits for the agent, passes the bytes
 streams             the client's end of a stream over a link
 queries             asks a reflector for its sessions
