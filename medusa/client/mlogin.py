@@ -56,6 +56,7 @@ from medusa.transports.link import Link
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
+    from medusa.client.queries.api import Api
     from medusa.client.queries.finding import Found
 
 DEFAULT_TERM = "xterm"
@@ -68,7 +69,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 def run(settings: Settings) -> int:
     """Runs mlogin, undoes everything that it started or changed, and returns its exit status."""
-    messages = Messages(quiet=settings.quiet, dumb=is_dumb())
+    messages = Messages(quiet=settings.quiet, dumb=is_dumb(), prog=settings.prog)
     login = Login(settings, messages)
     try:
         return login.run()
@@ -107,8 +108,11 @@ class Login:
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
-            self._find_key(signals)  # after _ledger() has forked the guard, which must not hold a private key
-            self._find_session(signals)
+            if self._settings.joins:
+                self._find_live(signals)
+            else:
+                self._find_key(signals)  # after _ledger() has forked the guard, which must not hold a private key
+                self._find_session(signals)
             launcher = self._launcher(stack, ledger)
             dialer = self._dialer(stack, ledger, signals, launcher)
             # mlogin attaches before the job starts, because the reflector refuses an agent without a client.
@@ -147,12 +151,13 @@ class Login:
     def _dialer(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher) -> Dialer:
         """Starts a reflector if the user named none, creates the job, and returns the Dialer for its session."""
         base = self._settings.reflector or launcher.front_door
-        embedded = base is None
+        embedded = base is None or self._settings.embedded
         if base is None:
             with self._messages.waiting("starting a reflector"):
                 base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
         with signals.interruptible(), signals.stoppable(), signals.asking():
-            url = SessionUrl(base, launcher.create(), self._settings.account)
+            settings = self._settings
+            url = SessionUrl(base, launcher.create(), settings.account, joins=settings.joins, name=settings.name)
         return Dialer(
             url,
             signals,
@@ -224,14 +229,14 @@ class Login:
         self._settings = dataclasses.replace(settings, session=found.session, account=found.account)
 
     def _found(self, beginning: str, *, whole: bool) -> Found:
-        from medusa.client.queries.api import Api  # takes long to import
-        from medusa.client.queries.finding import Found, find_session
+        from medusa.client.queries.finding import Found, find_session  # takes long to import
 
         settings = self._settings
         assert settings.reflector is not None
         if whole and is_raw(settings.reflector):
             return Found(beginning, None)
-        api = Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
+        api = self._api()
+        assert api is not None
         with self._messages.waiting(f"asking {api.name} for its sessions"):
             return find_session(
                 beginning,
@@ -241,6 +246,38 @@ class Login:
                 otherwise=settings.otherwise,
                 whole=whole,
             )
+
+    def _find_live(self, signals: Signals) -> None:
+        """Finds the session that mlogin joins. Puts its id, its reflector and its account into the settings."""
+        from medusa.client.queries import local
+        from medusa.client.queries.joining import Place, find_here, find_live
+
+        assert self._settings.beginning is not None
+        text, here = self._settings.beginning, local.sessions()
+        place = find_here(text, here)
+        if place is None:
+            self._find_key(signals)
+            settings = self._settings
+            if settings.session is not None and settings.reflector is not None:  # a whole id: nobody has to be asked
+                place = Place(settings.session, None, settings.account)
+            else:
+                with signals.interruptible(), signals.asking():
+                    find_account = self._account if settings.unsigned_first else None
+                    place = find_live(text, here, self._api(), login=settings.login, find_account=find_account)
+                self._settings = dataclasses.replace(settings, unsigned_first=False)
+        if place.reflector is not None:
+            own = dataclasses.replace(self._settings, reflector=place.reflector, embedded=True, unsigned_first=False)
+            self._settings = own
+        self._settings = dataclasses.replace(self._settings, session=place.session, account=place.account)
+
+    def _api(self) -> Api | None:
+        """Returns the API of the reflector that the user named; None if there is none. Raises Failure."""
+        from medusa.client.queries.api import Api  # takes long to import
+
+        settings = self._settings
+        if settings.reflector is None:
+            return None
+        return Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
 
     def _submit(self, launcher: Launcher, dialer: Dialer) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
@@ -323,10 +360,9 @@ class Login:
         arguments = ("--norc",) if command is None else ("-c", command)
         login = command is None if self._settings.login_shell is None else self._settings.login_shell
         term = os.environ.get("TERM") or DEFAULT_TERM
-        env, named = environment.chosen(self._settings.send_env, os.environ)
-        self._warn_of_withheld(env)
+        env, named = self._environment()
         return Start(
-            "",
+            self._settings.cwd,
             term,
             columns,
             lines,
@@ -337,6 +373,18 @@ class Login:
             named or None,
             login or None,
         )
+
+    def _environment(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Returns the variables for the command, and those of their names that the user has written in full.
+
+        The user's own values come first, because the agent drops what exceeds its limits.
+        """
+        own = dict(self._settings.env)
+        chosen, named = environment.chosen(self._settings.send_env, os.environ)
+        names = tuple(dict.fromkeys((*own, *named)))
+        env = environment.checked({**own, **chosen, **own}, names)
+        self._warn_of_withheld(env)
+        return env, names
 
     def _warn_of_withheld(self, env: Mapping[str, str]) -> None:
         names = environment.withheld(self._settings.send_env, os.environ, env)

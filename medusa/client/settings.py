@@ -49,6 +49,12 @@ class Settings:
         command: the command line for the shell on the job's side; None for an interactive shell.
         login_shell: True for the user's login shell on the job's side, False for a bash that reads no start-up files.
             None: the login shell if there is no `command`.
+        pty: True for a terminal on the job's side, False for pipes. None: a terminal if standard input and standard
+            output are both terminals.
+        env: the names and values of variables for the command, which the user has written one by one. They override
+            those of `send_env`.
+        cwd: the directory in the job in which the command starts; "" for the agent's own choice.
+        name: the name that the user gives the session; None if it has none.
         escape: the character that begins escapes such as `~.`; None to recognise no escapes.
         send_env: the variables to send to the session, as names and patterns (`chosen` in
             medusa/protocol/terminal/environment.py explains them).
@@ -56,6 +62,7 @@ class Settings:
         quiet: True to write only errors.
         no_input: True if standard input was replaced by /dev/null on the user's wish.
         launcher: the launcher's name.
+        embedded: True if `reflector` is the own reflector of another mlogin of this user, on this machine.
         reflector: the reflector's base URL. If None, mlogin uses `front_door`, the launcher's default reflector. If
             the launcher has none, mlogin starts an embedded reflector.
         wait_timeout: seconds to wait for the agent. If it is None and jobs of this launcher can wait in a queue, mlogin
@@ -65,9 +72,10 @@ class Settings:
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
         session: id of a session whose agent somebody else starts.
+        joins: True to join a session that lives: `session`, or what `beginning` names. Then mlogin starts no job.
         beginning: the beginning of a session's id, if the user named a session in that way. mlogin asks the reflector
             for the whole id, and puts it into `session`. If the user gave a whole id, `beginning` and `session` are
-            both this id, and the reflector need not know it.
+            both this id, and the reflector need not know it. If `joins`, it may also be a session's name.
         otherwise: words to add to the error if no session's id starts with `beginning`.
         manta: options of a Manta job.
         url: the URL of the Manta (an object store that also runs jobs).
@@ -78,18 +86,24 @@ class Settings:
         account: the account of `login`, `subuser` and `key`. mlogin sets it before it makes the launcher.
         insecure_tls: True to accept any TLS certificate of the reflector and of Manta.
         headers: the header fields to send to the reflector in addition.
+        prog: the program that the messages name.
         tell: a function that shows a line to the user.
         timeouts: all timeouts and intervals.
     """
 
     command: str | None = None
     login_shell: bool | None = None
+    pty: bool | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = ""
+    name: str | None = None
     escape: bytes | None = DEFAULT_ESCAPE
     escape_given: bool = False
     send_env: tuple[str, ...] = environment.DEFAULT
     quiet: bool = False
     no_input: bool = False
     launcher: str = "local"
+    embedded: bool = False
     reflector: str | None = None
     wait_timeout: float | None = None
     archive: str | None = None
@@ -97,6 +111,7 @@ class Settings:
     arguments: tuple[str, ...] = ()
     job: str | None = None
     session: str | None = None
+    joins: bool = False
     beginning: str | None = None
     otherwise: str = ""
     manta: MantaJobOptions = field(default_factory=MantaJobOptions)
@@ -108,6 +123,7 @@ class Settings:
     account: Account | None = None
     insecure_tls: bool = False
     headers: Headers = NO_HEADERS
+    prog: str = "mlogin"
     tell: Callable[[str], None] = lambda text: None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
 

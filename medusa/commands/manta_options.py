@@ -95,7 +95,20 @@ def add_signing_options(parser: OptionParser, *, reflector: bool = False) -> Any
     Then --reflector and MEDUSA_REFLECTOR set the URL.
     """
     group, environ = parser.add_argument_group("Account and key"), os.environ.get
+    add_account_options(group)
     add = group.add_argument
+    if reflector:
+        text = "the reflector, or a Manta; also by MEDUSA_REFLECTOR, MEDUSA_URL, MANTA_URL"
+        default = environ("MEDUSA_URL") or environ("MANTA_URL")
+        add("--reflector", "-u", "--url", metavar="URL", dest="url", default=default, help=text)
+    else:
+        add("-u", "--url", metavar="URL", default=environ("MANTA_URL"), help="the Manta; also by MANTA_URL")
+    return group
+
+
+def add_account_options(group: Any) -> None:
+    """Adds the options for account and key to a group of a parser."""
+    add, environ = group.add_argument, os.environ.get
     add(
         "-a",
         "--account",
@@ -118,13 +131,6 @@ def add_signing_options(parser: OptionParser, *, reflector: bool = False) -> Any
         default=environ("MANTA_KEY_ID"),
         help="an ssh key's fingerprint, or its file; also by MANTA_KEY_ID (default: the keys that ssh would try)",
     )
-    if reflector:
-        text = "the reflector, or a Manta; also by MEDUSA_REFLECTOR, MEDUSA_URL, MANTA_URL"
-        default = environ("MEDUSA_URL") or environ("MANTA_URL")
-        add("--reflector", "-u", "--url", metavar="URL", dest="url", default=default, help=text)
-    else:
-        add("-u", "--url", metavar="URL", default=environ("MANTA_URL"), help="the Manta; also by MANTA_URL")
-    return group
 
 
 def add_header_options(group: Any) -> None:
@@ -157,7 +163,7 @@ def manta_options(given: SimpleNamespace) -> SigningOptions:
         given.account or None,
         given.subuser or None,
         given.key or None,
-        given.url or None,
+        getattr(given, "url", None) or None,
         getattr(given, "insecure_tls", False) or insecure,
         given.account == "",
     )

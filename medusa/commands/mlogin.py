@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import sys
 from collections.abc import Collection, Sequence
 from types import SimpleNamespace
@@ -14,8 +13,8 @@ from medusa.client.mlogin import run
 from medusa.client.outcome import Failure
 from medusa.client.settings import DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.commands.manta_options import VARIABLES, SigningOptions, header_options, login_name, manta_options
-from medusa.commands.mlogin_options import advice
+from medusa.commands.manta_options import SigningOptions, header_options, manta_options
+from medusa.commands.mlogin_options import advice, signing, types
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_parser
 from medusa.commands.options import COMMON
 from medusa.commands.process.core_dumps import forbid_core_dump
@@ -23,7 +22,6 @@ from medusa.commands.user_config.parser import UserOptionParser
 from medusa.commands.user_config.precedence import drop_of_others, prefer_nearer, set_profiles_target
 from medusa.commands.user_config.target import profile_named, set_target
 from medusa.help_text import show
-from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.terminal import environment
 from medusa.transports.dial import is_raw
 from medusa.transports.dial.headers import hide_arguments
@@ -63,7 +61,6 @@ def parse(argv: Sequence[str]) -> Settings:
     given = parser.parse_args(own)
     if is_profile or given.object is None:
         set_profiles_target(parser, given, own)
-    escape = DEFAULT_ESCAPE if given.escape is None else given.escape[0]
     try:
         set_target(parser, given, own)
         prefer_nearer(parser, given, own)
@@ -72,14 +69,31 @@ def parse(argv: Sequence[str]) -> Settings:
         _check_headers(parser, given)
         typed = parser.typed(own)
         _check_typed(given, typed)
+        env = types.variables(given.env)
         manta, unsigned_first = _manta(parser, given, typed)
         queues = launchers.find(given.launcher).queues
     except Failure as failure:
         parser.error(str(failure))
+    return _settings(given, passed_on, env, manta, unsigned_first=unsigned_first, queues=queues)
+
+
+def _settings(
+    given: SimpleNamespace,
+    passed_on: Sequence[str],
+    env: tuple[tuple[str, str], ...],
+    manta: SigningOptions,
+    *,
+    unsigned_first: bool,
+    queues: bool,
+) -> Settings:
     return Settings(
         command=given.command,
         login_shell=given.login,
-        escape=escape,
+        pty=given.pty,
+        env=env,
+        cwd=given.cwd,
+        name=given.name,
+        escape=DEFAULT_ESCAPE if given.escape is None else given.escape[0],
         escape_given=given.escape is not None,
         send_env=(*environment.DEFAULT, *(word for words in given.send_env for word in words)),
         quiet=given.quiet,
@@ -136,8 +150,7 @@ def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
 def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[str]) -> tuple[SigningOptions, bool]:
     """Returns the options for signing, and True if mlogin is to sign only after a refusal of an unsigned request.
 
-    The options have no account if nothing is to be signed. A single variable MANTA_... does not make mlogin sign all
-    requests, because it may be set for another program. Variables for both account and key do so.
+    The options have no account if nothing is to be signed.
 
     Args:
         given: the options that the parser found.
@@ -148,59 +161,24 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[s
             without a reflector or a Manta that would use it.
     """
     manta = manta_options(given)
-    chosen = _chosen(parser, manta, typed)
-    wished = [name for name, common in chosen.items() if not common]
     if given.launcher == MANTA:
         manta.require("url")
         manta = manta.with_account()
-    else:
-        if "url" in wished:
-            raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
-        if given.reflector is None and wished:
+        signing.check_logins(manta)
+        return manta, False
+    chosen = signing.chosen(parser, manta, typed)
+    wished = [name for name, common in chosen.items() if not common]
+    if "url" in wished:
+        raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
+    if given.reflector is None:
+        if wished:
             options = " and ".join(f"--{name.replace('_', '-')}" for name in wished)
             others = launchers.find(given.launcher).options_of
             advice_on_others = f"\n  options of {others} go after --" if others else ""
             text = f"{options}: for which reflector? Give --reflector URL, or --launcher manta"
             raise Failure(text + advice_on_others)
-        who = {"account", "key", "subuser"}
-        for_signing = who & set(wished)
-        if "account" in typed:  # an empty one that is typed overrides what variables and the config file name
-            for_signing &= set(typed)
-        if given.reflector is None or (manta.anonymous and not for_signing):
-            return SigningOptions(None, None, None, None, given.insecure_tls), False
-        if who & set(chosen) or (manta.account and manta.key):
-            manta = manta.with_account()
-        else:
-            # MANTA_TLS_INSECURE does not count here: the reflector may have nothing to do with a Manta.
-            account = manta.account if re.fullmatch(LOGIN, manta.account or "") else login_name()
-            return SigningOptions(account, None, manta.key, None, given.insecure_tls), account is not None
-    for name in filter(None, (manta.account, manta.subuser)):
-        if not re.fullmatch(LOGIN, name):
-            raise Failure(f"{name!r} is no login")
-    return manta, False
-
-
-def _chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[str]) -> dict[str, bool]:
-    """Returns the options for signing that the user has set for mlogin itself.
-
-    All programs of a user read the variables MANTA_... and MEDUSA_URL. So an option that only these set is left out.
-    An option that is also set in another way is kept, even if the variable has the same value.
-
-    Args:
-        manta: the values of the options.
-        typed: the options on the command line.
-
-    Returns:
-        Option -> True if a common key of the config file sets it. Common keys are for sessions of all kinds.
-    """
-    by_variable = parser.set_by_variables()
-    found = {}
-    for name in (*VARIABLES, "insecure_tls"):
-        place = parser.place_of(name.replace("_", "-"))
-        set_here = name in typed or by_variable.get(name, "MEDUSA_URL") != "MEDUSA_URL" or place is not None
-        if set_here and getattr(manta, name):
-            found[name] = place is not None and place.section == COMMON
-    return found
+        return signing.nobody(insecure_tls=given.insecure_tls), False
+    return signing.for_reflector(manta, chosen, typed, insecure_tls=given.insecure_tls)
 
 
 def _help_for_launcher(parser: UserOptionParser, words: Sequence[str]) -> None:

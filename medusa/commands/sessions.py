@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from medusa.client.outcome import Failure
+from medusa.commands import tables
 from medusa.commands.manta_options import add_header_options, header_options, login_name
 from medusa.commands.options import VARIABLES
+from medusa.commands.tables import duration
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
@@ -154,8 +156,6 @@ TYPED and SHOWN contain all bytes that the client and the agent sent.
 LEFT_OUT = ("OWNER", "AGENT", "CLIENT", "SHOWN", "TYPED", "LOGIN", "IDLE", "AGE")
 """The columns that are left out if the table is too wide: first those that are empty, then the others in this order."""
 
-GAP = 2
-
 
 def table(sessions: Sequence[Entry], width: int) -> str:
     """Returns a table for people to read: a line of headings, then a line for each session.
@@ -163,20 +163,13 @@ def table(sessions: Sequence[Entry], width: int) -> str:
     `width`: the largest number of characters in a line. What does not fit is left out.
     """
     rows = [{name: cell(entry) for name, cell in COLUMNS.items()} for entry in sessions]
-    widths = {name: max(len(cell) for cell in (name, *(row[name] for row in rows))) for name in COLUMNS}
+    widths = tables.widest(rows, list(COLUMNS))
     empty = [name for name in LEFT_OUT if all(row[name] == "-" for row in rows)]
     for name in (*empty, *LEFT_OUT):
-        if sum(widths.values()) + GAP * (len(widths) - 1) > width:
+        if tables.total(widths) > width:
             widths.pop(name, None)
-    others = sum(widths.values()) - widths["ID"] + GAP * (len(widths) - 1)
-    widths["ID"] = max(8, min(widths["ID"], width - others))
-    headings = {name: name for name in widths}
-    lines = [[_cut(row[name], widths[name]) for name in widths] for row in (headings, *rows)]
-    return "\n".join((" " * GAP).join(line).rstrip() for line in lines)
-
-
-def _cut(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: width - 3] + "..."
+    widths["ID"] = max(8, min(widths["ID"], width - tables.total(widths) + widths["ID"]))
+    return "\n".join(tables.lines(rows, widths))
 
 
 def details(entry: Entry) -> str:
@@ -209,20 +202,6 @@ def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
     lines = [f"{owner} does not answer: {error}" for owner, error in silent.items()]
     lines += [f"{_value(e.get('id'))}: {_value(e['error'])}" for e in failed if e.get("owner") is None]
     return [f"other reflectors' sessions are missing: {missing}", *lines] if missing else lines
-
-
-def duration(seconds: object) -> str:
-    """Returns a duration in its two largest units, such as 3m05s, or `-` if `seconds` is not a number."""
-    if not isinstance(seconds, (int, float)):
-        return "-"
-    minutes, left = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours:02}h"
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{left:02}s" if minutes else f"{left}s"
 
 
 def size(count: object) -> str:

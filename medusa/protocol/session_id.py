@@ -1,4 +1,4 @@
-"""Parses and checks session ids."""
+"""Parses and checks session ids, and the names that users give their sessions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import re
 import urllib.parse
 
 from medusa.protocol.errors import HandshakeError
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The form of the session ids that mlogin and the agent make."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 _ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
 MAX_ID = 255
@@ -32,3 +37,15 @@ def parse_id(raw: str) -> str:
     if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
         raise HandshakeError(400, "bad session id")
     return session_id.lower()
+
+
+def check_name(text: str) -> str:
+    """Returns `text` if it can be the name of a session: `--name` of mlogin.
+
+    Raises ValueError, with the rule that `text` breaks.
+    """
+    if UUID.fullmatch(text.lower()):
+        raise ValueError("this is the form of a session's id")
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name has 1 to 64 letters, digits and . _ - and begins with a letter, a digit or _")
+    return text

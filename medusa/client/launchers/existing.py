@@ -26,13 +26,14 @@ class ExistingLauncher(Launcher):
             self._session = parse_id(urllib.parse.quote(settings.session, safe=""))
         except HandshakeError:
             raise Failure(f"`{printable(settings.session)}` is no session's id") from None
+        self._joins = settings.joins
         self._state = JobState(alive=True, words="not here yet")
 
     def create(self) -> str:
         return self._session
 
     def describe(self) -> str:
-        return "an agent that is started elsewhere"
+        return f"the agent of {self._session}" if self._joins else "an agent that is started elsewhere"
 
     def submit(self, request: JobRequest) -> None:
         """Does nothing: the agent already has the URL at which to attach."""
@@ -44,6 +45,8 @@ class ExistingLauncher(Launcher):
         self._state = JobState(alive=True, words="running")
 
     def log_tail(self) -> list[str]:
+        if self._joins:
+            return ["the job may be suspended, or its machine busy"]
         return ["is it running, and does it dial this reflector, for this session and account?"]
 
     def finish(self, grace: float, *, clean: bool) -> None:

@@ -1,5 +1,7 @@
-"""Asks a reflector for its lists of sessions, by HTTP.
+"""Finds sessions: at a reflector, by HTTP, and on this machine.
 
 api      sends one request, and reads the JSON of its answer
 finding  finds the session whose id begins with a text
+joining  finds the session that a user joins, by its id, the beginning of its id, or its name
+local    the sessions of this user's own mlogin on this machine
 """

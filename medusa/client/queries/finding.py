@@ -48,7 +48,7 @@ def find_session(
         Failure: there is no such session, or there are several, or the reflector does not list them.
     """
     try:
-        entries, missing = _entries(api, find_account)
+        entries, missing = entries_for(api, find_account)
     except NoAnswer as error:
         if whole:
             return Found(text, None)
@@ -75,7 +75,7 @@ def find_session(
     )
 
 
-def _entries(api: Api, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
+def entries_for(api: Api, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
     """Returns the sessions that the reflector lists for this user, and a text that says why some are missing.
 
     If the reflector asks for a signature, sets the account of `api` to the one that `find_account` returns, and asks
@@ -116,6 +116,13 @@ def _complaint(text: str, candidates: Sequence[Entry], api: Api, missing: str, o
         lines += [f"  {_line(entry)}" for entry in candidates[:MAX_CANDIDATES]]
         lines += ["  ..."] * (len(candidates) > MAX_CANDIDATES)
     return [*lines, f"  other reflectors' sessions are missing: {missing}"] if missing else lines
+
+
+def place(entry: Entry) -> str:
+    """Returns where a session runs: job and host of its agent, as far as they are known, else its address, or "-"."""
+    words = [str(entry[key]) for key in ("job", "host") if entry.get(key)]
+    address = str(entry.get("agent") or "").rpartition(":")[0]
+    return " on ".join(words) or address or "-"
 
 
 def _line(entry: Entry) -> str:

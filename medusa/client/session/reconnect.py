@@ -14,7 +14,8 @@ from medusa.client.session.session_url import NOT_AUTHORISED, TAKEN, SessionUrl
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.protocol.features import HEADER, NOTICE
+from medusa.protocol.features import ABOUT, HEADER, JOIN, NOTICE
+from medusa.protocol.http import about
 from medusa.protocol.http.own_header import has_authorization
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect
@@ -55,6 +56,9 @@ class Dialer:
         find_account: Callable[[], Account] | None = None,
     ) -> None:
         self.url = url
+        self._announced = (*ANNOUNCED, *([(JOIN, "1")] if url.joins else []))
+        if url.name is not None:
+            self._announced += ((ABOUT, about.build(about.About(name=url.name))),)
         self._headers = headers
         self.sent_headers: list[tuple[str, str]] = []
         self._find_account = find_account
@@ -106,8 +110,9 @@ class Dialer:
             try:
                 account = self._find_account()
             except Failure as failure:
-                first = str(self.url.refused(refused)).splitlines()[0]
-                raise Failure("\n".join([first, *(f"  {line}" for line in str(failure).splitlines())])) from refused
+                first, *more = str(self.url.refused(refused)).splitlines()
+                lines = [first, *(more[:1] if self.url.joins else []), *(f"  {w}" for w in str(failure).splitlines())]
+                raise Failure("\n".join(lines)) from refused
             self.url = dataclasses.replace(self.url, account=account, unsigned=str(refused))
             return True
 
@@ -129,7 +134,8 @@ class Dialer:
                 return self._dial()
             except ConnectRefused as error:
                 left = deadline - time.monotonic()
-                if not (error.retryable or error.status == TAKEN) or left <= 0:
+                held = error.status == TAKEN and not self.url.joins  # perhaps by this mlogin's own link before
+                if not (error.retryable or held) or left <= 0:
                     raise self.url.refused(error) from error
                 pause = max(self._timeouts.reconnect_interval, min(error.retry_after, left))
 
@@ -139,7 +145,7 @@ class Dialer:
                 return self._connect()
             url, headers = self.url.client_url()
             # Use no HTTP proxy: a proxy cannot reach the loopback interface of this machine.
-            return connect(url, timeout=CONNECT_TIMEOUT, headers=[*headers, *ANNOUNCED], proxies=False)
+            return connect(url, timeout=CONNECT_TIMEOUT, headers=[*headers, *self._announced], proxies=False)
 
     def _connect(self) -> Transport:
         """Attaches, and announces the features of mlogin in a header field."""
@@ -148,7 +154,7 @@ class Dialer:
         except HeaderError as error:
             raise Failure(str(error)) from None
         url, headers = self.url.client_url(presigned=has_authorization(self.sent_headers))
-        headers = [*headers, *self.sent_headers, *ANNOUNCED]
+        headers = [*headers, *self.sent_headers, *self._announced]
         return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
 
     def _pause(self, seconds: float) -> None:

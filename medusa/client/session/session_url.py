@@ -23,6 +23,15 @@ NOT_AUTHORISED = (401, 403, 404)
 TAKEN = 409
 """The HTTP status if the session has a client already, perhaps one whose link is lost and not closed yet."""
 
+JOINING = {
+    403: "the session belongs to another account",
+    404: "the session has ended, or belongs to another account; `medusa ls` lists yours",
+    409: "its agent, or the reflector, is of a version that serves one client only",
+    503: "it has as many clients as it may have, or the reflector is busy: try again when one of them has ended",
+    504: "its agent did not answer: the job may be suspended, or its machine busy",
+}
+"""HTTP status -> why a client cannot join a session, and what to do. The reflector's own words stand before it."""
+
 _FIRST_REFUSAL = 400
 """A reflector that refuses sends this HTTP status or a higher one. A lower one comes from another kind of server."""
 
@@ -48,12 +57,16 @@ class SessionUrl:
         account: the account that signs requests to a front door; None for the internal API.
         unsigned: the error with which the reflector refused a request without a signature; "" if there was no such
             request.
+        joins: True if mlogin joins a session that lives, as one more client.
+        name: the name that the user gives the session; None if it has none.
     """
 
     base: str
     session: str
     account: Account | None = None
     unsigned: str = ""
+    joins: bool = False
+    name: str | None = None
 
     def client_url(self, *, presigned: bool = False) -> tuple[str, list[tuple[str, str]]]:
         """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire.
@@ -82,9 +95,11 @@ class SessionUrl:
         protocol = "" if is_raw(self.base) else "HTTP "
         status = f" ({protocol}status {error.status})" if error.status else ""
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error), _MAX_REASON)}"]
+        if self.joins and error.status in JOINING:
+            lines += [f"  {JOINING[error.status]}"]
         if error.status in NOT_AUTHORISED:
             lines += self._authorisation_advice(str(error))
-        elif error.status == TAKEN:
+        elif error.status == TAKEN and not self.joins:
             lines += ["  another mlogin is in that session or waits there: end it, or use another session"]
         elif isinstance(error, Untrusted):
             lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]

@@ -57,6 +57,7 @@ class Messages:
         fd: the descriptor to write to.
         quiet: True to write only errors and answers.
         dumb: True if the terminal knows no escape sequences. Then there is no spinner.
+        prog: the program that the lines name.
         progress_delay: seconds that the block of `waiting` may take before the user is told what mlogin waits for.
 
     Attributes:
@@ -64,10 +65,17 @@ class Messages:
     """
 
     def __init__(
-        self, fd: int = 2, *, quiet: bool = False, dumb: bool = False, progress_delay: float = PROGRESS_DELAY
+        self,
+        fd: int = 2,
+        *,
+        quiet: bool = False,
+        dumb: bool = False,
+        prog: str = "mlogin",
+        progress_delay: float = PROGRESS_DELAY,
     ) -> None:
         self._fd = fd
         self._quiet = quiet
+        self._prog = prog
         self._progress_delay = progress_delay
         self._is_tty = os.isatty(fd)
         self._can_animate = self._is_tty and not quiet and not dumb
@@ -102,11 +110,11 @@ class Messages:
     def say(self, text: str) -> None:
         """Writes a line of advisory text. Does nothing if `quiet` was set."""
         if not self._quiet:
-            self._write_lines([f"mlogin: {text}"])
+            self._write_lines([f"{self._prog}: {text}"])
 
     def error(self, text: str) -> None:
         """Writes the lines of an error, even if `quiet` was set."""
-        self._write_lines(f"mlogin: {line}" for line in text.splitlines() or [""])
+        self._write_lines(f"{self._prog}: {line}" for line in text.splitlines() or [""])
 
     def answer(self, lines: Iterable[str]) -> None:
         """Writes lines that the user asked for by an escape such as `~?`, even if `quiet` was set."""

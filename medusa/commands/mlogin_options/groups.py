@@ -5,18 +5,16 @@ A new option goes into the group of its topic. A new topic is a new function, wh
 
 from __future__ import annotations
 
-import argparse
-
 from medusa import __version__
 from medusa.client import launchers
 from medusa.client.outcome import OWN_ERROR
 from medusa.client.settings import AGENT_OBJECT
 from medusa.commands.manta_options import add_header_options, add_manta_options
 from medusa.commands.mlogin_options import advice, texts, types
+from medusa.commands.mlogin_options.process import add_process_options
 from medusa.commands.options import OptionParser
 from medusa.commands.user_config.parser import UserOptionParser
 from medusa.option_types import seconds
-from medusa.protocol.terminal import environment
 
 LOCAL = "local"
 """The launcher that runs if the user names none."""
@@ -55,6 +53,7 @@ def _add_job(parser: OptionParser) -> None:
     )
     add("--job", metavar="ID", help="get into a job that runs already, where the launcher can do that")
     add("--session", metavar="ID", help="start nothing: meet the agent of that session, which is started elsewhere")
+    add("--name", metavar="NAME", type=types.session_name, help="a name for the session, in place of its id")
     add("--archive", metavar="FILE", help="agent archive (default: the one carried along)")
 
 
@@ -62,24 +61,7 @@ def _add_session(parser: OptionParser) -> None:
     group = parser.add_argument_group("In the job")
     add = group.add_argument
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
-    add(
-        "--login",
-        action=argparse.BooleanOptionalAction,
-        env_var="MEDUSA_LOGIN_SHELL",  # MEDUSA_LOGIN is the variable of `medusa sessions --login`
-        help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads "
-        "none (default: --login for a shell, --no-login with -c)",
-    )
-    add("-e", "--escape", metavar="CHAR", type=types.escape, help="escape character, ^X or none (default: ~)")
-    add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
-    add(
-        "--send-env",
-        metavar="NAME[,...]",
-        type=types.names,
-        action="append",
-        default=[],
-        help="send these variables too, if they are set. NAME may contain * and ?; -NAME leaves variables out; `none` "
-        f"leaves out all that stands before it (default: {', '.join(environment.DEFAULT)})",
-    )
+    add_process_options(group)
 
 
 def _add_reflector(parser: OptionParser) -> None:

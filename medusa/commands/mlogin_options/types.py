@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import os
 import urllib.parse
+from collections.abc import Iterable
+from typing import Any
 
+from medusa.client.outcome import Failure
 from medusa.client.session.input.escape import parse_character
+from medusa.protocol.channels.kinds import MAX_PATH
+from medusa.protocol.printable import printable
+from medusa.protocol.session_id import check_name
 from medusa.protocol.terminal import environment
 from medusa.transports.dial import SECURE
+
+
+class Pty(argparse.BooleanOptionalAction):
+    """The action of the option with the forms -t and --tty, which store True, and -T and --no-tty, which store False.
+
+    The last one on the command line counts, as with ssh.
+    """
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, option_string in ("-t", "--tty"))
 
 
 def escape(text: str) -> tuple[bytes | None]:
@@ -15,7 +32,8 @@ def escape(text: str) -> tuple[bytes | None]:
     try:
         return (parse_character(text),)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        hint = "; --env NAME=VALUE sets a variable" if "=" in text else ""
+        raise argparse.ArgumentTypeError(f"{error}{hint}") from error
 
 
 def names(text: str) -> list[str]:
@@ -25,6 +43,47 @@ def names(text: str) -> list[str]:
         if not environment.PATTERN.fullmatch(word):
             raise argparse.ArgumentTypeError(f"{word!r} is neither a variable's name nor a pattern")
     return words
+
+
+def variable(text: str) -> tuple[str, str | None]:
+    """Returns the name and the value of a variable. `text`: NAME=VALUE; or NAME, for the value that it has here.
+
+    The value is None if `text` is a NAME that is not set here.
+    """
+    name, equals, value = text.partition("=")
+    if not environment.NAME.fullmatch(name):
+        # The message does not repeat the value, which may be a secret.
+        raise argparse.ArgumentTypeError(f"{printable(name)!r} is no name of a variable; give NAME=VALUE, or NAME")
+    if not environment.checked({name: ""}, [name]):
+        raise argparse.ArgumentTypeError(f"{name} is never sent to a session")
+    return name, value if equals else os.environ.get(name)
+
+
+def variables(given: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
+    """Returns the variables of all options --env, without those that are not set here. The last of a name counts.
+
+    Raises Failure if the agent would not take all of them.
+    """
+    found = {name: value for name, value in given if value is not None}
+    if environment.checked(found, list(found)) != found:
+        most = f"{environment.MAX_VARIABLES} variables and {environment.MAX_BYTES // 1024} KiB"
+        raise Failure(f"--env: a session takes at most {most}; put the rest into a file that the command reads")
+    return tuple(found.items())
+
+
+def directory(text: str) -> str:
+    """Returns the path of a directory in the job, which nothing can check here."""
+    if len(text) > MAX_PATH:
+        raise argparse.ArgumentTypeError(f"a path has at most {MAX_PATH} characters")
+    return text
+
+
+def session_name(text: str) -> str:
+    """Returns `text` if it can be the name of a session."""
+    try:
+        return check_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r}: {error}") from None
 
 
 def reflector_url(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import urllib.parse
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -14,13 +13,7 @@ from medusa.commands.user_config.parser import UserOptionParser
 from medusa.option_types import closest
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
-from medusa.protocol.session_id import parse_id
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""The form of the session ids that mlogin and the agent make.
-
-A TARGET of this form is a whole id, so mlogin need not ask a reflector for the rest of it.
-"""
+from medusa.protocol.session_id import UUID, parse_id
 
 _FORMS = "TARGET is a profile, a LAUNCHER: as in slurm: and ssh:HOST, or the beginning of a session's id"
 
@@ -100,7 +93,7 @@ def read_target(text: str, configured: str | None = None, profiles: Sequence[str
     name = launchers.of_target(text)
     if name is not None:
         return _of_launcher(name, text.partition(":")[2])
-    if _UUID.fullmatch(text.lower()):
+    if UUID.fullmatch(text.lower()):  # so it is a whole id, and no reflector has to be asked for the rest of it
         return Target(session=text.lower())
     if configured is not None and launchers.find(configured).target == "object":
         return Target(configured, text)

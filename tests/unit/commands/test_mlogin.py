@@ -19,12 +19,18 @@ def test_defaults() -> None:
     assert mlogin.parse([]) == Settings(wait_timeout=600)
 
 
-def test_every_option() -> None:
+def test_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
     line = (
-        "-c uname -e ^] -q --launcher local --reflector https://r:1/x/ -i --wait-timeout 5 --archive a.sh -a x object"
+        "-c uname -e ^] -q --launcher local --reflector https://r:1/x/ -i --wait-timeout 5 --archive a.sh -a x -tt "
+        "--env A=1 --env A=b=c --env HERE --env NOT_HERE --cwd /tmp/x --name train.1 object"
     )
+    monkeypatch.setenv("HERE", "")
     assert mlogin.parse(line.split()) == Settings(
         command="uname",
+        pty=True,
+        env=(("A", "b=c"), ("HERE", "")),
+        cwd="/tmp/x",
+        name="train.1",
         escape=b"\x1d",
         escape_given=True,
         quiet=True,
@@ -210,6 +216,24 @@ def test_what_is_turned_off() -> None:
     assert (options.escape, options.escape_given, options.wait_timeout) == (None, True, None)
 
 
+@pytest.mark.parametrize(
+    ("typed", "variable", "pty"),
+    [("", "", None), ("-T", "true", False), ("-T -t", "", True), ("--tty --no-tty", "", False), ("", "false", False)],
+)
+def test_the_last_word_about_a_terminal_counts(
+    monkeypatch: pytest.MonkeyPatch, typed: str, variable: str, pty: bool | None
+) -> None:
+    monkeypatch.setenv("MEDUSA_TTY", variable)
+    assert mlogin.parse(typed.split()).pty is pty
+
+
+def test_how_a_command_runs_may_stand_in_the_config_file(tmp_path: Path) -> None:
+    config = tmp_path / "mlogin.conf"
+    config.write_text("[x]\ntty = false\nenv = A=1\nenv = B=2 3\ncwd = /x\nname = y\n")
+    options = mlogin.parse(["--config", str(config), "x"])
+    assert (options.pty, options.env, options.cwd, options.name) == (False, (("A", "1"), ("B", "2 3")), "/x", "y")
+
+
 def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "mlogin.conf"
     config.write_text("reflector = http://file\nwait-timeout = 1\nquiet = true\nescape = %\n")
@@ -239,6 +263,15 @@ def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypa
         (["--config", "/nowhere/mlogin.conf"], "/nowhere/mlogin.conf"),
         (["--session", "7", "--launcher", "local"], "not both"),
         (["one", "two"], "two"),
+        (["--env", "=secret"], "'' is no name of a variable"),
+        (["--env", "1=secret"], "'1' is no name"),
+        (["--env", "MEDUSA_X=secret"], "MEDUSA_X is never sent"),
+        (["--env", f"A=secret{'x' * 32768}"], "at most 128 variables and 32 KiB"),
+        ([f"--env=A{n}=secret" for n in range(129)], "at most 128 variables"),
+        (["-e", "A=1"], "--env NAME=VALUE sets a variable"),
+        (["--name", "a b"], "'a b': a name has"),
+        (["--cwd", "x" * 4097], "at most 4096 characters"),
+        (["slurm:", "-t", "1:00"], "go after --: mlogin slurm: -- -t 1:00"),
     ],
 )
 def test_wrong_usage_is_a_status_that_no_command_has(complaint: Complaint, arguments: list[str], why: str) -> None:

@@ -81,14 +81,6 @@ def test_a_reflector_cannot_write_to_the_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0s"), (59.9, "59s"), (60, "1m00s"), (3599, "59m59s"), (3600, "1h00m"), (90000, "1d01h"), (None, "-")],
-)
-def test_durations(seconds: float | None, text: str) -> None:
-    assert sessions.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
     ("count", "text"),
     [(0, "0B"), (1023, "1023B"), (1024, "1.0K"), (10240, "10K"), (5 << 20, "5.0M"), (1 << 50, "1024T"), ("x", "-")],
 )

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.session_id import MAX_ID, parse_id
+from medusa.protocol.session_id import MAX_ID, check_name, parse_id
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,14 @@ def accepted(raw: str) -> str | None:
         return parse_id(raw)
     except HandshakeError:
         return None
+
+
+@pytest.mark.parametrize("text", ["train", "5d3e", "a", "_x.Y-9", "n" * 64])
+def test_a_name(text: str) -> None:
+    assert check_name(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "n" * 65, "a b", "-t", ".x", "a/b", "ä", "a\n", "٣", str(UUID(int=5)).upper()])
+def test_what_cannot_be_a_name(text: str) -> None:
+    with pytest.raises(ValueError, match=r"a name has|a session's id"):
+        check_name(text)

@@ -1,0 +1,143 @@
+"""Finds the session that the user means: `medusa exec SESSION`, by its id, the beginning of its id, or its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from medusa.client.keys.account import Account
+from medusa.client.outcome import Failure
+from medusa.client.queries.api import Api, NoAnswer
+from medusa.client.queries.finding import MAX_CANDIDATES, Entry, entries_for, place
+from medusa.client.queries.local import REFLECTOR
+from medusa.option_types import did_you_mean
+from medusa.protocol.printable import printable
+
+HINT = "  `medusa ls` lists your sessions"
+
+LIVE = "linked"
+"""The state of a session that can be joined."""
+
+_NOT_YET = {
+    "held": "its agent waits for a first client, which mlogin can be",
+    "waiting": "its agent has not come yet",
+    "claimed": "it is just being made",
+}
+"""Why a session in another state cannot be joined. `closing` is not here: the reflector says that it is gone."""
+
+
+class Place(NamedTuple):
+    """Where a session lives.
+
+    Attributes:
+        session: its id.
+        reflector: the URL of the reflector, if this is mlogin's own on this machine; None for the reflector that was
+            asked.
+        account: the account that has to sign requests for it; None if they need no signature.
+    """
+
+    session: str
+    reflector: str | None = None
+    account: Account | None = None
+
+
+def find_here(text: str, local: Sequence[Entry]) -> Place | None:
+    """Returns the session of this machine whose whole id or name is `text`; None if there is not exactly one."""
+    found = [entry for entry in meant(text, local) if text.lower() == entry["id"] or text == entry.get("name")]
+    return Place(found[0]["id"], found[0][REFLECTOR]) if len(found) == 1 else None
+
+
+def find_live(
+    text: str,
+    local: Sequence[Entry],
+    api: Api | None,
+    *,
+    login: str | None = None,
+    find_account: Callable[[], Account] | None = None,
+) -> Place:
+    """Returns the session that `text` means.
+
+    Args:
+        local: the sessions of this user's own mlogin on this machine.
+        api: the reflector that the user named; None if there is none. If it has no account, it is asked without a
+            signature first.
+        login: the name of the account that `find_account` returns; None if there is none.
+        find_account: a function that returns an account. It is called if the list of sessions, or the session, is for
+            this account only. None if no account may sign.
+
+    Raises:
+        Failure: there is no such session, or there are several, or it cannot be joined now, or the reflector does not
+            answer.
+    """
+    entries, missing = list(local), ""
+    if api is not None:
+        try:
+            found, missing = own_entries(api, login, find_account)
+        except NoAnswer as error:
+            raise Failure(f"the session `{printable(text)}` cannot be looked up\n  {error}") from None
+        entries += found
+    candidates = meant(text, entries)
+    if len(candidates) != 1:
+        raise Failure("\n".join(_complaint(text, candidates, entries, api, missing)))
+    (entry,) = candidates
+    why = _NOT_YET.get(str(entry.get("state")))
+    if why is not None:
+        raise Failure(f"the session {printable(entry['id'])} cannot be joined: {why}")
+    if REFLECTOR in entry or api is None or entry.get("login") is None:
+        return Place(entry["id"], entry.get(REFLECTOR))
+    if api.account is None and find_account is not None:
+        return Place(entry["id"], None, find_account())
+    return Place(entry["id"], None, api.account)
+
+
+def own_entries(api: Api, login: str | None, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
+    """Returns the user's own sessions at a reflector, and a text that says why some are missing.
+
+    These are the sessions of the user's account and those that belong to no account. For the arguments see `find_live`.
+    Raises NoAnswer.
+    """
+    found, missing = entries_for(api, find_account)
+    owners = (None, login if api.account is None else api.account.login)
+    return [entry for entry in found if entry.get("login") in owners and isinstance(entry.get("id"), str)], missing
+
+
+def meant(text: str, entries: Sequence[Entry]) -> list[Entry]:
+    """Returns the sessions that `text` may mean. If some of them can be joined, returns only these.
+
+    They are those with this id, else those of this name, else those whose ids begin with it.
+    """
+    lower = text.lower()
+    for found in (
+        [entry for entry in entries if entry.get("id") == lower],
+        [entry for entry in entries if entry.get("name") == text],
+        [entry for entry in entries if lower and str(entry.get("id")).startswith(lower)],
+    ):
+        if found:
+            return [entry for entry in found if entry.get("state", LIVE) == LIVE] or found
+    return []
+
+
+def _complaint(
+    text: str, candidates: Sequence[Entry], entries: Sequence[Entry], api: Api | None, missing: str
+) -> list[str]:
+    shown = printable(text)
+    if candidates:
+        lines = [f"`{shown}` means {len(candidates)} sessions; give the id, or more of it:"]
+        lines += [f"  {_line(entry)}" for entry in candidates[:MAX_CANDIDATES]]
+        lines += ["  ..."] * (len(candidates) > MAX_CANDIDATES)
+    else:
+        known = [printable(str(entry[key])) for entry in entries for key in ("name", "id") if entry.get(key)]
+        where = "of mlogin on this machine" if api is None else f"at {api.name}"
+        if api is not None and api.account is not None:
+            where = f"of {printable(api.account.login)} {where}"
+        lines = [f"no session {where} has this name, or an id that begins so: {shown}{did_you_mean(text, known)}"]
+        if api is None:
+            lines.append("  for a session at a reflector: --reflector URL, or `reflector = URL` in the config file")
+        lines.append(HINT)
+    return [*lines, f"  other reflectors' sessions are missing: {missing}"] if missing else lines
+
+
+def _line(entry: Entry) -> str:
+    """Returns a session's id, its name, its state, and where its agent is."""
+    words = [str(entry["id"]), str(entry.get("name") or "-"), str(entry.get("state", LIVE)), place(entry)]
+    return printable("  ".join(words), 400)

@@ -1,0 +1,118 @@
+"""The sessions of this user's own mlogin on this machine, whose reflectors are mlogin's own: a file for each.
+
+Such a reflector listens on loopback, signs nothing and lists nothing: the session's id is the secret that lets a client
+in. So the files are in a directory that only this user can read. mlogin holds a lock on its file while it runs. A file
+without a lock was left behind, because mlogin was killed, and is removed by the next reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import stat
+import tempfile
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medusa.protocol.printable import printable
+
+Entry = dict[str, Any]
+"""The description of one session, in the form of the reflector's JSON, and the URL of its reflector."""
+
+REFLECTOR = "reflector"
+"""The key of the reflector's URL in an entry."""
+
+_SUFFIX = ".json"
+
+
+@contextlib.contextmanager
+def announced(entry: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Context manager: `sessions` returns `entry` during the `with` block. Does nothing if there is no safe place."""
+    directory = _directory(environ)
+    with contextlib.suppress(OSError):
+        directory.mkdir(mode=0o700)
+    path = directory / (urllib.parse.quote(entry["id"], safe="") + _SUFFIX)
+    fd = _written(path, json.dumps(entry).encode()) if _is_safe(directory) else None
+    try:
+        yield
+    finally:
+        if fd is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                directory.rmdir()  # fails if other sessions are there
+            os.close(fd)
+
+
+def sessions(environ: Mapping[str, str] = os.environ) -> list[Entry]:
+    """Returns the sessions of this user's running mlogins whose reflectors are mlogin's own, oldest first."""
+    directory = _directory(environ)
+    found: list[Entry] = []
+    if _is_safe(directory):
+        with contextlib.suppress(OSError):
+            found = [entry for path in directory.glob("*" + _SUFFIX) if (entry := _read(path)) is not None]
+    return sorted(found, key=lambda entry: (entry["created"], entry["id"]))
+
+
+def _directory(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_RUNTIME_DIR", "")
+    return Path(base, "medusa") if os.path.isabs(base) else Path(tempfile.gettempdir(), f"medusa-{os.geteuid()}")
+
+
+def _is_safe(directory: Path) -> bool:
+    """Returns True if `directory` exists, and no other user can read it or put files there."""
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _written(path: Path, data: bytes) -> int | None:
+    """Writes a file that no reader sees before it is whole and locked. Returns its descriptor; None if it cannot."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    try:
+        fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(fd, data)
+        draft.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        os.close(fd)
+        return None
+    return fd
+
+
+def _read(path: Path) -> Entry | None:
+    """Returns what a file holds. If its mlogin does not run any more, removes it and returns None."""
+    try:
+        with path.open("rb") as file:
+            if _is_locked(file.fileno()):
+                entry = json.loads(file.read())
+                return entry if _is_good(entry) else None
+            path.unlink()
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _is_locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def _is_good(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(
+        isinstance(entry.get(key), kind) and printable(str(entry[key]), 4096) == str(entry[key])
+        for key, kind in (("id", str), (REFLECTOR, str), ("created", (int, float)))
+    )

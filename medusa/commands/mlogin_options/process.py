@@ -1,0 +1,56 @@
+"""The options that say how a command runs in a job: those of mlogin, and of `medusa exec`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from medusa.commands.mlogin_options import types
+from medusa.protocol.terminal import environment
+
+
+def add_process_options(group: Any) -> None:
+    """Adds the options to a group of a parser."""
+    add = group.add_argument
+    add(
+        "--login",
+        action=argparse.BooleanOptionalAction,
+        env_var="MEDUSA_LOGIN_SHELL",  # MEDUSA_LOGIN is the variable of `medusa sessions --login`
+        help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads "
+        "none (default: --login for a shell, --no-login with -c)",
+    )
+    add("-e", "--escape", metavar="CHAR", type=types.escape, help="escape character, ^X or none (default: ~)")
+    add(
+        "-t",
+        "-T",
+        "--tty",
+        dest="pty",
+        action=types.Pty,
+        help="-t: a terminal in the job. -T: none, but pipes for input, output and errors (default: a terminal if "
+        "standard input and output are terminals)",
+    )
+    add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
+    add(
+        "--cwd",
+        metavar="DIR",
+        default="",
+        type=types.directory,
+        help="start in this directory of the job's machine",
+    )
+    add(
+        "--env",
+        metavar="NAME=VALUE",
+        type=types.variable,
+        action="append",
+        default=[],
+        help="set this variable there; NAME alone: to its value here; may be repeated",
+    )
+    add(
+        "--send-env",
+        metavar="NAME[,...]",
+        type=types.names,
+        action="append",
+        default=[],
+        help="send these variables too, if they are set. NAME may contain * and ?; -NAME leaves variables out; `none` "
+        f"leaves out all that stands before it (default: {', '.join(environment.DEFAULT)})",
+    )

@@ -1,0 +1,79 @@
+"""Decides which account signs the requests of mlogin, and of the commands about the user's own sessions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from medusa.client.outcome import Failure
+from medusa.commands.manta_options import VARIABLES, SigningOptions, login_name
+from medusa.commands.options import COMMON
+from medusa.commands.user_config.parser import UserOptionParser
+from medusa.protocol.attach_path import LOGIN
+
+
+def chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[str]) -> dict[str, bool]:
+    """Returns the options for signing that the user has set for this program itself.
+
+    All programs of a user read the variables MANTA_... and MEDUSA_URL. So an option that only these set is left out.
+    An option that is also set in another way is kept, even if the variable has the same value.
+
+    Args:
+        manta: the values of the options.
+        typed: the options on the command line.
+
+    Returns:
+        Option -> True if a common key of the config file sets it. Common keys are for sessions of all kinds.
+    """
+    by_variable = parser.set_by_variables()
+    found = {}
+    for name in (*VARIABLES, "insecure_tls"):
+        place = parser.place_of(name.replace("_", "-"))
+        set_here = name in typed or by_variable.get(name, "MEDUSA_URL") != "MEDUSA_URL" or place is not None
+        if set_here and getattr(manta, name):
+            found[name] = place is not None and place.section == COMMON
+    return found
+
+
+def for_reflector(
+    manta: SigningOptions, options: Mapping[str, bool], typed: Collection[str], *, insecure_tls: bool
+) -> tuple[SigningOptions, bool]:
+    """Returns the options for signing, and True if requests are to be signed only after a refusal of an unsigned one.
+
+    The options have no account if nothing is to be signed. A single variable MANTA_... does not make the program sign
+    all requests, because it may be set for another program. Variables for both account and key do so.
+
+    Args:
+        manta: the values of the options.
+        options: what `chosen` has returned.
+        typed: the options on the command line.
+        insecure_tls: the value of the option without MANTA_TLS_INSECURE. It counts if nothing else says that the
+            reflector has to do with a Manta.
+
+    Raises:
+        Failure: a part of the account is missing, or a login is malformed.
+    """
+    who = {"account", "key", "subuser"}
+    for_signing = {name for name in who & set(options) if not options[name]}
+    if "account" in typed:  # an empty one that is typed overrides what variables and the config file name
+        for_signing &= set(typed)
+    if manta.anonymous and not for_signing:
+        return nobody(insecure_tls=insecure_tls), False
+    if who & set(options) or (manta.account and manta.key):
+        manta = manta.with_account()
+        check_logins(manta)
+        return manta, False
+    account = manta.account if re.fullmatch(LOGIN, manta.account or "") else login_name()
+    return SigningOptions(account, None, manta.key, None, insecure_tls), account is not None
+
+
+def nobody(*, insecure_tls: bool) -> SigningOptions:
+    """Returns the options of a program that signs nothing."""
+    return SigningOptions(None, None, None, None, insecure_tls)
+
+
+def check_logins(manta: SigningOptions) -> None:
+    """Raises Failure if the account or its user is no login."""
+    for name in filter(None, (manta.account, manta.subuser)):
+        if not re.fullmatch(LOGIN, name):
+            raise Failure(f"{name!r} is no login")

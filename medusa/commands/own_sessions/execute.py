@@ -1,0 +1,155 @@
+"""The command `medusa exec`: runs one more command in the job of a session that lives."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.client.settings import DEFAULT_ESCAPE, Settings
+from medusa.commands.mlogin_options import types
+from medusa.commands.mlogin_options.process import add_process_options
+from medusa.commands.options import VARIABLES, unrecognized
+from medusa.commands.own_sessions.options import access, add_access_options
+from medusa.commands.user_config.parser import FILES, UserOptionParser
+from medusa.help_text import Section
+from medusa.protocol.printable import printable
+from medusa.protocol.session_id import UUID
+from medusa.protocol.terminal import environment
+
+PROG = "medusa exec"
+
+USAGE = f"{PROG} SESSION [OPTION...] [-- COMMAND [ARGUMENT...]]"
+
+DESCRIPTION = """Run a command in the job of one of your sessions, beside what runs there: on a terminal if standard
+input and output are terminals, else on pipes that carry any bytes. Input, output, errors, signals and the exit status
+are passed on. The session goes on until its own mlogin and all commands have ended."""
+
+WAIT_TIMEOUT = 60.0
+"""Seconds to wait for the agent, which is running. The reflector usually gives up earlier, and says why."""
+
+SECTIONS = (
+    Section(
+        "SESSION",
+        text="A session's --name, its id, or the beginning of its id; `medusa ls` lists your sessions.",
+    ),
+    Section(
+        "COMMAND",
+        text="Several words are passed on exactly as they are: a program and its arguments. One word alone is a line "
+        "for the shell in the job. Without COMMAND the login shell of the job's user runs.",
+    ),
+    Section(
+        "Examples",
+        (
+            ("medusa exec train", "one more shell, in the job of the session `train`"),
+            ("medusa exec train -- nvidia-smi -l 5", "a program and its arguments"),
+            ("medusa exec train -- 'cd run && ls *.log'", "a line for the shell"),
+            ("medusa exec train -- tar c out | tar x", "any bytes"),
+            ("medusa exec 5d3e -t -- top", "on a terminal in any case"),
+        ),
+    ),
+    Section(VARIABLES),
+    FILES,
+    Section(
+        "Exit status",
+        (
+            ("that of COMMAND", "128+N if signal N ended it"),
+            ("126, 127", "COMMAND cannot be run, or is not there"),
+            ("130", "Control-C before it began"),
+            ("254", "the session was cut off, and the outcome is unknown"),
+            ("255", "COMMAND was not started, or wrong usage"),
+        ),
+    ),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `medusa exec` and returns its exit status. Raises SystemExit(255) for wrong usage.
+
+    `argv`: the arguments, without the command's name. None for the arguments of this process.
+    """
+    settings = parse(sys.argv[1:] if argv is None else argv)
+    from medusa.client.mlogin import run  # takes long to import
+
+    if settings.no_input:
+        os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
+    return run(settings)
+
+
+def make_parser() -> UserOptionParser:
+    """Returns the parser of the options."""
+    parser = UserOptionParser(PROG, DESCRIPTION, OWN_ERROR, usage=USAGE, sections=SECTIONS)
+    parser.advise = _complaint
+    group = parser.add_argument_group("What to run")
+    group.add_argument("session", metavar="SESSION", help="in which session; see below")
+    add_process_options(group)
+    add_access_options(parser)
+    return parser
+
+
+def parse(argv: Sequence[str]) -> Settings:
+    """Returns the settings, from the command line `argv`, the environment and the config file.
+
+    Raises SystemExit(255) if an option is wrong.
+    """
+    parser = make_parser()
+    words = list(argv)
+    at = words.index("--") if "--" in words else len(words)
+    own, command = words[:at], words[at + 1 :]
+    given = parser.parse_args(own)
+    try:
+        found = access(parser, given, own)
+        env = types.variables(given.env)
+    except Failure as failure:
+        parser.error(str(failure))
+    session = given.session.strip()
+    if not session:
+        parser.error("which session? `medusa ls` lists yours")
+    return Settings(
+        command=shell_line(command),
+        login_shell=given.login,
+        pty=given.pty,
+        env=env,
+        cwd=given.cwd,
+        escape=DEFAULT_ESCAPE if given.escape is None else given.escape[0],
+        escape_given=given.escape is not None,
+        send_env=(*environment.DEFAULT, *(word for words in given.send_env for word in words)),
+        quiet=True,
+        no_input=given.no_input,
+        launcher="held",
+        joins=True,
+        reflector=found.reflector,
+        wait_timeout=WAIT_TIMEOUT,
+        session=session.lower() if UUID.fullmatch(session.lower()) else None,
+        beginning=session,
+        login=found.signing.account,
+        subuser=found.signing.subuser,
+        key=found.signing.key,
+        unsigned_first=found.unsigned_first,
+        insecure_tls=found.signing.insecure_tls,
+        headers=found.headers,
+        prog=PROG,
+    )
+
+
+def shell_line(words: Sequence[str]) -> str | None:
+    """Returns the line for the shell that runs the command `words`. None if there is no command.
+
+    Several words are quoted, so that each arrives exactly as it is. One word alone is the line itself.
+    """
+    if len(words) < 2:
+        return words[0] if words else None
+    return shlex.join(words)
+
+
+def _complaint(parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], given: Any) -> str:
+    """Returns the error for words that are not understood. If they look like a command, it says where that stands."""
+    if given is None or unknown[0].startswith("-"):
+        return unrecognized(parser, words, unknown, given)
+    command = shlex.join(words[words.index(unknown[0]) :])
+    line = f"{PROG} {shlex.quote(given.session)} -- {command}"
+    return f"a command stands after --: {printable(line, 1000)}"

@@ -1,0 +1,200 @@
+"""The command `medusa ls`: lists the user's own sessions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Collection, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from medusa.client.outcome import Failure
+from medusa.commands import tables
+from medusa.commands.options import VARIABLES
+from medusa.commands.own_sessions.options import Access, access, add_access_options
+from medusa.commands.tables import duration
+from medusa.commands.user_config.parser import FILES, UserOptionParser
+from medusa.help_text import Section
+from medusa.protocol.printable import printable
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
+
+PROG = "medusa ls"
+USAGE_ERROR = 2
+
+DESCRIPTION = """List your own sessions: those at the reflector, of your account, and those of your mlogin on this
+machine that named no reflector. `medusa exec SESSION` runs a command in one of them."""
+
+SECTIONS = (
+    Section(
+        "Columns",
+        (
+            ("NAME, ID", "the session's --name, and as much of its id as `medusa exec` needs"),
+            ("PLACE", "the job and its machine"),
+            ("STATE", "linked: in use; waiting: for its agent; held: the agent waits for you"),
+            ("AGE, IDLE, LEFT", "since its beginning, since something passed, until the job's time is over"),
+        ),
+    ),
+    Section(
+        "Examples",
+        (
+            ("medusa ls", "at the reflector of the config file, and on this machine"),
+            ("medusa ls --json", "all that is known, for programs"),
+        ),
+    ),
+    Section(VARIABLES),
+    FILES,
+    Section("Exit status", (("0", "done"), ("1", "the reflector does not answer"), ("2", "wrong usage"))),
+)
+
+Entry = dict[str, Any]
+
+COLUMNS: dict[str, Callable[[Entry], str]] = {
+    "NAME": lambda entry: _text(entry.get("name")),
+    "ID": lambda entry: _text(entry["id"]),
+    "PLACE": lambda entry: _text(_place(entry)),
+    "STATE": lambda entry: _text(entry.get("state", "unknown")),
+    "AGE": lambda entry: duration(entry.get("age_s")),
+    "IDLE": lambda entry: duration(entry.get("idle", entry.get("idle_s"))),
+    "LEFT": lambda entry: duration(_left(entry.get("until"), time.time())),
+}
+"""The columns of the table: heading -> the function that makes the cell. An older reflector does not tell all of it."""
+
+SHORTEST_ID = 4
+"""The least number of characters of an id that is shown in short."""
+
+NARROWEST = {"PLACE": 9, "NAME": 8, "ID": 8, "STATE": 7}
+"""The columns that may be cut, the first ones first, and the width that they keep."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `medusa ls`. Returns the exit status: 0, or 1 if the reflector does not answer.
+
+    Raises SystemExit(2) for wrong usage.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = make_parser()
+    given = parser.parse_args(words)
+    try:
+        way = access(parser, given, words)
+    except Failure as failure:
+        parser.error(str(failure))
+    entries, lines, status = _local(), [], 0
+    if way.reflector is not None:
+        try:
+            found, missing = _at_reflector(way)
+            entries += found
+            lines += [f"other reflectors' sessions are missing: {missing}"] if missing else []
+        except Failure as failure:
+            lines, status = str(failure).splitlines(), 1
+    _show(sorted(entries, key=_age_and_id), given, way, status)
+    for line in lines:
+        print(f"{PROG}: {line}", file=sys.stderr)
+    return status
+
+
+def make_parser() -> UserOptionParser:
+    """Returns the parser of the options."""
+    parser = UserOptionParser(PROG, DESCRIPTION, USAGE_ERROR, own=("json", "long"), sections=SECTIONS)
+    add = parser.add_argument_group("What to show").add_argument
+    add("-l", "--long", action="store_true", help="whole ids and places, however wide the terminal is")
+    add("--json", action="store_true", help="all that is known, for programs")
+    add_access_options(parser)
+    return parser
+
+
+def _local() -> list[Entry]:
+    from medusa.client.queries import local
+
+    now = time.time()
+    return [{**entry, "age_s": round(max(0.0, now - entry["created"]), 3)} for entry in local.sessions()]
+
+
+def _at_reflector(way: Access) -> tuple[list[Entry], str]:
+    """Returns the user's sessions at the reflector, and a text that says why some are missing. Raises Failure."""
+    from medusa.client.queries.api import Api  # takes long to import
+    from medusa.client.queries.joining import own_entries
+
+    def account() -> Account:
+        from medusa.client.keys.account import Account, find_signer
+
+        assert way.signing.account is not None
+        signer = find_signer(way.signing.key, urlsplit(way.reflector or "").hostname)
+        return Account(way.signing.account, way.signing.subuser, signer)
+
+    signs = way.signing.account is not None
+    first = account() if signs and not way.unsigned_first else None
+    api = Api(way.reflector or "", first, insecure_tls=way.signing.insecure_tls, headers=way.headers)
+    return own_entries(api, way.signing.account, account if signs and way.unsigned_first else None)
+
+
+def _show(entries: Sequence[Entry], given: SimpleNamespace, way: Access, status: int) -> None:
+    if given.json:
+        print(json.dumps(entries, indent=2))
+    elif entries:
+        width = None if given.long else shutil.get_terminal_size().columns
+        print("\n".join(table(entries, width)))
+    elif status == 0:
+        print(f"{PROG}: {_nothing(way)}", file=sys.stderr)
+
+
+def _nothing(way: Access) -> str:
+    if way.reflector is None:
+        return "you have no sessions on this machine; for those at a reflector: --reflector URL"
+    return f"you have no sessions at {printable(way.reflector)}, and none on this machine"
+
+
+def table(entries: Sequence[Entry], width: int | None) -> list[str]:
+    """Returns lines for people to read: one of headings, then one for each session.
+
+    `width`: the largest number of characters in a line; None for no limit, and whole ids.
+    """
+    rows = [{name: cell(entry) for name, cell in COLUMNS.items()} for entry in entries]
+    if width is not None:
+        for row, short in zip(rows, short_ids(entries), strict=True):
+            row["ID"] = printable(short)
+    widths = tables.widest(rows, list(COLUMNS))
+    for name, least in NARROWEST.items() if width is not None else ():
+        excess = tables.total(widths) - (width or 0)
+        widths[name] = max(min(least, widths[name]), widths[name] - max(0, excess))
+    return tables.lines(rows, widths)
+
+
+def short_ids(entries: Sequence[Entry]) -> list[str]:
+    """Returns for each session the shortest beginning of its id that means this session alone.
+
+    No beginning is a session's name, because a name goes first.
+    """
+    ids, names = {str(entry["id"]) for entry in entries}, {entry.get("name") for entry in entries}
+    return [_short(str(entry["id"]), ids, names) for entry in entries]
+
+
+def _short(own: str, ids: Collection[str], names: Collection[object]) -> str:
+    for size in range(SHORTEST_ID, len(own)):
+        begun = own[:size]
+        if begun not in names and all(other == own or not other.startswith(begun) for other in ids):
+            return begun
+    return own
+
+
+def _place(entry: Entry) -> str:
+    from medusa.client.queries.finding import place
+
+    return place(entry)
+
+
+def _left(until: object, now: float) -> float | None:
+    return max(0.0, until - now) if isinstance(until, (int, float)) else None
+
+
+def _age_and_id(entry: Entry) -> tuple[float, str]:
+    created = entry.get("created")
+    return (float(created) if isinstance(created, (int, float)) else 0.0, str(entry["id"]))
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else printable(str(value), 300)

@@ -1,0 +1,68 @@
+"""The options of the commands about the user's own sessions: which reflector, account and key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from medusa.client.outcome import Failure
+from medusa.commands.manta_options import (
+    SigningOptions,
+    add_account_options,
+    add_header_options,
+    header_options,
+    manta_options,
+)
+from medusa.commands.mlogin_options import signing, types
+from medusa.commands.user_config.parser import UserOptionParser
+from medusa.transports.dial import is_raw
+from medusa.transports.dial.headers import Headers
+
+
+class Access(NamedTuple):
+    """How the user's sessions are reached.
+
+    Attributes:
+        reflector: the reflector's URL. None: only the sessions of mlogin's own reflectors, on this machine.
+        signing: the account that signs.
+        unsigned_first: True to sign only after the reflector has refused a request without a signature.
+        headers: the header fields to send in addition.
+    """
+
+    reflector: str | None
+    signing: SigningOptions
+    unsigned_first: bool
+    headers: Headers
+
+
+def add_access_options(parser: UserOptionParser) -> None:
+    """Adds the options to a parser. After parsing, `access` has their values."""
+    group = parser.add_argument_group("Reflector, account and key")
+    told = "the reflector of the session (default: sessions of your mlogin on this machine that named none)"
+    group.add_argument("--reflector", metavar="URL", type=types.reflector_url, help=told)
+    add_account_options(group)
+    insecure = "trust any certificate; also by MANTA_TLS_INSECURE"
+    group.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
+    add_header_options(group)
+
+
+def access(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> Access:
+    """Returns the values of the options.
+
+    Args:
+        given: what the parser returned.
+        words: the command line.
+
+    Raises:
+        Failure: a part of the account is missing, a login is malformed, or header fields cannot be sent.
+    """
+    headers = header_options(given)
+    if given.reflector is None:
+        return Access(None, signing.nobody(insecure_tls=given.insecure_tls), False, headers)
+    if headers and is_raw(given.reflector):
+        raise Failure("--header: raw TCP has no header fields")
+    typed, manta = parser.typed(words), manta_options(given)
+    options = signing.chosen(parser, manta, typed)
+    who, unsigned_first = signing.for_reflector(manta, options, typed, insecure_tls=given.insecure_tls)
+    return Access(given.reflector, who, unsigned_first, headers)

@@ -1,0 +1,51 @@
+"""Makes tables and values for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+GAP = 2
+"""Spaces between two columns."""
+
+ELLIPSIS = "..."
+
+
+def lines(rows: Sequence[Mapping[str, str]], widths: Mapping[str, int]) -> list[str]:
+    """Returns a line of headings, and a line for each row.
+
+    Args:
+        rows: column -> cell.
+        widths: column -> its width. The order is that of the columns. A longer cell is cut.
+    """
+    headings = {name: name for name in widths}
+    shown = ([cut(row[name], width) for name, width in widths.items()] for row in (headings, *rows))
+    return [(" " * GAP).join(line).rstrip() for line in shown]
+
+
+def widest(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dict[str, int]:
+    """Returns the widths of columns in which nothing is cut."""
+    return {name: max(len(cell) for cell in (name, *(row[name] for row in rows))) for name in columns}
+
+
+def total(widths: Mapping[str, int]) -> int:
+    """Returns the width of a table."""
+    return sum(widths.values()) + GAP * (len(widths) - 1)
+
+
+def cut(text: str, width: int) -> str:
+    """Returns `text` with exactly `width` characters: with spaces after it, or cut, with an ellipsis at its end."""
+    return text.ljust(width) if len(text) <= width else text[: width - len(ELLIPSIS)] + ELLIPSIS
+
+
+def duration(seconds: object) -> str:
+    """Returns a duration in its two largest units, such as 3m05s, or `-` if `seconds` is not a number."""
+    if not isinstance(seconds, (int, float)):
+        return "-"
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours:02}h"
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{left:02}s" if minutes else f"{left}s"
