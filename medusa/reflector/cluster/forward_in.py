@@ -1,7 +1,8 @@
-"""Attaches agents that other reflectors forward here, because this reflector owns their sessions.
+"""Attaches peers that other reflectors forward here, because this reflector owns their sessions.
 
-The other reflector has admitted the agent. It sends a request head of its own, whose path names the session. After that
-comes the agent's own request or greeting, which is answered as if the agent had connected here.
+A peer is an agent, or a client that joins a session. The other reflector has admitted the peer. It sends a request head
+of its own, whose path names the session. After that comes the peer's own request or greeting, which is answered as if
+the peer had connected here.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import structlog
 from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
-from medusa.protocol.raw.greeting import build_refusal, parse_greeting
+from medusa.protocol.raw.greeting import Plain, build_refusal, parse_greeting
 from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, BadProof, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.http_front import head_timeout, parse_head, read_head
-from medusa.reflector.fronts.raw_front import accept_greeting, greeting_timeout, read_greeting
+from medusa.reflector.fronts.raw_front import accept_greeting, greeting_timeout, read_greeting, request_of
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import source_of
 from medusa.reflector.net.listen import RAW
 from medusa.reflector.net.sockets import hang_up, hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
@@ -33,7 +35,7 @@ log = structlog.get_logger(component="forward_in")
 
 
 class ForwardIn:
-    """The handler of connections that other reflectors forward: checks them, and attaches their agents.
+    """The handler of connections that other reflectors forward: checks them, and attaches their peers.
 
     Args:
         owner: this reflector, as the directory names it.
@@ -50,16 +52,16 @@ class ForwardIn:
         self._scratch = scratch
 
     def enter(self, accepted: Accepted, upgrade: Callable[[], RelayedTransport]) -> None:
-        """Attaches an agent whose bytes another reflector forwards over the connection `accepted`.
+        """Attaches a peer whose bytes another reflector forwards over the connection `accepted`.
 
-        If an agent that speaks raw TCP may not attach, this method sends the refusal to the agent.
+        If a peer that speaks raw TCP may not attach, this method sends the refusal to the peer.
 
         Args:
-            upgrade: answers the agent's own request with 101, and returns its transport. Called only for an agent that
+            upgrade: answers the peer's own request with 101, and returns its transport. Called only for a peer that
                 speaks HTTP.
 
         Raises:
-            HandshakeError, Refusal: the request of the other reflector is refused, or an agent that speaks HTTP is
+            HandshakeError, Refusal: the request of the other reflector is refused, or a peer that speaks HTTP is
                 refused. The caller has to send the answer.
         """
         assert accepted.request is not None
@@ -67,11 +69,11 @@ class ForwardIn:
         named = parse_path(target)
         try:
             origin, ticket = self._auth.read_forward(proof)
-            if named is None or named[1] is not Side.AGENT:
-                raise BadProof("not for an agent of a session")
+            if named is None:
+                raise BadProof("not for a session")
             accepted.unwrap()
             if origin.kind == RAW:
-                self._enter_raw(accepted, named[0], origin, ticket, (proof, target))
+                self._enter_raw(accepted, named, origin, ticket, (proof, target))
                 return
             with head_timeout(self._config.timeouts.head_timeout, 400):
                 if not read_head(accepted):
@@ -84,11 +86,16 @@ class ForwardIn:
                 log.warning("carried request refused", client=accepted.client, reason=str(error), **more)
             self._admission.count(accepted.source)
             raise Refusal(404, NOTHING_HERE) from None
-        _take_place(accepted, origin)
-        self._admission.enter_forwarded(accepted, named[0], upgrade, ticket)
+        self._take_place(accepted, origin)
+        self._admission.enter_forwarded(accepted, *named, upgrade, ticket)
 
     def _enter_raw(
-        self, accepted: Accepted, name: SessionName, origin: Origin, ticket: Ticket | None, signed: tuple[str, str]
+        self,
+        accepted: Accepted,
+        named: tuple[SessionName, Side],
+        origin: Origin,
+        ticket: Ticket | None,
+        signed: tuple[str, str],
     ) -> None:
         begun = time.monotonic()
         with greeting_timeout(self._config.timeouts.head_timeout):
@@ -96,13 +103,14 @@ class ForwardIn:
                 raise HandshakeError(400, "no greeting")
         self._auth.check_forward(*signed, accepted.head, self._owner.address)
         greeting = parse_greeting(accepted.head)
-        _take_place(accepted, origin)
+        accepted.plain, accepted.request = isinstance(greeting, Plain), request_of(greeting)
+        self._take_place(accepted, origin)
 
         def accept() -> RelayedTransport:
-            return accept_greeting(greeting, Side.AGENT, accepted, self._config.max_message, self._scratch)
+            return accept_greeting(greeting, named[1], accepted, self._config.max_message, self._scratch)
 
         try:
-            self._admission.enter_forwarded(accepted, name, accept, ticket)
+            self._admission.enter_forwarded(accepted, *named, accept, ticket)
         except (HandshakeError, Refusal) as error:
             refused = Refusal.of(error)
             more = self._admission.refusals.note(refused.status, accepted.host)
@@ -115,17 +123,17 @@ class ForwardIn:
             hang_up(accepted.sock, self._config.timeouts.linger_timeout)
             accepted.sock = None
 
+    def _take_place(self, accepted: Accepted, origin: Origin) -> None:
+        """Sets the connection's address to that of the forwarded peer, as if the peer had connected here.
 
-def _take_place(accepted: Accepted, origin: Origin) -> None:
-    """Sets the connection's address to that of the forwarded agent, as if the agent had connected here.
+        Call this after the other reflector's proof was checked, because from now on the peer counts as identified.
 
-    Call this after the other reflector's proof was checked, because from now on the peer counts as identified.
-
-    Raises:
-        HandshakeError: the other reflector has hung up, so the agent must not join the session. This may happen if this
-            process was suspended for some time.
-    """
-    accepted.identified()
-    if hung_up(accepted.sock.fileno()):
-        raise HandshakeError(400, "the reflector that forwarded this has given up")
-    accepted.address, accepted.forwarded_for = (origin.host, origin.port), None
+        Raises:
+            HandshakeError: the other reflector has hung up, so the peer must not join the session. This may happen if
+                this process was suspended for some time.
+        """
+        accepted.identified()
+        if hung_up(accepted.sock.fileno()):
+            raise HandshakeError(400, "the reflector that forwarded this has given up")
+        accepted.address, accepted.forwarded_for = (origin.host, origin.port), None
+        accepted.source = source_of(accepted.host, self._config)

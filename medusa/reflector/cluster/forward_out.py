@@ -1,9 +1,9 @@
-"""Forwards an agent to the reflector that owns its session: agents may connect to any reflector of the site.
+"""Forwards a peer to the reflector that owns its session: a peer may connect to any reflector of the site.
 
-The owner gets a request head which proves that a reflector of its site has sent it, and which names the agent's
-address. After that, the owner gets all bytes that were read from the agent, unchanged. The owner's answer is passed on
-to the agent. From then on byte_proxy copies the bytes. A reflector does not forward a request that another reflector
-has forwarded, so no request goes in a circle.
+A peer is an agent, or a client that joins a session. The owner gets a request head which proves that a reflector of its
+site has sent it, and which names the peer's address. After that, the owner gets all bytes that were read from the peer,
+unchanged. The owner's answer is passed on to the peer. From then on byte_proxy copies the bytes. A reflector does not
+forward a request that another reflector has forwarded, so no request goes in a circle.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ log = structlog.get_logger(component="forward_out")
 
 
 class ForwardOut:
-    """A forwarder of agents to the other reflectors of the site.
+    """A forwarder of peers to the other reflectors of the site.
 
     Attributes:
         announce_drain: see QueryClient.announce_drain.
@@ -81,30 +81,35 @@ class ForwardOut:
     def __len__(self) -> int:
         return len(self._links)
 
-    def forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
-        """Forwards an agent that was admitted here to `owner`, the reflector that holds the session `name`.
+    def forward(
+        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, ticket: Ticket | None
+    ) -> Refusal | None:
+        """Forwards a peer that was admitted here to `owner`, the reflector that holds the session `name`.
 
-        The owner answers the agent. Returns None if the owner has accepted the agent. Otherwise returns the refusal
-        that the owner has sent to the agent.
+        The owner answers the peer. Returns None if the owner has accepted the peer. Otherwise returns the refusal that
+        the owner has sent to the peer.
 
         Args:
-            ticket: the reservation of the agent's signature, which the owner confirms. None if the agent needs none.
+            side: the side of the session to which the peer wants to attach.
+            ticket: the reservation of the peer's signature, which the owner confirms. None if the peer needs none.
 
         Raises:
-            Refusal: 503, the owner cannot be reached. The agent has received no answer yet.
+            Refusal: 503, the owner cannot be reached. The peer has received no answer yet.
         """
         self._asking += 1
         self._empty.clear()
         try:
-            return self._forward(accepted, owner, name, ticket)
+            return self._forward(accepted, owner, (name, side), ticket)
         finally:
             self._asking -= 1
             self._check_empty()
 
-    def _forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
-        client = host_port(accepted.origin)
+    def _forward(
+        self, accepted: Accepted, owner: Owner, place: tuple[SessionName, Side], ticket: Ticket | None
+    ) -> Refusal | None:
+        client, (name, side) = host_port(accepted.origin), place
         try:
-            sock, answer, status = self._ask(accepted, owner, name, ticket)
+            sock, answer, status = self._ask(accepted, owner, place, ticket)
         except OSError as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             more = self._refusals.fields("not reached", accepted.host)
@@ -116,13 +121,13 @@ class ForwardOut:
             return Refusal(status, "refused by " + owner.address)
         share = self._budget.share(login=name.login, address=site(accepted.host))
         self._join(accepted, sock, answer, share, (owner, name))
-        log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
+        log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login, side=side.value)
         return None
 
     def drain(self, ends_at: float) -> None:
         """Tells other reflectors that this reflector stops at `ends_at`, a time.monotonic(). Does not block.
 
-        The other reflectors are the owners of the sessions whose agents this reflector forwards. Each owner tells the
+        The other reflectors are the owners of the sessions whose peers this reflector forwards. Each owner tells the
         session's user, and ends the session before `ends_at`.
         """
         self._ends_at = ends_at
@@ -150,15 +155,16 @@ class ForwardOut:
             link.end()
 
     def _ask(
-        self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None
+        self, accepted: Accepted, owner: Owner, place: tuple[SessionName, Side], ticket: Ticket | None
     ) -> tuple[Any, bytes, int]:
-        """Asks the owner to attach the agent.
+        """Asks the owner to attach the peer.
 
         Returns the connection to the owner, the first bytes of the owner's answer, and the answer's HTTP status.
         """
-        target = CARRIED + attach_path_of(name, Side.AGENT)
+        target = CARRIED + attach_path_of(*place)
         origin = Origin(accepted.kind, *accepted.origin)
-        proof = self._auth.sign_forward(target, accepted.head, origin, owner.address, ticket)
+        by_leg = bool(accepted.leg)
+        proof = self._auth.sign_forward(target, accepted.head, origin, owner.address, ticket, by_leg=by_leg)
         host = urllib.parse.urlsplit(owner.address).netloc
         head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, FORWARD_HEADER, proof)
         sock = self.connect(owner.address)

@@ -1,7 +1,7 @@
 """Signs requests to the other reflectors of the site, and checks the requests that they send.
 
-The signatures are HMACs with the site's secret, which each reflector reads from a file. A request either forwards an
-agent's connection, or is a question. A question asks another reflector to list its sessions, or to end one of them.
+The signatures are HMACs with the site's secret, which each reflector reads from a file. A request either forwards a
+peer's connection, or is a question. A question asks another reflector to list its sessions, or to end one of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORWARD_HEADER = "Medusa-Carried"
 QUESTION_HEADER = "Medusa-Asks"
 """The header fields for a proof that the request comes from a reflector of the site.
 
-FORWARD_HEADER is for a request that forwards an agent's connection. QUESTION_HEADER is for a question.
+FORWARD_HEADER is for a request that forwards a peer's connection. QUESTION_HEADER is for a question.
 """
 
 MAX_SKEW = 60
@@ -33,11 +33,17 @@ MAX_SKEW = 60
 MIN_SECRET = 16
 """The least length of the secret, in bytes."""
 
+_BY_LEG = "leg"
+"""The word that stands in the place of a ticket if the peer is an agent which has dialled for a leg.
+
+Such an agent signs nothing: the session's owner lets it in by its leg. A reflector that knows no legs refuses the word.
+"""
+
 _HOST = r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.\-]{1,15})?"
 """The regular expression of an IP address. A link-local address may end in % and the name of its network interface."""
 _FORWARD = re.compile(
     rf"2 ([0-9]{{1,12}}) ([0-9a-f]{{32}}) (http|raw) ({_HOST}) ([0-9]{{1,5}})"
-    r" (?:([0-9a-f]{64}) ([0-9a-f]{32}) ([0-9]{1,12})|-) ([0-9a-f]{64})\Z"
+    r" (?:([0-9a-f]{64}) ([0-9a-f]{32}) ([0-9]{1,12})|-|leg) ([0-9a-f]{64})\Z"
 )
 _QUESTION = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{64})\Z")
 
@@ -54,8 +60,8 @@ class Origin(NamedTuple):
     """The origin of a forwarded connection, as one reflector tells it to another.
 
     Attributes:
-        kind: the protocol that the agent speaks: HTTP or RAW (medusa.reflector.net.listen).
-        host, port: the agent's address.
+        kind: the protocol that the peer speaks: HTTP or RAW (medusa.reflector.net.listen).
+        host, port: the peer's address.
     """
 
     kind: str
@@ -74,25 +80,28 @@ class PeerAuth:
         self._clock = clock
         self._used = ReplayCache(clock)
 
-    def sign_forward(self, target: str, head: bytes, origin: Origin, owner: str, ticket: Ticket | None) -> str:
+    def sign_forward(
+        self, target: str, head: bytes, origin: Origin, owner: str, ticket: Ticket | None, *, by_leg: bool = False
+    ) -> str:
         """Returns the value of FORWARD_HEADER for a request for `target`, which only the reflector `owner` accepts.
 
         The value can be used once, within MAX_SKEW seconds.
 
         Args:
-            head: the head of the agent's own request, or its greeting. It is sent after the forwarding request's head.
-            origin: the agent's protocol and address.
+            head: the head of the peer's own request, or its greeting. It is sent after the forwarding request's head.
+            origin: the peer's protocol and address.
             owner: the address of the reflector that gets the request.
-            ticket: the reservation of the agent's signature; None if the agent needs none.
+            ticket: the reservation of the peer's signature; None if the peer needs none.
+            by_leg: True if the peer is an agent that has dialled for a leg. The owner has to check the leg.
         """
-        reserved = "-" if ticket is None else "%s %s %d" % ticket
+        reserved = "%s %s %d" % ticket if ticket is not None else _BY_LEG if by_leg else "-"
         fields = "2 %d %s %s %s %d %s" % (self._clock(), secrets.token_hex(16), *origin, reserved)
         return "%s %s" % (fields, self._mac(_CARRIED, fields, target, owner.encode(), head))
 
     def read_forward(self, value: str) -> tuple[Origin, Ticket | None]:
         """Returns the origin and the ticket that the value of a FORWARD_HEADER names. Does not check the proof.
 
-        Read the agent's own head next, then call `check_forward`.
+        Read the peer's own head next, then call `check_forward`.
 
         Raises:
             BadProof: the value is malformed.

@@ -39,10 +39,12 @@ Before it is called, the peer's place in the session (as its client or its agent
 
 
 class Forwarder(Protocol):
-    """The interface to forward agents to the other reflectors of the site."""
+    """The interface to forward peers to the other reflectors of the site."""
 
-    def forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
-        """Forwards an agent to the reflector that owns its session; see medusa.reflector.cluster.forward_out."""
+    def forward(
+        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, ticket: Ticket | None
+    ) -> Refusal | None:
+        """Forwards a peer to the reflector that owns its session; see medusa.reflector.cluster.forward_out."""
 
 
 class Admission:
@@ -50,7 +52,7 @@ class Admission:
 
     Args:
         authenticator: checks the signatures of requests. None if there are no accounts.
-        forwarder: forwards agents to other reflectors. None if no other reflector shares the directory.
+        forwarder: forwards peers to other reflectors. None if no other reflector shares the directory.
 
     Attributes:
         single_use: the signatures that were used.
@@ -124,17 +126,22 @@ class Admission:
         _log_attached(name, side, client, grant)
         return None
 
-    def enter_forwarded(self, accepted: Accepted, name: SessionName, accept: Accept, ticket: Ticket | None) -> None:
-        """Attaches an agent that another reflector has admitted and counted. Does not forward the agent again.
+    def enter_forwarded(
+        self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, ticket: Ticket | None
+    ) -> None:
+        """Attaches a peer that another reflector has admitted and counted. Does not forward the peer again.
 
-        Raises what `enter` raises.
+        Raises what `enter` raises. A client that does not join a session is refused, because its session would begin
+        at the other reflector.
 
         Args:
-            ticket: the other reflector's reservation of the agent's signature. None if the agent needs no signature.
+            ticket: the other reflector's reservation of the peer's signature. None if the peer needs no signature.
         """
         reservation = None if ticket is None else self.single_use.adopt(ticket)
         try:
-            self._attach(accepted, name, Side.AGENT, accept, reservation)
+            if not _comes_second(accepted, side) or (name.login and ticket is None and not accepted.leg):
+                raise Refusal(404, "there is no such session")
+            self._attach(accepted, name, side, accept, reservation)
         except BaseException as error:
             if reservation is not None:
                 reservation.give_back()
@@ -145,9 +152,9 @@ class Admission:
     def enter(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
         """Attaches a peer that has passed the checks. A client begins a new session in this reflector.
 
-        If the session of an agent lives in another reflector, forwards the agent to that reflector. If that reflector
-        refuses the agent, it also sends the answer. Then this method returns the refusal, for the log only. In all
-        other cases it returns None.
+        An agent, and a client that joins a session, is forwarded if the session lives in another reflector. If that
+        reflector refuses the peer, it also sends the answer. Then this method returns the refusal, for the log only. In
+        all other cases it returns None.
 
         Raises:
             Refusal: the peer is refused, and has received no answer yet.
@@ -158,11 +165,11 @@ class Admission:
     def _enter(
         self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, reservation: Reservation | None
     ) -> Refusal | None:
-        if self._forwarder is not None and side is Side.AGENT:
+        if self._forwarder is not None and _comes_second(accepted, side):
             owner = self._registry.elsewhere(name)
             if owner is not None:
                 ticket = None if reservation is None else reservation.ticket
-                refusal = self._forwarder.forward(accepted, owner, name, ticket)
+                refusal = self._forwarder.forward(accepted, owner, name, side, ticket)
                 if refusal is None and reservation is not None:
                     reservation.settled_elsewhere()
                 return refusal
@@ -190,6 +197,11 @@ class Admission:
             return self._registry.add_agent(name, accepted.client, accepted.leg)
         add = self._registry.join if accepted.joins else self._registry.open
         return add(name, accepted.client, accepted.source)
+
+
+def _comes_second(accepted: Accepted, side: Side) -> bool:
+    """Returns True if the peer asks for a session that exists already. Such a peer is forwarded to the owner."""
+    return side is Side.AGENT or accepted.joins
 
 
 def _check_both_ends(accepted: Accepted, pair: Pair, side: Side) -> None:

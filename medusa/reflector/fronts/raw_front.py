@@ -147,7 +147,7 @@ class RawFront(PausingServer):
         """
         name, side = _named(greeting)
         accepted.plain = isinstance(greeting, Plain)
-        accepted.request = _request(greeting)
+        accepted.request = request_of(greeting)
 
         def accept() -> RelayedTransport:
             return accept_greeting(greeting, side, accepted, self._config.max_message, self._scratch)
@@ -223,7 +223,7 @@ def read_greeting(accepted: Accepted) -> bool:
     raise HandshakeError(400, "the first line has no end; " + FORMS)
 
 
-def _request(greeting: Framed | Plain) -> Request | None:
+def request_of(greeting: Framed | Plain) -> Request | None:
     """Returns the HTTP request that means the same as a greeting. Raises HandshakeError.
 
     Returns None for a greeting for plain bytes without a token. A token is a pre-signed URL.

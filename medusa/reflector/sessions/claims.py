@@ -148,13 +148,13 @@ class Claims:
     def elsewhere(self, name: SessionName) -> Owner | None:
         """Returns the other reflector that holds `name`. None if this reflector holds `name`, or if no reflector does.
 
-        Blocks until the directory answers.
+        Blocks until the directory answers, unless this process has a confirmed claim on `name`.
 
         Raises:
             DirectoryError: the directory did not answer.
             BrokenEntry: it is unknown which reflector holds the name.
         """
-        owner = None if name in self._claims else self._ask(self._directory.lookup, str(name))
+        owner = None if self._claims.get(name) is not None else self._ask(self._directory.lookup, str(name))
         return None if owner == self._owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner | None]:

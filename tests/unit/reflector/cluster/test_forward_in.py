@@ -23,12 +23,14 @@ from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
+from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
 from tests.unit.reflector.conftest import refused
 from tests.waiting import MS, PATIENCE
 
 AUTH = PeerAuth(b"a secret of a site")
 TARGET = "/~carried/attach/id/slave"
+CLIENT = "/~carried/attach/id/master"
 FORWARDER, ORIGIN = ("192.0.2.9", 1), ("192.0.2.1", 4711)
 HEAD = b"GET /attach/id/slave HTTP/1.1\r\nHost: h"
 GREETING = b"ATTACH id agent"
@@ -41,7 +43,7 @@ class RecordingAdmission:
     """Records what is attached; refuses with `refusal` if that is set."""
 
     def __init__(self) -> None:
-        self.entered: list[tuple[str, SessionName]] = []
+        self.entered: list[tuple[str, SessionName, Side]] = []
         self.refusal: Refusal | None = None
         self.held_back = False
         self.refusals = RefusalLog(CONFIG, Metrics())
@@ -51,12 +53,18 @@ class RecordingAdmission:
         self.counted.append(source)
 
     def enter_forwarded(
-        self, accepted: Accepted, name: SessionName, accept: Callable[[], RelayedTransport], ticket: Ticket | None
+        self,
+        accepted: Accepted,
+        name: SessionName,
+        side: Side,
+        accept: Callable[[], RelayedTransport],
+        ticket: Ticket | None,
     ) -> None:
         if self.refusal is not None:
             raise self.refusal
         assert ticket == TICKET
-        self.entered.append((accepted.client, name))
+        assert accepted.source == ORIGIN[0]
+        self.entered.append((accepted.client, name, side))
         accept().abort()
 
     def hold_back(self, _: float) -> None:
@@ -97,12 +105,19 @@ def forwarded() -> Iterator[Forwarded]:
 def test_an_agent_of_http_is_attached_as_the_peer_that_it_is(forwarded: Forwarded) -> None:
     forwarded.peer.sendall(HEAD[10:] + b"\r\n\r\nearly")
     forwarded.enter(signed(HTTP, HEAD), HEAD[:10])
-    assert forwarded.admission.entered == [("192.0.2.1:4711", SessionName("id"))]
+    assert forwarded.admission.entered == [("192.0.2.1:4711", SessionName("id"), Side.AGENT)]
 
 
 def test_an_agent_of_raw_tcp_is_attached_and_answered(forwarded: Forwarded) -> None:
     forwarded.enter(signed(RAW, GREETING), GREETING + b"\nearly")
-    assert forwarded.admission.entered == [("192.0.2.1:4711", SessionName("id"))]
+    assert forwarded.admission.entered == [("192.0.2.1:4711", SessionName("id"), Side.AGENT)]
+
+
+@pytest.mark.parametrize("kind", [HTTP, RAW])
+def test_a_client_that_joins_is_attached_as_a_client(forwarded: Forwarded, kind: str) -> None:
+    head, end = (HEAD, b"\r\n\r\n") if kind == HTTP else (b"MEDUSA/1 /attach/id/master h join=1", b"\n")
+    forwarded.enter(signed(kind, head, CLIENT), head + end, CLIENT)
+    assert forwarded.admission.entered == [("192.0.2.1:4711", SessionName("id"), Side.CLIENT)]
 
 
 @pytest.mark.parametrize("secret", [False, True])
@@ -127,11 +142,11 @@ def test_a_refusal_of_an_agent_of_http_is_the_callers_to_answer(forwarded: Forwa
         (lambda: signed(HTTP, HEAD + b"x"), TARGET),
         (lambda: signed(RAW, HEAD), TARGET),
         (lambda: signed(HTTP, HEAD), TARGET + "?x"),
-        (lambda: signed(HTTP, HEAD, "/~carried/attach/id/master"), "/~carried/attach/id/master"),
+        (lambda: signed(HTTP, HEAD), CLIENT),
         (lambda: signed(HTTP, HEAD, "/~carried/other"), "/~carried/other"),
         (lambda: signed(HTTP, HEAD, owner=Owner("http://127.0.0.1:2")), TARGET),
     ],
-    ids=["none", "another head", "another kind", "another target", "a client", "no session", "another owner"],
+    ids=["none", "another head", "another kind", "another target", "another side", "no session", "another owner"],
 )
 def test_a_request_without_a_good_proof_finds_nothing(
     forwarded: Forwarded, proof: Callable[[], str], target: str

@@ -25,6 +25,7 @@ from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
+from medusa.session import Side
 from tests.unit.reflector.conftest import refused
 from tests.waiting import MS, PATIENCE
 
@@ -55,7 +56,7 @@ class Site:
         return Accepted(kind, self._sock, ADDRESS, data=head + end + b"early", head=head, plain=kind == RAW)
 
     def forward(self, kind: str = HTTP) -> Any:
-        return gevent.spawn(self.forward_out.forward, self.accepted(kind), self.owner, NAME, TICKET)
+        return gevent.spawn(self.forward_out.forward, self.accepted(kind), self.owner, NAME, Side.AGENT, TICKET)
 
     def close(self) -> None:
         self.forward_out.stop()

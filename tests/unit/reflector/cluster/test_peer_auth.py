@@ -28,6 +28,14 @@ def test_the_origin_of_a_forwarded_connection(clock: Clock, origin: Origin, tick
     site.check_forward(value, TARGET, HEAD, OWNER)
 
 
+def test_an_agent_with_a_leg_needs_no_ticket_and_an_older_reflector_refuses_it(clock: Clock) -> None:
+    site = PeerAuth(SECRET, clock)
+    value = site.sign_forward(TARGET, HEAD, ORIGIN, OWNER, None, by_leg=True)
+    assert value.split()[6] == "leg"
+    assert site.read_forward(value) == (ORIGIN, None)
+    site.check_forward(value, TARGET, HEAD, OWNER)
+
+
 def test_every_field_is_covered(clock: Clock) -> None:
     value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, ORIGIN, OWNER, TICKET)
     for at, character in enumerate(value):

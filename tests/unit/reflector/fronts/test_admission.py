@@ -7,6 +7,7 @@ import pytest
 
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
+from medusa.protocol.http.head import Headers, Request
 from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.admission import Admission
@@ -34,18 +35,24 @@ class Bench:
         self.registry = parts.registry
         refusals = RefusalLog(config, parts.metrics)
         self.admission = Admission(config, parts.registry, None, self, claims=parts.claims, refusals=refusals)
-        self.forwarded: list[tuple[Owner, SessionName]] = []
+        self.forwarded: list[tuple[Owner, SessionName, Side]] = []
         self.answer: Refusal | None = None
         self.accepted = Accepted(HTTP, None, ("192.0.2.1", 4711))
 
-    def forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
-        self.forwarded.append((owner, name))
+    def forward(
+        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, ticket: Ticket | None
+    ) -> Refusal | None:
+        self.forwarded.append((owner, name, side))
         return self.answer
 
 
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+def asking(*fields: tuple[str, str]) -> Request:
+    return Request("GET", "/attach/x/master", "HTTP/1.1", Headers(list(fields)))
 
 
 def fail() -> RelayedTransport:
@@ -55,7 +62,12 @@ def fail() -> RelayedTransport:
 class TestWhereAPeerGoes:
     def test_an_agent_goes_to_the_owner_of_its_session(self, bench: Bench) -> None:
         assert bench.admission.enter(bench.accepted, NAME, Side.AGENT, fail) is None
-        assert bench.forwarded == [(THERE, NAME)]
+        assert bench.forwarded == [(THERE, NAME, Side.AGENT)]
+
+    def test_a_client_that_joins_goes_to_the_owner_of_its_session(self, bench: Bench) -> None:
+        bench.accepted.request = asking(("medusa-join", "1"))
+        assert bench.admission.enter(bench.accepted, NAME, Side.CLIENT, fail) is None
+        assert bench.forwarded == [(THERE, NAME, Side.CLIENT)]
 
     def test_a_refusal_that_the_owner_has_answered_is_returned(self, bench: Bench) -> None:
         bench.answer = Refusal(409, "refused by the owner")
@@ -63,8 +75,16 @@ class TestWhereAPeerGoes:
 
     def test_a_forwarded_agent_is_not_forwarded_again(self, bench: Bench) -> None:
         with refused(404, "there is no such session"):
-            bench.admission.enter_forwarded(bench.accepted, NAME, fail, None)
+            bench.admission.enter_forwarded(bench.accepted, NAME, Side.AGENT, fail, None)
         assert bench.forwarded == []
+
+    @pytest.mark.parametrize(("login", "side"), [("", Side.CLIENT), ("alice", Side.AGENT)])
+    def test_a_forwarded_peer_that_opens_a_session_or_has_shown_nothing(
+        self, bench: Bench, login: str, side: Side
+    ) -> None:
+        with refused(404):
+            bench.admission.enter_forwarded(bench.accepted, SessionName("new", login), side, fail, None)
+        assert bench.registry.sessions() == []
 
     def test_a_client_begins_its_session_here(self, bench: Bench) -> None:
         with refused(409):
