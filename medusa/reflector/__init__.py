@@ -3,7 +3,8 @@
 Only this package and the commands that start it (medusa.commands.reflector) use gevent.
 
 server         puts a reflector together from its parts; starts, drains and stops it
-config         the options of a reflector and their checks, and its fixed times
+config         the options of a reflector and their checks
+timeouts       the times of a reflector that have no option
 refusal        a refusal: its status, and its words for the peer and for the log
 metrics        the numbers for a monitoring system
 session_name   the name of a session, and the paths that contain it

@@ -40,7 +40,7 @@ little more than these bytes. So typing and pagers work even when the share is u
 
 
 MOST_ANNOUNCED = 4096
-"""The most bytes of text messages that wait behind each other; see RelayedTransport.announce_behind."""
+"""The most bytes of text messages that wait in a queue; see RelayedTransport.queues_texts."""
 
 
 class Unlimited:
@@ -81,6 +81,9 @@ class RelayedTransport(Transport):
             (short of memory), and the last `relay_read` filled its buffer of RELAY_START bytes: then more bytes may
             wait.
 
+        queues_texts: if True, a text of `announce` comes behind those that still wait, and is dropped if too many wait.
+            Otherwise it replaces the one that waits.
+
     Args:
         relay: the relay that reads from this link.
         leftover, end_is_close: see Transport.
@@ -105,6 +108,7 @@ class RelayedTransport(Transport):
         self.plain = not self.framing.carries_text
         self.last_read = 0
         self.costly = False
+        self.queues_texts = False
         self.share: Share = UNLIMITED
         self._tight = False
         self._granted = UNCOUNTED  # bytes of an unfinished message that the relay may hold
@@ -176,11 +180,10 @@ class RelayedTransport(Transport):
             if self._out or self._waiting:
                 self._count_waiting()
 
-    def announce_behind(self, text: str) -> bool:
-        """Sends a short text message like `announce`, but behind such texts that still wait, without replacing them.
-
-        Drops it if too many wait. Returns True if nothing is left to write. Raises what `announce` raises.
-        """
+    def announce(self, text: str) -> bool:
+        """Sends a short text message, see `Transport.announce`. See also the attribute `queues_texts`."""
+        if not self.queues_texts:
+            return super().announce(text)
         self._raise_if_unwritable()
         texts = self._held.get(Text, b"") + self._codec.frame(Text(text))
         if len(texts) <= MOST_ANNOUNCED:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medusa.session import TABLE, Action, Input, SessionMachine, State
+from medusa.session import Action, Input, SessionMachine, State
+from medusa.session.machine import TABLE
 
 CLOSES = {Action.CLOSE_CLIENT, Action.CLOSE_AGENT}
 

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from medusa import session as machine
 from medusa.protocol.messages import Close
 from medusa.protocol.websocket.codec import legal_close_code
 from medusa.session import (
     CLOSING,
     OUTCOME_MEANINGS,
     STATUS_NAMES,
-    TABLE,
     Action,
     IllegalInput,
     Input,
@@ -20,7 +18,10 @@ from medusa.session import (
     SessionMachine,
     Side,
     State,
+    machine,
 )
+from medusa.session.document import document
+from medusa.session.machine import TABLE
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 PAIRS = list(itertools.product(State, Input))
@@ -153,5 +154,5 @@ def test_every_state_and_outcome_has_its_words() -> None:
 
 
 def test_the_document_shows_this_table() -> None:
-    assert DOCUMENT.read_text().endswith("\n\n" + machine.document() + "\n")
-    assert all(f"| {state.name} | {happened.name} |" in machine.document() for state, happened in TABLE)
+    assert DOCUMENT.read_text().endswith("\n\n" + document() + "\n")
+    assert all(f"| {state.name} | {happened.name} |" in document() for state, happened in TABLE)

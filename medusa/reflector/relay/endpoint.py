@@ -118,10 +118,6 @@ class Endpoint:
         """Sends the peer a short text message from the reflector."""
         self._attempt(lambda: self.transport.announce(text))
 
-    def announce_behind(self, text: str) -> None:
-        """Sends the peer a short text message, behind those that still wait. Drops it if too many wait."""
-        self._attempt(lambda: self.transport.announce_behind(text))
-
     def ping(self) -> None:
         """Sends the peer a ping, which it has to answer."""
         self._attempt(lambda: self.transport.send_nowait(Ping(b"medusa")))

@@ -14,7 +14,8 @@ from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.held import HeldSessions
 from medusa.reflector.sessions.limits import Limits
-from medusa.reflector.sessions.pair.driver import Context, Pair
+from medusa.reflector.sessions.pair.driver import Pair
+from medusa.reflector.sessions.pair.runner import Context
 from medusa.reflector.sessions.session import Session
 from medusa.session import Input, Side, State
 

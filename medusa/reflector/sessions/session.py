@@ -11,7 +11,8 @@ from medusa.protocol.messages import Close
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.limits import FULL_RETRY_AFTER, Place
-from medusa.reflector.sessions.pair.driver import Context, Pair
+from medusa.reflector.sessions.pair.driver import Pair
+from medusa.reflector.sessions.pair.runner import Context
 from medusa.reflector.sessions.pair.sides import Sides
 from medusa.reflector.sessions.pair.usage import Usage
 from medusa.reflector.sessions.totals import Totals

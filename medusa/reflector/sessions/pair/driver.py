@@ -1,6 +1,6 @@
 """Runs one pair: passes events to its state machine, and carries out the actions that it returns.
 
-The state machine is the table in medusa/session.py, which calls an event an input.
+The state machine is the table in medusa/session/machine.py, which calls an event an input.
 """
 
 from __future__ import annotations
@@ -8,24 +8,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from medusa.protocol.control import KILLED, Call, Linkup, Notice, Wait, build
 from medusa.protocol.features import CALL, NOTICE
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
-from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.metrics import Metrics
-from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.endpoint import Endpoint
-from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.limits import Place
 from medusa.reflector.sessions.pair import plain_client
 from medusa.reflector.sessions.pair.deadlines import Deadlines
-from medusa.reflector.sessions.pair.runner import Runner
+from medusa.reflector.sessions.pair.runner import Context, Runner
 from medusa.reflector.sessions.pair.sides import OVER, Sides
 from medusa.reflector.sessions.pair.usage import Usage
 from medusa.session import Action, Input, Outcome, Side, State, broke_rules, closed, lost
@@ -35,16 +30,6 @@ _WAIT_TEXT = build(Wait())
 _KILLED_TEXT = build(Wait(KILLED))
 _LINKUP_TEXT = build(Linkup())
 _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
-
-
-@dataclass(frozen=True)
-class Context:
-    """The objects that all sessions of one process share."""
-
-    config: ReflectorConfig
-    queue: FairQueue
-    metrics: Metrics
-    budget: Budget
 
 
 class Session(Protocol):
@@ -87,14 +72,12 @@ class Pair(Runner):
     """
 
     def __init__(self, session: Session, context: Context, place: Place, client_address: str, leg: int = 1) -> None:
-        config = context.config
-        deadlines = Deadlines(config, time.monotonic(), session.active)
-        super().__init__(context.queue, deadlines, Usage(session.name, leg))
+        deadlines = Deadlines(context.config, time.monotonic(), session.active)
+        super().__init__(context, deadlines, Usage(session.name, leg))
         self.leg_id = secrets.token_hex(16) if leg > 1 else ""
         self.called_over: Pair | None = None
         self.shows_notices = self.takes_calls = False
         self._session = session
-        self._context = context
         self._place = place
         self._agent_requested = 0.0  # the time of the agent's request, by time.monotonic()
         self._linked_up = False
@@ -139,6 +122,7 @@ class Pair(Runner):
         if not self.expects(side):
             transport.close(1000, OVER.reason, timeout=0.1)
             return
+        transport.queues_texts = side is Side.AGENT  # calls are not to replace each other
         transport.share = self._context.budget.share(login=self.name.login, address=source)
         keepalive = Keepalive(self._context.config.keepalive, time.monotonic())
         endpoint = Endpoint(self._context.queue, side, transport, keepalive, self._endpoint_ended, address)
@@ -188,7 +172,7 @@ class Pair(Runner):
 
     def call(self, leg_id: str) -> None:
         """Sends the agent the order to dial once more, for the pair that `leg_id` names."""
-        self._sides[Side.AGENT].announce_behind(build(Call(leg_id)))
+        self._sides[Side.AGENT].announce(build(Call(leg_id)))
 
     # ------------------------------------------------------------------ inputs
 
@@ -207,11 +191,8 @@ class Pair(Runner):
     # ------------------------------------------------------------------ the table's actions
 
     def _start_wait(self) -> None:
-        now = time.monotonic()
-        if self.leg_id:
-            self._deadlines.wait_for_call(now)
-        else:
-            self._deadlines.wait(now)
+        wait = self._deadlines.wait_for_call if self.leg_id else self._deadlines.wait
+        wait(time.monotonic())
         self._sides[Side.CLIENT].start()
 
     def _send_wait(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gevent
@@ -12,13 +13,27 @@ import structlog
 from greenlet import greenlet
 
 from medusa.protocol.messages import Close
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.metrics import Metrics
+from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
-from medusa.reflector.sessions.pair.deadlines import Deadlines, Late, Ping
+from medusa.reflector.sessions.pair.deadlines import Deadlines
+from medusa.reflector.sessions.pair.link_checks import Late, Ping
 from medusa.reflector.sessions.pair.sides import Sides
 from medusa.reflector.sessions.pair.usage import Usage
 from medusa.session import Input, SessionMachine, State
 
 log = structlog.get_logger(component="session")
+
+
+@dataclass(frozen=True)
+class Context:
+    """The objects that all sessions of one process share."""
+
+    config: ReflectorConfig
+    queue: FairQueue
+    metrics: Metrics
+    budget: Budget
 
 
 class Runner:
@@ -35,10 +50,10 @@ class Runner:
         usage: the pair's times, and the reason why it ended.
     """
 
-    def __init__(self, queue: FairQueue, deadlines: Deadlines, usage: Usage) -> None:
+    def __init__(self, context: Context, deadlines: Deadlines, usage: Usage) -> None:
         self.machine = SessionMachine()
         self.usage = usage
-        self._queue = queue
+        self._context = context
         self._deadlines = deadlines
         self._sides = Sides()
         self._inbox: list[tuple[Input, Close | None]] = []  # an empty deque takes ten times as much memory
@@ -71,13 +86,13 @@ class Runner:
     def _wake(self) -> None:
         if not self._woken:
             self._woken = True
-            self._queue.loop.run_callback(self._step if self._pair is None else self._pair.switch)
+            self._context.queue.loop.run_callback(self._step if self._pair is None else self._pair.switch)
 
     def _run_in_greenlet(self) -> None:
         """Starts the greenlet of the linked pair, which links both sides first."""
         self._pair = greenlet(self._own_pair().__next__, gevent.get_hub())
         self._woken = True  # keeps `_wake` from switching to the greenlet before the link-up is done
-        self._queue.loop.run_callback(self._pair.switch)
+        self._context.queue.loop.run_callback(self._pair.switch)
 
     def _own_pair(self) -> Iterator[None]:
         """The code of the greenlet of a linked pair: links both sides, waits for inputs, and closes the pair.
@@ -87,7 +102,7 @@ class Runner:
         calls no Python function: the link-up runs on the event loop's stack, and `wait` is written in C.
         """
         wait = gevent.get_hub().switch
-        self._queue.loop.run_callback(self._link_up)
+        self._context.queue.loop.run_callback(self._link_up)
         while self.machine.state is State.LINKED:  # spliced: the watchers of the endpoints move the bytes
             wait()
             self._step()
@@ -165,7 +180,7 @@ class Runner:
             self._timer = None
         if when < math.inf:
             self._timer_at = when
-            self._timer = self._queue.loop.timer(max(0.0, when - time.monotonic()))
+            self._timer = self._context.queue.loop.timer(max(0.0, when - time.monotonic()))
             self._timer.start(self._look)
 
     @property

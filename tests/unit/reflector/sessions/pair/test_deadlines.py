@@ -8,7 +8,8 @@ import pytest
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.sessions.pair.deadlines import Deadlines, Late, Lost, Ping
+from medusa.reflector.sessions.pair.deadlines import Deadlines
+from medusa.reflector.sessions.pair.link_checks import Late, Lost, Ping
 from medusa.session import Input, Side
 
 

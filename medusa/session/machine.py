@@ -1,147 +1,19 @@
 """The state machine of one pair of client and agent, as one table. It has no I/O and no clock.
 
 A session is such a pair, and one more for each client that has joined it. Each pair has a machine of its own, so in
-this module "session" means one pair. All states are defined here and nowhere else. `SessionMachine.process` takes one
-input (an event), and returns the actions that the caller has to carry out, in order. It never waits, so each input is
-finished before the next one starts. If the table has no step for the current state and an input, the caller has a bug:
-`process` raises IllegalInput.
+this module "session" means one pair. `SessionMachine.process` takes one input (an event), and returns the actions that
+the caller has to carry out, in order. It never waits, so each input is finished before the next one starts. If the
+table has no step for the current state and an input, the caller has a bug: `process` raises IllegalInput.
 
 docs/protocol.md shows this table; `python -m medusa.session` prints the text that stands there.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
 from medusa.protocol.messages import Close
-
-
-class _Named(enum.Enum):
-    """The base class of the enums here. Hashes the members by identity, which is faster than `__hash__` of Enum."""
-
-    __hash__ = object.__hash__
-
-
-class Side(_Named):
-    """The two ends of a session."""
-
-    CLIENT = "client"
-    AGENT = "agent"
-
-
-class State(_Named):
-    """The states that a session can be in."""
-
-    CLAIMED = "the id is taken, the client's upgrade is under way"
-    WAITING = "the client waits for an agent"
-    WAITING_UPGRADE = "the client waits, and an agent's upgrade is under way"
-    LINKED = "both sides are linked"
-    CLOSING_BOTH = "both sides have yet to go"
-    CLOSING_CLIENT = "the client has yet to go"
-    CLOSING_AGENT = "the agent has yet to go"
-    ENDED = "the session is over"
-
-
-STATUS_NAMES = {
-    State.CLAIMED: "master_wait",
-    State.WAITING: "slave_wait",
-    State.WAITING_UPGRADE: "slave_wait",
-    State.LINKED: "forwarding",
-    State.CLOSING_BOTH: "closing",
-    State.CLOSING_CLIENT: "closing",
-    State.CLOSING_AGENT: "closing",
-    State.ENDED: "post_destroy",
-}
-"""The name that /status shows for each state: the names that the original Medusa used."""
-
-
-def stage(state: State) -> str:
-    """Returns the name that lists of sessions show for `state`: claimed, waiting, linked, closing or ended."""
-    return state.name.partition("_")[0].lower()
-
-
-WAITING = (State.WAITING, State.WAITING_UPGRADE)
-CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
-
-
-class Input(_Named):
-    """The events that can happen to a session."""
-
-    CLIENT_ATTACHED = "the client's upgrade is done"
-    CLIENT_REFUSED = "the client's upgrade failed"
-    AGENT_EXPECTED = "an agent may join, and its upgrade is to follow"
-    AGENT_REFUSED = "the agent's upgrade failed"
-    AGENT_ATTACHED = "the agent's upgrade is done"
-    CLIENT_CLOSED = "the client sent Close"
-    AGENT_CLOSED = "the agent sent Close"
-    CLIENT_LOST = "the client's link is gone without a Close"
-    AGENT_LOST = "the agent's link is gone without a Close"
-    CLIENT_BROKE_RULES = "the client broke the protocol and was sent a Close"
-    AGENT_BROKE_RULES = "the agent broke the protocol and was sent a Close"
-    WAIT_PULSE = "time to tell the client that there is no agent yet"
-    WAIT_EXPIRED = "no agent came in time"
-    CALL_DUE = "time to call the agent to this client, which has joined a session"
-    CALL_EXPIRED = "the agent has not answered the call in time"
-    AGENT_GONE = "the agent cannot be called: the session has no linked side any more"
-    CLOSE_EXPIRED = "a side did not answer the Close in time"
-    IDLE_NOTICE = "time to tell the client that the session will end, if nothing passes"
-    DURATION_NOTICE = "time to tell the client that the session will end"
-    DRAIN_NOTICE = "time to tell the client that the reflector will stop"
-    IDLE_EXPIRED = "no terminal byte has passed for the idle timeout"
-    DURATION_EXPIRED = "the session has lasted as long as one may"
-    KILLED = "an administrator wants it to end"
-    CLAIM_LOST = "another reflector holds the id now"
-    SHUTDOWN = "the reflector stops"
-
-
-class Action(_Named):
-    """The actions that a step can ask the reflector to carry out."""
-
-    START_WAIT = "read the client, start the deadlines of the wait"
-    SEND_WAIT = "tell the client to wait"
-    SEND_CALL = "tell the agent, over another of its links, that this client waits for it"
-    SEND_KILLED = "tell the client that an administrator ended the session, in a form that a program can read"
-    SEND_IDLE_NOTICE = "tell the client when the idle session will end"
-    SEND_DURATION_NOTICE = "tell the client when the session will end"
-    SEND_DRAIN_NOTICE = "tell the client when the session will end because the reflector stops"
-    LINK_UP = "tell the client, then the agent, that they are linked; forward from now on"
-    DISMISS_AGENT = "close the connection of an agent that came too late"
-    HURRY = "wait for no client that reads slowly: after the close deadline, close the connections"
-    CLOSE_CLIENT = "send the client a Close, after what is still to be written to it"
-    CLOSE_AGENT = "send the agent a Close, after what is still to be written to it"
-    FINISH = "start the deadline for both sides to answer"
-    RELEASE = "close both connections, free the id, write the usage record"
-
-
-class Outcome(enum.Enum):
-    """The ways in which a session can end. Every ended session has exactly one outcome."""
-
-    COMPLETED = "completed"
-    LONELY = "lonely"
-    REFUSED = "refused"
-    LOST = "lost"
-    EXPIRED = "expired"
-    ENDED = "ended"
-    IDLE = "idle"
-    TOO_LONG = "too_long"
-    KILLED = "killed"
-    SHUT_DOWN = "shut_down"
-
-
-OUTCOME_MEANINGS = {
-    Outcome.COMPLETED: "a linked side closed politely",
-    Outcome.LONELY: "the client went away before an agent came",
-    Outcome.REFUSED: "the client's upgrade did not come about",
-    Outcome.LOST: "a linked side vanished without a Close",
-    Outcome.EXPIRED: "no agent came within the wait timeout, or the agent did not answer the call",
-    Outcome.ENDED: "the reflector ended it: a side broke the protocol, or the id is another reflector's by now, or "
-    "the session ended before its agent answered the call",
-    Outcome.IDLE: "no terminal byte passed for the idle timeout",
-    Outcome.TOO_LONG: "it reached the maximum duration",
-    Outcome.KILLED: "an administrator ended it",
-    Outcome.SHUT_DOWN: "the reflector stopped",
-}
+from medusa.session.terms import CLOSING, WAITING, Action, Input, Outcome, Side, State
 
 AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
@@ -313,27 +185,3 @@ def broke_rules(side: Side) -> Input:
     The caller must already have sent a Close to this side.
     """
     return Input.CLIENT_BROKE_RULES if side is Side.CLIENT else Input.AGENT_BROKE_RULES
-
-
-def document() -> str:
-    """Returns the diagram and the tables of this module in Markdown, for docs/protocol.md."""
-    edges: dict[tuple[str, str], list[str]] = {}
-    rows = ["| state | input | next | actions | outcome |", "|---|---|---|---|---|"]
-    for (state, happened), step in TABLE.items():
-        edges.setdefault((state.name, step.next.name), []).append(happened.name)
-        actions = ", ".join(action.name for action in step.actions) or "none"
-        outcome = step.outcome.value if step.outcome else ""
-        rows.append("| %s | %s | %s | %s | %s |" % (state.name, happened.name, step.next.name, actions, outcome))
-    arrows = [
-        "    %s --> %s: %s" % (*edge, ", ".join(names[at : at + 5]))
-        for edge, names in edges.items()
-        for at in range(0, len(names), 5)
-    ]
-    diagram = ["```mermaid", "stateDiagram-v2", "    [*] --> CLAIMED", *arrows, "    ENDED --> [*]", "```"]
-    outcomes = ["| outcome | meaning |", "|---|---|"]
-    outcomes += ["| %s | %s |" % (outcome.value, meaning) for outcome, meaning in OUTCOME_MEANINGS.items()]
-    return "\n".join([*diagram, "", *rows, "", *outcomes])
-
-
-if __name__ == "__main__":
-    print(document())
