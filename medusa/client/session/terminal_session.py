@@ -127,8 +127,9 @@ class TerminalSession:
 
     def _receive(self) -> None:
         """Takes the output that has arrived. Does not use poll: poll cannot see messages in the buffer of TLS."""
-        while data := self._remote.receive(self._room()):
+        while (data := self._remote.receive(self._room())) or self._remote.settled() is not self._remote:
             self._show(data)
+            self._remote = self._remote.settled()
 
     def _show(self, data: bytes) -> None:
         if data:
@@ -158,6 +159,7 @@ class TerminalSession:
             self._keyboard.resized = False
         while self._input and (room := self._remote.room):
             self._remote.send(self._input.take(room))
+            self._remote = self._remote.settled()
         self._remote.flush()
 
     # Escapes.

@@ -24,7 +24,7 @@ from medusa.transports.base import ClosedTransport, Transport
 from medusa.transports.link import Link
 from medusa.transports.socket_stream import SocketStream
 from tests.blocking import BlockingTransport, blocking_websocket
-from tests.waiting import PATIENCE
+from tests.waiting import MS, PATIENCE
 
 
 @contextlib.contextmanager
@@ -112,6 +112,16 @@ class Peer:
             message = self.transport.receive(PATIENCE)
             if isinstance(message, Binary):
                 self.typed += message.data
+
+    def fill(self) -> int:
+        """Sends bytes until no more are taken. Returns how many were."""
+        taken = 0
+        try:
+            while True:
+                self.transport.send(Binary(bytes(65536)), 300 * MS)
+                taken += 65536
+        except TimeoutError:
+            return taken
 
     def hear_end(self) -> None:
         while True:

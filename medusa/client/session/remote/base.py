@@ -23,6 +23,12 @@ class Remote(Protocol):
     def begin(self) -> None:
         """Asks the agent to start the command. Raises LinkLost."""
 
+    def settled(self) -> Remote:
+        """Returns what takes the place of this object from now on, or this object. Call it after `receive` and `send`.
+
+        What the agent has answered may decide how to talk to it.
+        """
+
     def receive(self, room: int) -> bytes:
         """Processes what has arrived on the link, and returns output for the user; b"" if there is none now.
 

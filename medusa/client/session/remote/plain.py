@@ -39,9 +39,12 @@ class PlainRemote:
     def begin(self) -> None:
         self.link.send_control(self._start)
 
+    def settled(self) -> PlainRemote:
+        return self
+
     def receive(self, room: int) -> bytes:
         while room > 0 and (message := self.link.receive()) is not None:
-            if data := self._handle(message):
+            if data := self._take(message):
                 return data
         return b""
 
@@ -73,15 +76,19 @@ class PlainRemote:
     def close(self, reason: str, timeout: float) -> bool:
         return self.link.close(reason, timeout)
 
-    def _handle(self, message: Message) -> bytes:
+    def handle(self, control: Control | None) -> None:
+        """Processes a control message. Raises SessionEnded."""
+        if control is not None and (handler := _ON_CONTROL.get(type(control))):
+            handler(self, control)
+
+    def _take(self, message: Message) -> bytes:
         """Processes a message. Returns the output in it."""
         if isinstance(message, Binary):
             return message.data
         if isinstance(message, Close):
             raise LinkLost(Loss.CLOSED, message.reason)
-        control = parse(message.text) if isinstance(message, Text) else None
-        if control is not None and (handler := _ON_CONTROL.get(type(control))):
-            handler(self, control)
+        if isinstance(message, Text):
+            self.handle(parse(message.text))
         return b""
 
     def _on_started(self, _: Started) -> None:

@@ -13,25 +13,34 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
 from medusa.client.session.input.keyboard import HIGH_WATER
 from medusa.client.session.input.user_input import UserInput
+from medusa.client.session.remote.base import Remote
+from medusa.client.session.remote.offered import OfferedRemote
 from medusa.client.session.remote.plain import PlainRemote
 from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.streams.conversation import Conversation
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
-from medusa.protocol.messages import Binary, Close, Text
+from medusa.protocol.messages import Close, Text
 from tests.unit.client.peers import Desk, Peer, ignored
+from tests.unit.client.streampeers import StreamPeer
 from tests.waiting import MS, wait_until
 
 START = Start("", "xterm", 80, 24, "/bin/bash", ("--norc",))
 
 
 class Stage(Desk):
-    """One session: what the test types goes in at one pipe, what is shown and said comes out of two others."""
+    """One session: what the test types goes in at one pipe, what is shown and said comes out of two others.
 
-    def __init__(self) -> None:
+    Args:
+        streams: True for an agent that accepts the offer of a stream.
+    """
+
+    def __init__(self, *, streams: bool) -> None:
         super().__init__()
+        self.streams = streams
         self.job = JobState(alive=True, words="runs")
         self.timeouts = Timeouts()
 
@@ -53,17 +62,30 @@ class Stage(Desk):
             assert peer.hear(Start) == START
             script(peer)
 
-        with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, Peer(self.far, agent):
+        with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, self.peer(agent):
             notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
             console, info = self.console(terminal, signals), lambda: ["session 4711"]
             typed = UserInput(b"~", self.timeouts)
-            remote = PlainRemote(self.link, START, console.messages.error)
+            remote = self.remote(console.messages.error)
             return TerminalSession(remote, console, typed, info, notices, self.timeouts).run()
 
+    @property
+    def bulk(self) -> int:
+        """How many bytes the client takes if nobody reads what it shows: more than a pipe's 64 KiB."""
+        return 96 * 1024 if self.streams else HIGH_WATER - 1
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
+    def peer(self, script: Callable[[Peer], None]) -> Peer:
+        return (StreamPeer if self.streams else Peer)(self.far, script)
+
+    def remote(self, tell: Callable[[str], None]) -> Remote:
+        if self.streams:
+            return OfferedRemote(Conversation(self.link), START, tell)
+        return PlainRemote(self.link, START, tell)
+
+
+@pytest.fixture(params=[False, True], ids=["part 2", "stream"])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    stage = Stage(streams=request.param)
     yield stage
     stage.close()
 
@@ -154,7 +176,7 @@ def test_a_resize_is_passed_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_output_still_on_its_way_at_the_end_comes_out_whole(stage: Stage) -> None:
     """More than a pipe holds, read by nobody until the link is closed."""
-    bulk = os.urandom(HIGH_WATER - 1)
+    bulk = os.urandom(stage.bulk)
     heard = bytearray()
 
     def agent(peer: Peer) -> None:
@@ -169,7 +191,7 @@ def test_output_still_on_its_way_at_the_end_comes_out_whole(stage: Stage) -> Non
 
 def test_a_signal_ends_the_wait_for_a_reader_of_the_rest(stage: Stage) -> None:
     def agent(peer: Peer) -> None:
-        peer.say(bytes(HIGH_WATER - 1))
+        peer.say(bytes(stage.bulk))
         goodbye(peer, Exit(status=0))
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -182,8 +204,8 @@ def test_a_reader_that_stops_stops_the_agent_and_not_what_is_typed(stage: Stage)
 
     def agent(peer: Peer) -> None:
         nonlocal drained
-        taken = fill(peer)
-        assert taken >= HIGH_WATER
+        taken = peer.fill()
+        assert (taken < HIGH_WATER) is stage.streams
         stage.type(b"\x03")
         peer.hear_typed(b"\x03")
         while drained < taken:
@@ -192,18 +214,7 @@ def test_a_reader_that_stops_stops_the_agent_and_not_what_is_typed(stage: Stage)
 
     with pytest.raises(OutcomeUnknown, match="lost"):
         stage.run(agent)
-    assert drained > HIGH_WATER
-
-
-def fill(peer: Peer) -> int:
-    """Bytes sent until no more were taken."""
-    taken = 0
-    try:
-        while True:
-            peer.transport.send(Binary(bytes(65536)), 300 * MS)
-            taken += 65536
-    except TimeoutError:
-        return taken
+    assert drained
 
 
 def test_an_agent_that_cannot_start_is_an_error_before_the_session(stage: Stage) -> None:

@@ -1,0 +1,95 @@
+"""The agent's side of a session until the agent has answered the offer of a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from medusa.client.session.remote.base import Remote
+from medusa.client.session.remote.plain import PlainRemote
+from medusa.client.session.remote.streamed import StreamRemote
+from medusa.client.streams.conversation import Conversation, Speech
+from medusa.protocol.control import Start
+
+ANSWER_TIMEOUT = 5.0
+"""Seconds. After this time, an agent that has not answered counts as one that never does, and gets what is typed.
+
+Such agents are programs like socat, on a port for raw TCP. If they write something first, they are known by that.
+"""
+
+
+class OfferedRemote:
+    """An agent that has been sent `start`, with the offer of a stream, and has not answered yet.
+
+    Call `settled` after `receive` or `send`.
+
+    Args:
+        conversation: the link and the stream that is offered.
+        start: what to run. An agent without streams takes it as the message `start`.
+        tell: a function that shows a text to the user: a notice of the reflector's.
+        clock: a function that returns monotonic seconds.
+    """
+
+    high_water = PlainRemote.high_water
+    more = False
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        start: Start,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.link = conversation.link
+        self._conversation, self._start, self._clock = conversation, start, clock
+        self._plain = PlainRemote(self.link, start, tell)
+        self._stream = StreamRemote(conversation, start, tell, clock)
+        self._settled: Remote = self
+        self._answer_at = clock() + ANSWER_TIMEOUT
+
+    def begin(self) -> None:
+        self._conversation.begin(self._start)
+
+    def settled(self) -> Remote:
+        return self._settled
+
+    def receive(self, room: int) -> bytes:
+        while self._settled is self and (arrived := self._conversation.receive()) is not None:
+            if self._conversation.speech is Speech.STREAM:
+                self._settled = self._stream
+                self._stream.begin()
+                self._stream.take(arrived)
+                continue
+            if self._conversation.speech is Speech.TERMINAL or arrived.output:
+                self._settled = self._plain
+            self._plain.handle(arrived.control)
+            if arrived.output:
+                return arrived.output
+        return b""
+
+    def rest(self) -> bytes:
+        return b""
+
+    @property
+    def room(self) -> int:
+        return self._plain.room if self._clock() >= self._answer_at else 0
+
+    def send(self, data: bytes) -> None:
+        self._settled = self._plain
+        self._plain.send(data)
+
+    def resize(self, columns: int, lines: int) -> bool:
+        return False
+
+    def flush(self) -> None:
+        self._plain.flush()
+
+    def events(self, room: int) -> int:
+        return self._plain.events(room)
+
+    def deadline(self) -> float:
+        late = self._clock() >= self._answer_at
+        return self._plain.deadline() if late else self._answer_at
+
+    def close(self, reason: str, timeout: float) -> bool:
+        return self._plain.close(reason, timeout)

@@ -1,0 +1,137 @@
+"""The agent's side of a session on a stream: a terminal that is one channel of it (docs/protocol.md, part 3)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from medusa.client.session.ending import Ending, SessionEnded, channel_end
+from medusa.client.session.link_errors import MAX_NOTICE
+from medusa.client.streams.conversation import Arrived, Conversation
+from medusa.protocol.channels.channel import Channel, TooManyChannels
+from medusa.protocol.channels.frames import Reason
+from medusa.protocol.channels.kinds import STDIN, STDOUT
+from medusa.protocol.control import Notice, Start
+from medusa.protocol.errors import StreamError
+from medusa.protocol.printable import printable
+
+HIGH_WATER = 32 * 1024
+"""If this many bytes wait for the user's terminal, no more are taken from the channel.
+
+It is small: what the user sees after Control-C is what has been taken, and what the channel's window has let through.
+"""
+
+INPUT_SIZE = 64 * 1024
+"""The maximum number of bytes that are dropped at once, if the command takes no input any more."""
+
+
+class StreamRemote:
+    """A command on a terminal, by one channel of a stream that the agent has accepted.
+
+    Args:
+        conversation: the link and its stream.
+        start: what to run.
+        tell: a function that shows a text to the user: a notice of the reflector's.
+        clock: a function that returns monotonic seconds.
+    """
+
+    high_water = HIGH_WATER
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        start: Start,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.link = conversation.link
+        self._conversation, self._start, self._tell, self._clock = conversation, start, tell, clock
+
+    def begin(self) -> None:
+        try:
+            self._channel: Channel = self._conversation.open("session", **parameters(self._start))
+        except (TooManyChannels, ValueError) as error:
+            raise SessionEnded(Ending.NOT_STARTED, f"the command cannot be sent to the agent: {error}") from None
+        self._output = self._channel.readers[STDOUT]
+
+    def settled(self) -> StreamRemote:
+        return self
+
+    def receive(self, room: int) -> bytes:
+        while not self._output or room <= 0:
+            arrived = self._conversation.receive()
+            if arrived is None:
+                return b""
+            self.take(arrived)
+        return self._read(room)
+
+    def rest(self) -> bytes:
+        return self._read(len(self._output))
+
+    @property
+    def more(self) -> bool:
+        return len(self._output) > 0
+
+    @property
+    def room(self) -> int:
+        return INPUT_SIZE if self._channel.writers[STDIN].stopped else self._channel.room(STDIN)
+
+    def send(self, data: bytes) -> None:
+        if not self._channel.writers[STDIN].stopped:
+            self._channel.write(STDIN, data)
+
+    def resize(self, columns: int, lines: int) -> bool:
+        if not self.link.clear:
+            return False
+        try:
+            self._channel.request("resize", columns=columns, lines=lines)
+        except StreamError as error:
+            self.take(Arrived([self._conversation.fail(error)]))
+        return True
+
+    def flush(self) -> None:
+        self._conversation.send()
+
+    def events(self, room: int) -> int:
+        """Returns the events to poll the link for. It is read always: windows bound what the agent can send."""
+        return self.link.events(reading=True)
+
+    def deadline(self) -> float:
+        return self._conversation.deadline()
+
+    def close(self, reason: str, timeout: float) -> bool:
+        self._conversation.finish(Reason("done", reason))
+        return self.link.close(reason, timeout)
+
+    def _read(self, size: int) -> bytes:
+        """Takes up to `size` bytes of output from the channel, so that the agent may send as many more."""
+        pieces, left = [], size
+        for piece in self._output.pieces():
+            if left <= 0:
+                break
+            pieces.append(piece[:left])
+            left -= len(pieces[-1])
+        data = b"".join(pieces)
+        self._output.took(len(data), self._clock())
+        return data
+
+    def take(self, arrived: Arrived) -> None:
+        """Processes what a message has brought. Raises SessionEnded."""
+        if isinstance(arrived.control, Notice):
+            self._tell(printable(arrived.control.text, MAX_NOTICE))
+        for event in arrived.events:
+            if ended := channel_end(event):
+                raise ended
+
+
+def parameters(start: Start) -> dict[str, object]:
+    """Returns the parameters of a channel that runs what `start` asks for."""
+    command = start.arguments[1] if start.arguments[:1] == ("-c",) else None
+    return {
+        "command": command,
+        "pty": {"term": start.term, "columns": start.columns, "lines": start.lines, "modes": start.modes or ""},
+        "env": dict(start.env or {}),
+        "named": list(start.named or ()),
+        "login": start.login is True,
+        "cwd": start.cwd,
+    }
