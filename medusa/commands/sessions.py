@@ -137,14 +137,18 @@ _VERBS: dict[str, Callable[[Administrator, SimpleNamespace], None]] = {"list": _
 
 COLUMNS: dict[str, Callable[[Entry], str]] = {
     "ID": lambda entry: _value(entry.get("id")),
+    "NAME": lambda entry: _value(entry.get("name")),
     "LOGIN": lambda entry: _value(entry.get("login")),
     "STATE": lambda entry: _value(entry.get("state", "unknown")),
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle_s")),
+    "LEGS": lambda entry: _value(entry.get("legs")),
     "TYPED": lambda entry: size(entry.get("typed_bytes", entry.get("client_bytes"))),
     "SHOWN": lambda entry: size(entry.get("shown_bytes", entry.get("agent_bytes"))),
     "CLIENT": lambda entry: _value(entry.get("client")),
     "AGENT": lambda entry: _value(entry.get("agent")),
+    "HOST": lambda entry: _value(entry.get("host")),
+    "JOB": lambda entry: _value(entry.get("job")),
     "OWNER": lambda entry: _value(entry.get("owner")),
 }
 """The columns of the table: heading -> the function that makes the cell.
@@ -153,7 +157,7 @@ A reflector of an earlier version does not count the bytes that were typed and s
 TYPED and SHOWN contain all bytes that the client and the agent sent.
 """
 
-LEFT_OUT = ("OWNER", "AGENT", "CLIENT", "SHOWN", "TYPED", "LOGIN", "IDLE", "AGE")
+LEFT_OUT = ("OWNER", "AGENT", "JOB", "HOST", "LEGS", "CLIENT", "SHOWN", "TYPED", "NAME", "LOGIN", "IDLE", "AGE")
 """The columns that are left out if the table is too wide: first those that are empty, then the others in this order."""
 
 
@@ -168,7 +172,7 @@ def table(sessions: Sequence[Entry], width: int) -> str:
     for name in (*empty, *LEFT_OUT):
         if tables.total(widths) > width:
             widths.pop(name, None)
-    widths["ID"] = max(8, min(widths["ID"], width - tables.total(widths) + widths["ID"]))
+    widths["ID"] = min(widths["ID"], max(8, width - tables.total(widths) + widths["ID"]))
     return "\n".join(tables.lines(rows, widths))
 
 
@@ -182,7 +186,7 @@ def details(entry: Entry) -> str:
 def _fact(key: str, value: object) -> tuple[str, str]:
     if key in ("age_s", "idle_s"):
         return key.removesuffix("_s"), duration(value)
-    if key == "created" and isinstance(value, (int, float)):
+    if key in ("created", "until") and isinstance(value, (int, float)):
         with contextlib.suppress(OverflowError, OSError, ValueError):  # the number is too large for a time
             return key, time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(value))
     return printable(key), _value(value)

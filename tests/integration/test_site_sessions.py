@@ -12,11 +12,13 @@ from medusa.reflector.cluster.peer_auth import PeerAuth
 from tests import sites
 from tests.administrators import KILLED, farewell, run, said
 from tests.links import CERTIFICATE
-from tests.peers import TEXT, close_frame
+from tests.peers import TEXT, close_frame, upgrade
 from tests.reflectors import Reflector, new_id
 from tests.signing import Key, allow, attach_path, authorization, date, signed_request
 from tests.sites import Site
 from tests.waiting import wait_until
+
+SAID = ("train", "gpu01", "slurm 4711")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,23 @@ def test_each_reflector_lists_the_whole_site(both: tuple[Reflector, Reflector]) 
             assert reflector.get("/sessions/nobody").status == 404
         client.send(close_frame())
         agent.closed()
+
+
+def test_what_the_peers_say_of_themselves(both: tuple[Reflector, Reflector]) -> None:
+    here, there = both
+    session = new_id()
+    client = upgrade(f"/attach/{session}/master", medusa_about="name=train&host=x")
+    agent = upgrade(f"/attach/{session}/slave", medusa_about="host=gpu01&job=slurm+4711&until=1790000000&name=x&a=%00")
+    with here.enter(client) as user:
+        sites.waits(here, session)
+        assert "host" not in listed(there)[session]
+        with there.enter(agent):
+            user.linked()
+            for reflector in both:
+                row = listed(reflector)[session]
+                assert (row["name"], row["host"], row["job"], row["until"], row["legs"]) == (*SAID, 1790000000, 1)
+    record = here.ended(session)
+    assert (record["name"], record["host"], record["job"]) == SAID
 
 
 def test_kill(both: tuple[Reflector, Reflector]) -> None:

@@ -37,6 +37,9 @@ class About(NamedTuple):
     until: Optional[int] = None
 
 
+NOTHING = About()
+
+
 def build(about: About) -> str:
     """Returns the value of the header field. Leaves out what a reflector would ignore, and what is too long."""
     value = ""
@@ -54,7 +57,7 @@ def parse(value: Optional[str]) -> About:
     the first of several fields with one name.
     """
     if value is None or not re.fullmatch(r"[\x21-\x7e]{1,%d}" % MAX_VALUE, value):
-        return About()
+        return NOTHING
     parts = [part.partition("=") for part in value.split("&")]
     found = {key: _decoded(key, text) for key, _, text in reversed(parts) if key in About._fields}
     return About(**found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
+from medusa.protocol.http.about import About
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.held import Held
@@ -20,6 +21,9 @@ Its keys: id; login (None for the internal API); state; owner (the address of th
 client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent); typed_bytes and shown_bytes (how
 much of that was terminal input and output); legs (the number of pairs of a client and an agent: one, and one more for
 each client that has joined). The addresses are those of the oldest pair; the numbers are sums over all pairs.
+If the peers have said it: name (the one that the client has given the session); host, job and until (the agent's
+machine and job, and the time at which the job ends, in seconds since the epoch). Reflectors of earlier versions tell
+neither these nor legs.
 If the state is HELD, there is no session yet: its agent sends requests, again and again, until a client comes. The
 owner is then the reflector that got these requests. created is the time of the first request, and idle_s counts from
 the last one.
@@ -181,6 +185,7 @@ class SessionList:
             "age_s": round(age(held.since), 3),
             "idle_s": round(age(held.asked), 3),
             "agent": held.agent,
+            **_said(held.about._replace(name=None)),
             **none,
         }
 
@@ -216,6 +221,10 @@ def _named(name: SessionName, entries: list[Entry]) -> Entry | None:
     return next((e for e in entries if (e["id"], e["login"] or "") == name), None)
 
 
+def _said(about: About) -> Entry:
+    return {key: said for key, said in about._asdict().items() if said is not None}
+
+
 def describe(session: Session, owner: str) -> Entry:
     """Returns the entry of a session of this process. `owner`: the address of this reflector."""
     now = time.time()
@@ -228,6 +237,7 @@ def describe(session: Session, owner: str) -> Entry:
         "age_s": round(max(0.0, now - session.usage.created), 3),
         "idle_s": round(max(0.0, time.monotonic() - session.active()), 3),
         "legs": session.legs,
+        **_said(session.usage.about),
         **session.addresses,
         **session.counts(),
         **session.terminal_bytes(),

@@ -189,12 +189,12 @@ class Admission:
         except BaseException:
             pair.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
             raise
-        pair.attach(side, transport, accepted.client, site(accepted.host), accepted.announced)
+        pair.attach(side, transport, accepted.client, site(accepted.host), accepted.announced, accepted.about)
 
     def _pair(self, accepted: Accepted, name: SessionName, side: Side) -> Pair:
         """Returns the pair of the session `name` in which the peer gets a place. Raises Refusal; see Registry."""
         if side is Side.AGENT:
-            return self._registry.add_agent(name, accepted.client, accepted.leg)
+            return self._registry.add_agent(name, accepted.client, accepted.leg, accepted.about)
         add = self._registry.join if accepted.joins else self._registry.open
         return add(name, accepted.client, accepted.source)
 

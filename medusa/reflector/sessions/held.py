@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from medusa.protocol.http.about import NOTHING, About
 from medusa.reflector.session_name import SessionName
 
 PER_LOGIN = 256
@@ -30,12 +31,14 @@ class Held(NamedTuple):
         agent: the agent's address.
         since: when the agent first asked for the session, in seconds of HeldSessions' clock.
         asked: when the agent last asked for the session, in seconds of the same clock.
+        about: what the agent says about itself.
     """
 
     name: SessionName
     agent: str
     since: float
     asked: float
+    about: About = NOTHING
 
 
 class HeldSessions:
@@ -57,13 +60,13 @@ class HeldSessions:
         self._per_login, self._in_all = per_login, in_all
         self._logins: dict[str, OrderedDict[SessionName, Held]] = {}  # of each login, the last that asked is the last
 
-    def note(self, name: SessionName, agent: str) -> None:
+    def note(self, name: SessionName, agent: str, about: About = NOTHING) -> None:
         """Remembers that the agent at the address `agent` has asked for the session `name` now."""
         now = self._clock()
         known = self._logins.setdefault(name.login, OrderedDict())
         before = known.pop(name, None)
         fresh = before is not None and self._is_fresh(before, now)
-        known[name] = Held(name, agent, before.since if before is not None and fresh else now, now)
+        known[name] = Held(name, agent, before.since if before is not None and fresh else now, now, about)
         if len(known) > self._per_login:
             known.popitem(last=False)
         if len(self) > self._in_all:

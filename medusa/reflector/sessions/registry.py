@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent.event
 
 from medusa.directory import BrokenEntry, DirectoryError, Owner, SessionExists
+from medusa.protocol.http.about import NOTHING, About
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.refusal import Refusal, broken_entry, directory_away
@@ -125,7 +126,7 @@ class Registry:
         login, session = (proved.login, str(proved)) if proved else (None, None)
         self._limits.connect(address=source, login=login, session=session, side=side)
 
-    def add_agent(self, name: SessionName, address: str = "", leg_id: str = "") -> Pair:
+    def add_agent(self, name: SessionName, address: str = "", leg_id: str = "", about: About = NOTHING) -> Pair:
         """Returns the pair that the agent at `address` wants to be linked to, and reserves the agent's place in it.
 
         Upgrade the agent's connection next. Then call the pair's `attach`. If the upgrade fails, pass AGENT_REFUSED to
@@ -142,7 +143,7 @@ class Registry:
         if leg_id:
             return _called(session, leg_id)
         if session is None or session.state is State.CLAIMED:
-            self.held.note(name, address)
+            self.held.note(name, address, about)
             raise Refusal(404, NO_SESSION)
         pair = session.pairs[0]
         if pair.leg_id or not pair.expect_agent():

@@ -24,18 +24,21 @@ ENTRY = {
     "shown_bytes": 1536,
 }
 
+SAID = {"name": "train", "host": "gpu01", "job": "slurm-4711", "until": 1.6e9, "legs": 2}
+
 
 def test_the_table() -> None:
     short = {"id": "x", "login": None, "owner": "o"}
-    rows = [line.split() for line in sessions.table([ENTRY, short], 200).splitlines()]
-    assert rows[0] == ["ID", "LOGIN", "STATE", "AGE", "IDLE", "TYPED", "SHOWN", "CLIENT", "AGENT", "OWNER"]
-    assert rows[1][:7] == ["4711", "alice", "linked", "1h02m", "4s", "3B", "1.5K"]
-    assert rows[2] == ["x", "-", "unknown", "-", "-", "-", "-", "-", "-", "o"]
+    rows = [line.split() for line in sessions.table([{**ENTRY, **SAID}, short], 200).splitlines()]
+    assert " ".join(rows[0]) == "ID NAME LOGIN STATE AGE IDLE LEGS TYPED SHOWN CLIENT AGENT HOST JOB OWNER"
+    assert rows[1][:9] == ["4711", "train", "alice", "linked", "1h02m", "4s", "2", "3B", "1.5K"]
+    assert rows[1][11:13] == ["gpu01", "slurm-4711"]
+    assert rows[2] == ["x", "-", "-", "unknown", *["-"] * 9, "o"]
 
 
 def test_what_an_earlier_reflector_does_not_count() -> None:
     earlier = {key: value for key, value in ENTRY.items() if key not in ("typed_bytes", "shown_bytes")}
-    assert sessions.table([earlier], 200).splitlines()[1].split()[5:7] == ["112B", "1.6K"]
+    assert sessions.table([earlier], 200).splitlines()[1].split()[7:9] == ["112B", "1.6K"]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,7 @@ def test_what_an_earlier_reflector_does_not_count() -> None:
         ({"id": "9d1c2c54-5a8c-4c2f-9c27-2f0a1f7ee9a1"}, "ID LOGIN STATE AGE IDLE TYPED SHOWN"),
         ({"id": "9d1c2c54-5a8c-4c2f-9c27-2f0a1f7ee9a1", "login": None, "age_s": 3599, "idle_s": 3599},
          "ID STATE AGE IDLE TYPED SHOWN"),
+        (SAID, "ID NAME LOGIN STATE AGE IDLE LEGS TYPED SHOWN CLIENT"),
         ({"id": "x" * 255}, "ID STATE"),
     ],
 )  # fmt: skip
@@ -58,10 +62,11 @@ def test_the_table_fits_a_narrow_terminal(changed: sessions.Entry, left: str) ->
 def test_the_details_have_times_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    shown = dict(line.split(maxsplit=1) for line in sessions.details({**ENTRY, "created": 1.5e9}).splitlines())
+    shown = dict(line.split(maxsplit=1) for line in sessions.details({**ENTRY, **SAID, "created": 1.5e9}).splitlines())
     monkeypatch.undo()
     time.tzset()
     assert (shown["created"], shown["age"], shown["idle"]) == ("2017-07-14 02:40:00 +0000", "1h02m", "4s")
+    assert (shown["until"], shown["name"]) == ("2020-09-13 12:26:40 +0000", "train")
     assert "created  1e+300" in sessions.details({"created": 1e300})
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from medusa.protocol.control import KILLED, Call, Linkup, Notice, Wait, build
 from medusa.protocol.features import CALL, NOTICE
+from medusa.protocol.http.about import NOTHING, About
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
 from medusa.reflector.relay.endpoint import Endpoint
@@ -111,6 +112,7 @@ class Pair(Runner):
         address: str,
         source: str = "",
         announced: Collection[str] = (),
+        about: About = NOTHING,
     ) -> None:
         """Adds the connection of `side` after its upgrade. If the pair is over by now, closes the connection.
 
@@ -118,6 +120,7 @@ class Pair(Runner):
             address: the peer's address, for logs and lists.
             source: an address. If the session has no login, the memory held for the peer is counted for this address.
             announced: the names of the features that the peer has announced; see medusa.protocol.features.
+            about: what the peer says about itself, for lists and logs.
         """
         if not self.expects(side):
             transport.close(1000, OVER.reason, timeout=0.1)
@@ -129,6 +132,7 @@ class Pair(Runner):
         self._sides[side] = endpoint
         self.shows_notices |= NOTICE in announced and side is Side.CLIENT
         self.takes_calls |= CALL in announced and side is Side.AGENT
+        self.usage.describe(side, about)
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
     def drain(self, end: float, words: str = "the reflector is shutting down") -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from medusa.protocol.http.about import NOTHING, About
 from medusa.protocol.printable import printable
 from medusa.reflector.session_name import SessionName
 from medusa.session import Outcome, Side
@@ -23,11 +24,13 @@ class Usage:
     Attributes:
         leg: the number of the leg in its session. The pair that opened the session is leg 1.
         created: the time at which the leg started, in seconds since the epoch.
+        about: what its client says about itself (the name of the session), and its agent (all else).
         reason: why it ended; "" if it has not ended, or nobody has told a reason.
     """
 
     def __init__(self, name: SessionName, leg: int = 1) -> None:
         self.leg = leg
+        self.about = NOTHING
         self._name = {"session": name.session_id, **({"login": name.login} if name.login else {})}
         self.created = time.time()
         self._begun = time.monotonic()
@@ -42,6 +45,12 @@ class Usage:
     def started(self, client: str) -> None:
         """Logs that the session, or a further leg of it, has started. `client`: the client's address."""
         log.info("session started" if self.leg == 1 else "leg started", **self.named, client=client)
+
+    def describe(self, side: Side, about: About) -> None:
+        """Notes what the peer at `side` says about itself. Ignores what only the other side can know."""
+        self.about = (
+            self.about._replace(name=about.name) if side is Side.CLIENT else about._replace(name=self.about.name)
+        )
 
     def linked(self) -> None:
         """Notes the time at which the agent was linked, which ends the wait."""
@@ -81,7 +90,8 @@ class Usage:
             counts: those of all legs; see Counted.counts.
         """
         record = {**self._record(outcome), "reason": reason, "legs": legs}
-        log.info("session ended", **self._name, **record, **addresses, **counts)
+        about = {key: said for key in ("name", "host", "job") if (said := getattr(self.about, key)) is not None}
+        log.info("session ended", **self._name, **about, **record, **addresses, **counts)
 
     def _record(self, outcome: Outcome) -> dict[str, Any]:
         return {

@@ -6,6 +6,7 @@ import pytest
 
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
+from medusa.protocol.http.about import About
 from medusa.reflector.admin.session_list import Entry, SessionList, _once
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.session_name import SessionName
@@ -81,9 +82,11 @@ def test_a_session_whose_agent_waits_for_a_client() -> None:
     listing = SessionList(registry_, HERE)
     name = SessionName("held", "alice")
     with refused(404):
-        registry_.add_agent(name, "192.0.2.1:5")
+        registry_.add_agent(name, "192.0.2.1:5", about=About("its client's to say", "gpu01", "slurm 4711", 1790000000))
     (entry,) = listing.entries()
-    wanted = {"id": "held", "login": "alice", "state": "held", "owner": HERE, "agent": "192.0.2.1:5"}
+    wanted: Entry = {"id": "held", "login": "alice", "state": "held", "owner": HERE, "agent": "192.0.2.1:5"}
+    wanted |= {"host": "gpu01", "job": "slurm 4711", "until": 1790000000}
+    assert "name" not in entry
     assert wanted.items() <= entry.items()
     assert {"created", "age_s", "idle_s", "client_bytes", "agent_messages"} <= entry.keys()
     assert (listing.find(name), listing.kill(name)) == (entry, False)

@@ -5,6 +5,7 @@ import time
 import pytest
 from structlog.types import EventDict
 
+from medusa.protocol.http.about import About
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.pair.usage import Usage
 from medusa.session import Outcome, Side
@@ -23,6 +24,8 @@ def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
     record.started("127.0.0.1:1")
     clock[0] = 102.5
     record.linked()
+    record.describe(Side.AGENT, About("not the agent's", "gpu01", "slurm 4711", 1790000000))
+    record.describe(Side.CLIENT, About("train", host="not the client's"))
     record.because(Side.AGENT, "closed (first)")
     record.because(Side.CLIENT, "what follows from it")
     clock[0] = 110.25
@@ -36,6 +39,9 @@ def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
             "log_level": "info",
             "event": "session ended",
             "session": "abc",
+            "name": "train",
+            "host": "gpu01",
+            "job": "slurm 4711",
             "outcome": "completed",
             "reason": "agent: closed (first)",
             "waited_s": 2.5,
