@@ -1,6 +1,7 @@
 """mlogin: a terminal in a job, through a reflector.
 
 mlogin              runs mlogin: starts reflector and job, attaches, runs the session, returns the exit status
+choice              finds the session and the account that the options name
 embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
 pipes               a session on three pipes, byte for byte

@@ -12,11 +12,10 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
+from medusa.client.choice import Choice
 from medusa.client.cleanup.emulator import Emulator, Note
 from medusa.client.embedded_reflector import embedded_reflector
 from medusa.client.launchers.base import JobRequest, Launcher
@@ -31,6 +30,7 @@ from medusa.client.outcome import (
     cut_off,
     status_of,
 )
+from medusa.client.queries import local
 from medusa.client.session import walltime
 from medusa.client.session.input.escape import Action, show_character
 from medusa.client.session.input.keyboard import HIGH_WATER
@@ -52,13 +52,8 @@ from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
 from medusa.protocol.terminal import environment, modes
-from medusa.transports.dial import is_raw, parse_url
+from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
-
-if TYPE_CHECKING:
-    from medusa.client.keys.account import Account
-    from medusa.client.queries.api import Api
-    from medusa.client.queries.finding import Found
 
 DEFAULT_TERM = "xterm"
 
@@ -109,13 +104,11 @@ class Login:
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
-            if self._settings.joins:
-                self._find_live(signals)
-            else:
-                self._find_key(signals)  # after _ledger() has forked the guard, which must not hold a private key
-                self._find_session(signals)
+            choice = Choice(self._settings, self._messages, signals)
+            choice.find()
+            self._settings = choice.settings
             launcher = self._launcher(stack, ledger)
-            dialer = self._dialer(stack, ledger, signals, launcher)
+            dialer = self._dialer(stack, ledger, signals, launcher, choice)
             # mlogin attaches before the job starts, because the reflector refuses an agent without a client.
             connecting = f"connecting to {printable(dialer.url.base)}"
             link = Link(dialer.connect(lambda: self._messages.waiting(connecting)), time.monotonic)
@@ -124,6 +117,7 @@ class Login:
             self._submit(launcher, dialer)
             typed = self._wait(link, launcher, console, dialer)
             launcher.joined()
+            stack.enter_context(self._announced(launcher, dialer))
             info = self._info(link, launcher, dialer)
             return status_of(self._session(link, launcher, console, info, typed))
 
@@ -149,7 +143,9 @@ class Login:
             verb = "is no terminal" if len(others) == 1 else "are no terminals"
             self._messages.say(f"{' and '.join(others)} {verb}, but the job writes to one: binary data is changed")
 
-    def _dialer(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher) -> Dialer:
+    def _dialer(
+        self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher, choice: Choice
+    ) -> Dialer:
         """Starts a reflector if the user named none, creates the job, and returns the Dialer for its session."""
         base = self._settings.reflector or launcher.front_door
         embedded = base is None or self._settings.embedded
@@ -166,7 +162,7 @@ class Login:
             embedded=embedded,
             timeouts=self._timeouts,
             headers=self._settings.headers,
-            find_account=self._account if self._settings.unsigned_first else None,
+            find_account=choice.account if self._settings.unsigned_first else None,
         )
 
     def _session(
@@ -195,90 +191,16 @@ class Login:
                     self._report_job(launcher)
         return end
 
-    def _find_key(self, signals: Signals) -> None:
-        """If all requests are to be signed, finds the account's private key, and puts the account into the settings."""
-        settings = self._settings
-        if settings.login is None or settings.unsigned_first:
-            return
-        with signals.interruptible(), signals.asking():  # the user may be asked for a passphrase
-            account = self._account()
-        self._settings = dataclasses.replace(settings, account=account)
+    def _announced(self, launcher: Launcher, dialer: Dialer) -> contextlib.AbstractContextManager[None]:
+        """Returns a context manager: `medusa ls` and `medusa exec` of this user find the session during its block.
 
-    def _account(self) -> Account:
-        """Returns the account of the settings, with its private key. Raises Failure if there is no key."""
-        from medusa.client.keys.account import Account, find_signer  # takes long to import
-
-        settings = self._settings
-        assert settings.login is not None
-        host = urlsplit(settings.reflector or settings.url or "").hostname
-        return Account(settings.login, settings.subuser, find_signer(settings.key, host, self._messages.held))
-
-    def _find_session(self, signals: Signals) -> None:
-        """Asks the reflector for the session that the user named by the beginning of its id.
-
-        Puts the session's id and account into the settings. If the user has given a whole id, only the account is
-        asked for.
+        It does something only for a session at a reflector of this mlogin's own, which no list of a reflector shows.
         """
-        settings = self._settings
-        whole = settings.session is not None
-        if settings.beginning is None or (whole and settings.account is not None):
-            return
-        with signals.interruptible(), signals.asking():
-            found = self._found(settings.beginning, whole=whole)
-        if not whole:
-            self._messages.say(f"session {printable(found.session)}")
-        self._settings = dataclasses.replace(settings, session=found.session, account=found.account)
-
-    def _found(self, beginning: str, *, whole: bool) -> Found:
-        from medusa.client.queries.finding import Found, find_session  # takes long to import
-
-        settings = self._settings
-        assert settings.reflector is not None
-        if whole and is_raw(settings.reflector):
-            return Found(beginning, None)
-        api = self._api()
-        assert api is not None
-        with self._messages.waiting(f"asking {api.name} for its sessions"):
-            return find_session(
-                beginning,
-                api,
-                login=settings.login,
-                find_account=self._account if settings.unsigned_first else None,
-                otherwise=settings.otherwise,
-                whole=whole,
-            )
-
-    def _find_live(self, signals: Signals) -> None:
-        """Finds the session that mlogin joins. Puts its id, its reflector and its account into the settings."""
-        from medusa.client.queries import local
-        from medusa.client.queries.joining import Place, find_here, find_live
-
-        assert self._settings.beginning is not None
-        text, here = self._settings.beginning, local.sessions()
-        place = find_here(text, here)
-        if place is None:
-            self._find_key(signals)
-            settings = self._settings
-            if settings.session is not None and settings.reflector is not None:  # a whole id: nobody has to be asked
-                place = Place(settings.session, None, settings.account)
-            else:
-                with signals.interruptible(), signals.asking():
-                    find_account = self._account if settings.unsigned_first else None
-                    place = find_live(text, here, self._api(), login=settings.login, find_account=find_account)
-                self._settings = dataclasses.replace(settings, unsigned_first=False)
-        if place.reflector is not None:
-            own = dataclasses.replace(self._settings, reflector=place.reflector, embedded=True, unsigned_first=False)
-            self._settings = own
-        self._settings = dataclasses.replace(self._settings, session=place.session, account=place.account)
-
-    def _api(self) -> Api | None:
-        """Returns the API of the reflector that the user named; None if there is none. Raises Failure."""
-        from medusa.client.queries.api import Api  # takes long to import
-
-        settings = self._settings
-        if settings.reflector is None:
-            return None
-        return Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
+        if not dialer.embedded or self._settings.joins:
+            return contextlib.nullcontext()
+        names = {"name": self._settings.name, "job": launcher.describe(), "host": os.uname().nodename}
+        entry = {"id": dialer.url.session, "state": "linked", "created": time.time(), "reflector": dialer.url.base}
+        return local.announced({**entry, **names})
 
     def _submit(self, launcher: Launcher, dialer: Dialer) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}

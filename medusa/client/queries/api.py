@@ -7,9 +7,8 @@ import io
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
 from medusa.protocol.http.own_header import has_authorization
 from medusa.protocol.http.response import MAX_INTERIM, SWITCHING_PROTOCOLS, moved_to
@@ -17,6 +16,9 @@ from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, Target, Untrusted, is_raw, open_socket, parse_url
 from medusa.transports.dial.answer import remaining
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
 
 TIMEOUT = 30.0
 """Seconds for a whole request. The reflector may have to ask other reflectors before it answers."""

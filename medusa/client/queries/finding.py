@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
 from medusa.client.queries.api import NOT_AUTHORISED, Api, NoAnswer
 from medusa.option_types import DID_YOU_MEAN, did_you_mean
 from medusa.protocol.printable import printable
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
 
 MAX_CANDIDATES = 20
 """The maximum number of sessions that a message lists."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
 from medusa.client.queries.api import Api, NoAnswer
 from medusa.client.queries.finding import MAX_CANDIDATES, Entry, entries_for, place
 from medusa.client.queries.local import REFLECTOR
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
 
 HINT = "  `medusa ls` lists your sessions"
 

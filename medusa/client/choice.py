@@ -1,0 +1,131 @@
+"""Finds the session and the account that the user's options name. Asks a reflector, or this machine, if need be."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from medusa.client.settings import Settings
+from medusa.client.terminal.messages import Messages
+from medusa.client.terminal.signals import Signals
+from medusa.protocol.printable import printable
+from medusa.transports.dial import is_raw
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
+    from medusa.client.queries.api import Api
+    from medusa.client.queries.finding import Found
+    from medusa.client.queries.joining import Place
+
+
+class Choice:
+    """The settings of one run of mlogin, and the steps that complete them.
+
+    Call `find` once, after the guard process was forked: it must not hold a private key.
+
+    Attributes:
+        settings: the settings. After `find` they name the session, if the user has named one, and the account that
+            signs all requests, if one has to.
+    """
+
+    def __init__(self, settings: Settings, messages: Messages, signals: Signals) -> None:
+        self.settings = settings
+        self._messages = messages
+        self._signals = signals
+
+    def find(self) -> None:
+        """Completes the settings. Raises Failure or Interrupted."""
+        if self.settings.joins:
+            self._find_live()
+        else:
+            self._find_key()
+            self._find_session()
+
+    def account(self) -> Account:
+        """Returns the account of the settings, with its private key. Raises Failure if there is no key."""
+        from medusa.client.keys.account import Account, find_signer  # takes long to import
+
+        settings = self.settings
+        assert settings.login is not None
+        host = urlsplit(settings.reflector or settings.url or "").hostname
+        return Account(settings.login, settings.subuser, find_signer(settings.key, host, self._messages.held))
+
+    def _find_key(self) -> None:
+        """If all requests are to be signed, finds the account's private key, and puts the account into the settings."""
+        if self.settings.login is None or self.settings.unsigned_first:
+            return
+        with self._signals.interruptible(), self._signals.asking():  # the user may be asked for a passphrase
+            self._change(account=self.account())
+
+    def _find_session(self) -> None:
+        """Asks the reflector for the session that the user named by the beginning of its id.
+
+        Puts the session's id and account into the settings. If the user has given a whole id, only the account is
+        asked for.
+        """
+        settings = self.settings
+        whole = settings.session is not None
+        if settings.beginning is None or (whole and settings.account is not None):
+            return
+        with self._signals.interruptible(), self._signals.asking():
+            found = self._found(settings.beginning, whole=whole)
+        if not whole:
+            self._messages.say(f"session {printable(found.session)}")
+        self._change(session=found.session, account=found.account)
+
+    def _found(self, beginning: str, *, whole: bool) -> Found:
+        from medusa.client.queries.finding import Found, find_session  # takes long to import
+
+        settings = self.settings
+        assert settings.reflector is not None
+        if whole and is_raw(settings.reflector):
+            return Found(beginning, None)
+        api = self._api(settings.reflector)
+        with self._messages.waiting(f"asking {api.name} for its sessions"):
+            return find_session(
+                beginning,
+                api,
+                login=settings.login,
+                find_account=self.account if settings.unsigned_first else None,
+                otherwise=settings.otherwise,
+                whole=whole,
+            )
+
+    def _find_live(self) -> None:
+        """Finds the session that mlogin joins. Puts its id, its reflector and its account into the settings."""
+        place = self._live()
+        self._change(session=place.session, account=place.account)
+        if place.reflector is not None:
+            self._change(reflector=place.reflector, embedded=True, unsigned_first=False)
+
+    def _live(self) -> Place:
+        from medusa.client.queries import local
+        from medusa.client.queries.joining import Place, find_here, find_live
+
+        assert self.settings.beginning is not None
+        text, here = self.settings.beginning, local.sessions()
+        place = find_here(text, here)
+        if place is not None:
+            return place
+        self._find_key()
+        settings = self.settings
+        if (
+            settings.session is not None and settings.reflector is not None
+        ):  # a whole id: the reflector need not list it
+            return Place(settings.session, None, settings.account)
+        api = None if settings.reflector is None else self._api(settings.reflector)
+        find_account = self.account if settings.unsigned_first else None
+        with self._signals.interruptible(), self._signals.asking():
+            place = find_live(text, here, api, login=settings.login, find_account=find_account)
+        self._change(unsigned_first=False)  # the list says whether the session has an account
+        return place
+
+    def _api(self, reflector: str) -> Api:
+        from medusa.client.queries.api import Api  # takes long to import
+
+        settings = self.settings
+        return Api(reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
+
+    def _change(self, **changed: object) -> None:
+        self.settings = dataclasses.replace(self.settings, **changed)  # type: ignore[arg-type]
