@@ -1,4 +1,7 @@
-"""Makes one measurement, with a new relay on one core and the load generator on another. Repeats it if it was noisy."""
+"""Makes one measurement, with a new relay on one core and the load generator on another. Repeats it if it was noisy.
+
+A session (see relays.SessionKind) has both cores, because it takes several processes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import http.client
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.load import Bystanders
 from bench.processes import pinned
-from bench.relays import Kind, Relay, running
+from bench.relays import Kind, Relay, SessionKind, running
 from bench.rows import Row
+from bench.toolchain import HERE
 
 NOISE_LIMIT = 5.0
 """Per cent of the two cores' time. If other processes used more, the measurement is noisy and is repeated."""
@@ -50,7 +55,7 @@ def measure(row: Row, kind: Kind, generator: Path, cores: tuple[int, int], quick
     for _ in range(1 if quick else ATTEMPTS):
         with running(kind, cores[0]) as relay:
             bystanders = Bystanders(relay.pids, cores)
-            record = _run_once(row, relay, generator, cores[1], quick)
+            record = _run_once(row, relay, _command(row, kind, relay, generator, cores[1], quick))
             record["others_pct"] = round(bystanders.share(), 1)
         if not best or noise(record) < noise(best):
             best = record
@@ -64,10 +69,15 @@ def noise(record: dict[str, Any]) -> float:
     return float(record["others_pct"])
 
 
-def _run_once(row: Row, relay: Relay, generator: Path, core: int, quick: bool) -> dict[str, Any]:
+def _command(row: Row, kind: Kind, relay: Relay, generator: Path, core: int, quick: bool) -> list[str]:
+    if isinstance(kind, SessionKind):
+        return [*pinned(None), sys.executable, "-m", "bench.session_load", *row.options(quick), *relay.flags]
     target = ["--port", str(relay.port), "--pid", ",".join(map(str, relay.pids)), *relay.flags, "-q"]
-    command = [*pinned(core, "KILL"), str(generator), *row.options(quick), *target]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [*pinned(core, "KILL"), str(generator), *row.options(quick), *target]
+
+
+def _run_once(row: Row, relay: Relay, command: list[str]) -> dict[str, Any]:
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MeasurementFailed(f"{row.name}: {done.stderr.strip() or done.stdout.strip() or done.returncode}")
     record: dict[str, Any] = json.loads(done.stdout)

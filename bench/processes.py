@@ -30,12 +30,11 @@ def pinned(core: int | None, ending: str = "TERM") -> list[str]:
     """Returns a prefix for a command: it keeps the command on `core`, and sends it a signal when the benchmark ends.
 
     Args:
-        core: the number of the core. If it is None, the prefix is empty.
+        core: the number of the core; None for any.
         ending: the name of the signal.
     """
-    if core is None:
-        return []
-    return [require("setpriv"), "--pdeathsig", ending, require("taskset"), "-c", str(core)]
+    place = [] if core is None else [require("taskset"), "-c", str(core)]
+    return [require("setpriv"), "--pdeathsig", ending, *place]
 
 
 @contextlib.contextmanager

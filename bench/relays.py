@@ -1,8 +1,9 @@
-"""The contestants: the relays that are compared. Starts each of them on one core, and ends it."""
+"""The contestants: the relays that are compared. Starts each of them, on one core if it is a relay, and ends it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import tempfile
@@ -26,7 +27,7 @@ class Relay:
     Attributes:
         port: the port.
         pid: the pid of the relay's main process.
-        flags: the options of the load generator for this relay.
+        flags: the last arguments of the load generator for this relay.
         helpers: pids of processes that do a part of its work and are not its children.
     """
 
@@ -89,7 +90,22 @@ class SiteKind:
     backpressure: str
 
 
-Kind = RelayKind | ForwarderKind | SiteKind
+@dataclass(frozen=True)
+class SessionKind:
+    """A program that runs a command elsewhere. See bench/session_load.py, which is its load generator.
+
+    Attributes:
+        start: a context manager that starts what the program needs, and yields it as a Relay. The Relay's flags end
+            with the program's command line, to which a command is added.
+        backpressure: a few words that say how it limits the bytes in its memory.
+    """
+
+    name: str
+    start: Callable[[], contextlib.AbstractContextManager[Relay]]
+    backpressure: str
+
+
+Kind = RelayKind | ForwarderKind | SiteKind | SessionKind
 
 
 def _reflector(*options: str) -> Callable[[], list[str]]:
@@ -113,6 +129,24 @@ def _uvloop(module: str) -> Callable[[], list[str]]:
     return command
 
 
+@contextlib.contextmanager
+def _mlogin() -> Iterator[Relay]:
+    with _relay(_MEDUSA, None) as relay:
+        program = [sys.executable, "-m", "medusa.commands.mlogin", "-q", "--config", os.devnull]
+        target = ["--reflector", f"http://127.0.0.1:{relay.port}"]
+        yield Relay(relay.port, relay.pid, ("--", *program, *target, "-c"))
+
+
+@contextlib.contextmanager
+def _ssh() -> Iterator[Relay]:
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        [port] = stack.enter_context(reserved_ports(1))
+        server, program = sshd.session(scratch, port)
+        pid, _ = stack.enter_context(serving("sshd", server.command, None, server.port))
+        yield Relay(port, pid, ("--terminal-option=-tt", "--", *program))
+
+
 _MEDUSA = RelayKind("medusa", _reflector(), "pull pump")
 _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "websocket": (
@@ -131,6 +165,10 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     ),
     "workers": (_MEDUSA, RelayKind("two-workers", _reflector("--workers", "2"), "pull pump")),
     "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
+    "session": (
+        SessionKind("mlogin", _mlogin, "channel windows, 1 MiB"),
+        SessionKind("ssh", _ssh, "channel window, 2 MiB"),
+    ),
 }
 WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}
 """The contestants by wire and name. On the wires `workers` and `site`, the reflector is compared with itself."""
@@ -138,10 +176,10 @@ WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} f
 KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].items() if isinstance(kind, RelayKind)}
 """The relays for websockets, by name. They speak the reflector's protocol."""
 
-YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa", "site": "medusa"}
+YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa", "site": "medusa", "session": "ssh"}
 """For each wire, the contestant with which the others are compared."""
 
-SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers", "site": "two-doors"}
+SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers", "site": "two-doors", "session": "mlogin"}
 """For each wire, the contestant that should reach the goals of its rows."""
 
 NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))
@@ -149,7 +187,7 @@ NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))
 
 @contextlib.contextmanager
 def running(kind: Kind, core: int | None = None) -> Iterator[Relay]:
-    """Context manager that runs a new relay, on `core` unless that is None. Yields the relay.
+    """Context manager that runs a new relay, on `core` unless that is None. Yields the relay. A session has no core.
 
     Raises:
         Unavailable: the relay did not start.
@@ -166,6 +204,8 @@ def _started(kind: Kind, core: int | None) -> contextlib.AbstractContextManager[
             return _forwarder(kind, core)
         case SiteKind():
             return _site(kind, core)
+        case SessionKind():
+            return kind.start()
 
 
 @contextlib.contextmanager

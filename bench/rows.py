@@ -42,7 +42,7 @@ def _window(seconds: float, warmup: float) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """A measurement with the load generator, which gives one or more figures.
+    """A measurement with a load generator, which gives one or more figures.
 
     Attributes:
         arguments: the arguments of the load generator.
@@ -179,6 +179,33 @@ ROWS = (
         (Figure("a claim, one pair at a time, mean", "us", ("claim_us",), False),),
         wire="site",
         claims=True,
+    ),
+    Row(
+        "session-pipe",
+        ("pipe",),
+        (Figure("output of a command through pipes", "MB/s", ("MBps",), goal=Goal(1.2)),),
+        full=("--size", "400m"),
+        quick=("--size", "50m"),
+        wire="session",
+        around=4.0,
+    ),
+    Row(
+        "session-terminal",
+        ("terminal",),
+        (Figure("output on a terminal", "MB/s", ("MBps",), goal=Goal(1)),),
+        full=("--size", "100m"),
+        quick=("--size", "10m"),
+        wire="session",
+        around=5.0,
+    ),
+    Row(
+        "session-stale",
+        ("stale",),
+        (Figure("output after ^C, slow terminal", "MB", ("stale_MB",), False, Goal(0.5, absolute=True)),),
+        full=("--duration", "5"),
+        quick=("--duration", "2"),
+        wire="session",
+        around=5.0,
     ),
 )
 

@@ -1,4 +1,6 @@
-"""`ssh -L` through an sshd, directly or through a jump host. The jump host is the same sshd, so it encrypts all twice.
+"""An sshd, `ssh` to it, and `ssh -L` through it, directly or through a jump host.
+
+The jump host is the same sshd, so it encrypts all twice.
 
 The sshd has its own keys and configuration and listens on loopback. It uses no password, agent or file of the user.
 The processes of ssh and sshd share the one core that a relay has.
@@ -49,30 +51,46 @@ Host target jump
 
 def processes(scratch: Path, ports: Ports) -> list[Process]:
     """Returns the processes to start: the sshd, and the ssh that listens at `entry`."""
-    return [_server(scratch, ports), _client(scratch, ports, [])]
+    return [_server(scratch, ports.inner), _client(scratch, ports, [])]
 
 
 def processes_with_jump(scratch: Path, ports: Ports) -> list[Process]:
     """Returns the processes to start: the sshd, and an ssh that listens at `entry` and uses a jump host."""
-    return [_server(scratch, ports), _client(scratch, ports, ["-J", "jump"])]
+    return [_server(scratch, ports.inner), _client(scratch, ports, ["-J", "jump"])]
 
 
-def _server(scratch: Path, ports: Ports) -> Process:
+def session(scratch: Path, port: int) -> tuple[Process, list[str]]:
+    """Returns the sshd to start, and the command line to which a command for the sshd's machine is added.
+
+    Args:
+        port: where the sshd shall listen.
+    """
+    server = _server(scratch, port)
+    return server, [require("ssh"), "-q", "-F", str(_config(scratch, port)), "target"]
+
+
+def _server(scratch: Path, port: int) -> Process:
     sshd = require("sshd")
     for name in ("host", "user"):
         command = [require("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(scratch / name)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     (scratch / "known_hosts").write_text("bench " + (scratch / "host.pub").read_text())
-    (scratch / "sshd_config").write_text(SERVER.format(port=ports.inner, scratch=scratch))
+    (scratch / "sshd_config").write_text(SERVER.format(port=port, scratch=scratch))
     _make_directory()
-    return Process([sshd, "-D", "-e", "-f", str(scratch / "sshd_config")], ports.inner)
+    return Process([sshd, "-D", "-e", "-f", str(scratch / "sshd_config")], port)
 
 
 def _client(scratch: Path, ports: Ports, options: list[str]) -> Process:
-    config = scratch / "ssh_config"
-    config.write_text(CLIENT.format(port=ports.inner, user=getpass.getuser(), scratch=scratch))
     forward = f"127.0.0.1:{ports.entry}:127.0.0.1:{ports.exit}"
-    return Process([require("ssh"), "-F", str(config), "-N", "-L", forward, *options, "target"], ports.entry)
+    return Process(
+        [require("ssh"), "-F", str(_config(scratch, ports.inner)), "-N", "-L", forward, *options, "target"], ports.entry
+    )
+
+
+def _config(scratch: Path, port: int) -> Path:
+    config = scratch / "ssh_config"
+    config.write_text(CLIENT.format(port=port, user=getpass.getuser(), scratch=scratch))
+    return config
 
 
 def _make_directory() -> None:

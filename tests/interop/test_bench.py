@@ -72,7 +72,8 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 @pytest.mark.xdist_group("bench-loadgen")
 def test_the_benchmark_works(tmp_path: Path) -> None:
     """One quick run with a relay of each kind."""
-    chosen = ["--only", "medusa,haproxy,socat,c-copy,ssh-jump,two-doors", "--rows", "echo,raw-echo,claim"]
+    only = "medusa,haproxy,socat,c-copy,ssh-jump,two-doors,mlogin"
+    chosen = ["--only", only, "--rows", "echo,raw-echo,claim,session-terminal"]
     command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path / "results")]
     command += ["--root", str(tmp_path)]
     (tmp_path / "docs").mkdir()
@@ -97,6 +98,7 @@ def test_the_benchmark_works(tmp_path: Path) -> None:
         ("ssh-jump", "raw-echo", signal.SIGKILL),
         ("two-doors", "site-echo", signal.SIGKILL),
         ("two-doors", "site-echo", signal.SIGTERM),
+        ("mlogin", "session-stale", signal.SIGKILL),
     ],
 )
 def test_no_signal_leaves_a_relay_behind(tmp_path: Path, number: int, only: str, row: str) -> None:
@@ -105,7 +107,7 @@ def test_no_signal_leaves_a_relay_behind(tmp_path: Path, number: int, only: str,
     with subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as bench:
-        wait_until(lambda: "loadgen" in map(name_of, descendants(bench.pid)))
+        wait_until(lambda: {"loadgen", "yes"}.intersection(map(name_of, descendants(bench.pid))))
         offspring = descendants(bench.pid)[1:]
         bench.send_signal(number)
         bench.wait(PATIENCE)

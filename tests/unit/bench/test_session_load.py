@@ -1,0 +1,35 @@
+"""The load generator of sessions, with a shell in place of a session."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.session_load import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keys"),
+    [
+        (["pipe", "--size", "2m"], {"bytes", "MBps", "whole_s"}),
+        (["terminal", "--size", "200k", "--terminal-option=-e"], {"bytes", "MBps", "whole_s"}),
+        (["stale", "--rate", "1e6", "--duration", "0.05"], {"stale_MB", "end_s"}),
+    ],
+)
+def test_each_action_gives_a_record(arguments: list[str], keys: set[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--", "sh", "-c"]) == 0
+    record = json.loads(capfd.readouterr().out)
+    assert set(record) == keys
+    assert record.get("bytes", 1) > 0
+
+
+@pytest.mark.parametrize("script", ['eval "$1"; echo more', 'eval "$1"; exit 3', "exit 0"])
+def test_wrong_output_is_a_failure(script: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    os.chmod(program, 0o755)
+    assert main(["pipe", "--", str(program)]) == 1
+    assert "of 1048576 bytes" in capfd.readouterr().err
