@@ -2,6 +2,7 @@
 
 mlogin              runs mlogin: starts reflector and job, attaches, runs the session, returns the exit status
 choice              finds the session and the account that the options name
+login               what one run of mlogin asks of the agent, and its words for the user
 embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
 pipes               a session on three pipes, byte for byte

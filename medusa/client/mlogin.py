@@ -11,7 +11,7 @@ import functools
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
@@ -20,6 +20,8 @@ from medusa.client.cleanup.emulator import Emulator, Note
 from medusa.client.embedded_reflector import embedded_reflector
 from medusa.client.launchers.base import JobRequest, Launcher
 from medusa.client.ledger import Ledger
+from medusa.client.login import words
+from medusa.client.login.wish import Wish
 from medusa.client.outcome import (
     INTERRUPTED,
     OUTCOME_UNKNOWN,
@@ -30,9 +32,9 @@ from medusa.client.outcome import (
     cut_off,
     status_of,
 )
+from medusa.client.pipes.pipes_session import PipesSession
 from medusa.client.queries import local
-from medusa.client.session import walltime
-from medusa.client.session.input.escape import Action, show_character
+from medusa.client.session.input.escape import Action
 from medusa.client.session.input.keyboard import HIGH_WATER
 from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.reconnect import Dialer
@@ -40,6 +42,7 @@ from medusa.client.session.remote.offered import OfferedRemote
 from medusa.client.session.session_url import SessionUrl, archive_url
 from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.wait_for_agent import WaitForAgent
+from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.settings import Settings
 from medusa.client.streams.conversation import Conversation
 from medusa.client.terminal.console import Console
@@ -47,18 +50,12 @@ from medusa.client.terminal.messages import Messages, is_dumb
 from medusa.client.terminal.read_ahead import read_ahead
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
-from medusa.client.terminal.tty import Terminal, carried_modes, end_of_file, window_size
+from medusa.client.terminal.tty import Terminal, carried_modes, end_of_file
 from medusa.guard import Guard
-from medusa.protocol.control import Exit, Start
+from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
-from medusa.protocol.terminal import environment, modes
 from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
-
-DEFAULT_TERM = "xterm"
-
-MAX_WITHHELD = 5
-"""A message names the environment variables that are not sent to the session: at most this many of them."""
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -96,6 +93,7 @@ class Login:
         self._timeouts = settings.timeouts
         self._messages = messages
         self._modes = carried_modes(shared=not os.isatty(1))  # before anything changes them
+        self._wish = Wish(settings, messages, self._modes)
         self.started = False
         self._left_to_guard = False
 
@@ -118,7 +116,7 @@ class Login:
             typed = self._wait(link, launcher, console, dialer)
             launcher.joined()
             stack.enter_context(self._announced(launcher, dialer))
-            info = self._info(link, launcher, dialer)
+            info = words.information(link, launcher, dialer)
             return status_of(self._session(link, launcher, console, info, typed))
 
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
@@ -131,17 +129,10 @@ class Login:
         emulator = Emulator(ledger.note) if os.isatty(1) and not is_dumb() else None
         stdout = Stdout(1, emulator)
         stack.callback(stdout.close)
-        terminal = stack.enter_context(Terminal(0, ledger, shared=not stdout.is_tty))
-        self._warn(terminal, stdout)
+        terminal = stack.enter_context(Terminal(0, ledger, shared=not stdout.is_tty, untouched=self._wish.pipes))
+        if not self._wish.pipes and (warning := words.changed_data(self._settings, terminal, stdout)):
+            self._messages.say(warning)
         return Console(terminal, stdout, self._messages, signals)
-
-    def _warn(self, terminal: Terminal, stdout: Stdout) -> None:
-        """Warns if standard input or output is a pipe or a file, because the session's terminal changes binary data."""
-        given = {"standard input": terminal.is_tty or self._settings.no_input, "standard output": stdout.is_tty}
-        others = [name for name, good in given.items() if not good]
-        if others:
-            verb = "is no terminal" if len(others) == 1 else "are no terminals"
-            self._messages.say(f"{' and '.join(others)} {verb}, but the job writes to one: binary data is changed")
 
     def _dialer(
         self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher, choice: Choice
@@ -171,12 +162,18 @@ class Login:
         launcher: Launcher,
         console: Console,
         info: Callable[[], Iterator[str]],
-        typed: UserInput,
+        typed: UserInput | None,
     ) -> Exit:
         end, grace = None, self._timeouts.job_end_grace
         try:
-            end = self._converse(link, launcher, console, info, typed)
-            self._report_end(end)
+            notices = WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
+            if typed is None:
+                end = self._on_pipes(link, console.signals, notices)
+            else:
+                if welcome := words.welcome(self._settings, launcher, console):
+                    self._messages.say(welcome)
+                end = self._in_terminal(link, notices, console, info, typed)
+            self._messages.say(words.ending(end))
         except GivenUp:
             grace = self._timeouts.disconnect_grace
             raise
@@ -215,9 +212,23 @@ class Login:
         )
         launcher.submit(request)
 
-    def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> UserInput:
-        """Waits for the agent. Returns what the user has typed meanwhile, for the session."""
+    def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> UserInput | None:
+        """Waits for the agent. Returns what the user has typed meanwhile; None if the session will be one on pipes.
+
+        For pipes, standard input is left alone until the agent is there.
+        """
         timeout = self._settings.wait_timeout
+        wait = WaitForAgent(
+            link,
+            launcher,
+            console,
+            deadline=None if timeout is None else time.monotonic() + timeout,
+            reconnect=dialer.reconnect if launcher.queues or not dialer.embedded else None,
+            queues=launcher.queues,
+        )
+        if self._wish.pipes:
+            wait.run()
+            return None
         # If the input is piped, escapes are recognised only if the user named an escape character.
         escaping = console.terminal.is_tty or self._settings.escape_given
         character = self._settings.escape if escaping else None
@@ -230,33 +241,34 @@ class Login:
             return not disconnects and len(typed) < HIGH_WATER
 
         with read_ahead(console.terminal, take, lambda: launcher.asks):
-            WaitForAgent(
-                link,
-                launcher,
-                console,
-                deadline=None if timeout is None else time.monotonic() + timeout,
-                reconnect=dialer.reconnect if launcher.queues or not dialer.embedded else None,
-                queues=launcher.queues,
-            ).run()
+            wait.run()
         return typed
 
-    def _converse(
+    def _on_pipes(self, link: Link, signals: Signals, notices: WalltimeNotices) -> Exit:
+        session = PipesSession(link, self._messages, signals, notices, self._timeouts)
+        try:
+            return session.run(**self._wish.on_pipes())
+        except GivenUp:
+            self._left_to_guard = not session.answered
+            raise
+        finally:
+            self.started = session.opened
+
+    def _in_terminal(
         self,
         link: Link,
-        launcher: Launcher,
+        notices: WalltimeNotices,
         console: Console,
         info: Callable[[], Iterator[str]],
         typed: UserInput,
     ) -> Exit:
         terminal = console.terminal
-        notices = walltime.WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
         self.started = True
         end = None
-        self._welcome(launcher, console)
         with terminal:
             terminal.make_raw()
             self._messages.raw = terminal.raw
-            remote = OfferedRemote(Conversation(link), self._start(), self._messages.error)
+            remote = OfferedRemote(Conversation(link), self._wish.in_terminal(), self._messages.error)
             session = TerminalSession(remote, console, typed, info, notices, self._timeouts)
             try:
                 end = session.run()
@@ -269,83 +281,11 @@ class Login:
                     console.stdout.undo_modes(self._timeouts.undo_timeout)
         return end
 
-    def _welcome(self, launcher: Launcher, console: Console) -> None:
-        """Tells the user where the shell runs, and how to leave it."""
-        settings = self._settings
-        if settings.command is None and console.terminal.is_tty and console.stdout.is_tty:
-            mark = show_character(settings.escape) if settings.escape else None
-            ways = f"exit or {mark}. leaves it, {mark}? helps" if mark else "exit leaves it"
-            self._messages.say(f"you are in the job ({launcher.describe()}); {ways}")
-
-    def _start(self) -> Start:
-        columns, lines = window_size()
-        command = self._settings.command
-        arguments = ("--norc",) if command is None else ("-c", command)
-        login = command is None if self._settings.login_shell is None else self._settings.login_shell
-        term = os.environ.get("TERM") or DEFAULT_TERM
-        env, named = self._environment()
-        return Start(
-            self._settings.cwd,
-            term,
-            columns,
-            lines,
-            "/bin/bash",
-            arguments,
-            modes.encode(self._modes) if self._modes else None,
-            env or None,
-            named or None,
-            login or None,
-        )
-
-    def _environment(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Returns the variables for the command, and those of their names that the user has written in full.
-
-        The user's own values come first, because the agent drops what exceeds its limits.
-        """
-        own = dict(self._settings.env)
-        chosen, named = environment.chosen(self._settings.send_env, os.environ)
-        names = tuple(dict.fromkeys((*own, *named)))
-        env = environment.checked({**own, **chosen, **own}, names)
-        self._warn_of_withheld(env)
-        return env, names
-
-    def _warn_of_withheld(self, env: Mapping[str, str]) -> None:
-        names = environment.withheld(self._settings.send_env, os.environ, env)
-        if names:
-            shown = ", ".join(map(printable, names[:MAX_WITHHELD]))
-            more = f" and {len(names) - MAX_WITHHELD} more" if names[MAX_WITHHELD:] else ""
-            self._messages.say(f"--send-env does not send {shown}{more}: README says which it sends")
-
-    def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
-        """Returns a function that makes the lines for the escape `~i` (information about the session)."""
-        begun = time.monotonic()
-        url = dialer.url
-
-        def lines() -> Iterator[str]:
-            yield f"session    {printable(url.session)}"
-            yield f"reflector  {printable(url.base)}" + (" (embedded)" if dialer.embedded else "")
-            if url.account is not None:
-                yield f"as         {url.account}"
-            state = launcher.poll()
-            yield f"job        {launcher.describe()}: {state.describe()}"
-            left = walltime.seconds_left(state, time.monotonic())
-            if left is not None:
-                yield f"ends in    {walltime.words(left)}"
-            yield f"for        {time.monotonic() - begun:.0f} s; {link.sent} bytes sent, {link.received} received"
-
-        return lines
-
     def _report_job(self, launcher: Launcher) -> None:
         """Tells the user how the job ended. Call after a session was cut off: the job's end is often the reason."""
         state = launcher.poll()
         if self.started and not state.alive:
             self._messages.say(f"{launcher.describe()} {state.describe()}")
-
-    def _report_end(self, end: Exit) -> None:
-        if end.signal is not None:
-            self._messages.say(f"session ended by signal {printable(end.signal)}")
-        else:
-            self._messages.say("session complete")
 
 
 @contextlib.contextmanager

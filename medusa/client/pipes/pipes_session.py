@@ -133,11 +133,17 @@ class PipesSession:
             ended = self._last_words() or SessionEnded(Ending.LINK_LOST, describe(error))
         except Interrupted as error:
             ended = SessionEnded(Ending.INTERRUPTED, str(error))
+            if not self.opened:  # the agent was asked for nothing
+                self._close(ended)
+                raise
+        self._close(ended)
+        return ended
+
+    def _close(self, ended: SessionEnded) -> None:
         if ended.step.close is not None:
             self._conversation.finish(Reason("done" if ended.ending is Ending.EXIT else "ended", str(ended)))
             timeout = self._timeouts.disconnect_timeout if ended.step.error is GivenUp else CLOSE_TIMEOUT
             self.answered = self._link.close(ended.step.close, timeout)
-        return ended
 
     def _last_words(self) -> SessionEnded | None:
         """Returns how the session ended by messages that came before the link was lost for writing; None if by none."""

@@ -88,13 +88,14 @@ class Terminal:
     Args:
         shared: True if another program of a pipeline may read the same terminal, as in `mlogin ... | less`. While
             the other program has set modes of its own, mlogin neither reads the terminal nor changes its modes.
+        untouched: True if the terminal is to keep its modes: then this object neither changes them nor reads it.
     """
 
-    def __init__(self, fd: int, ledger: Ledger, *, shared: bool = False) -> None:
+    def __init__(self, fd: int, ledger: Ledger, *, shared: bool = False, untouched: bool = False) -> None:
         self.fd = fd
         self.is_tty = os.isatty(fd)
         self._ledger = ledger
-        self._shared = shared
+        self._shared, self._untouched = shared, untouched
         self._stdin: Stdin | None = None
         self._how: Callable[[tty_modes.Modes], tty_modes.Modes] = tty_modes.raw
         self._before: tty_modes.Modes | None = None
@@ -226,7 +227,7 @@ class Terminal:
 
         The former modes are those before mlogin changed any. Returns False if mlogin must not use the terminal now.
         """
-        before = self._before or (_modes(self.fd) if self.is_tty else None)
+        before = self._before or (_modes(self.fd) if self.is_tty and not self._untouched else None)
         if before is None or not tty_modes.in_foreground(self.fd):
             return False
         if self.asked_by_another:

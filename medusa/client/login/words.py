@@ -1,0 +1,63 @@
+"""Words for the user of a session: warnings, how to leave it, information about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from medusa.client.launchers.base import Launcher
+from medusa.client.session import walltime
+from medusa.client.session.input.escape import show_character
+from medusa.client.session.reconnect import Dialer
+from medusa.client.settings import Settings
+from medusa.client.terminal.console import Console
+from medusa.client.terminal.stdout import Stdout
+from medusa.client.terminal.tty import Terminal
+from medusa.protocol.control import Exit
+from medusa.protocol.printable import printable
+from medusa.transports.link import Link
+
+
+def changed_data(settings: Settings, terminal: Terminal, stdout: Stdout) -> str:
+    """Returns a warning if standard input or output is a pipe or a file, because the session's terminal changes data.
+
+    Returns "" if both are terminals.
+    """
+    given = {"standard input": terminal.is_tty or settings.no_input, "standard output": stdout.is_tty}
+    others = [name for name, good in given.items() if not good]
+    verb = "is no terminal" if len(others) == 1 else "are no terminals"
+    return f"{' and '.join(others)} {verb}, but the job writes to one: binary data is changed" if others else ""
+
+
+def welcome(settings: Settings, launcher: Launcher, console: Console) -> str:
+    """Returns words that say where the shell runs, and how to leave it; "" if the user does not sit at a terminal."""
+    if settings.command is not None or not (console.terminal.is_tty and console.stdout.is_tty):
+        return ""
+    mark = show_character(settings.escape) if settings.escape else None
+    ways = f"exit or {mark}. leaves it, {mark}? helps" if mark else "exit leaves it"
+    return f"you are in the job ({launcher.describe()}); {ways}"
+
+
+def ending(end: Exit) -> str:
+    """Returns words that say that the session has ended."""
+    return "session complete" if end.signal is None else f"session ended by signal {printable(end.signal)}"
+
+
+def information(link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
+    """Returns a function that makes the lines for the escape `~i` (information about the session)."""
+    begun = time.monotonic()
+    url = dialer.url
+
+    def lines() -> Iterator[str]:
+        yield f"session    {printable(url.session)}"
+        yield f"reflector  {printable(url.base)}" + (" (embedded)" if dialer.embedded else "")
+        if url.account is not None:
+            yield f"as         {url.account}"
+        state = launcher.poll()
+        yield f"job        {launcher.describe()}: {state.describe()}"
+        left = walltime.seconds_left(state, time.monotonic())
+        if left is not None:
+            yield f"ends in    {walltime.words(left)}"
+        yield f"for        {time.monotonic() - begun:.0f} s; {link.sent} bytes sent, {link.received} received"
+
+    return lines
