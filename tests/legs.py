@@ -1,4 +1,4 @@
-"""Sessions with several clients of one agent: raw peers that join and that answer calls."""
+"""Sessions with several clients of one agent: raw peers that join, and that answer calls."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tests import rawpeers
 from tests.peers import LINKUP, TEXT, Peer, upgrade
+from tests.rawpeers import FramedPeer
 from tests.reflectors import Reflector, new_id
 
 
 class Linked(NamedTuple):
     """A session whose agent takes calls."""
 
-    session: str
+    name: str
     client: Peer
     agent: Peer
 
 
 @contextlib.contextmanager
-def session(reflector: Reflector, path: str = "/attach") -> Iterator[Linked]:
-    """A session that is linked. `path`: that of the front door, or the internal one."""
+def session(reflector: Reflector) -> Iterator[Linked]:
+    """A session that is linked."""
     name = new_id()
-    client, agent = upgrade(f"{path}/{name}/master"), upgrade(f"{path}/{name}/slave", medusa_features="call")
+    client, agent = upgrade(f"/attach/{name}/master"), upgrade(f"/attach/{name}/slave", medusa_features="call")
     with reflector.enter(client) as first, reflector.enter(agent) as second:
         first.linked()
         second.expect(TEXT, LINKUP)
@@ -40,25 +42,49 @@ def leg_head(session: str, leg: str) -> bytes:
     return upgrade(f"/attach/{session}/slave", medusa_leg=leg)
 
 
+def join(reflector: Reflector, session: str, kind: str = "websocket") -> Peer:
+    """A client that has joined."""
+    if kind == "websocket":
+        return reflector.enter(join_head(session))
+    return _framed(reflector, f"/attach/{session}/master here join=1")
+
+
+def answer(reflector: Reflector, session: str, leg: str, kind: str = "websocket") -> Peer:
+    """The link of an agent that was called."""
+    if kind == "websocket":
+        return reflector.enter(leg_head(session, leg))
+    return _framed(reflector, f"/attach/{session}/slave here leg={leg}")
+
+
+def _framed(reflector: Reflector, greeting: str) -> FramedPeer:
+    peer = FramedPeer(rawpeers.connect(reflector, f"MEDUSA/1 {greeting}\n".encode()).sock)
+    assert peer.line() == b"OK"
+    return peer
+
+
 def called(agent: Peer) -> str:
     """Reads the call that comes next at an agent. Returns its leg."""
     message = agent.word()
     prefix, _, body = message.payload.partition(b":")
     assert (message.opcode, prefix) == (TEXT, b"medusa"), message
     call = json.loads(body)
-    assert call.pop("type") == "call"
-    (leg,) = call.values()
-    assert isinstance(leg, str)
-    return leg
+    assert set(call) == {"type", "leg"}
+    assert call["type"] == "call"
+    return str(call["leg"])
 
 
 @contextlib.contextmanager
-def leg(reflector: Reflector, session: str, agent: Peer) -> Iterator[tuple[Peer, Peer]]:
-    """A client that has joined and the agent that has answered, both linked. `agent`: the link that gets the call."""
-    with reflector.enter(join_head(session)) as client, reflector.enter(leg_head(session, called(agent))) as answer:
+def leg(
+    reflector: Reflector, session: str, agent: Peer, kinds: tuple[str, str] = ("websocket", "websocket")
+) -> Iterator[tuple[Peer, Peer]]:
+    """A client that has joined, and the link of the agent that has answered, both linked.
+
+    `agent`: the link that gets the call. `kinds`: those of the client and of the agent.
+    """
+    with join(reflector, session, kinds[0]) as client, answer(reflector, session, called(agent), kinds[1]) as link:
         client.linked()
-        answer.expect(TEXT, LINKUP)
-        yield client, answer
+        link.expect(TEXT, LINKUP)
+        yield client, link
 
 
 def refused(reflector: Reflector, head: bytes) -> tuple[int, str]:
@@ -67,6 +93,6 @@ def refused(reflector: Reflector, head: bytes) -> tuple[int, str]:
     return answer.status, answer.rest.decode().strip()
 
 
-def legs(reflector: Reflector, session: str) -> int:
-    """How many legs the reflector shows; 0 if it has no such session."""
+def shown(reflector: Reflector, session: str) -> int:
+    """How many legs of a session the reflector shows; 0 if it has no such session."""
     return next((entry["legs"] for entry in reflector.sessions() if entry["id"] == session), 0)

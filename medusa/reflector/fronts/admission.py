@@ -165,6 +165,16 @@ class Admission:
     def _enter(
         self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, reservation: Reservation | None
     ) -> Refusal | None:
+        refusal = self._enter_or_forward(accepted, name, side, accept, reservation)
+        if refusal is None and side is Side.CLIENT and accepted.joins:
+            self._registry.forgive(side, joined=name)
+        elif refusal is None and side is Side.AGENT and accepted.leg:
+            self._registry.forgive(side, source=accepted.source)
+        return refusal
+
+    def _enter_or_forward(
+        self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, reservation: Reservation | None
+    ) -> Refusal | None:
         if self._forwarder is not None and _comes_second(accepted, side):
             owner = self._registry.elsewhere(name)
             if owner is not None:

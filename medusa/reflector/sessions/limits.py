@@ -65,6 +65,11 @@ class RateLimits:
         self._forget(now)
         return 0.0
 
+    def give_back(self, key: str) -> None:
+        """Undoes a `take` of `key`. Does nothing if the key is not remembered."""
+        if key in self._full_at:
+            self._full_at[key] -= self._step
+
     def _forget(self, now: float) -> None:
         while self._full_at:
             key, full_at = next(iter(self._full_at.items()))
@@ -181,6 +186,12 @@ class Limits:
             wait = rates.take(key) if key else 0.0
             if wait:
                 raise _exceeded("too many connections a minute %s (--max-connects-per-minute)" % what, wait)
+
+    def give_back(self, side: Side, *, address: str | None = None, session: str | None = None) -> None:
+        """Undoes a part of a `connect`: stops counting the peer under its address, or under its session."""
+        for rates, key in ((self._by_address[side], address), (self._by_session[side], session)):
+            if key:
+                rates.give_back(key)
 
     def enter(self, *, address: str | None, login: str | None) -> Place:
         """Counts a session that is about to begin. It counts as live, and as waiting for an agent.

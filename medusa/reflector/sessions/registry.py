@@ -126,6 +126,15 @@ class Registry:
         login, session = (proved.login, str(proved)) if proved else (None, None)
         self._limits.connect(address=source, login=login, session=session, side=side)
 
+    def forgive(self, side: Side, *, source: str | None = None, joined: SessionName | None = None) -> None:
+        """Stops counting an attempt that `connect` has counted.
+
+        Args:
+            source: the key of the address of an agent that was called: no more of them are let in than clients.
+            joined: the session that a client has joined: its number of clients has a limit of its own.
+        """
+        self._limits.give_back(side, address=source, session=str(joined) if joined is not None else None)
+
     def add_agent(self, name: SessionName, address: str = "", leg_id: str = "", about: About = NOTHING) -> Pair:
         """Returns the pair that the agent at `address` wants to be linked to, and reserves the agent's place in it.
 
