@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from typing import Iterable, List, Mapping, NoReturn, Optional
+from typing import Iterable, List, Mapping, NoReturn, Optional, Tuple
 
 from agent import config
 from agent.command.encoding import to_text
 from agent.config import add_header_options
-from agent.dial import Unreachable, connector, dial, jitter, public_part
+from agent.dial import LegDialer, Unreachable, connector, dial, jitter, public_part
 from agent.log import log
 from agent.process.context import Context
 from agent.process.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
@@ -209,7 +209,7 @@ def _run(
     try:
         signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
-        link = _connect(options, assets, environ)
+        link, dialer = _connect(options, assets, environ)
     except config.ConfigError as error:
         log(str(error))
         return EXIT_BAD_CONFIG
@@ -219,11 +219,11 @@ def _run(
     finally:
         signals.raising = False
     context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
-    SessionLoop(link, context).run()
+    SessionLoop(link, context, dialer=dialer).run()
     return 0 if signals.stopped is None else 128 + signals.stopped
 
 
-def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Transport:
+def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Tuple[Transport, LegDialer]:
     argument = options.url[0] if options.url else None
     headers = config.headers_of(options.header, options.header_command, environ)
     found = config.obtain(argument, options.config, options.insecure_tls, environ, assets, headers)
@@ -234,7 +234,7 @@ def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str
     log("connecting to %s" % public_part(found.signed_url))
     link = dial(connector(found.signed_url, found.insecure_tls, headers=found.headers), options.retry_for, log, jitter)
     log("connected")
-    return link
+    return link, LegDialer(found.signed_url, found.insecure_tls, log, found.headers)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import time
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from medusa.protocol.features import LEG
+from medusa.protocol.features import CALL, HEADER, LEG
 from medusa.protocol.http.own_header import Field
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, connect_steps
@@ -31,6 +31,10 @@ MAX_DIALLED = 16
 """The most legs that are dialled at once, because each needs a descriptor, and maybe a process. Further ones wait."""
 MAX_LEGS = 256
 """The most legs that are dialled or wait for their turn. Further ones are not dialled."""
+
+
+ANNOUNCED: Sequence[Field] = ((HEADER, CALL),)
+"""The header fields by which the agent tells the reflector about itself, on each of its links."""
 
 
 class Unreachable(Exception):
@@ -104,7 +108,7 @@ def connector(
 
     Args:
         timeout: seconds for one attempt.
-        headers: the header fields to send in addition.
+        headers: the header fields to send in addition to ANNOUNCED.
     """
 
     def attempt() -> Transport:
@@ -112,7 +116,7 @@ def connector(
             fields = headers.read()
         except HeaderError as error:
             raise ConnectRefused(str(error), retryable=error.retryable) from None
-        return connect(url, insecure_tls=insecure_tls, timeout=timeout, headers=fields)
+        return connect(url, insecure_tls=insecure_tls, timeout=timeout, headers=[*fields, *ANNOUNCED])
 
     return attempt
 
@@ -132,7 +136,7 @@ class LegDialer:
         insecure_tls: True to accept any certificate.
         log: a function that logs one line.
         headers: the header fields to send in addition. Files and the command are read anew for each leg.
-        announced: further header fields, of this program.
+        announced: further header fields, by which the agent tells the reflector about itself.
     """
 
     def __init__(
@@ -141,7 +145,7 @@ class LegDialer:
         insecure_tls: bool,
         log: Callable[[str], None],
         headers: Headers = NO_HEADERS,
-        announced: Sequence[Field] = (),
+        announced: Sequence[Field] = ANNOUNCED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url, self._insecure_tls = public_part(url), insecure_tls

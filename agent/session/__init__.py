@@ -4,5 +4,4 @@ loop      the loop that serves links, signals and processes
 leg       one link: reads it, finds out what the client speaks, closes it
 terminal  the speaker of parts 1 and 2 of docs/protocol.md: one command on a terminal
 phases    the table of this speaker: for each phase and input, the next phase and the actions
-calls     dials once more for each client that joins the session
 """

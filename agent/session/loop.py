@@ -6,13 +6,16 @@ import signal
 from dataclasses import replace
 from typing import Dict, List, Optional
 
+from agent.dial import LegDialer
 from agent.poller import READ, Poller
 from agent.process.commands import Commands
 from agent.process.context import Context
-from agent.session.calls import Calls, Dialer
 from agent.session.leg import Leg
 from agent.streams.shared import Shared
 from medusa.transports.base import Transport
+
+MAX_LINKS = 256
+"""The limit of links of one agent. The reflector has a lower one, unless its administrator has raised it."""
 
 
 class SessionLoop:
@@ -21,7 +24,7 @@ class SessionLoop:
     Args:
         transport: the first link. From now on, only the session uses it. It closes it at the end.
         preface: bytes that the user of the first terminal is shown before any output of the command.
-        dialer: begins to dial once more, for a client that joins; None if this agent cannot.
+        dialer: dials once more for each client that joins; None to serve one client only. The session closes it.
     """
 
     def __init__(
@@ -30,13 +33,13 @@ class SessionLoop:
         context: Context,
         preface: bytes = b"",
         poller: Optional[Poller] = None,
-        dialer: Optional[Dialer] = None,
+        dialer: Optional[LegDialer] = None,
     ) -> None:
         self._context, self._signals = context, context.signals
         self._clock, self._timeouts = context.clock, context.timeouts
         self._commands = Commands(context.guard, self._clock, self._timeouts)
         self._shared = Shared(preface)
-        self._calls = Calls(dialer, context)
+        self._dialer = dialer
         self._poller = poller or Poller()
         self._legs: List[Leg] = []
         self._count = 0
@@ -52,7 +55,7 @@ class SessionLoop:
         try:
             self._run()
         except BaseException as error:  # noqa: BLE001  (it is raised again after the clean-up)
-            self._calls.abort()
+            self._stop_dialling()
             for leg in self._legs:
                 leg.fail()
             self._failure = error
@@ -61,7 +64,7 @@ class SessionLoop:
             raise self._failure
 
     def _run(self) -> None:
-        while self._legs or self._calls or self._commands.ending:
+        while self._legs or self._dials or self._commands.ending:
             self._round()
 
     def _add(self, transport: Transport) -> None:
@@ -73,8 +76,18 @@ class SessionLoop:
             context.log("connected")
         self._legs.append(Leg(transport, self._commands, context, self._shared, self._call))
 
+    @property
+    def _dials(self) -> bool:
+        return self._dialer is not None and self._dialer.deadline() is not None
+
     def _call(self, leg: str) -> None:
-        self._calls.begin(leg, len(self._legs))
+        if self._dialer is not None and len(self._legs) < MAX_LINKS:
+            self._dialer.begin(leg)
+
+    def _stop_dialling(self) -> None:
+        if self._dialer is not None:
+            self._dialer.close()
+            self._dialer = None
 
     # ------------------------------------------------------------------ one round
 
@@ -86,21 +99,23 @@ class SessionLoop:
         for leg in self._legs:
             self._serve(leg, events)
         self._legs = [leg for leg in self._legs if not leg.over]
-        for transport in self._calls.step():
+        for transport in self._dialer.step(events) if self._dialer is not None else ():
             self._add(transport)
         self._commands.step()
-        if not self._calls and all(leg.closing for leg in self._legs):
+        if not self._dials and all(leg.closing for leg in self._legs):
             self._commands.end_all()
 
     def _wanted(self) -> Dict[int, int]:
-        wanted = {self._signals.fileno(): READ, **self._calls.wanted()}
+        wanted = {self._signals.fileno(): READ, **(self._dialer.wanted() if self._dialer is not None else {})}
         for leg in self._legs:
             wanted.update(leg.wanted())
         return wanted
 
     def _timeout(self) -> Optional[float]:
         now = self._clock()
-        due = [leg.deadline() for leg in self._legs] + self._calls.deadlines()
+        due = [leg.deadline() for leg in self._legs]
+        dial_at = None if self._dialer is None else self._dialer.deadline()
+        due += [] if dial_at is None else [dial_at]
         if self._commands.ending:
             due.append(now + self._timeouts.processes_interval)
         return max(0.0, min(due) - now) if due else None
@@ -120,6 +135,6 @@ class SessionLoop:
         self._commands.reap()
         if self._signals.stopped is not None:
             name = signal.Signals(self._signals.stopped).name
-            self._calls.abort()
+            self._stop_dialling()
             for leg in self._legs:
                 leg.stop(name)

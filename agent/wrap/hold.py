@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from agent import config
 from agent.config import Config, ConfigError
-from agent.dial import CONNECT_TIMEOUT, Unreachable, connector, jitter
+from agent.dial import CONNECT_TIMEOUT, LegDialer, Unreachable, connector, jitter
 from agent.log import log
 from agent.process.context import Context
 from agent.process.inherited import adopt_orphans
@@ -96,7 +96,8 @@ class Hold:
     def _visit(self, link: Transport, left: float) -> None:
         log("connected")
         try:
-            SessionLoop(link, self._context, self._preface + (_HELD % left).encode()).run()
+            preface = self._preface + (_HELD % left).encode()
+            SessionLoop(link, self._context, preface, dialer=self._target.leg_dialer()).run()
         except Exception as error:  # noqa: BLE001  (the next visitor may have more luck)
             log("session over: %s" % type(error).__name__)
 
@@ -177,6 +178,11 @@ class Target:
             self._tried = True
         self._obtain_another()
         return self._dial(timeout)
+
+    def leg_dialer(self) -> LegDialer:
+        """Returns what dials for further clients of the session that was dialled last."""
+        found = self.config
+        return LegDialer(found.signed_url, found.insecure_tls, log, found.headers)
 
     def _dial(self, timeout: float) -> Transport:
         try:
