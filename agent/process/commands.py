@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Callable, Dict, List, Optional, Protocol
+from collections import deque
+from typing import Callable, Deque, Dict, List, Optional, Protocol, Set, Tuple
 
+from agent.process.inherited import adopts_orphans
 from agent.process.process_tree import ProcessTree, Termination, children, ended_line
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
+from medusa.process_table import own_children
 from medusa.protocol.control import Exit
 
 
@@ -43,7 +46,9 @@ class Commands:
         self._guard, self._clock, self._timeouts = guard, clock, timeouts
         self._spared = children(os.getpid())
         self._known: Dict[int, Command] = {}
-        self._terminations: Dict[int, Termination] = {}
+        self._adopts = adopts_orphans()
+        self._ending: Set[int] = set()
+        self._terminations: Deque[Tuple[List[int], Termination]] = deque()  # with the pids of the commands
         self._whole: Optional[Termination] = None
 
     def add(self, command: Command) -> None:
@@ -69,16 +74,30 @@ class Commands:
             if command.exit is None:
                 command.signal(number)
 
-    def end(self, command: Command) -> None:
-        """Closes a command, and begins to end what is left of its processes. The other commands are not touched.
+    def end(self, *commands: Command) -> None:
+        """Closes commands, and begins to end what is left of their processes. The other commands are not touched.
 
-        A process that has left the command's kernel session, and whose parent has ended, is ended by `end_all` only.
+        A process that has left a command's kernel session, and whose parent has ended, is ended by `end_all` only.
         """
-        if command.pid in self._known and command.pid not in self._terminations:
-            tree = ProcessTree([command.pid], command.foreground())
-            self._terminations[command.pid] = Termination(tree, self._clock(), self._timeouts)
-        command.close()
+        found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
+        pids = [command.pid for command in found]
+        if found and all(command.exit is not None for command in found) and not self._has_orphans():
+            self._forget(pids)
+        elif found:
+            tree = ProcessTree(pids, [group for command in found for group in command.foreground()])
+            self._ending.update(pids)
+            self._terminations.append((pids, Termination(tree, self._clock(), self._timeouts)))
+        for command in commands:
+            command.close()
         self.step()
+
+    def _has_orphans(self) -> bool:
+        """True if the agent may have adopted processes. If not, nothing is left of commands that have ended.
+
+        A look at all processes of the machine would take too long after each of many short commands.
+        """
+        mine = own_children() if self._adopts else None
+        return mine is None or not mine <= {*self._known, *self._spared}
 
     def end_all(self) -> None:
         """Closes all commands, and begins to end all processes that have descended from the agent."""
@@ -96,21 +115,29 @@ class Commands:
         return bool(self._terminations) or not (self._whole is None or self._whole.done)
 
     def step(self) -> None:
-        """Goes on with the ends of commands that have begun."""
+        """Goes on with the ends of commands that have begun, for `processes_interval` at most, so as not to block."""
         if not self._terminations and self._whole is None:
             return
         self.reap()
-        now = self._clock()
-        if self._whole is not None and self._whole.step(now):
+        until = self._clock() + self._timeouts.processes_interval
+        if self._whole is not None and self._whole.step(self._clock()):
             self._forget(list(self._known))
-        self._forget([pid for pid, termination in self._terminations.items() if termination.step(now)])
+            self._terminations.clear()
+        for _ in range(len(self._terminations)):
+            pids, termination = self._terminations.popleft()
+            if termination.step(self._clock()):
+                self._forget(pids)
+            else:
+                self._terminations.append((pids, termination))
+            if self._clock() >= until:
+                break
 
     def _forget(self, pids: List[int]) -> None:
         self.reap()  # before the guard forgets them, because now the system may use their ids again
         for pid in pids:
             self._guard.record(ended_line(pid))
             self._known.pop(pid, None)
-            self._terminations.pop(pid, None)
+            self._ending.discard(pid)
 
 
 def describe_exit(end: Exit) -> str:

@@ -19,6 +19,7 @@ IGNORED = "MEDUSA_IGNORED"
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 """Options of prctl(2): PR_SET_DUMPABLE protects a process's memory, PR_SET_CHILD_SUBREAPER makes it adopt orphans."""
 
 
@@ -106,6 +107,17 @@ def adopt_orphans() -> None:
     other systems.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def adopts_orphans() -> bool:
+    """True if `adopt_orphans` was called before, and had an effect."""
+    try:
+        import ctypes
+
+        found = ctypes.c_int()
+        return ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0) == 0 and found.value == 1
+    except (ImportError, OSError, AttributeError):
+        return False
 
 
 def _prctl(option: int, value: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Union
+from typing import Any, Dict, Mapping, Union
 
 from agent.command.resolve import CannotStart
 from agent.command.wish import resolve_session
@@ -16,6 +16,12 @@ from agent.streams.terminal_ends import TerminalEnds
 from medusa.protocol.channels.channel import Channel
 
 LIMIT = "limit"
+
+
+def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
+    """Takes a new size of the client's terminal into the fields of OPEN. Other requests mean nothing yet."""
+    if request["type"] == "resize" and fields["pty"] is not None:
+        fields["pty"].update(columns=request["columns"], lines=request["lines"])
 
 
 def open_session(

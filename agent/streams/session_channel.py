@@ -29,13 +29,14 @@ class SessionChannel:
         ends: the agent's ends of its terminal or of its pipes.
 
     Attributes:
+        child: the command.
         over: True if the channel has nothing more to do. What is left of the command is being ended.
     """
 
     def __init__(
         self, channel: Channel, child: Child, ends: Union[TerminalEnds, PipeChild], commands: Commands, context: Context
     ) -> None:
-        self._channel, self._child, self._ends = channel, child, ends
+        self._channel, self.child, self._ends = channel, child, ends
         self._commands, self._context = commands, context
         self._input = channel.readers[STDIN]
         self._drain: Optional[Drain] = None
@@ -45,7 +46,7 @@ class SessionChannel:
     @property
     def has_terminal(self) -> bool:
         """True if the command has a terminal."""
-        return isinstance(self._child, TerminalChild)
+        return isinstance(self.child, TerminalChild)
 
     # ------------------------------------------------------------------ poll
 
@@ -62,8 +63,8 @@ class SessionChannel:
     def deadline(self) -> Optional[float]:
         """Returns when to call `serve` even if poll reports no event; None for never."""
         due = []
-        if isinstance(self._child, TerminalChild):
-            reopen = self._child.deadline()
+        if isinstance(self.child, TerminalChild):
+            reopen = self.child.deadline()
             due += [] if reopen is None else [reopen]
             if len(self._input):  # some terminals do not report that they accept input again
                 due.append(self._context.clock() + self._context.timeouts.input_interval)
@@ -83,7 +84,7 @@ class SessionChannel:
             return 0
         self._feed(now)
         moved = self._relay(now)
-        if self._child.exit is not None:
+        if self.child.exit is not None:
             self._finish(now, moved)
         return moved
 
@@ -139,11 +140,11 @@ class SessionChannel:
     def _finish(self, now: float, moved: int) -> None:
         """Reads the last output of a command that has ended. Sends its result when that is complete."""
         if self._drain is None:
-            pipes = not isinstance(self._child, TerminalChild)
+            pipes = not isinstance(self.child, TerminalChild)
             self._drain = Drain(now, self._clogged, self._context.timeouts, pipes=pipes)
             self._refuse_input()
-            if isinstance(self._child, TerminalChild):
-                self._child.retry_now()
+            if isinstance(self.child, TerminalChild):
+                self.child.retry_now()
         if moved:
             self._drain.received(moved, now)
         if self._clogged:
@@ -154,7 +155,7 @@ class SessionChannel:
             self._report()
 
     def _report(self) -> None:
-        end = self._child.exit
+        end = self.child.exit
         assert end is not None
         self._context.log("ended: %s" % describe_exit(end))
         self._channel.result(**({"signal": end.signal} if end.signal else {"status": end.status}))
@@ -165,7 +166,7 @@ class SessionChannel:
         """Closes the terminal or the pipes, and begins to end the command's processes."""
         if not self.over:
             self.over = True
-            self._commands.end(self._child)
+            self._commands.end(self.child)
 
     # ------------------------------------------------------------------ what arrives
 
@@ -179,9 +180,9 @@ class SessionChannel:
             self._request(value)
 
     def _request(self, fields: Dict[str, Any]) -> None:
-        if fields["type"] == "resize" and isinstance(self._child, TerminalChild):
-            self._child.resize(Resize(fields["columns"], fields["lines"]))
+        if fields["type"] == "resize" and isinstance(self.child, TerminalChild):
+            self.child.resize(Resize(fields["columns"], fields["lines"]))
         elif fields["type"] == "signal":
             number = signal_number(fields["name"])
             if number is not None:
-                self._child.signal(number)
+                self.child.signal(number)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 
 from agent.command.resolve import CannotStart
 from agent.process.commands import Commands
 from agent.process.context import Context
-from agent.streams.opening import open_session
+from agent.streams.opening import amend, open_session
 from agent.streams.session_channel import SessionChannel
 from agent.streams.shared import Shared
 from medusa import __version__
-from medusa.protocol.channels.channel import Channel, Event
-from medusa.protocol.channels.frames import GOAWAY, OPEN
+from medusa.protocol.channels.channel import Channel, Event, State
+from medusa.protocol.channels.frames import GOAWAY, OPEN, REQUEST
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control
 from medusa.protocol.errors import StreamError
@@ -39,6 +39,7 @@ class StreamSpeaker:
         self._clock = context.clock
         self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
         self._end.link_up(0)
+        self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, for channels that are not answered yet
         self._sessions: Dict[Channel, SessionChannel] = {}
         self._words = "done"
         self._leave_at: Optional[float] = None
@@ -54,6 +55,8 @@ class StreamSpeaker:
 
     def deadline(self) -> Optional[float]:
         """Returns when to call `serve` even if poll reports no event; None for never."""
+        if self._offers:
+            return self._clock()
         due = [self._end.deadline(), self._leave_at, *(session.deadline() for session in self._sessions.values())]
         return min((at for at in due if at is not None), default=None)
 
@@ -74,24 +77,29 @@ class StreamSpeaker:
     def _happened(self, event: Event) -> None:
         if event.type == GOAWAY:
             self._over(event)
+        elif event.type == OPEN and event.channel.kind == "session":
+            self._offers[event.channel] = event.value
         elif event.type == OPEN:
-            self._open(event)
+            words = "the agent (version %s) cannot open channels of the kind %s" % (__version__, event.channel.kind)
+            event.channel.refuse("unsupported", words)
+        elif event.type == REQUEST and event.channel in self._offers:
+            amend(self._offers[event.channel], event.value)
         elif event.channel in self._sessions:
             self._sessions[event.channel].happened(event.type, event.sub, event.value)
 
-    def _open(self, event: Event) -> None:
-        channel = event.channel
-        if channel.kind != "session":
-            words = "the agent (version %s) cannot open channels of the kind %s" % (__version__, channel.kind)
-            channel.refuse("unsupported", words)
+    def _open_next(self) -> None:
+        """Opens the next channel that is offered: only one in each round, because a command takes time to start."""
+        if not self._offers:
+            return
+        channel = next(iter(self._offers))
+        fields = self._offers.pop(channel)
+        if channel.state is not State.OFFERED:
             return
         try:
-            session = open_session(channel, event.value, self._commands, self._context, self._shared)
+            self._sessions[channel] = open_session(channel, fields, self._commands, self._context, self._shared)
         except CannotStart as error:
             self._context.log("not started: %s" % error)
             channel.refuse(error.code, str(error))
-            return
-        self._sessions[channel] = session
 
     def _over(self, goaway: Event) -> None:
         """The stream has ended: ends its commands."""
@@ -106,6 +114,10 @@ class StreamSpeaker:
 
     def serve(self) -> None:
         """Moves output to the link, and input to the commands. Raises LinkLost."""
+        try:
+            self._open_next()
+        except StreamError as error:
+            self._over(self._end.fail(error))
         for _ in range(TURNS):
             moved = self._serve_sessions()
             self._act(self._end.expire(self._clock()))
@@ -148,6 +160,8 @@ class StreamSpeaker:
             self._shared.terminals -= 1
 
     def _end_sessions(self) -> None:
+        self._offers.clear()
+        self._commands.end(*(session.child for session in self._sessions.values()))
         for channel in list(self._sessions):
             self._forget(channel)
 

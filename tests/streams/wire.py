@@ -24,14 +24,16 @@ def frame(kind: int, sub: int, channel: int, payload: bytes = b"") -> bytes:
     return struct.pack("!BBHI", kind, sub, len(payload), channel) + payload
 
 
-def cut_frames(data: bytes) -> list[tuple[int, int, int, bytes]]:
-    """Type, sub, channel and payload of each frame in `data`."""
+def cut_frames(data: bytes, *, partial: bool = False) -> list[tuple[int, int, int, bytes]]:
+    """Type, sub, channel and payload of each frame in `data`. With `partial`, a part of one may follow."""
     found, at = [], 0
-    while at < len(data):
+    while len(data) - at >= (8 if partial else 1):
         kind, sub, length, channel = struct.unpack_from("!BBHI", data, at)
+        if partial and at + 8 + length > len(data):
+            break
         found.append((kind, sub, channel, data[at + 8 : at + 8 + length]))
         at += 8 + length
-    assert at == len(data)
+    assert partial or at == len(data)
     return found
 
 
