@@ -116,7 +116,7 @@ class ForwardOut:
             if more is not None:
                 log.warning("reflector not reached", to=owner.address, client=client, error=reason, **more)
             raise Refusal(503, "the reflector that the session lives in does not answer", retry_after=5) from None
-        if status != ACCEPTED[accepted.kind]:
+        if status not in ACCEPTED:
             pass_on_refusal(sock, accepted, answer, self._timeouts)
             return Refusal(status, "refused by " + owner.address)
         share = self._budget.share(login=name.login, address=site(accepted.host))

@@ -21,8 +21,8 @@ _STATUS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR
 """Regular expressions for the start of an answer, by the kind of connection. The group is the status, if there is one.
 """
 
-ACCEPTED = {HTTP: 101, RAW: 0}
-"""The status of an answer that lets the peer in, by the kind of connection."""
+ACCEPTED = (101, 0)
+"""The statuses of an answer that lets the peer in: of HTTP, and of raw TCP."""
 
 _MAX_START = len(b"HTTP/1.1 101")
 """The status of every valid answer is found within so many bytes."""
@@ -31,19 +31,21 @@ MAX_REFUSAL = 64 * 1024
 """The most bytes of a refusal that are passed on."""
 
 
-def read_start(owner: Any, kind: str) -> tuple[bytes, int]:
-    """Returns the first bytes of the owner's answer, and the status in them. `kind`: HTTP or RAW.
+def read_start(owner: Any, *kinds: str) -> tuple[bytes, int]:
+    """Returns the first bytes of the owner's answer, and the status in them.
+
+    `kinds`: the protocols that the answer may have, HTTP and RAW.
 
     Raises:
         OSError: the owner has hung up, does not answer in time, or its answer does not begin with a status.
     """
     answer = b""
-    while (match := _STATUS[kind].match(answer)) is None:
+    while not (found := [match for kind in kinds if (match := _STATUS[kind].match(answer))]):
         data = owner.recv(4096) if len(answer) < _MAX_START else b""
         if not data:
             raise OSError("not the answer of a reflector")
         answer += data
-    return answer, int(match[1] or 0)
+    return answer, int(found[0][1] or 0)
 
 
 def pass_on_refusal(owner: Any, accepted: Accepted, answer: bytes, timeouts: Timeouts) -> None:

@@ -21,6 +21,7 @@ from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
 from medusa.reflector.net.fd_limit import check_room
+from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.net.sockets import ungreen
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.byte_link import ByteLink, Patience
@@ -146,7 +147,7 @@ class Handoff:
 
     def _proxy_tls(self, owner: int, message: Message, accepted: Accepted, side: Side) -> None:
         inner, answer, status = self._ask(owner, message)
-        if status != ACCEPTED[accepted.kind]:
+        if status not in ACCEPTED:
             pass_on_refusal(inner, accepted, answer, self._timeouts)
             return
         streams = stream_over(accepted.take()), SocketStream(ungreen(inner))
@@ -175,7 +176,8 @@ class Handoff:
                 check_room(inner.fileno())
                 self.send(owner, message, far)
             inner.settimeout(self._timeouts.handoff_answer_timeout)
-            return (inner, *read_start(inner, message.kind))
+            # Another reflector may forward a peer that speaks raw TCP: that peer is answered after a request of HTTP.
+            return (inner, *read_start(inner, HTTP, RAW))
         except BaseException as error:
             inner.close()
             if isinstance(error, OSError):
