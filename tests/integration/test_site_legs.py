@@ -148,17 +148,13 @@ def test_a_client_signs_and_an_agent_shows_its_leg(doors: tuple[Reflector, Refle
     name = new_id()
     path, target = attach_path("alice", name, "master"), attach_path("alice", name, "slave")
 
-    def joining() -> bytes:
-        head, end, _ = signed_request(key, "alice", path, HOST).partition(b"\r\n\r\n")
-        return head + b"\r\nMedusa-Join: 1" + end
-
     agent_request = upgrade(signed_target(key, "alice", target, HOST), host=HOST, medusa_features="call")
     with here.enter(signed_request(key, "alice", path, HOST)) as client:
         sites.waits(here, name)
         with there.enter(agent_request) as agent:
             sites.linked(client, agent)
             assert there.ask(upgrade(path, host=HOST, medusa_join="1")).status == 401
-            join = joining()
+            join = upgrade(signed_target(key, "alice", path, HOST, nonce="1"), host=HOST, medusa_join="1")
             with there.enter(join) as joined:
                 assert there.ask(join).status == 403, "a signature is good for one use"
                 called = legs.called(agent)

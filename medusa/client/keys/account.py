@@ -104,18 +104,21 @@ class Account:
         credentials = Credentials(self.key_id, self.signer.public.algorithm, SIGNED, signature)
         return [("Date", date), (NONCE.title(), nonce), ("Authorization", build_authorization(credentials))]
 
-    def presign(self, base_url: str, path: str, lifetime: float) -> str:
+    def presign(self, base_url: str, path: str, lifetime: float, *, nonce: bool = False) -> str:
         """Returns a signed URL. Anybody who has it can GET `path` for `lifetime` seconds without a key.
 
         The signature does not cover the path of `base_url`: a proxy removes that path before it passes the request on.
-        """
-        return self._signed(lambda: self._presign(base_url, path, lifetime))
 
-    def _presign(self, base_url: str, path: str, lifetime: float) -> str:
+        `nonce`: True to add a random parameter, so that no two URLs are equal. Older reflectors refuse it.
+        """
+        return self._signed(lambda: self._presign(base_url, path, lifetime, nonce))
+
+    def _presign(self, base_url: str, path: str, lifetime: float, nonce: bool) -> str:
         parameters = {
             "algorithm": self.signer.public.algorithm.upper(),
             "expires": str(int(self.clock() + lifetime)),
             "keyId": str(self.key_id),
+            **({"nonce": secrets.token_hex(8)} if nonce else {}),
         }
         host = parse_url(base_url).netloc
         signature = self.signer.sign(presigned_text("GET", host, path, parameters))

@@ -77,7 +77,7 @@ class SessionUrl:
         path = self.path(attach_path.CLIENT)
         if self.account and (presigned or is_raw(self.base)):  # raw TCP has no header fields
             lifetime = CLIENT_LIFETIME + secrets.randbelow(CLIENT_LIFETIME)
-            return self.account.presign(self.base, path, lifetime), []
+            return self.account.presign(self.base, path, lifetime, nonce=self.joins), []
         headers = self.account.authorization("GET", path, parse_url(self.base).netloc) if self.account else []
         return self.base.rstrip("/") + path, headers
 

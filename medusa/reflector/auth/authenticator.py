@@ -44,7 +44,7 @@ STRONG = (REQUEST_TARGET, "host", "date")
 
 UNKNOWN = "there is no such session, or the signature does not open it: check login, key, host and path"
 
-_PARAMETERS = {"algorithm", "expires", "keyId", "method", "role", "role-tag"}
+_PARAMETERS = {"algorithm", "expires", "keyId", "method", "nonce", "role", "role-tag"}
 _DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\Z")
 _EXPIRES = re.compile(r"[1-9][0-9]{0,11}\Z")
 _CHALLENGE = ("WWW-Authenticate", 'Signature realm="medusa",headers="%s"' % " ".join(STRONG))

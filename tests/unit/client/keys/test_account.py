@@ -54,6 +54,7 @@ def test_a_request_is_signed_with_its_target_its_host_and_its_date(user: Path, k
 def test_two_requests_within_a_second_have_two_signatures(user: Path, key: Key) -> None:
     signs = account(user, key)
     assert signs.authorization("GET", TARGET, "host") != signs.authorization("GET", TARGET, "host")
+    assert signs.presign("tcp://h:1", TARGET, 30, nonce=True) != signs.presign("tcp://h:1", TARGET, 30, nonce=True)
 
 
 @pytest.mark.parametrize("base", ["https://host:8443", "https://host:8443/", "wss://host:8443/prefix/"])
