@@ -27,7 +27,7 @@ from medusa.protocol.messages import (
     Text,
     clip_reason,
 )
-from medusa.protocol.websocket.masking import NO_MASK, Buffer, apply_mask
+from medusa.protocol.websocket.masking import NO_MASK, PURE_LIMIT, Buffer, apply_mask, apply_mask_pure
 
 
 class Role(enum.Enum):
@@ -341,7 +341,8 @@ class WebSocketCodec(MessageCodec):
 
     Args:
         role: the role of this end.
-        new_key: a function that returns 4 unpredictable bytes. A client calls it for each frame (RFC 6455 section 5.3).
+        new_key: a function that returns 4 unpredictable bytes. A client calls it for each frame (RFC 6455 section
+            5.3), but not for those that are larger than PURE_LIMIT if there is no C routine to mask them.
         max_message: the limit of one message, in bytes.
     """
 
@@ -360,8 +361,9 @@ class WebSocketCodec(MessageCodec):
         opcode, payload = wire_form(message)
         if self._role is Role.SERVER:
             return build_header(opcode, len(payload)) + payload
-        key = self._new_key()
-        return build_header(opcode, len(payload), key) + apply_mask(payload, key)
+        costly = len(payload) > PURE_LIMIT and apply_mask is apply_mask_pure
+        key = NO_MASK if costly else self._new_key()
+        return build_header(opcode, len(payload), key) + (payload if costly else apply_mask(payload, key))
 
     def _parse_header(self) -> Union[Header, int]:
         return parse_header(self._buffer, 0, self._role is Role.SERVER, self._limit)

@@ -12,6 +12,13 @@ Buffer = Union[bytes, bytearray, memoryview]
 NO_MASK = b"\0\0\0\0"
 """The key of zeros, which leaves the payload unchanged. It is legal, and npm `watershed` always sends it."""
 
+PURE_LIMIT = 4096
+"""Bytes. Without the C routine, a larger payload is sent with NO_MASK.
+
+To mask such payloads would take more time than all else that an agent does with its command's output. Unpredictable
+keys protect proxies from scripts of web pages, and no such script runs here.
+"""
+
 
 def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
     """Returns `data` XORed with the repeated 4-byte `key`.

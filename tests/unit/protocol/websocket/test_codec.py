@@ -8,7 +8,9 @@ import pytest
 
 from medusa.protocol.errors import BadFrame, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.websocket import codec
 from medusa.protocol.websocket.codec import WebSocketCodec, build_header, parse_close, parse_header
+from medusa.protocol.websocket.masking import NO_MASK, PURE_LIMIT, apply_mask_pure
 from medusa.protocol.websocket.relay import WEBSOCKET
 from tests.frames import BINARY, CLOSE, CONT, ILLEGAL, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
 
@@ -56,6 +58,15 @@ def test_a_client_masks_each_frame_with_a_new_key() -> None:
     connection = WebSocketCodec(client()._role, lambda: next(keys))
     assert connection.frame(Binary(b"x" * 300)) == frame(BINARY, b"x" * 300, key=b"\1\2\3\4")
     assert connection.frame(Ping()) == frame(PING, key=b"\5\6\7\x08")
+
+
+@pytest.mark.parametrize("size", [PURE_LIMIT, PURE_LIMIT + 1])
+def test_without_the_c_routine_large_payloads_are_not_masked(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "apply_mask", apply_mask_pure)
+    key = b"\1\2\3\4" if size <= PURE_LIMIT else NO_MASK
+    assert WebSocketCodec(client()._role, lambda: b"\1\2\3\4").frame(Binary(b"x" * size)) == frame(
+        BINARY, b"x" * size, key=key
+    )
 
 
 @pytest.mark.parametrize(("data", "error"), [x[1:] for x in ILLEGAL], ids=[x[0] for x in ILLEGAL])
