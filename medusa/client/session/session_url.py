@@ -26,7 +26,7 @@ TAKEN = 409
 JOINING = {
     403: "the session belongs to another account",
     404: "the session has ended, or belongs to another account; `medusa ls` lists yours",
-    409: "start the session with an agent of this version, and at a reflector of this version",
+    409: "more clients may join while a session is in use, if its agent and its reflector are of this version or newer",
     503: "it has as many clients as it may have, or the reflector is busy: try again when one of them has ended",
     504: "its agent did not answer: the job may be suspended, or its machine busy",
 }
