@@ -7,6 +7,7 @@ __main__  the command line
 archived  starts the archive: checks its file, and imports the modules from memory
 config    finds, reads and deletes the session's configuration
 dial      dials the reflector, again and again for a while
+about     what the agent says about itself for lists of sessions
 log       writes one line for each event to stderr
 poller    a set of descriptors to poll
 signals   the signals that ask the agent to stop

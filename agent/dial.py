@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 import os
 import time
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from medusa.protocol.features import CALL, HEADER, LEG
+from agent.about import about_agent
+from medusa.protocol.features import ABOUT, CALL, HEADER, LEG
+from medusa.protocol.http.about import build
 from medusa.protocol.http.own_header import Field
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, connect_steps
@@ -31,10 +33,6 @@ MAX_DIALLED = 16
 """The most legs that are dialled at once, because each needs a descriptor, and maybe a process. Further ones wait."""
 MAX_LEGS = 256
 """The most legs that are dialled or wait for their turn. Further ones are not dialled."""
-
-
-ANNOUNCED: Sequence[Field] = ((HEADER, CALL),)
-"""The header fields by which the agent tells the reflector about itself, on each of its links."""
 
 
 class Unreachable(Exception):
@@ -108,7 +106,7 @@ def connector(
 
     Args:
         timeout: seconds for one attempt.
-        headers: the header fields to send in addition to ANNOUNCED.
+        headers: the header fields to send in addition to those of `announced`.
     """
 
     def attempt() -> Transport:
@@ -116,9 +114,15 @@ def connector(
             fields = headers.read()
         except HeaderError as error:
             raise ConnectRefused(str(error), retryable=error.retryable) from None
-        return connect(url, insecure_tls=insecure_tls, timeout=timeout, headers=[*fields, *ANNOUNCED])
+        return connect(url, insecure_tls=insecure_tls, timeout=timeout, headers=[*fields, *announced()])
 
     return attempt
+
+
+def announced() -> List[Field]:
+    """Returns the header fields by which the agent tells the reflector about itself, on each of its links."""
+    about = build(about_agent(os.environ, os.uname().nodename))
+    return [(HEADER, CALL), *([(ABOUT, about)] if about else [])]
 
 
 def jitter() -> float:
@@ -136,7 +140,6 @@ class LegDialer:
         insecure_tls: True to accept any certificate.
         log: a function that logs one line.
         headers: the header fields to send in addition. Files and the command are read anew for each leg.
-        announced: further header fields, by which the agent tells the reflector about itself.
     """
 
     def __init__(
@@ -145,11 +148,10 @@ class LegDialer:
         insecure_tls: bool,
         log: Callable[[str], None],
         headers: Headers = NO_HEADERS,
-        announced: Sequence[Field] = ANNOUNCED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url, self._insecure_tls = public_part(url), insecure_tls
-        self._log, self._headers, self._announced, self._clock = log, headers, announced, clock
+        self._log, self._headers, self._clock = log, headers, clock
         self._legs: Dict[str, _Leg] = {}  # by id; the first MAX_DIALLED are dialled, and the others wait
         self._last_failure = ""
 
@@ -207,7 +209,7 @@ class LegDialer:
             fields = yield from self._headers.read_steps(deadline)
         except HeaderError as error:
             raise ConnectRefused(str(error)) from None
-        fields = [*fields, *self._announced, (LEG, leg)]
+        fields = [*fields, *announced(), (LEG, leg)]
         insecure, clock = self._insecure_tls, self._clock
         return (yield from connect_steps(self._url, deadline, insecure_tls=insecure, headers=fields, clock=clock))
 

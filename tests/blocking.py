@@ -58,6 +58,20 @@ def fill(stream: SocketStream) -> int:
     return total
 
 
+class BlockingLink:
+    """A link that was dialled, with both functions as methods."""
+
+    def __init__(self, link: Transport) -> None:
+        self.link = link
+        self.close, self.abort = link.close, link.abort
+
+    def receive(self, timeout: float = PATIENCE) -> Message:
+        return receive(self.link, timeout)
+
+    def send(self, message: Message, timeout: float = PATIENCE) -> None:
+        send(self.link, message, timeout)
+
+
 class BlockingTransport(RelayedTransport):
     """A server's end of a websocket, with both functions as methods."""
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.links import CERTIFICATE
+from tests.ports import free_port, listens
 from tests.reflectors import ROOT
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 DEPLOY = ROOT / "deploy"
 PROXY = "127.0.0.2"
@@ -184,3 +185,17 @@ def verified(unit: Path) -> str:
     command = [tool("systemd-analyze"), "verify", "--man=no", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     return done.stdout + done.stderr + (f"status {done.returncode}" if done.returncode else "")
+
+
+@contextlib.contextmanager
+def tinyproxy(place: Path, *lines: str) -> Iterator[int]:
+    """A proxy for CONNECT, with further `lines` in its configuration. Gives its port."""
+    port = free_port()
+    config = place / "tinyproxy.conf"
+    config.write_text("\n".join([f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "MaxClients 20", *lines, ""]))
+    with subprocess.Popen([tool("tinyproxy"), "-d", "-c", str(config)], stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: listens(port), "tinyproxy")
+            yield port
+        finally:
+            process.terminate()

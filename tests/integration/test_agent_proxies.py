@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,26 +11,13 @@ import pytest
 from medusa.client.archive import find_archive
 from medusa.protocol.control import Exit
 from tests.agents import SECRET, Reflector, job_environ, launched
-from tests.ports import free_port, listens
+from tests.proxies import tinyproxy
 from tests.waiting import PATIENCE, wait_until
 
 LOGIN = "jill:p%2dss_word"
 """As it stands in a URL; the password is `p-ss_word`."""
 
 pytestmark = pytest.mark.skipif(not shutil.which("tinyproxy"), reason="needs tinyproxy")
-
-
-@contextlib.contextmanager
-def tinyproxy(place: Path, *lines: str) -> Iterator[int]:
-    port = free_port()
-    config = place / "tinyproxy.conf"
-    config.write_text("\n".join([f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "MaxClients 20", *lines, ""]))
-    with subprocess.Popen(["tinyproxy", "-d", "-c", str(config)], stdout=subprocess.DEVNULL) as process:
-        try:
-            wait_until(lambda: listens(port), "tinyproxy")
-            yield port
-        finally:
-            process.terminate()
 
 
 def hold_session(dialled: Reflector, command: list[str | Path], environ: dict[str, str]) -> str:

@@ -28,7 +28,7 @@ class Loop:
 
     def __init__(self, url: str, headers: Headers = Headers()) -> None:  # noqa: B008
         self.clock, self.log = Clock(), list[str]()
-        self.dialer = LegDialer(url, False, self.log.append, headers, (("Medusa-About", "host=h"),), self.clock)
+        self.dialer = LegDialer(url, False, self.log.append, headers, self.clock)
         self._poller = Poller()
 
     def round(self) -> list[Transport]:
@@ -62,7 +62,10 @@ def never() -> bool:
 @pytest.mark.parametrize(
     "headers", [Headers(("X-A: b",)), Headers(("@{}",)), Headers((), "cat {}")], ids=["given", "file", "command"]
 )
-def test_a_leg_is_dialled_without_the_signature(headers: Headers, tmp_path: Path) -> None:
+def test_a_leg_is_dialled_without_the_signature(
+    headers: Headers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
     file = tmp_path / "headers"
     file.write_text("X-A: b\n")
     given = tuple(text.format(file) for text in headers.given)
@@ -71,7 +74,7 @@ def test_a_leg_is_dialled_without_the_signature(headers: Headers, tmp_path: Path
 
     def script(sock: socket.socket) -> None:
         request = read_request(sock)
-        names = ("x-a", "medusa-about", "medusa-leg")
+        names = ("x-a", "medusa-features", "medusa-about", "medusa-leg")
         seen.extend([request.target, *(request.headers.get(name) for name in names)])
         sock.sendall(switching(request) + frame(BINARY, b"hello", key=None))
         sock.recv(100)
@@ -83,7 +86,7 @@ def test_a_leg_is_dialled_without_the_signature(headers: Headers, tmp_path: Path
         (link,) = loop.until(never)
         assert receive(link) == Binary(b"hello")
         link.abort()
-    assert seen == ["/l/medusa/attach/x/slave", "b", "host=h", LEG]
+    assert seen == ["/l/medusa/attach/x/slave", "b", "call", f"host={os.uname().nodename}&job=github+7", LEG]
     assert (loop.dialer.wanted(), loop.dialer.deadline(), loop.log) == ({}, None, [])
 
 

@@ -1,0 +1,53 @@
+"""What the agent says about itself for lists of sessions: its machine, its job, and when the job ends. No I/O."""
+
+from __future__ import annotations
+
+from typing import Mapping, Optional
+
+from medusa.protocol.http.about import About
+
+JOBS = (
+    ("GITHUB_RUN_ID", "github"),
+    ("CI_JOB_ID", "gitlab"),
+    ("BUILDKITE_JOB_ID", "buildkite"),
+    ("CIRCLE_WORKFLOW_JOB_ID", "circleci"),
+    ("SLURM_JOB_ID", "slurm"),
+    ("PBS_JOBID", "pbs"),
+    ("LSB_JOBID", "lsf"),
+    ("OAR_JOB_ID", "oar"),
+    ("FLUX_JOB_ID", "flux"),
+    ("AWS_BATCH_JOB_ID", "aws-batch"),
+    ("NOMAD_ALLOC_ID", "nomad"),
+    ("MANTA_JOB_ID", "manta"),
+)
+"""(the variable in which a job system tells a job its id, the name of the system). The first one that is set counts.
+
+CI systems come first, because their jobs may run in a job of another system.
+"""
+
+SLURM_ARRAY = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+"""Variables of a job in an array, which users know as ARRAY_TASK."""
+
+SLURM_END = "SLURM_JOB_END_TIME"
+"""Slurm's variable for the end of the job, in seconds since 1970."""
+
+IN_KUBERNETES, POD_NAME = "KUBERNETES_SERVICE_HOST", "POD_NAME"
+"""Variables of a container in Kubernetes. The second is set if the pod's author has wished so.
+
+Otherwise the name of the machine is the name of the pod, unless the pod uses the network of its node.
+"""
+
+
+def about_agent(environ: Mapping[str, str], host: str) -> About:
+    """Returns what the environment of the agent says. `host`: the name of the agent's machine."""
+    end = environ.get(SLURM_END, "")
+    return About(host=host, job=_job(environ, host), until=int(end) if end.isascii() and end.isdigit() else None)
+
+
+def _job(environ: Mapping[str, str], host: str) -> Optional[str]:
+    for variable, system in JOBS:
+        given = environ.get(variable)
+        if given:
+            array = [environ.get(name) for name in SLURM_ARRAY] if system == "slurm" else []
+            return "%s %s" % (system, "_".join(filter(None, array)) if all(array) and array else given)
+    return "kubernetes %s" % (environ.get(POD_NAME) or host) if environ.get(IN_KUBERNETES) else None
