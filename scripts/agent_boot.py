@@ -114,7 +114,7 @@ def restore(fd: int, first: int) -> None:
 
 
 def files() -> Dict[str, bytes]:
-    """Unpacks the payload, a tar archive of plain files. Returns the contents of its files by path.
+    """Unpacks the payload (see agent_payload.py). Returns the contents of its files by path.
 
     Exits with status 126 if the payload is damaged.
     """
@@ -125,13 +125,12 @@ def files() -> Dict[str, bytes]:
     if hashlib.sha256(packed).hexdigest() != DIGEST:
         sys.stderr.write("medusa agent: the payload is damaged\n")
         sys.exit(126)
-    data = zlib.decompress(packed, 31)
+    names, _, data = zlib.decompress(packed).partition(b"\n\n")
     found, at = {}, 0
-    while data[at]:
-        size = int(data[at + 124 : at + 135], 8)
-        name = data[at : at + 100].rstrip(b"\0").decode()
-        found[name] = data[at + 512 : at + 512 + size]
-        at += 512 + (size + 511) // 512 * 512
+    for line in names.decode().split("\n"):
+        size, name = line.split(" ", 1)
+        found[name] = data[at : at + int(size)]
+        at += int(size)
     return found
 
 

@@ -54,12 +54,8 @@ done <"$scripts/agent.manifest"
 find "$work/stage" -name '*.py' -exec "$python" -I -B "$scripts/agent_strip.py" {} +
 [ -z "$standalone" ] || sh "$scripts/mkstandalone.sh" freeze "$work" "$python"
 
-(cd "$work/stage" && find . -type f | sed 's,^\./,,' | sort) >"$work/names"
-tar -C "$work/stage" --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 \
-  -cf "$work/payload.tar" -T "$work/names"
-gzip -9n "$work/payload.tar"
-digest=$(sha256sum "$work/payload.tar.gz" | cut -c -64)
-"$python" -I -B "$scripts/agent_payload.py" "$work/payload.tar.gz" >"$work/payload"
+"$python" -I -B "$scripts/agent_payload.py" "$work/stage" "$work/payload" >"$work/digest"
+digest=$(cat "$work/digest")
 
 if grep -q "'" "$scripts/agent_boot.py"; then
   echo "mkshar.sh: agent_boot.py holds a single quote" >&2

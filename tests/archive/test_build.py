@@ -84,14 +84,17 @@ def _untyped(item: ast.stmt) -> ast.stmt:
     [
         ("def f(a: int, *b: str, c: List[int] = [], **d: É) -> int:\n    return a\n", "def f(a, *b, c = [], **d):"),
         ("def é(é: int) -> None: return\n", "def é(é): return"),
-        ("def f(\n    a: Dict[\n        str, int\n    ],\n) -> None:\n    pass\n", "def f(\n    a\n\n,\n):\n    pass"),
+        ("def f(\n    a: Dict[\n        str, int\n    ],\n) -> None:\n    pass\n", "def f(\n a\n\n,\n):\n pass"),
         ("x: List[int] = []\n", "x = []"),
-        ("def f() -> None:\n    x: int\n    self.y: int = 1\n", "def f():\n    x: int\n    self.y = 1"),
-        ("class A(NamedTuple):\n    x: int = 1\n    y: str\n", "class A(NamedTuple):\n    x: int = 1\n    y: str"),
+        ("def f() -> None:\n    x: int\n    self.y: int = 1\n", "def f():\n x: int\n self.y = 1"),
+        ("class A(NamedTuple):\n    x: int = 1\n    y: str\n", "class A(NamedTuple):\n x: int = 1\n y: str"),
+        ('def f():\n    return """a\n    b"""\n', 'def f():\n return """a\n    b"""'),
+        ('def f(a):\n    return f"""{a}\n    b"""\n', 'def f(a):\n return f"""{a}\n    b"""'),
+        ("if a:\n        x = [\n          1,\n        ]\n", "if a:\n  x = [\n   1,\n  ]"),
         ("f = lambda a: a  # no type\n", "f = lambda a: a"),
     ],
 )
-def test_types_are_left_out_but_for_the_fields_of_classes(source: str, travels: str, tmp_path: Path) -> None:
+def test_types_and_most_of_the_indentation_are_left_out(source: str, travels: str, tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text(source, encoding="utf-8")
     subprocess.run([sys.executable, "-I", "-B", ROOT / "scripts" / "agent_strip.py", file], check=True)
