@@ -16,6 +16,7 @@ import pytest
 from medusa.protocol.control import Error, Exit, Started
 from tests.agents import PROMPT, QUIET_SHELL, SECRET, Agent, Reflector, job_environ, launched
 from tests.reflectors import running
+from tests.streamclients import PTY, StreamClient
 from tests.terminals import MLOGIN, environment, run_alone
 from tests.waiting import PATIENCE, wait_until
 
@@ -248,6 +249,27 @@ def test_a_hold_takes_one_visitor_after_the_other(archive: Path, reflector: Refl
     assert (status, len(seen), log.count("holding for")) == (3, 4, 1), log
 
 
+def test_a_visitor_who_speaks_streams(archive: Path, reflector: Reflector) -> None:
+    """What the step wrote last goes before the first terminal's output, and into no pipe. A shell is no login shell."""
+    with wrap(archive, "--", "sh", "-c", "echo failed; exit 3", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+        client = StreamClient(reflector.accept().link).start()
+        script = "shopt -q login_shell || echo plain $0"
+        pipes = client.run(None)
+        pipes.give(script.encode())
+        pipes.end()
+        assert pipes.outcome() == {"status": 0}
+        assert pipes.output[1] == b"plain /bin/bash\n"
+        for preface in (True, False):
+            terminal = client.run(script, pty=PTY)
+            assert terminal.outcome() == {"status": 0}
+            assert terminal.output[1].startswith(b"--- last output of: sh -c") is preface
+            assert (b"\r\nfailed\r\n" in terminal.output[1]) is preface
+            assert terminal.output[1].endswith(b"plain /bin/bash\r\n")
+        assert client.leave() == "done"
+        assert agent.finish()[0] == 3
+        client.link.abort()
+
+
 def test_sigterm_ends_the_session_and_the_status_stays(archive: Path, reflector: Reflector) -> None:
     with wrap(archive, "--", "sh", "-c", "exit 3", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
         client = reflector.accept()
@@ -265,7 +287,7 @@ def test_a_reflector_without_accounts(archive: Path, tmp_path: Path) -> None:
         found = re.search("mlogin (.*)\n", agent.logged("to look into it: mlogin .*\n"))
         assert found is not None
         user = {**environment(tmp_path), "MEDUSA_ACCOUNT": "jill"}  # as a config file may say
-        done = run_alone([*MLOGIN, *shlex.split(found[1]), "-c", "exit 0"], user)
+        done = run_alone([*MLOGIN, *shlex.split(found[1]), "-t", "-c", "exit 0"], user)
         assert done.returncode == 0, done.stderr
         assert "broken" in done.stdout
         agent.process.terminate()

@@ -5,7 +5,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from medusa.process_table import Process, controlled_by, processes
+from medusa.process_table import Process, controlled_by, own_children, processes
 from tests.threaded import without_first_thread
 
 
@@ -61,3 +61,12 @@ def test_psinfo_of_illumos(tmp_path: Path) -> None:
         (tmp_path / str(pid) / "psinfo").write_bytes(psinfo)
     expected = {Process(os.getpid(), 1, 3, 9), Process(7, 1, 3, 9), Process(8, 1, 3, 9, alive=False)}
     assert set(processes(str(tmp_path)) or ()) == expected
+
+
+def test_own_children() -> None:
+    before = own_children()
+    assert before is not None
+    with subprocess.Popen(["true"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie counts
+        assert own_children() == before | {child.pid}
+    assert own_children() == before

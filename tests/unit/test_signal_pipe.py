@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from medusa.signal_pipe import SignalPipe, signal_name
+from medusa.signal_pipe import SignalPipe, signal_name, signal_number
 
 NUMBERS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGWINCH)
 
@@ -52,3 +52,11 @@ def test_pipes_nest() -> None:
 
 def test_every_signal_has_a_name() -> None:
     assert [signal_name(number) for number in (signal.SIGTERM, 35)] == ["SIGTERM", "signal 35"]
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("TERM", signal.SIGTERM), ("SIGKILL", signal.SIGKILL), ("", None), ("term", None), ("9", None), ("SIG_DFL", None)],
+)
+def test_numbers_of_names(name: str, number: int | None) -> None:
+    assert signal_number(name) == number

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from agent.process.pipe_child import STDOUT, PipeChild
 from agent.process.process_tree import ProcessTree, ended_line, live_sessions
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
+from tests.agents import ROOT
 from tests.unit.agent.process.starting import exit_of, launch
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 Shell = Callable[[str], PipeChild]
 
@@ -87,6 +90,41 @@ def test_a_command_that_has_ended_needs_no_termination(shell: Shell, commands: C
     commands.end(child)
     assert not commands.ending
     assert guard.lines()[-1] == ended_line(child.pid)  # type: ignore[attr-defined]
+
+
+def test_processes_are_listed_only_if_there_are_orphans(guard: Guard) -> None:
+    """Runs in a process of its own, because it adopts orphans."""
+    script = """if True:
+        import os, time
+        from agent.command.resolve import Launch
+        from agent.process import inherited, process_tree
+        from agent.process.commands import Commands
+        from agent.process.pipe_child import PipeChild
+        from agent.timeouts import Timeouts
+        from medusa.guard import Guard
+        from medusa.protocol.control import Resize
+
+        inherited.adopt_orphans()
+        guard = Guard.start(print)
+        commands = Commands(guard, time.monotonic, Timeouts(hangup_grace=0))
+        listed, find = [], process_tree.processes
+        process_tree.processes = lambda proc: listed.append(1) or find(proc)
+        for script in (":", "exec setsid sleep 1000 &", ":"):
+            launch = Launch(("/bin/sh", "-c", script), "/", {"PATH": os.environ["PATH"]}, Resize(80, 25))
+            child = PipeChild.start(launch, guard)
+            commands.add(child)
+            while child.exit is None:
+                commands.reap()
+            commands.end(child)
+            print(bool(listed))
+            listed.clear()
+        commands.end_all()
+        while commands.ending:
+            commands.step()
+        guard.done()
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout.split() == ["False", "True", "True"], done.stderr
 
 
 def test_end_of_all(shell: Shell, commands: Commands, guard: Guard) -> None:

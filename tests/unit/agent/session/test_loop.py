@@ -14,14 +14,14 @@ import pytest
 
 from agent.poller import Poller
 from agent.process.context import Context
-from agent.process.process_tree import ProcessTree, ended_line, started_line
+from agent.process.process_tree import ProcessTree, ended_line, live_sessions, started_line
 from agent.session.loop import SessionLoop
 from agent.signals import StopSignals
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
-from medusa.protocol.control import Control, Error, Exit, Resize, Start, Started, build, parse
+from medusa.protocol.control import Call, Control, Error, Exit, Resize, Start, Started, build, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
-from medusa.transports.base import ClosedTransport
+from medusa.transports.base import ClosedTransport, Transport
 from tests.unit.client.peers import link_ends
 from tests.waiting import Clock
 
@@ -276,6 +276,53 @@ def test_drain_waits_for_a_link_that_stands_still(stage: Stage, tmp_path: Path, 
     assert stage.find(Exit) == [Exit(status=3)]
     assert stage.output.count(b"y") == int(count.read_text())
     stage.check_nothing_is_left()
+
+
+def test_error_in_one_link_does_not_end_another(stage: Stage) -> None:
+    other, far = link_ends()
+
+    def fail(line: str) -> None:
+        if line.startswith("client 2: started"):
+            raise RuntimeError(line)
+
+    class Dialer:
+        """Has one more link for the agent at once."""
+
+        def __init__(self) -> None:
+            self.found: list[Transport] = []
+
+        def begin(self, leg: str) -> None:
+            self.found.append(other)
+
+        def deadline(self) -> float | None:
+            return 0.0 if self.found else None
+
+        def wanted(self) -> dict[int, int]:
+            return {}
+
+        def step(self, events: dict[int, int]) -> list[Transport]:
+            found, self.found = self.found, []
+            return found
+
+        def close(self) -> None:
+            self.found.clear()
+
+    def script(stage: Stage) -> Script:
+        stage.tell(Call("0" * 32))
+        stage.tell(shell("read word; exit 3"))
+        yield from stage.until(Started)
+        far.send_nowait(Text(build(shell("exec sleep 1000"))))
+        while other.fileno() >= 0:
+            yield
+        stage.tell(b"word\n")
+        yield from stage.until(Exit)
+        stage.far.send_nowait(Close(1000, ""))
+
+    with pytest.raises(RuntimeError, match="client 2: started /bin/sh"):
+        stage.run(script, log=fail, dialer=Dialer())
+    far.abort()
+    assert stage.find(Exit) == [Exit(status=3)]
+    assert live_sessions(stage.guard.lines()) == []  # type: ignore[attr-defined]
 
 
 def test_error_of_the_agents_own_ends_the_processes_too(stage: Stage) -> None:
