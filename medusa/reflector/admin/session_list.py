@@ -154,23 +154,20 @@ class SessionList:
         return session is not None
 
     def drain_here(self, name: SessionName, left: float) -> bool:
-        """Ends a session of this reflector after `left` seconds, and tells its user beforehand (see DrainNotices).
+        """Ends pairs of a session of this reflector after `left` seconds, and tells their users beforehand.
 
-        Call this if another reflector forwards the connection of the session's agent, and that reflector shuts down in
-        `left` seconds.
+        Call this if another reflector forwards connections of the session, and that reflector shuts down in `left`
+        seconds. It concerns the pairs with a forwarded connection; see DrainNotices for the notices.
 
-        Returns False, and does nothing, if there is no such session, or if its client does not show notices. A session
-        whose client shows no notices ends when the other reflector closes the agent's connection.
+        Returns False, and does nothing, if there is no such session, or if no client of such a pair shows notices. A
+        pair whose client shows no notices ends when the other reflector closes the connection.
         """
         return self.drain_local(name, left) or self._workers.drain(name, left)
 
     def drain_local(self, name: SessionName, left: float) -> bool:
         """Does the same as `drain_here`, but only for a session of this process. Returns False for all others."""
         session = self._session(name)
-        if session is None or not session.shows_notices:
-            return False
-        session.drain(time.monotonic() + left, CARRIER_STOPS)
-        return True
+        return session is not None and session.drain_forwarded(time.monotonic() + left, CARRIER_STOPS)
 
     def _describe_held(self, held: Held) -> Entry:
         age = self._registry.held.age

@@ -136,4 +136,5 @@ class ForwardIn:
         if hung_up(accepted.sock.fileno()):
             raise HandshakeError(400, "the reflector that forwarded this has given up")
         accepted.address, accepted.forwarded_for = (origin.host, origin.port), None
+        accepted.forwarded = True
         accepted.source = source_of(accepted.host, self._config)

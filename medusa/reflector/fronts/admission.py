@@ -190,6 +190,7 @@ class Admission:
         self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, reservation: Reservation | None
     ) -> None:
         pair = self._pair(accepted, name, side)
+        pair.is_forwarded |= accepted.forwarded
         try:
             if reservation is not None:
                 reservation.confirm()

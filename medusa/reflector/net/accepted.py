@@ -48,6 +48,7 @@ class Accepted:
         request: the parsed head; for a raw greeting, the HTTP request that it stands for. None until it is parsed.
         forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if `address` has it.
         source: the key under which this client's connections are counted. None: they are not counted.
+        forwarded: True if another reflector of the site forwards the connection here.
         startup: counts the connection as one whose peer has not identified itself. None: it is not counted so.
     """
 
@@ -64,6 +65,7 @@ class Accepted:
     request: Request | None = None
     forwarded_for: str | None = None
     source: str | None = None
+    forwarded: bool = False
     startup: Startup | None = None
 
     @property

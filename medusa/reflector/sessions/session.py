@@ -145,10 +145,20 @@ class Session:
         for pair in self.pairs:
             pair.tell(happened, close)
 
-    def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
+    def drain(self, end: float) -> None:
         """Ends all pairs at `end`, a time.monotonic(), and tells their users beforehand. See Pair.drain."""
         for pair in self.pairs:
+            pair.drain(end)
+
+    def drain_forwarded(self, end: float, words: str) -> bool:
+        """Does the same for those pairs of which another reflector forwards a connection, and which show notices.
+
+        Returns False if there are none.
+        """
+        concerned = [pair for pair in self.pairs if pair.is_forwarded and pair.shows_notices]
+        for pair in concerned:
             pair.drain(end, words)
+        return bool(concerned)
 
     # ------------------------------------------------------------------ for lists and numbers
 
@@ -162,11 +172,6 @@ class Session:
     def legs(self) -> int:
         """The number of pairs that live."""
         return len(self.pairs)
-
-    @property
-    def shows_notices(self) -> bool:
-        """True if the client of the oldest pair has announced that it shows notices at any time."""
-        return bool(self.pairs) and self.pairs[0].shows_notices
 
     def has(self, side: Side) -> bool:
         """Returns True if `side` has attached, in any of the pairs."""

@@ -68,6 +68,7 @@ class Pair(Runner):
         leg_id: names a pair whose client has joined, until its agent is linked: who knows it may be that agent. "" for
             the pair that opened the session.
         called_over: the pair over whose agent's link the agent was called last. None: it was not called.
+        is_forwarded: True if another reflector forwards one of the connections.
         shows_notices: True if the client has announced that it shows notices at any time.
         takes_calls: True if the agent has announced that it dials once more for each client that joins the session.
     """
@@ -77,7 +78,7 @@ class Pair(Runner):
         super().__init__(context, deadlines, Usage(session.name, leg))
         self.leg_id = secrets.token_hex(16) if leg > 1 else ""
         self.called_over: Pair | None = None
-        self.shows_notices = self.takes_calls = False
+        self.is_forwarded = self.shows_notices = self.takes_calls = False
         self._session = session
         self._place = place
         self._agent_requested = 0.0  # the time of the agent's request, by time.monotonic()

@@ -27,9 +27,9 @@ CONFIG = ReflectorConfig(timeouts=Timeouts(close_timeout=0.1))
 class Bench:
     """A registry, and raw peers that are attached to its sessions."""
 
-    def __init__(self, directory: MemoryDirectory | None = None) -> None:
-        parts = registry_parts(CONFIG, directory, OWNER)
-        self.registry, self.claims = parts.registry, parts.claims
+    def __init__(self, directory: MemoryDirectory | None = None, config: ReflectorConfig = CONFIG) -> None:
+        parts = registry_parts(config, directory, OWNER)
+        self.registry, self.claims, self.metrics = parts.registry, parts.claims, parts.metrics
         self._sockets: list[socket.socket] = []
 
     def connection(self) -> tuple[socket.socket, socket.socket]:
@@ -40,10 +40,10 @@ class Bench:
         self._sockets.append(theirs)
         return theirs, ours
 
-    def attach(self, session: Pair, side: Side, *, notices: bool = False) -> Peer:
-        """A peer that speaks websocket."""
+    def attach(self, session: Pair, side: Side, *announced: str) -> Peer:
+        """A peer that speaks websocket, and announces these features."""
         theirs, ours = self.connection()
-        session.attach(side, adopt_websocket(ours), "127.0.0.1:2", announced=["notice"] * notices)
+        session.attach(side, adopt_websocket(ours), "127.0.0.1:2", announced=announced)
         return GreenPeer(theirs)
 
     def attach_plain(self, session: Pair, side: Side) -> socket.socket:
@@ -60,14 +60,30 @@ class Bench:
         assert session.machine.state is State.WAITING
         return session, client
 
-    def linked(self) -> tuple[Pair, Peer, Peer]:
-        """A session with both its sides, after the link-up."""
+    def linked(self, *announced: str) -> tuple[Pair, Peer, Peer]:
+        """A session with both its sides, after the link-up. `announced`: the features of the agent."""
         session, client = self.waiting()
-        agent = self.attach(self.registry.add_agent(NAME), Side.AGENT)
+        agent = self.attach(self.registry.add_agent(NAME), Side.AGENT, *announced)
         run_loop()
         client.expect(TEXT, LINKUP)
         agent.expect(TEXT, LINKUP)
         return session, client, agent
+
+    def joined(self) -> tuple[Pair, Peer]:
+        """A client that has joined the session, and for which the agent is called."""
+        pair = self.registry.join(NAME, "127.0.0.1:3")
+        client = self.attach(pair, Side.CLIENT)
+        run_loop()
+        return pair, client
+
+    def leg(self) -> tuple[Pair, Peer, Peer]:
+        """A further pair of the session, linked."""
+        pair, client = self.joined()
+        agent = self.attach(self.registry.add_agent(NAME, "127.0.0.1:4", pair.leg_id), Side.AGENT)
+        run_loop()
+        client.expect(TEXT, LINKUP)
+        agent.expect(TEXT, LINKUP)
+        return pair, client, agent
 
     def close(self) -> None:
         for sock in self._sockets:

@@ -204,7 +204,7 @@ def test_a_drain_is_told_to_a_client_that_wants_to_know(bench: Bench, logs: list
     session = bench.registry.open(NAME, "a")
     bench.registry.drain(time.monotonic() + 30)
     run_loop()
-    client = bench.attach(session, Side.CLIENT, notices=True)
+    client = bench.attach(session, Side.CLIENT, "notice")
     run_loop()
     text = b'medusa:{"type":"notice","text":"the reflector is shutting down; the session ends in 30 s"}'
     client.expect(TEXT, text)
