@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -123,6 +124,22 @@ def test_the_loss_of_a_leg_leaves_the_others(both: tuple[Reflector, Reflector]) 
         joined.reset()
         assert answer.closed()[0] == 1000
         talk(client, agent, b"lives")
+
+
+def test_a_reflector_that_drains_ends_only_the_legs_that_it_forwards(site: Site) -> None:
+    with (
+        site.reflector() as here,
+        site.reflector("--drain-timeout", "1", check=False) as there,
+        session(here, here) as first,
+    ):
+        name, client, agent = first
+        joining = upgrade(f"/attach/{name}/master", medusa_join="1", medusa_features="notice")
+        with there.enter(joining) as joined, here.enter(legs.leg_head(name, legs.called(agent))) as answer:
+            sites.linked(joined, answer)
+            there.signal(signal.SIGTERM)
+            assert b"on the way to the job is shutting down" in joined.word().payload
+            assert joined.closed() == answer.closed() == (1001, "the reflector is shutting down")
+        talk(client, agent, b"untouched")
 
 
 def test_an_owner_that_is_away(own_site: Site) -> None:

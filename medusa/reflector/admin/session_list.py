@@ -35,7 +35,7 @@ HELD = "held"
 """The state of a session that does not exist yet, but whose agent waits for a client."""
 
 CARRIER_STOPS = "a reflector on the way to the job is shutting down"
-"""The text for a user whose session ends because the reflector that forwards the session's agent shuts down."""
+"""The text for a user whose session ends because a reflector that forwards its agent, or its client, shuts down."""
 
 
 class Others(Protocol):
@@ -57,7 +57,7 @@ class Others(Protocol):
 class Workers(Others, Protocol):
     """The interface to the other workers of this reflector."""
 
-    def drain(self, name: SessionName, left: float) -> bool:
+    def drain(self, name: SessionName, left: float, peer: str) -> bool:
         """Ends a session of another worker after `left` seconds; see SessionList.drain_here."""
 
 
@@ -75,7 +75,7 @@ class NoOthers:
         """Returns False."""
         return False
 
-    def drain(self, name: SessionName, left: float) -> bool:
+    def drain(self, name: SessionName, left: float, peer: str) -> bool:
         """Returns False."""
         return False
 
@@ -153,21 +153,26 @@ class SessionList:
             session.tell(Input.KILLED)
         return session is not None
 
-    def drain_here(self, name: SessionName, left: float) -> bool:
-        """Ends pairs of a session of this reflector after `left` seconds, and tells their users beforehand.
+    def drain_here(self, name: SessionName, left: float, peer: str = "") -> bool:
+        """Ends a leg of a session of this reflector after `left` seconds, and tells its user beforehand.
 
-        Call this if another reflector forwards connections of the session, and that reflector shuts down in `left`
-        seconds. It concerns the pairs with a forwarded connection; see DrainNotices for the notices.
+        Call this if another reflector forwards a connection of the leg, and that reflector shuts down in `left`
+        seconds. For the notices see DrainNotices.
 
-        Returns False, and does nothing, if there is no such session, or if no client of such a pair shows notices. A
-        pair whose client shows no notices ends when the other reflector closes the connection.
+        Returns False, and does nothing, if there is no such leg, or if its client does not show notices. A leg whose
+        client shows no notices ends when the other reflector closes the connection.
+
+        Args:
+            peer: the address of the client or the agent whose connection is forwarded. "" if the other reflector does
+                not tell it, because it is older: then all legs with a forwarded connection are ended.
         """
-        return self.drain_local(name, left) or self._workers.drain(name, left)
+        return self.drain_local(name, left, peer) or self._workers.drain(name, left, peer)
 
-    def drain_local(self, name: SessionName, left: float) -> bool:
+    def drain_local(self, name: SessionName, left: float, peer: str = "") -> bool:
         """Does the same as `drain_here`, but only for a session of this process. Returns False for all others."""
         session = self._session(name)
-        return session is not None and session.drain_forwarded(time.monotonic() + left, CARRIER_STOPS)
+        end = time.monotonic() + left
+        return session is not None and session.drain_forwarded(end, CARRIER_STOPS, peer)
 
     def _describe_held(self, held: Held) -> Entry:
         age = self._registry.held.age

@@ -59,7 +59,7 @@ class ForwardOut:
         refusals: limits the number of log lines about reflectors that are not reached.
     """
 
-    announce_drain: Callable[[Owner, SessionName, float], bool] = staticmethod(lambda *_: False)
+    announce_drain: Callable[[Owner, SessionName, str, float], bool] = staticmethod(lambda *_: False)
 
     def __init__(
         self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue, budget: Budget, refusals: RefusalLog
@@ -71,7 +71,7 @@ class ForwardOut:
         self._stall_timeout = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
-        self._links: dict[ByteLink, tuple[Owner, SessionName]] = {}
+        self._links: dict[ByteLink, tuple[Owner, SessionName, str]] = {}
         self._ends_at: float | None = None  # the time.monotonic() at which the drain ends; None: no drain
         self._owners_told = False
         self._asking = 0
@@ -120,7 +120,7 @@ class ForwardOut:
             pass_on_refusal(sock, accepted, answer, self._timeouts)
             return Refusal(status, "refused by " + owner.address)
         share = self._budget.share(login=name.login, address=site(accepted.host))
-        self._join(accepted, sock, answer, share, (owner, name))
+        self._join(accepted, sock, answer, share, (owner, name, client))
         log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login, side=side.value)
         return None
 
@@ -128,16 +128,16 @@ class ForwardOut:
         """Tells other reflectors that this reflector stops at `ends_at`, a time.monotonic(). Does not block.
 
         The other reflectors are the owners of the sessions whose peers this reflector forwards. Each owner tells the
-        session's user, and ends the session before `ends_at`.
+        peer's user, and ends the peer's leg before `ends_at`.
         """
         self._ends_at = ends_at
-        for owner, name in self._links.values():
-            gevent.spawn(self._tell, owner, name)
+        for carried in self._links.values():
+            gevent.spawn(self._tell, *carried)
 
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
         """Waits until no connection is forwarded any more, but at most `timeout` seconds.
 
-        After `drain`, an owner may have answered that it will end its session in time. Then this method waits up to
+        After `drain`, an owner may have answered that it will end a leg in time. Then this method waits up to
         `grace` seconds more.
         """
         if self._links:
@@ -145,9 +145,9 @@ class ForwardOut:
         if not self._empty.wait(timeout) and self._owners_told:
             self._empty.wait(grace)
 
-    def _tell(self, owner: Owner, name: SessionName) -> None:
+    def _tell(self, owner: Owner, name: SessionName, peer: str) -> None:
         assert self._ends_at is not None
-        self._owners_told |= self.announce_drain(owner, name, self._ends_at - time.monotonic())
+        self._owners_told |= self.announce_drain(owner, name, peer, self._ends_at - time.monotonic())
 
     def stop(self) -> None:
         """Ends all forwarded connections."""
@@ -200,7 +200,7 @@ class ForwardOut:
         return secure or sock
 
     def _join(
-        self, accepted: Accepted, sock: Any, answer: bytes, share: Share, session: tuple[Owner, SessionName]
+        self, accepted: Accepted, sock: Any, answer: bytes, share: Share, carried: tuple[Owner, SessionName, str]
     ) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
@@ -209,9 +209,9 @@ class ForwardOut:
         patience = Patience(self._stall_timeout, self._timeouts.close_timeout, self._timeouts.unread_timeout)
         link = open_byte_proxy(self._queue, (outer, inner), answer, patience, accepted.plain, self._forget, share)
         if not link.over:
-            self._links[link] = session
+            self._links[link] = carried
             if self._ends_at is not None:
-                gevent.spawn(self._tell, *session)
+                gevent.spawn(self._tell, *carried)
 
     def _forget(self, link: ByteLink) -> None:
         self._links.pop(link, None)

@@ -91,17 +91,23 @@ class QueryClient:
             refusal.uncertain = not error.refused
             raise refusal from None
 
-    def announce_drain(self, owner: Owner, name: SessionName, left: float) -> bool:
-        """Tells the owner of a session that this reflector, which forwards its agent, stops in `left` seconds.
+    def announce_drain(self, owner: Owner, name: SessionName, peer: str, left: float) -> bool:
+        """Tells the owner of a session that this reflector stops in `left` seconds.
 
-        Returns True if the owner answers that it will end the session before that time. Returns False if the owner will
-        not do this, does not answer, or does not know this request.
+        Returns True if the owner answers that it will end the leg of `peer` before that time. Returns False if the
+        owner will not do this, does not answer, or does not know this request.
+
+        Args:
+            peer: the address of the client or agent that this reflector forwards.
         """
         target = "%s?left=%.3f" % (_path(DRAINS, name), max(0.0, left))
-        try:
-            return self._ask(owner, "POST", target).get("told") is True
-        except NoAnswer:
-            return False
+        for query in ("&peer=" + urllib.parse.quote(peer, safe=""), ""):  # an older owner refuses the first
+            try:
+                return self._ask(owner, "POST", target + query).get("told") is True
+            except NoAnswer as error:
+                if not error.refused:
+                    break
+        return False
 
     def _of(self, owner: Owner | None, names: list[SessionName], login: str | None) -> list[Entry]:
         target = SESSIONS if login is None else "%s?login=%s" % (SESSIONS, login)

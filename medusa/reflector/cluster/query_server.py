@@ -7,6 +7,7 @@ in a circle.
 from __future__ import annotations
 
 import re
+import urllib.parse
 
 import structlog
 
@@ -29,7 +30,7 @@ log = structlog.get_logger(component="query_server")
 
 
 _LOGIN = re.compile(rf"\?login=({LOGIN}|)\Z")
-_LEFT = re.compile(r"\?left=([0-9]{1,9}(?:\.[0-9]{1,3})?)\Z")
+_LEFT = re.compile(r"\?left=([0-9]{1,9}(?:\.[0-9]{1,3})?)(?:&peer=([A-Za-z0-9%._\-]{1,128}))?\Z")
 
 
 class QueryServer:
@@ -81,9 +82,9 @@ class QueryServer:
         return json_answer({"killed": killed})
 
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers POST, by which another reflector says that it will soon stop forwarding the agent of a session here.
+        """Answers POST, by which another reflector says that it will soon stop forwarding a peer of a session here.
 
-        The answer says whether this reflector will end the session before that. Raises what `_check` raises.
+        The answer says whether this reflector will end the peer's leg before that. Raises what `_check` raises.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None
@@ -91,7 +92,9 @@ class QueryServer:
         if left is None:
             raise HandshakeError(400, "left=SECONDS is missing")
         name = SessionName(parse_id(raw_id), login or "")
-        return json_answer({"told": self._listing.drain_here(name, float(left[1]))})
+        return json_answer(
+            {"told": self._listing.drain_here(name, float(left[1]), urllib.parse.unquote(left[2] or ""))}
+        )
 
     def _check(self, accepted: Accepted, method: str) -> None:
         """Checks that another reflector of the site has sent the request, and still waits for the answer.

@@ -150,12 +150,13 @@ class Session:
         for pair in self.pairs:
             pair.drain(end)
 
-    def drain_forwarded(self, end: float, words: str) -> bool:
+    def drain_forwarded(self, end: float, words: str, peer: str) -> bool:
         """Does the same for those pairs of which another reflector forwards a connection, and which show notices.
 
-        Returns False if there are none.
+        Returns False if there are none. `peer`: the address of the peer of that connection; "" for any.
         """
-        concerned = [pair for pair in self.pairs if pair.is_forwarded and pair.shows_notices]
+        forwarded = [pair for pair in self.pairs if pair.is_forwarded and pair.shows_notices]
+        concerned = [pair for pair in forwarded if not peer or peer in pair.sides.addresses.values()]
         for pair in concerned:
             pair.drain(end, words)
         return bool(concerned)

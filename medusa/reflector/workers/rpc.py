@@ -114,7 +114,7 @@ class OtherWorkers:
         }
         self._rpc.answers[_SESSIONS] = listing.local
         self._rpc.answers[_KILL] = kill
-        self._rpc.answers[_DRAIN] = lambda told: listing.drain_local(SessionName(*told[0]), told[1])
+        self._rpc.answers[_DRAIN] = lambda told: listing.drain_local(SessionName(*told[0]), *told[1:])
         self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
 
     def status(self) -> tuple[Entries, Entries]:
@@ -145,13 +145,13 @@ class OtherWorkers:
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
-    def drain(self, name: SessionName, left: float) -> bool:
-        """Ends a session of another worker in `left` seconds; see SessionList.drain_here.
+    def drain(self, name: SessionName, left: float, peer: str) -> bool:
+        """Ends a leg of a session of another worker in `left` seconds; see SessionList.drain_here.
 
-        Returns False if there is no such session, if its client shows no notices, or if the worker does not answer.
+        Returns False if there is no such leg, if its client shows no notices, or if the worker does not answer.
         """
         owner = self._handoff.owner(name)
-        return owner is not None and bool(self._rpc.ask(owner, _DRAIN, [name, left]).get("answer"))
+        return owner is not None and bool(self._rpc.ask(owner, _DRAIN, [name, left, peer]).get("answer"))
 
     def metrics(self) -> list[str]:
         """Returns the metrics of each other worker, in Prometheus' text format."""

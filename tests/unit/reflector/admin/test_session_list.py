@@ -32,7 +32,7 @@ class Others:
         self.killed.append(name)
         return name == ("there", "alice")
 
-    def drain(self, name: SessionName, left: float) -> bool:
+    def drain(self, name: SessionName, left: float, peer: str) -> bool:
         return self.kill(name)
 
 

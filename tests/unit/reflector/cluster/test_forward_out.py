@@ -162,11 +162,11 @@ def test_stop_ends_what_is_forwarded(site: Site) -> None:
 
 @pytest.mark.parametrize("tells", [True, False])
 def test_the_owner_is_told_of_a_drain_and_its_end_of_the_session_is_waited_for(site: Site, tells: bool) -> None:
-    told: list[tuple[Owner, SessionName]] = []
+    told: list[tuple[Owner, SessionName, str]] = []
 
-    def announce(owner: Owner, name: SessionName, left: float) -> bool:
+    def announce(owner: Owner, name: SessionName, peer: str, left: float) -> bool:
         assert left <= 30
-        told.append((owner, name))
+        told.append((owner, name, peer))
         return tells
 
     site.forward_out.announce_drain = announce
@@ -182,4 +182,4 @@ def test_the_owner_is_told_of_a_drain_and_its_end_of_the_session_is_waited_for(s
             site.agent.close()
         waiting.get(timeout=PATIENCE)
         assert len(site.forward_out) == (0 if tells else 1)
-    assert told == [(site.owner, NAME)]
+    assert told == [(site.owner, NAME, "192.0.2.1:4711")]

@@ -54,8 +54,8 @@ class Sessions:
     def kill_here(self, name: SessionName) -> bool:
         return name == SessionName("1", "alice")
 
-    def drain_here(self, name: SessionName, left: float) -> bool:
-        return (name, left) == (SessionName("1", "alice"), 29.5)
+    def drain_here(self, name: SessionName, left: float, peer: str) -> bool:
+        return (name, left) == (SessionName("1", "alice"), 29.5) and peer in ("", "[2001:db8::1]:5")
 
 
 class Asker:
@@ -93,14 +93,15 @@ def test_the_end_of_a_session(asker: Asker, login: str | None, killed: bool) -> 
     assert json.loads(answer[2]) == {"killed": killed}
 
 
+@pytest.mark.parametrize("peer", ["", "&peer=%5B2001%3Adb8%3A%3A1%5D%3A5"])
 @pytest.mark.parametrize(("login", "told"), [("alice", True), (None, False)])
-def test_a_reflector_that_stops_to_forward_to_a_session(asker: Asker, login: str | None, told: bool) -> None:
-    question = asker.question("POST", "/~carried/drains/alice/1?left=29.500")
+def test_a_reflector_that_stops_to_forward_to_a_session(asker: Asker, login: str | None, told: bool, peer: str) -> None:
+    question = asker.question("POST", "/~carried/drains/alice/1?left=29.500" + peer)
     assert json.loads(asker.server.drain(question, login, "1")[2]) == {"told": told}
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?left=", "?left=-1", "?left=nan", "?left=1&left=2", "?left=1e9", "?left=9999999999"]
+    "query", ["", "?left=", "?left=-1", "?left=nan", "?left=1&left=2", "?left=1e9", "?left=9999999999", "?left=1&peer="]
 )
 def test_a_time_that_is_none(asker: Asker, query: str) -> None:
     with pytest.raises(HandshakeError, match="left=SECONDS"):

@@ -151,9 +151,9 @@ class TestEndsOfAll:
     def test_a_drain_of_a_forwarder_ends_the_pairs_that_it_forwards(self, bench: Bench) -> None:
         first, client, _ = bench.linked("call")
         leg, *_ = bench.leg()
-        assert not session_of(bench).drain_forwarded(time.monotonic(), "words")
+        assert not session_of(bench).drain_forwarded(time.monotonic(), "words", "")
         leg.is_forwarded = leg.shows_notices = first.shows_notices = True
-        assert session_of(bench).drain_forwarded(time.monotonic(), "words")
+        assert session_of(bench).drain_forwarded(time.monotonic(), "words", "")
         until(lambda: leg.state is State.ENDED)
         assert first.state is State.LINKED
         assert client.quiet(0)
