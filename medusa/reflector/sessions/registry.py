@@ -66,7 +66,7 @@ class Registry:
         place = self._limits.enter(address=source, login=name.login)
         try:
             self._claim(name)
-            session = Session(name, self._context, place, address, self._forget)
+            session = Session(name, self._context, place, address, self)
         except BaseException:
             place.leave()
             raise
@@ -160,7 +160,7 @@ class Registry:
         self.held.forget(name)
         return pair
 
-    def _forget(self, session: Session) -> None:
+    def forget(self, session: Session) -> None:
         """Removes a session that is over, and releases its name."""
         del self._sessions[session.name]
         if not self._sessions:

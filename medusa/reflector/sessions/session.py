@@ -5,7 +5,8 @@ from __future__ import annotations
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 from medusa.protocol.messages import Close
 from medusa.reflector.refusal import Refusal
@@ -24,12 +25,19 @@ _TAKES_ONE = "the session's agent takes one client only: it does not announce `c
 _FULL = "the session has as many clients as it may (--max-legs)"
 
 
+class Holder(Protocol):
+    """The registry that holds a session, with what the session calls."""
+
+    def forget(self, session: Session) -> None:
+        """Takes note that the session is over, and releases its name."""
+
+
 class Session:
     """A session of this process. It lives until the last of its pairs is over.
 
     Args:
         place: counts the client that opens the session.
-        forget: called once, when the session is over.
+        holder: the registry, which is told when the session is over.
 
     Attributes:
         pairs: the pairs that live, oldest first.
@@ -37,15 +45,13 @@ class Session:
         linked_at: the time.monotonic() at which that pair was linked; None before.
     """
 
-    __slots__ = ("_context", "_forget", "_legs", "_past", "_takes_calls", "linked_at", "name", "pairs", "usage")
+    __slots__ = ("_context", "_holder", "_legs", "_past", "_takes_calls", "linked_at", "name", "pairs", "usage")
 
-    def __init__(
-        self, name: SessionName, context: Context, place: Place, address: str, forget: Callable[[Session], None]
-    ) -> None:
+    def __init__(self, name: SessionName, context: Context, place: Place, address: str, holder: Holder) -> None:
         self.name = name
         self.linked_at: float | None = None
         self._context = context
-        self._forget = forget
+        self._holder = holder
         self._takes_calls = False
         self._past: Totals | None = None
         self._legs = 1
@@ -129,7 +135,7 @@ class Session:
         if self.pairs:
             self.closing()
             return
-        self._forget(self)
+        self._holder.forget(self)
         counts = dict(past.counts)
         self._context.metrics.ended(past.outcome, counts)
         self.usage.session_ended(past.outcome, past.reason, self._legs, past.addresses, counts)

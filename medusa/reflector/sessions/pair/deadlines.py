@@ -9,12 +9,20 @@ the same for `check_links`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from typing import Protocol
 
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.sessions.pair.link_checks import Link, LinkChecks
 from medusa.reflector.sessions.pair.time_limits import DrainNotices, TimeLimits
 from medusa.session import Input, Side
+
+
+class Session(Protocol):
+    """The session of a pair, with what Deadlines asks."""
+
+    def active(self) -> float:
+        """Returns the time of the last terminal byte, in any of the session's pairs."""
 
 
 class Deadlines(LinkChecks):
@@ -24,22 +32,22 @@ class Deadlines(LinkChecks):
     `finish` when it begins to close.
 
     Args:
-        active: returns the time of the session's last terminal byte, in any of its pairs. None: only this pair counts.
+        session: the session that the pair belongs to. None: only the terminal bytes of this pair count.
     """
 
     __slots__ = (
-        "_active",
         "_backlogs",
         "_drain",
         "_hurried",
         "_limits",
+        "_session",
         "_timed",
         "_waited",
     )
 
-    def __init__(self, config: ReflectorConfig, now: float, active: Callable[[], float] | None = None) -> None:
+    def __init__(self, config: ReflectorConfig, now: float, session: Session | None = None) -> None:
         super().__init__(config, now)
-        self._active = active
+        self._session = session
         self._timed: dict[Input, float] = {}
         self._limits: TimeLimits | None = None
         self._drain: DrainNotices | None = None
@@ -76,14 +84,14 @@ class Deadlines(LinkChecks):
             began = now if since is None else since
             self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, began)
 
-    def drain(self, end: float, now: float) -> None:
-        """Sets the time `end` at which the session ends because its reflector stops. Its user gets notices before.
+    def drain(self, end: float, now: float, words: str = "") -> None:
+        """Sets the time `end` at which the session ends because a reflector stops. Its user gets notices before.
 
         Changes nothing if an earlier `end` was set before. Until the session has a client, `happened` returns neither
         the notices nor the end.
         """
         if not self._closing and (self._drain is None or end < self._drain.end):
-            self._drain = DrainNotices(end, now)
+            self._drain = DrainNotices(end, now, words)
 
     def finish(self, now: float) -> None:
         """Starts the deadline of a session that closes: `close_timeout` for its sides to answer, or to hang up."""
@@ -94,6 +102,11 @@ class Deadlines(LinkChecks):
     def hurry(self) -> None:
         """Makes the close timeout final: from now on it is not extended for a client that reads slowly."""
         self._hurried = True
+
+    @property
+    def drain_words(self) -> str:
+        """The `words` of the last `drain` that has changed something."""
+        return self._drain.words if self._drain is not None else ""
 
     def left_of_drain(self, now: float) -> float:
         """Returns the seconds until the end that `drain` has set; infinity if no such end is set."""
@@ -139,7 +152,7 @@ class Deadlines(LinkChecks):
         return min([limit, drain, *self._timed.values()])
 
     def _last_byte(self, links: Collection[Link]) -> float:
-        return active(links) if self._active is None else self._active()
+        return active(links) if self._session is None else self._session.active()
 
     def _is_read_slowly(self, links: Collection[Link]) -> bool:
         """Returns True if a side gets more time to close, because it has not received all bytes before its Close yet.

@@ -19,7 +19,7 @@ from medusa.reflector.relay.endpoint import Endpoint
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.limits import Place
-from medusa.reflector.sessions.pair import plain_client
+from medusa.reflector.sessions.pair import deadlines, plain_client
 from medusa.reflector.sessions.pair.deadlines import Deadlines
 from medusa.reflector.sessions.pair.runner import Context, Runner
 from medusa.reflector.sessions.pair.sides import OVER, Sides
@@ -33,14 +33,11 @@ _LINKUP_TEXT = build(Linkup())
 _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
 
 
-class Session(Protocol):
+class Session(deadlines.Session, Protocol):
     """The session that a pair belongs to, with what the pair reads and calls."""
 
     name: SessionName
     linked_at: float | None
-
-    def active(self) -> float:
-        """Returns the time.monotonic() of the last terminal byte, in any of the session's pairs."""
 
     def call(self, pair: Pair) -> None:
         """Asks the session's agent to dial for `pair`, whose client has joined the session."""
@@ -73,9 +70,20 @@ class Pair(Runner):
         takes_calls: True if the agent has announced that it dials once more for each client that joins the session.
     """
 
+    __slots__ = (
+        "_agent_requested",
+        "_linked_up",
+        "_place",
+        "_session",
+        "called_over",
+        "is_forwarded",
+        "leg_id",
+        "shows_notices",
+        "takes_calls",
+    )
+
     def __init__(self, session: Session, context: Context, place: Place, client_address: str, leg: int = 1) -> None:
-        deadlines = Deadlines(context.config, time.monotonic(), session.active)
-        super().__init__(context, deadlines, Usage(session.name, leg))
+        super().__init__(context, Deadlines(context.config, time.monotonic(), session), Usage(session.name, leg))
         self.leg_id = secrets.token_hex(16) if leg > 1 else ""
         self.called_over: Pair | None = None
         self.is_forwarded = self.shows_notices = self.takes_calls = False
@@ -83,7 +91,6 @@ class Pair(Runner):
         self._place = place
         self._agent_requested = 0.0  # the time of the agent's request, by time.monotonic()
         self._linked_up = False
-        self._drain_words = ""
         self.usage.started(client_address)
 
     @property
@@ -141,11 +148,8 @@ class Pair(Runner):
 
         Changes nothing if an earlier call has set an earlier end. `words`: the reason, as a text for the user.
         """
-        now = time.monotonic()
-        if end - now < self._deadlines.left_of_drain(now):
-            self._drain_words = words
-            self._deadlines.drain(end, now)
-            self._wake()
+        self._deadlines.drain(end, time.monotonic(), words)
+        self._wake()
 
     def abandon(self) -> None:
         """Ends the wait of a client that has joined: there is no link over which its agent can be called."""
@@ -222,7 +226,7 @@ class Pair(Runner):
     def _send_drain_notice(self) -> None:
         if self.shows_notices:
             left = self._deadlines.left_of_drain(time.monotonic())
-            self._send_notice("%s; the session ends in %.0f s" % (self._drain_words, max(1.0, left)))
+            self._send_notice("%s; the session ends in %.0f s" % (self._deadlines.drain_words, max(1.0, left)))
 
     def _send_notice(self, words: str) -> None:
         self._sides[Side.CLIENT].announce(build(Notice(words)))
@@ -260,11 +264,8 @@ class Pair(Runner):
         self.usage.ended_by(self.machine.close.reason)
         self._deadlines.hurry()
 
-    def _close_client(self) -> None:
-        self._sides.close(Side.CLIENT, self.machine.close)
-
-    def _close_agent(self) -> None:
-        self._sides.close(Side.AGENT, self.machine.close)
+    def _close(self, side: Side) -> None:
+        self._sides.close(side, self.machine.close)
 
     def _finish(self) -> None:
         self._deadlines.finish(time.monotonic())
@@ -290,8 +291,8 @@ _CARRY_OUT: dict[Action, Callable[[Pair], None]] = {
     Action.LINK_UP: Pair._start_pair,
     Action.DISMISS_AGENT: Pair._dismiss_agent,
     Action.HURRY: Pair._hurry,
-    Action.CLOSE_CLIENT: Pair._close_client,
-    Action.CLOSE_AGENT: Pair._close_agent,
+    Action.CLOSE_CLIENT: lambda pair: pair._close(Side.CLIENT),
+    Action.CLOSE_AGENT: lambda pair: pair._close(Side.AGENT),
     Action.FINISH: Pair._finish,
     Action.RELEASE: Pair._release,
 }

@@ -50,6 +50,19 @@ class Runner:
         usage: the pair's times, and the reason why it ended.
     """
 
+    __slots__ = (
+        "_context",
+        "_deadlines",
+        "_inbox",
+        "_pair",
+        "_sides",
+        "_timer",
+        "_timer_at",
+        "_woken",
+        "machine",
+        "usage",
+    )
+
     def __init__(self, context: Context, deadlines: Deadlines, usage: Usage) -> None:
         self.machine = SessionMachine()
         self.usage = usage

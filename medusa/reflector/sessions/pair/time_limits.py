@@ -85,15 +85,16 @@ class DrainNotices:
     Args:
         end: the time at which the session ends.
         now: the current time.
+        words: the reason, as a text for the user.
 
     Attributes:
-        end: the time at which the session ends.
+        end, words: as above.
     """
 
-    __slots__ = ("_times", "end")
+    __slots__ = ("_times", "end", "words")
 
-    def __init__(self, end: float, now: float) -> None:
-        self.end = end
+    def __init__(self, end: float, now: float, words: str = "") -> None:
+        self.end, self.words = end, words
         whole = end - now
         leads = [lead for lead in DRAIN_NOTICES if whole >= 1.5 * lead] or [whole / 2]
         self._times = [

@@ -28,10 +28,12 @@ class Usage:
         reason: why it ended; "" if it has not ended, or nobody has told a reason.
     """
 
+    __slots__ = ("_begun", "_linked", "_name", "about", "created", "leg", "reason")
+
     def __init__(self, name: SessionName, leg: int = 1) -> None:
         self.leg = leg
         self.about = NOTHING
-        self._name = {"session": name.session_id, **({"login": name.login} if name.login else {})}
+        self._name = name
         self.created = time.time()
         self._begun = time.monotonic()
         self._linked: float | None = None
@@ -40,7 +42,12 @@ class Usage:
     @property
     def named(self) -> dict[str, Any]:
         """The names of the session and of the leg, for a line in the log."""
-        return {**self._name, **({"leg": self.leg} if self.leg > 1 else {})}
+        return {**self._session, **({"leg": self.leg} if self.leg > 1 else {})}
+
+    @property
+    def _session(self) -> dict[str, Any]:
+        session_id, login = self._name
+        return {"session": session_id, **({"login": login} if login else {})}
 
     def started(self, client: str) -> None:
         """Logs that the session, or a further leg of it, has started. `client`: the client's address."""
@@ -48,9 +55,9 @@ class Usage:
 
     def describe(self, side: Side, about: About) -> None:
         """Notes what the peer at `side` says about itself. Ignores what only the other side can know."""
-        self.about = (
-            self.about._replace(name=about.name) if side is Side.CLIENT else about._replace(name=self.about.name)
-        )
+        if about is not NOTHING:
+            name = about.name if side is Side.CLIENT else self.about.name
+            self.about = (self.about if side is Side.CLIENT else about)._replace(name=name)
 
     def linked(self) -> None:
         """Notes the time at which the agent was linked, which ends the wait."""
@@ -76,7 +83,7 @@ class Usage:
 
     def leg_ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
         """Logs the usage record of this leg, which is over. `counts`: see Counted.counts."""
-        log.info("leg ended", **{**self._name, "leg": self.leg, **self._record(outcome), **addresses, **counts})
+        log.info("leg ended", **{**self._session, "leg": self.leg, **self._record(outcome), **addresses, **counts})
 
     def session_ended(
         self, outcome: Outcome, reason: str, legs: int, addresses: dict[str, str], counts: dict[str, int]
@@ -91,7 +98,7 @@ class Usage:
         """
         record = {**self._record(outcome), "reason": reason, "legs": legs}
         about = {key: said for key in ("name", "host", "job") if (said := getattr(self.about, key)) is not None}
-        log.info("session ended", **self._name, **about, **record, **addresses, **counts)
+        log.info("session ended", **self._session, **about, **record, **addresses, **counts)
 
     def _record(self, outcome: Outcome) -> dict[str, Any]:
         return {

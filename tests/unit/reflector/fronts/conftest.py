@@ -69,4 +69,4 @@ def bench() -> Iterator[Bench]:
     with peer, sock:
         yield Bench(parts, admission, doorkeeper, peer, sock, Taker())
         for session in parts.registry.sessions():
-            parts.registry._forget(session)
+            parts.registry.forget(session)

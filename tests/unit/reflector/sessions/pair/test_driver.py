@@ -9,6 +9,8 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.protocol.keepalive import Keepalive
+from medusa.reflector.sessions.pair.driver import Pair
+from medusa.reflector.sessions.pair.runner import Runner
 from medusa.session import Input, SessionMachine, Side, State
 from tests.peers import BINARY, LINKUP, PING, TEXT, close_frame, frame
 from tests.unit.reflector.conftest import errors, run_loop, until
@@ -134,7 +136,7 @@ def test_data_and_pings_do_not_wake_the_pairs_greenlet(bench: Bench, monkeypatch
     """An idle pair's greenlet must not call a Python function: that would cost it 4 KiB for good."""
     session, client, agent = bench.linked()
     steps: list[None] = []
-    monkeypatch.setattr(session, "_step", lambda: steps.append(None))
+    monkeypatch.setattr(Runner, "_step", lambda _: steps.append(None))
     client.send(frame(BINARY, b"typed"))
     agent.expect(BINARY, b"typed")
     for endpoint in session._sides.values():
@@ -157,7 +159,7 @@ def test_an_agent_whose_upgrade_fails_leaves_its_place(bench: Bench) -> None:
 def test_a_bug_in_the_link_up(bench: Bench, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
     session, client = bench.waiting()
     bench.registry.add_agent(NAME)
-    monkeypatch.setattr(session, "_join_endpoints", lambda: 1 / 0)
+    monkeypatch.setattr(Pair, "_join_endpoints", lambda _: 1 / 0)
     agent = bench.attach(session, Side.AGENT)
     assert agent.closed() == (1000, "the session is over")
     assert client.closed() == (1000, "the session is over")
