@@ -89,7 +89,9 @@ def test_a_session_whose_agent_waits_for_a_client() -> None:
     assert "name" not in entry
     assert wanted.items() <= entry.items()
     assert {"created", "age_s", "idle_s", "client_bytes", "agent_messages"} <= entry.keys()
-    assert (listing.find(name), listing.kill(name)) == (entry, False)
+    found = listing.find(name)
+    assert found is not None
+    assert (found["id"], found["state"], listing.kill(name)) == ("held", "held", False)
     session = registry_.open(name, "127.0.0.1:2")
     assert [e["state"] for e in listing.entries()] == ["claimed"]
     session.tell(Input.CLIENT_REFUSED)
