@@ -151,6 +151,11 @@ class Emulator:
         self._state = state
         self._write_note()
 
+    def ignores(self, data: bytes) -> bool:
+        """True if `feed(data)` would change nothing, because `data` are plain text."""
+        state = self._state
+        return not (state.in_string or state.rest or _ESCAPE in data or _SHIFT in data or _UNSHIFT in data)
+
     def feed(self, data: bytes) -> None:
         """Follows bytes that were written to the terminal. They may be divided among the calls in any way."""
         if _SHIFT in data or _UNSHIFT in data:

@@ -26,6 +26,12 @@ from medusa.protocol.control import Exit
 from medusa.transports.base import CLOSE_TIMEOUT
 from medusa.transports.link import LinkLost
 
+LOW_WATER = 8 * 1024
+"""Bytes. While more wait for the user's terminal, they are written before the next output is received."""
+
+WRITE_TIMEOUT = 0.01
+"""Seconds after which the agent's side is served again, even if as many bytes still wait."""
+
 
 class TerminalSession:
     """A session of the user's terminal with an agent.
@@ -62,7 +68,7 @@ class TerminalSession:
         self._timeouts = timeouts
         self._clock = clock
         self._silence = SilenceWatch(remote.link, Silence(clock(), timeouts), console.messages.error)
-        self._poll = PollSet()
+        self._poll, self._output_poll = PollSet(), PollSet()
         self.answered = True
 
     def run(self) -> Exit:
@@ -137,6 +143,24 @@ class TerminalSession:
             self._messages.shown(data)
 
     def _write(self) -> None:
+        """Writes output to the user's terminal: as much as it takes now, and more while nothing else happens.
+
+        A terminal takes a few KiB at a time, and a round of the loop costs more than to write them.
+        """
+        self._pump()
+        over = self._clock() + WRITE_TIMEOUT
+        while self._stdout.pending > LOW_WATER and self._only_stdout_is_ready(over - self._clock()):
+            self._pump()
+
+    def _only_stdout_is_ready(self, timeout: float) -> bool:
+        wanted = {
+            self._stdout.fileno(): select.POLLOUT,
+            self._keyboard.fileno(): self._keyboard.events(),
+            self._signals.fileno(): select.POLLIN,
+        }
+        return timeout > 0 and self._output_poll.wait(wanted, timeout) == {self._stdout.fileno()}
+
+    def _pump(self) -> None:
         try:
             self._stdout.pump()
         except OSError as error:

@@ -26,7 +26,8 @@ _FOLLOWED = 8 * 1024
 """The maximum size in bytes of one write to a non-blocking descriptor, if there is an `emulator`.
 
 It is smaller because the emulator reads the bytes before the write. If the terminal takes only a part of them, the
-emulator has to read that part again, and a shorter write makes this cheaper.
+emulator has to read that part again, and a shorter write makes this cheaper. Plain text is not divided: the emulator
+ignores it.
 """
 
 _PIECE = 512
@@ -73,37 +74,32 @@ class Stdout:
         Raises:
             OSError: nobody reads the output any more (EPIPE, EIO).
         """
-        while self._waiting and self._ready():
-            size = _PIECE if self._own is None else _WHOLE if self._emulator is None else _FOLLOWED
-            try:
-                written = self._write(self._waiting[0][:size])
-            except BlockingIOError:
-                return
-            self.pending -= written
-            if written == len(self._waiting[0]):
-                self._waiting.popleft()
-            else:
-                self._waiting[0] = self._waiting[0][written:]
+        if not self._waiting:
+            return
+        with unstopped() if self.is_tty else contextlib.nullcontext(), contextlib.suppress(BlockingIOError):
+            while self._waiting and self._ready():
+                written = self._write(self._waiting[0][: _PIECE if self._own is None else _WHOLE])
+                self.pending -= written
+                if written == len(self._waiting[0]):
+                    self._waiting.popleft()
+                else:
+                    self._waiting[0] = self._waiting[0][written:]
 
     def _write(self, piece: memoryview) -> int:
         """Writes `piece` or the beginning of it. Returns the number of bytes written."""
-        emulator = self._emulator
-        if emulator is None:
-            return self._write_some(piece)
+        emulator, fd = self._emulator, self.fileno()
+        if emulator is None or emulator.ignores(bytes(piece)):
+            return os.write(fd, piece)
         # The emulator is told first: this process may be killed right after the write.
-        before, written = emulator.state, 0
+        piece, before, written = piece[:_FOLLOWED], emulator.state, 0
         emulator.feed(bytes(piece))
         try:
-            written = self._write_some(piece)
+            written = os.write(fd, piece)
         finally:
             if written < len(piece):
                 emulator.state = before
                 emulator.feed(bytes(piece[:written]))
         return written
-
-    def _write_some(self, piece: memoryview) -> int:
-        with unstopped() if self.is_tty else contextlib.nullcontext():
-            return os.write(self.fileno(), piece)
 
     def close(self) -> None:
         """Closes the descriptor that this object has opened, if any. `fd` itself stays open."""
