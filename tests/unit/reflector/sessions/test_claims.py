@@ -125,6 +125,19 @@ def test_what_another_holds_is_refused(claims: Claims, store: Store) -> None:
     assert claims.elsewhere(OTHER) is None
 
 
+def test_the_owner_is_known_while_a_claim_on_its_name_is_still_being_refused(claims: Claims, store: Store) -> None:
+    store.claim(str(NAME), THERE)
+
+    def take() -> None:
+        with pytest.raises(SessionExists):
+            claims.take(NAME)
+
+    taking = gevent.spawn(take)
+    gevent.sleep(0)
+    assert (taking.ready(), claims.elsewhere(NAME)) == (False, THERE)
+    taking.get()
+
+
 def test_what_the_directory_forgot_is_told_to_it_again(
     claims: Claims, store: Store, lost: list[SessionName], logs: list[EventDict]
 ) -> None:
