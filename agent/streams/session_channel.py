@@ -8,13 +8,17 @@ from agent.poller import READ, WRITE
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
-from agent.process.pipe_child import READ_SIZE, STDIN, PipeChild
+from agent.process.pipe_child import STDIN, PipeChild
 from agent.process.terminal_child import TerminalChild
 from agent.streams.terminal_ends import TerminalEnds
 from medusa.protocol.channels.channel import Channel
-from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP
+from medusa.protocol.channels.frames import CLOSE, HEADER, REQUEST, STOP
 from medusa.protocol.control import Resize
+from medusa.protocol.resume.records import MAX_DATA
 from medusa.signal_pipe import signal_number
+
+READ_SIZE = MAX_DATA - 2 * HEADER.size
+"""Bytes. Two frames with as many fill a message. With more, each read would need a second, short message."""
 
 Child = Union[TerminalChild, PipeChild]
 
