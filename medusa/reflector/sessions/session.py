@@ -70,8 +70,13 @@ class Session:
             raise Refusal(409, _CLOSING if self.state in CLOSING else _NO_AGENT_YET)
         if not (self._takes_calls or any(pair.takes_calls for pair in self.pairs)):
             raise Refusal(409, _TAKES_ONE)
-        if 0 < self._context.config.max_legs <= len(self.pairs):
+        if self._is_full():
             raise Refusal(503, _FULL, retry_after=FULL_RETRY_AFTER)
+
+    def _is_full(self) -> bool:
+        """Returns True if there are `max_legs` pairs. Those that are closing do not count, up to the same number."""
+        most, closing = self._context.config.max_legs, sum(pair.state in CLOSING for pair in self.pairs)
+        return 0 < most <= len(self.pairs) - min(closing, most)
 
     def join(self, place: Place, address: str) -> Pair:
         """Returns a new pair, for the client at `address` that joins. Call `check_join` first. `place` counts it."""

@@ -46,7 +46,7 @@ def last_close(peer: Peer) -> tuple[int, str]:
 @pytest.fixture
 def limited(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """A bench with the options that the test names."""
-    bench = Bench(config=ReflectorConfig(timeouts=Timeouts(close_timeout=0.1), **request.param))
+    bench = Bench(config=ReflectorConfig(**{"timeouts": Timeouts(close_timeout=0.1), **request.param}))
     yield bench
     bench.close()
 
@@ -75,6 +75,19 @@ def test_what_a_session_amounts_to(bench: Bench, logs: list[EventDict]) -> None:
     ]
     assert ends[-1]["legs"] == 2
     assert b"medusa_legs_joined_total 1.0" in bench.metrics.exposition()
+
+
+@pytest.mark.parametrize("limited", [{"max_legs": 2, "timeouts": Timeouts()}], indirect=True)
+def test_pairs_that_are_closing_leave_room_up_to_the_limit(limited: Bench) -> None:
+    limited.linked("call")
+    for _ in range(3):
+        leg, *_ = limited.leg()
+        with refused(503, "--max-legs", retry_after=5):
+            limited.registry.join(NAME, "a")
+        leg.tell(Input.SHUTDOWN)
+        run_loop()
+    with refused(503, "--max-legs", retry_after=5):
+        limited.registry.join(NAME, "a")
 
 
 def test_a_client_that_joined_and_went_away_does_not_decide_the_outcome(bench: Bench, logs: list[EventDict]) -> None:
