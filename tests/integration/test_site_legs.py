@@ -18,9 +18,19 @@ from tests.rawpeers import FramedPeer, connect
 from tests.reflectors import Reflector, new_id
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 from tests.sites import Site
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example"
+MAX_LEGS = 4
+
+
+@pytest.fixture(scope="module")
+def both(site: Site, tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[tuple[Reflector, Reflector]]:
+    accounts = tmp_path_factory.mktemp("accounts")
+    allow(accounts, "alice", key)
+    options = ["--accounts", str(accounts), "--public-host", f"{HOST},127.0.0.1:21081", "--max-legs", str(MAX_LEGS)]
+    with site.reflector(*options) as here, site.reflector(*options) as there:
+        yield here, there
 
 
 @contextlib.contextmanager
@@ -90,18 +100,18 @@ def test_refusals_come_back_with_status_and_words(both: tuple[Reflector, Reflect
         assert legs.refused(there, upgrade(f"/attach/{name}/master"))[0] == 409, "it does not join"
 
 
-def test_a_session_full_of_clients(site: Site) -> None:
+def test_a_session_full_of_clients(both: tuple[Reflector, Reflector]) -> None:
+    here, there = both
     with contextlib.ExitStack() as stack:
-        here, there = (stack.enter_context(site.reflector("--max-legs", "2")) for _ in range(2))
         name, _, agent = stack.enter_context(session(here, there))
-        stack.enter_context(leg(there, name, agent))
-        refusals = [legs.refused(door, legs.join_head(name)) for door in (here, there)]
+        for _ in range(MAX_LEGS - 1):
+            stack.enter_context(leg(there, name, agent))
+        refusals = [legs.refused(door, legs.join_head(name)) for door in both]
         assert refusals[0] == refusals[1]
         assert refusals[0][0] == 503
 
 
-@pytest.mark.parametrize("kind", ["websocket", "framed"])
-def test_workers_tls_and_raw_tcp(site: Site, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_tls_and_raw_tcp(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sessions live in any worker of the one, and each connection is accepted by any worker of both."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     options = ["--workers", "2", "--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)]
@@ -109,13 +119,13 @@ def test_workers_tls_and_raw_tcp(site: Site, kind: str, monkeypatch: pytest.Monk
     with site.reflector(*options) as here, site.reflector(*options) as there:
         for _ in range(3):
             with session(here, there) as (name, client, agent):
-                for door in (here, there):
+                for door, kind in ((here, "websocket"), (there, "websocket"), (there, "framed")):
                     with leg(door, name, agent, kind) as (joined, answer):
                         data = os.urandom(100_000)
                         sent = frame(BINARY, data) if kind == "websocket" else raw_frame(BINARY, data)
                         assert joined.through(sent, answer) == (BINARY, data, True)
                 talk(client, agent, b"untouched")
-        assert len(there.logged("carried", side="client")) == 3
+        assert len(there.logged("carried", side="client")) == 6
 
 
 def test_the_loss_of_a_leg_leaves_the_others(both: tuple[Reflector, Reflector]) -> None:
@@ -126,10 +136,12 @@ def test_the_loss_of_a_leg_leaves_the_others(both: tuple[Reflector, Reflector]) 
         talk(client, agent, b"lives")
 
 
-def test_a_reflector_that_drains_ends_only_the_legs_that_it_forwards(site: Site) -> None:
+def test_a_drain_is_told_to_the_users_that_are_forwarded_and_an_owner_can_be_away(
+    site: Site, both: tuple[Reflector, Reflector]
+) -> None:
     with (
-        site.reflector() as here,
-        site.reflector("--drain-timeout", "1", check=False) as there,
+        site.reflector(check=False) as here,
+        site.reflector("--drain-timeout", str(PATIENCE), check=False) as there,
         session(here, here) as first,
     ):
         name, client, agent = first
@@ -138,30 +150,16 @@ def test_a_reflector_that_drains_ends_only_the_legs_that_it_forwards(site: Site)
             sites.linked(joined, answer)
             there.signal(signal.SIGTERM)
             assert b"on the way to the job is shutting down" in joined.word().payload
-            assert joined.closed() == answer.closed() == (1001, "the reflector is shutting down")
+            end(joined, answer)
+        assert there.process.wait(PATIENCE) == 0
         talk(client, agent, b"untouched")
-
-
-def test_an_owner_that_is_away(own_site: Site) -> None:
-    owner, other = own_site.reflector(check=False), own_site.reflector()
-    with owner as here, other as there, session(here, there) as (name, _, _):
         sites.kill(here)
-        answer = there.ask(legs.join_head(name))
-        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        answered = both[1].ask(legs.join_head(name))
+        assert (answered.status, answered.headers["retry-after"]) == (503, "5")
 
 
-@pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[tuple[Reflector, Reflector]]:
-    path = tmp_path_factory.mktemp("site")
-    allow(path / "accounts", "alice", key)
-    with sites.site(path) as site:
-        options = ["--accounts", str(path / "accounts"), "--public-host", HOST]
-        with site.reflector(*options) as here, site.reflector(*options) as there:
-            yield here, there
-
-
-def test_a_client_signs_and_an_agent_shows_its_leg(doors: tuple[Reflector, Reflector], key: Key) -> None:
-    here, there = doors
+def test_a_client_signs_and_an_agent_shows_its_leg(both: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = both
     name = new_id()
     path, target = attach_path("alice", name, "master"), attach_path("alice", name, "slave")
 
@@ -176,10 +174,10 @@ def test_a_client_signs_and_an_agent_shows_its_leg(doors: tuple[Reflector, Refle
                 assert there.ask(join).status == 403, "a signature is good for one use"
                 called = legs.called(agent)
                 wrong = upgrade(target, host=HOST, medusa_leg=called[::-1])
-                assert [door.ask(wrong).status for door in doors] == [403, 403]
+                assert [door.ask(wrong).status for door in both] == [403, 403]
                 right = upgrade(target, host=HOST, medusa_leg=called)
                 with there.enter(right) as answer:
                     joined.linked()
                     answer.expect(TEXT, LINKUP)
-                    assert [door.ask(right).status for door in doors] == [403, 403]
+                    assert [door.ask(right).status for door in both] == [403, 403]
                     talk(joined, answer, b"signed")
