@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from medusa.client.outcome import Failure
 from medusa.client.settings import Settings
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
@@ -110,11 +111,12 @@ class Choice:
             return place
         self._find_key()
         settings = self.settings
-        if (
-            settings.session is not None and settings.reflector is not None
-        ):  # a whole id: the reflector need not list it
+        reflector = settings.reflector
+        if settings.session is not None and reflector is not None:  # a whole id, which the reflector need not list
             return Place(settings.session, None, settings.account)
-        api = None if settings.reflector is None else self._api(settings.reflector)
+        if is_raw(reflector or ""):
+            raise Failure(f"{printable(str(reflector))}: raw TCP has no lists of sessions; give the session's whole id")
+        api = None if reflector is None else self._api(reflector)
         find_account = self.account if settings.unsigned_first else None
         with self._signals.interruptible(), self._signals.asking():
             place = find_live(text, here, api, login=settings.login, find_account=find_account)

@@ -56,6 +56,8 @@ SECTIONS = (
         "Examples",
         (
             ("medusa reflector --help", "the options of a command, with examples"),
+            ("medusa ls", "your sessions"),
+            ("medusa exec train -- nvidia-smi", "a command in the session `train`"),
             ("medusa sessions list", "the sessions of the reflector on this host"),
         ),
     ),

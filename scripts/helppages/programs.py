@@ -43,7 +43,7 @@ def command_parser(name: str) -> HelpParser:
 
 def medusa_parser() -> HelpParser:
     """Returns a parser for `medusa` itself, whose first word is the name of a command."""
-    text = "Runs and manages what mlogin(1) needs: reflectors, their sessions, and the agent's archive."
+    text = "Lists and uses your sessions, and manages what mlogin(1) needs: reflectors, and the agent's archive."
     commands = Section(
         "Commands",
         [(name, command.help) for name, command in COMMANDS.items()],

@@ -65,7 +65,10 @@ def find_session(
     if not candidates and DID_YOU_MEAN not in otherwise:
         otherwise += did_you_mean(text, [printable(str(entry.get("id"))) for entry in entries])
     if len(candidates) != 1:
-        raise Failure("\n".join(_complaint(text, candidates, api, missing, otherwise)))
+        lines = _complaint(text, candidates, api, missing, otherwise)
+        if any(entry.get("name") == text for entry in entries):
+            lines.append(f"  to run something in the session of this name: medusa exec {printable(text)}")
+        raise Failure("\n".join(lines))
     (entry,) = candidates
     owner = entry.get("login")
     if owner == own:

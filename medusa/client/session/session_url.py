@@ -100,7 +100,8 @@ class SessionUrl:
         if error.status in NOT_AUTHORISED:
             lines += self._authorisation_advice(str(error))
         elif error.status == TAKEN and not self.joins:
-            lines += ["  another mlogin is in that session or waits there: end it, or use another session"]
+            join = f"medusa exec {printable(self.session)}"
+            lines += [f"  another mlogin is in that session, or waits there; to join it: {join}"]
         elif isinstance(error, Untrusted):
             lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
         elif isinstance(error, NoTls):

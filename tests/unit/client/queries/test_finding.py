@@ -14,7 +14,7 @@ ENTRIES: list[dict[str, Any]] = [
     {"id": "5d3e", "login": None, "state": "held", "agent": "192.0.2.1:5"},
     {"id": "5d3f", "login": None, "state": "linked", "client": "192.0.2.2:6"},
     {"id": "5d", "login": "alice", "state": "held"},
-    {"id": "5d77", "login": "alice"},
+    {"id": "5d77", "login": "alice", "name": "train"},
     {"id": "7", "login": "bob"},
 ]
 
@@ -101,6 +101,13 @@ def test_a_signature_is_made_only_if_it_is_needed() -> None:
 def test_what_is_wrong(text: str, api: Api, why: str) -> None:
     with pytest.raises(Failure, match=re.escape(why)):
         find(text, api, otherwise=", and no profile")
+
+
+def test_a_name_is_what_medusa_exec_takes() -> None:
+    with pytest.raises(
+        Failure, match=r"(?s)no session .*\n  to run something in the session of this name: medusa exec train"
+    ):
+        find("train", Api(ALICE))
 
 
 def test_without_an_account_nothing_is_signed() -> None:

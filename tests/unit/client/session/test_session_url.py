@@ -74,7 +74,7 @@ MOVED = "  a proxy sends you elsewhere; if you trust that place: --reflector htt
         (Untrusted("self-signed"), ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]),
         (
             ConnectRefused("taken", 409),
-            ["  another mlogin is in that session or waits there: end it, or use another session"],
+            ["  another mlogin is in that session, or waits there; to join it: medusa exec 4711"],
         ),
         (ConnectRefused("busy", 503), []),
     ],
@@ -82,6 +82,22 @@ MOVED = "  a proxy sends you elsewhere; if you trust that place: --reflector htt
 def test_other_refusals_have_advice_that_fits(account: Account, cause: ConnectRefused, advice: list[str]) -> None:
     failure = SessionUrl("https://host:1", "4711", account).refused(cause)
     assert str(failure).splitlines()[1:] == advice
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (404, "  the session has ended, or belongs to another account; `medusa ls` lists yours"),
+        (409, "  more clients may join while a session is in use, if its agent"),
+        (503, "  it has as many clients as it may have, or the reflector is busy"),
+        (504, "  its agent did not answer"),
+    ],
+)
+def test_why_a_session_cannot_be_joined(account: Account, status: int, advice: str) -> None:
+    failure = SessionUrl("https://host:1", "4711", account, joins=True).refused(ConnectRefused("x", status))
+    _, first, *more = str(failure).splitlines()
+    assert first.startswith(advice)
+    assert bool(more) is (status == 404), "where a signature may be wrong"
 
 
 def test_who_did_not_say_who_he_is_is_told_how() -> None:

@@ -94,6 +94,10 @@ def test_sessions_of_this_machine_are_shown_although_the_reflector_is_away(capsy
     assert err.startswith("medusa ls: http://127.0.0.1:1: ")
 
 
+def test_raw_tcp_has_no_lists(complaint: Complaint) -> None:
+    assert "give the reflector's HTTP URL" in complaint(listing.main, ["--reflector", "tcp://h:1"], 1)
+
+
 @pytest.mark.parametrize("arguments", [["x"], ["--reflector", "nonsense"], ["--jsno"]])
 def test_usage(arguments: list[str], complaint: Complaint) -> None:
     assert "medusa ls" in complaint(listing.main, arguments, 2)
