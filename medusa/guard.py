@@ -121,7 +121,7 @@ def _rename(name: str) -> None:
 
 def _read_lines(reader: int) -> Optional[List[str]]:
     """Waits until the owner has died or called `done`. Returns the recorded lines; None if the owner called `done`."""
-    received = b""
+    received = bytearray()
     while True:
         data = os.read(reader, 4096)
         if not data:
