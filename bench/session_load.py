@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-READ_SIZE = 1 << 20
+READ_SIZE = 64 * 1024
 
 LINE = b"the quick brown fox jumps over the lazy dog 0123456789 and so on to the end\n"
 

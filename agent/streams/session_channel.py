@@ -45,6 +45,7 @@ class SessionChannel:
         self._input = channel.readers[STDIN]
         self._drain: Optional[Drain] = None
         self._clogged = False
+        self._turns = list(channel.writers)  # the sub that was read last comes last
         self.over = False
 
     @property
@@ -59,7 +60,7 @@ class SessionChannel:
         fds = self._ends.fds
         wanted = {fds[STDIN]: WRITE} if len(self._input) else {}
         for sub in self._channel.writers:
-            if self._reads(sub) and self._channel.room(sub):
+            if self._reads(sub) and self._room(sub):
                 wanted[fds[sub]] = wanted.get(fds[sub], 0) | READ
         wanted.pop(-1, None)
         return wanted
@@ -120,12 +121,20 @@ class SessionChannel:
 
     def _relay(self, now: float) -> int:
         moved, self._clogged = 0, False
-        for sub in self._channel.writers:
+        for sub in list(self._turns):
             if self._reads(sub):
-                room = self._channel.room(sub)
+                room = self._room(sub)
                 self._clogged = self._clogged or not room
-                moved += self._read(sub, min(room, READ_SIZE)) if room else 0
+                size = self._read(sub, min(room, READ_SIZE)) if room else 0
+                if size:
+                    self._turns.remove(sub)
+                    self._turns.append(sub)
+                moved += size
         return moved
+
+    def _room(self, sub: int) -> int:
+        """Returns how many bytes of output to read now: none while earlier ones wait, so that no small rest is read."""
+        return 0 if self._channel.waiting else self._channel.room(sub)
 
     def _read(self, sub: int, size: int) -> int:
         try:
