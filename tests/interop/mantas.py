@@ -19,7 +19,7 @@ from tests.links import CERTIFICATE
 from tests.manta.stand_in import Job, Manta, manta
 from tests.reflectors import Reflector, running
 from tests.terminals import Terminal, terminal
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 MODULES = Path(sys.prefix) / "node_modules"
 NEW, OLD = "manta", "manta2"
@@ -59,15 +59,26 @@ def make_home(directory: Path, *kind: str) -> Home:
 
 
 class Place:
-    """A Manta with a reflector, a user's account, and the published archive."""
+    """A Manta with a reflector, a user's account, and the published archive.
 
-    def __init__(self, store: Manta, reflector: Reflector, home: Home) -> None:
-        self.store, self.reflector, self._home = store, reflector, home
+    `door`: peers come to the reflector's own front door; otherwise muskie forwards them.
+    """
+
+    def __init__(self, store: Manta, reflector: Reflector, home: Home, *, door: bool) -> None:
+        self.store, self.reflector, self.door, self._home = store, reflector, door, home
 
     def environ(self, **more: str) -> dict[str, str]:
         found = {"PATH": os.environ["PATH"], "HOME": str(self._home.directory), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
         found |= {"MANTA_URL": self.store.url, "MANTA_USER": LOGIN, "MANTA_KEY_ID": self._home.fingerprint}
         return {**found, **more}
+
+    def exec(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the last session, by `medusa exec` at the reflector itself."""
+        session = self.reflector.logged("session started")[-1]["session"]
+        account = ["-a", LOGIN, "-k", str(self._home.directory / ".ssh" / "id_test"), "-i"] if self.door else ["-a", ""]
+        argv = [sys.executable, "-m", "medusa", "exec", session, "--reflector", self.reflector.url, *account]
+        argv += ["-n", "--", *command]
+        return subprocess.run(argv, capture_output=True, text=True, env=self.environ(), timeout=PATIENCE, check=False)
 
     @contextlib.contextmanager
     def mlogin(self, version: str, *arguments: str, **environ: str) -> Iterator[Mlogin]:
@@ -127,7 +138,7 @@ def muskie_place(
         running(*arguments, timeouts=timeouts) as reflector,
         manta(tls=tls, reflector_url=reflector.url, idle_limit=idle_limit) as store,
     ):
-        yield _furnished(store, reflector, home)
+        yield _furnished(store, reflector, home, door=False)
 
 
 @contextlib.contextmanager
@@ -141,10 +152,10 @@ def door_place(home: Home, accounts: Path, tls: bool = False, legacy: bool = Tru
         running("--accounts", str(accounts), *options) as reflector,
         manta(tls=tls, front_door=reflector.url) as store,
     ):
-        yield _furnished(store, reflector, home)
+        yield _furnished(store, reflector, home, door=True)
 
 
-def _furnished(store: Manta, reflector: Reflector, home: Home) -> Place:
+def _furnished(store: Manta, reflector: Reflector, home: Home, *, door: bool) -> Place:
     store.add_key(LOGIN, home.public_key)
     store.add_archive(find_archive())
-    return Place(store, reflector, home)
+    return Place(store, reflector, home, door=door)

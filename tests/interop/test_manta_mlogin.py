@@ -63,12 +63,23 @@ def test_a_session_from_the_prompt_to_exit(place: Place, version: str) -> None:
         check_resizing(login)
         check_escapes(login)
         check_every_byte(login)
+        if version == NEW:
+            check_a_further_client(place)
         login.screen.type("exit\r")
         login.screen.until("remote process exited")
         assert login.screen.status() == 0
         job = login.over()
     assert (job.cancelled, job.errors) == (False, [])
     assert_no_secret_is_logged(place, job_log=place.store.stderr(job))
+
+
+def check_a_further_client(place: Place) -> None:
+    """muskie drops the header field by which the agent says that it takes further clients."""
+    done = place.exec("echo", "in the same job")
+    if place.door:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "in the same job\n", "")
+    else:
+        assert (done.returncode, "takes one client only" in done.stderr) == (255, True)
 
 
 def check_resizing(login: Mlogin) -> None:
