@@ -81,7 +81,8 @@ class Api:
         except ConnectRefused as error:
             raise NoAnswer(f"--reflector: {error}") from None
         if is_raw(base):
-            raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions; --session ID enters one")
+            words = "name the http:// or https:// URL of the reflector, or a session by its whole id"
+            raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions\n  {words} (mlogin: --session ID)")
 
     def ask(self, method: str, path: str) -> dict[str, Any]:
         """Sends a request, and returns the JSON object in the answer. Raises NoAnswer.
