@@ -78,15 +78,15 @@ def test_beside_a_pager(shell: Terminal, home: Path, pager: str, shown: str) -> 
     shell.until(r"\n40\r\n")
     shell.until(shown)
     shell.type("q")
-    shell.until(r"status 254 0\r\n")
+    shell.until(r"status 141 0\r\n")
     shell.until(LOCAL)
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "stty raw eof ^X; echo hi | $MLOGIN -c cat",
-        "$MLOGIN -n -c 'cat; echo hi' | (stty -icanon -echo </dev/tty; cat)",
+        "stty raw eof ^X; echo hi | $MLOGIN -t -c cat",
+        "$MLOGIN -t -n -c 'cat; echo hi' | (stty -icanon -echo </dev/tty; cat)",
     ],
     ids=["raw", "a pager"],
 )

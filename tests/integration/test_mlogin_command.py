@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_job_that_the_user_starts(home: Path, url: str, fetch: str) -> None:
         )
         job = subprocess.run(["sh", "-c", line], env=environment(home), cwd=home, capture_output=True, timeout=PATIENCE)
         out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out) == (7, f"from {home}\r\n".encode())
+    assert (process.returncode, out) == (7, f"from {home}\n".encode())
     assert b"session complete" in err
     assert job.returncode == 0
 
@@ -67,33 +68,48 @@ def test_what_fetches_the_archive_is_documented() -> None:
 
 def test_a_command_its_output_and_its_status(home: Path) -> None:
     run = mlogin(home, "-c", "echo out; echo err >&2; exit 7")
-    assert (run.returncode, run.stdout) == (7, b"out\r\nerr\r\n")
+    assert (run.returncode, run.stdout) == (7, b"out\n")
     told_when_slow = rb"(mlogin: (starting|connecting) .*\n)*"
-    warned = rb"mlogin: standard input and standard output are no terminals, but .*\n"
     told_unless_the_agent_came_first = rb"(mlogin: waiting for local job \d+: running\n)?"
-    told = rb"mlogin: session complete\n"
-    assert re.fullmatch(told_when_slow + warned + told_unless_the_agent_came_first + told, run.stderr)
+    told = rb"err\nmlogin: session complete\n"
+    assert re.fullmatch(told_when_slow + told_unless_the_agent_came_first + told, run.stderr)
+
+
+def test_in_a_terminal_of_its_own_the_pipes_are_warned_of(home: Path) -> None:
+    run = mlogin(home, "-t", "-c", "echo out; echo err >&2; exit 7")
+    assert (run.returncode, run.stdout) == (7, b"out\r\nerr\r\n")
+    assert b"mlogin: standard input and standard output are no terminals, but " in run.stderr
 
 
 def test_without_input_only_the_output_is_warned_of(home: Path) -> None:
-    run = mlogin(home, "-n", "-c", "cat; echo end", typed=b"not read")
+    run = mlogin(home, "-t", "-n", "-c", "cat; echo end", typed=b"not read")
     assert (run.returncode, run.stdout) == (0, b"end\r\n")
     assert b"mlogin: standard output is no terminal, but the job writes to one: binary data is changed\n" in run.stderr
 
 
 def test_quiet(home: Path) -> None:
     run = mlogin(home, "-q", "-c", "echo out; kill -9 $$")
-    assert (run.returncode, run.stdout, run.stderr) == (137, b"out\r\n", b"")
+    assert (run.returncode, run.stdout, run.stderr) == (137, b"out\n", b"")
 
 
 def test_piped_input_comes_in_and_ends(home: Path) -> None:
-    run = mlogin(home, "-q", "-c", "stty -echo; cat; echo end", typed="~.\nlöst\nno newline".encode())
+    run = mlogin(home, "-q", "-c", "cat; echo end", typed="~.\nlöst\0\4\nno newline".encode())
+    assert (run.returncode, run.stdout) == (0, "~.\nlöst\0\4\nno newlineend\n".encode())
+
+
+def test_piped_input_of_a_terminal_comes_in_and_ends(home: Path) -> None:
+    run = mlogin(home, "-t", "-q", "-c", "stty -echo; cat; echo end", typed="~.\nlöst\nno newline".encode())
     assert run.returncode == 0
     assert run.stdout.endswith("~.\r\nlöst\r\nno newlineend\r\n".encode())
 
 
+def test_piped_input_without_a_command_runs_a_shell_that_says_nothing(home: Path) -> None:
+    run = mlogin(home, "-q", typed=b"echo $((6 * 7)); tty; exit 3")
+    assert (run.returncode, run.stdout, run.stderr) == (3, b"42\nnot a tty\n", b"")
+
+
 def test_escapes_in_piped_input_only_when_asked_for(home: Path) -> None:
-    run = mlogin(home, "-q", "-e", "%", "-c", "sleep 1000", typed=b"%.")
+    run = mlogin(home, "-t", "-q", "-e", "%", "-c", "sleep 1000", typed=b"%.")
     assert run.returncode == 254
     assert run.stderr == b"mlogin: disconnected; outcome unknown\n"
 
@@ -109,7 +125,7 @@ def test_shared_descriptors_keep_their_flags(home: Path) -> None:
         find(home, "^sleep 1000")
         during = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in ends]
         process.terminate()
-    assert process.returncode == 254
+    assert process.returncode == 128 + signal.SIGTERM  # which was passed on
     assert during == before
     for fd in ends:
         os.close(fd)
