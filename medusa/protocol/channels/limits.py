@@ -41,8 +41,11 @@ MIN_TERMINAL_WINDOW = 16 * 1024
 TERMINAL_DELAY = 0.1
 """Seconds. A terminal's window is what its reader takes in this time plus one round trip."""
 
-MAX_QUEUED = 64 * 1024
-"""The limit of the data of one channel that wait for the stream, in bytes."""
+MAX_QUEUED = 64 * 1024 - 50
+"""The limit of the data of one channel that wait for the stream, in bytes: what one message holds, in two frames.
+
+If they were more, each full message would be followed by a tiny one.
+"""
 
 QUEUED_HIGH = 256 * 1024
 """Bytes. While the data of all channels that wait for the stream are more, a channel may queue MIN_QUEUED only."""

@@ -26,7 +26,7 @@ def test_the_limits() -> None:
         "FIRST_TERMINAL_WINDOW": 32 * KIB,
         "MIN_TERMINAL_WINDOW": 16 * KIB,
         "TERMINAL_DELAY": 0.1,
-        "MAX_QUEUED": 64 * KIB,
+        "MAX_QUEUED": 64 * KIB - 50,
         "QUEUED_HIGH": 256 * KIB,
         "MIN_QUEUED": KIB,
         "MAX_QUEUED_CONTROL": 256 * KIB,
