@@ -168,7 +168,7 @@ class Login:
         try:
             notices = WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
             if typed is None:
-                end = self._on_pipes(link, console.signals, notices)
+                end = self._on_pipes(link, console, notices)
             else:
                 if welcome := words.welcome(self._settings, launcher, console):
                     self._messages.say(welcome)
@@ -213,10 +213,7 @@ class Login:
         launcher.submit(request)
 
     def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> UserInput | None:
-        """Waits for the agent. Returns what the user has typed meanwhile; None if the session will be one on pipes.
-
-        For pipes, standard input is left alone until the agent is there.
-        """
+        """Waits for the agent. Returns what the user has typed meanwhile; None for pipes, whose input is not read."""
         timeout = self._settings.wait_timeout
         wait = WaitForAgent(
             link,
@@ -244,8 +241,9 @@ class Login:
             wait.run()
         return typed
 
-    def _on_pipes(self, link: Link, signals: Signals, notices: WalltimeNotices) -> Exit:
-        session = PipesSession(link, self._messages, signals, notices, self._timeouts)
+    def _on_pipes(self, link: Link, console: Console, notices: WalltimeNotices) -> Exit:
+        console.stdout.close()  # otherwise its reader would not find the end of the output before mlogin's own end
+        session = PipesSession(link, self._messages, console.signals, notices, self._timeouts)
         try:
             return session.run(**self._wish.on_pipes())
         except GivenUp:

@@ -48,7 +48,7 @@ class Versions:
     def session(self, mlogin: str, reflector: str, agent: str) -> tuple[int, str]:
         """A command in a session of programs of these versions: its status and output."""
         options = ["--launcher", "manual", "-a", "alice", "-k", str(self._key_file), "-c", "echo $((6 * 7)); exit 7"]
-        options += ["--reflector", self._urls[reflector]]
+        options += ["--reflector", self._urls[reflector], *(["-t"] if (mlogin, agent) == ("new", "old") else [])]
         with launched(self._program(mlogin, "medusa.commands.mlogin", *options), self._environ) as client:
             found = re.search("MEDUSA_SIGNED_URL='([^']+)'", client.logged("MEDUSA_SIGNED_URL='[^']+'"))
             assert found is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Container
 
 from medusa.client.pipes.sink import Sink
@@ -45,18 +44,14 @@ class Outputs:
         return {sink.fileno(): sink.events() for sink in self._sinks.values()}
 
     def act(self, ready: Container[int]) -> None:
-        """Writes to the descriptors that poll has reported, and finds those that nobody reads any more.
+        """Writes to the descriptors that poll has reported. Tells the agent if nobody reads one of them any more.
 
         Raises:
             SessionEnded: a descriptor cannot be written.
             StreamError: `overflow`.
         """
         for sub, sink in self._sinks.items():
-            if sink.fileno() not in ready:
-                continue
-            if sink.events() == select.POLLERR:
-                sink.stop()  # poll was asked for nothing but this
-            else:
+            if sink.fileno() in ready:
                 self.pump(sub)
 
     def pump(self, sub: int) -> None:

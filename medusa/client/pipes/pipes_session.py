@@ -276,8 +276,7 @@ class PipesSession:
         """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""
         self._outputs.pump_all()
         while self._outputs.pending:
-            waiting = {fd: events for fd, events in self._outputs.wanted().items() if events == select.POLLOUT}
-            self._poll.wait({self._signals.fileno(): select.POLLIN, **waiting})
+            self._poll.wait({self._signals.fileno(): select.POLLIN, **self._outputs.wanted()})
             self._signals.take_or_raise()
             self._outputs.pump_all()
 

@@ -27,7 +27,6 @@ class Writable:
 
     Attributes:
         is_tty: True if it is a terminal.
-        has_reader: True if it is a pipe or a socket, whose reader may go away.
     """
 
     def __init__(self, fd: int) -> None:
@@ -37,7 +36,6 @@ class Writable:
         self._socket = socket.socket(fileno=os.dup(fd)) if stat.S_ISSOCK(mode) else None
         self._may_block = self._own is None and not stat.S_ISREG(mode)
         self.is_tty = os.isatty(fd)
-        self.has_reader = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     def fileno(self) -> int:
         """Returns the descriptor to poll."""
@@ -111,10 +109,8 @@ class Sink:
         return self._reader is not None and self._reader.stopped and self._reader.received > self._reader.taken
 
     def events(self) -> int:
-        """Returns the events to poll for: POLLOUT, or POLLERR alone to learn that the reader has gone."""
-        if self._released:
-            return 0
-        return select.POLLOUT if self.pending else select.POLLERR if self._target.has_reader else 0
+        """Returns the events to poll for, as a mask of select.POLLOUT."""
+        return select.POLLOUT if self.pending else 0
 
     def pump(self, now: float) -> None:
         """Writes what has arrived, as much as fits now. Closes the descriptor after the last byte.

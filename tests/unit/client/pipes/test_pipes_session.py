@@ -224,10 +224,25 @@ def test_a_reader_that_has_all_may_go(stage: Stage) -> None:
         agent.write(STDOUT, b"all")
         assert read(stage.screen) == b"all"
         stage.leave()
-        agent.until(lambda: agent.stopped == [STDOUT])
         agent.end(status=4)
 
     assert stage.run(script) == Exit(status=4)
+
+
+def test_the_end_of_the_output_is_passed_on_while_the_command_goes_on(stage: Stage) -> None:
+    stage.output.close()
+
+    def script(agent: PlayedAgent) -> None:
+        agent.accept()
+        agent.write(STDOUT, b"all")
+        agent.channel.end(STDOUT)
+        agent.flush()
+        assert read(stage.screen) + read(stage.screen) == b"all"
+        agent.write(STDERR, b"more")
+        assert read(stage.errors) == b"more"
+        agent.end(status=0)
+
+    assert stage.run(script) == Exit(status=0)
 
 
 def test_input_that_the_command_does_not_want_is_closed(stage: Stage) -> None:
