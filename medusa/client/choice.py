@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from medusa.client.outcome import Failure
+from medusa.client.queries import local
+from medusa.client.queries.meaning import Place, find_here
 from medusa.client.settings import Settings
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from medusa.client.keys.account import Account
     from medusa.client.queries.api import Api
     from medusa.client.queries.finding import Found
-    from medusa.client.queries.joining import Place
 
 
 class Choice:
@@ -101,9 +102,6 @@ class Choice:
             self._change(reflector=place.reflector, embedded=True, unsigned_first=False)
 
     def _live(self) -> Place:
-        from medusa.client.queries import local
-        from medusa.client.queries.joining import Place, find_here, find_live
-
         assert self.settings.beginning is not None
         text, here = self.settings.beginning, local.sessions()
         place = find_here(text, here)
@@ -116,6 +114,8 @@ class Choice:
             return Place(settings.session, None, settings.account)
         if is_raw(reflector or ""):
             raise Failure(f"{printable(str(reflector))}: raw TCP has no lists of sessions; give the session's whole id")
+        from medusa.client.queries.joining import find_live  # takes long to import
+
         api = None if reflector is None else self._api(reflector)
         find_account = self.account if settings.unsigned_first else None
         with self._signals.interruptible(), self._signals.asking():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
 from medusa.client.queries.api import Api, NoAnswer
 from medusa.client.queries.finding import MAX_CANDIDATES, Entry, entries_for, place
 from medusa.client.queries.local import REFLECTOR
+from medusa.client.queries.meaning import LIVE, Place, meant
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 
@@ -17,36 +18,12 @@ if TYPE_CHECKING:
 
 HINT = "  `medusa ls` lists your sessions"
 
-LIVE = "linked"
-"""The state of a session that can be joined."""
-
 _NOT_YET = {
     "held": "its agent waits for a first client, which mlogin can be",
     "waiting": "its agent has not come yet",
     "claimed": "it is just being made",
 }
 """Why a session in another state cannot be joined. `closing` is not here: the reflector says that it is gone."""
-
-
-class Place(NamedTuple):
-    """Where a session lives.
-
-    Attributes:
-        session: its id.
-        reflector: the URL of the reflector, if this is mlogin's own on this machine; None for the reflector that was
-            asked.
-        account: the account that has to sign requests for it; None if they need no signature.
-    """
-
-    session: str
-    reflector: str | None = None
-    account: Account | None = None
-
-
-def find_here(text: str, local: Sequence[Entry]) -> Place | None:
-    """Returns the session of this machine whose whole id or name is `text`; None if there is not exactly one."""
-    found = [entry for entry in meant(text, local) if text.lower() == entry["id"] or text == entry.get("name")]
-    return Place(found[0]["id"], found[0][REFLECTOR]) if len(found) == 1 else None
 
 
 def find_live(
@@ -101,22 +78,6 @@ def own_entries(api: Api, login: str | None, find_account: Callable[[], Account]
     found, missing = entries_for(api, find_account)
     owners = (None, login if api.account is None else api.account.login)
     return [entry for entry in found if entry.get("login") in owners and isinstance(entry.get("id"), str)], missing
-
-
-def meant(text: str, entries: Sequence[Entry]) -> list[Entry]:
-    """Returns the sessions that `text` may mean. If some of them can be joined, returns only these.
-
-    They are those with this id, else those of this name, else those whose ids begin with it.
-    """
-    lower = text.lower()
-    for found in (
-        [entry for entry in entries if entry.get("id") == lower],
-        [entry for entry in entries if entry.get("name") == text],
-        [entry for entry in entries if lower and str(entry.get("id")).startswith(lower)],
-    ):
-        if found:
-            return [entry for entry in found if entry.get("state", LIVE) == LIVE] or found
-    return []
 
 
 def _complaint(

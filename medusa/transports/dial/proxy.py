@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import os
 import re
 import urllib.parse
-import urllib.request
 from typing import Mapping, NamedTuple, Optional, Union
 
 from medusa.transports.dial.errors import ConnectRefused
@@ -39,7 +39,11 @@ def proxy_for(target: Target) -> Optional[Proxy]:
     Raises:
         ConnectRefused: the environment names a proxy that cannot be used.
     """
-    proxies: Mapping[str, str] = urllib.request.getproxies_environment()
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies_environment  # takes long to import
+
+    proxies: Mapping[str, str] = getproxies_environment()
     kind = "https" if target.secure else "http"
     variable = kind if proxies.get(kind) else "all"
     url = proxies.get(variable)

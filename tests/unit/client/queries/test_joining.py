@@ -8,7 +8,8 @@ import pytest
 
 from medusa.client.outcome import Failure
 from medusa.client.queries.api import NoAnswer
-from medusa.client.queries.joining import Place, find_here, find_live, meant
+from medusa.client.queries.joining import find_live
+from medusa.client.queries.meaning import Place, find_here, meant
 
 LOCAL: list[dict[str, Any]] = [
     {"id": "5d3e", "name": "train", "state": "linked", "reflector": "http://127.0.0.1:1", "job": "local job 7"},

@@ -1,0 +1,54 @@
+"""Decides which of several sessions a text means: the id of one, the beginning of its id, or its name. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from medusa.client.queries.local import REFLECTOR
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
+
+Entry = dict[str, Any]
+"""The description of one session, in the form of the reflector's JSON."""
+
+LIVE = "linked"
+"""The state of a session that can be joined."""
+
+
+class Place(NamedTuple):
+    """Where a session lives.
+
+    Attributes:
+        session: its id.
+        reflector: the URL of the reflector, if this is mlogin's own on this machine; None for the reflector that was
+            asked.
+        account: the account that has to sign requests for it; None if they need no signature.
+    """
+
+    session: str
+    reflector: str | None = None
+    account: Account | None = None
+
+
+def find_here(text: str, local: Sequence[Entry]) -> Place | None:
+    """Returns the session of this machine whose whole id or name is `text`; None if there is not exactly one."""
+    found = [entry for entry in meant(text, local) if text.lower() == entry["id"] or text == entry.get("name")]
+    return Place(found[0]["id"], found[0][REFLECTOR]) if len(found) == 1 else None
+
+
+def meant(text: str, entries: Sequence[Entry]) -> list[Entry]:
+    """Returns the sessions that `text` may mean. If some of them can be joined, returns only these.
+
+    They are those with this id, else those of this name, else those whose ids begin with it.
+    """
+    lower = text.lower()
+    for found in (
+        [entry for entry in entries if entry.get("id") == lower],
+        [entry for entry in entries if entry.get("name") == text],
+        [entry for entry in entries if lower and str(entry.get("id")).startswith(lower)],
+    ):
+        if found:
+            return [entry for entry in found if entry.get("state", LIVE) == LIVE] or found
+    return []
