@@ -95,4 +95,5 @@ def refused(reflector: Reflector, head: bytes) -> tuple[int, str]:
 
 def shown(reflector: Reflector, session: str) -> int:
     """How many legs of a session the reflector shows; 0 if it has no such session."""
-    return next((entry["legs"] for entry in reflector.sessions() if entry["id"] == session), 0)
+    entries = reflector.get("/sessions").json()["sessions"]
+    return next((int(entry["legs"]) for entry in entries if entry["id"] == session), 0)

@@ -263,7 +263,6 @@ def entries(registry: Registry) -> list[dict[str, Any]]:
             "state": STATUS_NAMES[session.state],
             "has_master": session.has(Side.CLIENT),
             "has_slave": session.has(Side.AGENT),
-            "legs": session.legs,
             "create_time": int(session.usage.created * 1000),
         }
         for session in registry.sessions()
