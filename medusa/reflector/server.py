@@ -43,7 +43,7 @@ from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.listen import HTTP, RAW, listen
 from medusa.reflector.net.sockets import host_port
 from medusa.reflector.relay.fair_queue import FairQueue
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.registry import Registry
 from medusa.reflector.workers.handoff import Handoff
 from medusa.reflector.workers.rpc import OtherWorkers, Rpc
@@ -133,13 +133,13 @@ class Reflector:
         doorkeeper = Doorkeeper(config, metrics, refusals, budget)
         self._forward_out = ForwardOut(config, peer_auth, queue, budget, refusals) if peer_auth is not None else None
         admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, refusals=refusals)
-        claims.used_marks = admission.single_use.used
+        claims.marks.used = admission.single_use.used
         listing = SessionList(self.registry, owner.address, self._workers, self._others(peer_auth))
         administration = self._administration(listing, metrics, authenticator, admission)
         forwarded, routes = None, [self._own_sessions(listing, authenticator, admission)]
         if peer_auth is not None:
             forwarded = ForwardIn(peer_auth, admission, config, owner, queue.scratch).enter
-            routes += QueryServer(peer_auth, claims, listing, owner, admission).routes()
+            routes += QueryServer(peer_auth, claims.marks, listing, owner, admission).routes()
         http.application = Application(
             config, self.registry, admission, administration, self._workers, forwarded, routes
         )

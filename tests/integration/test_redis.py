@@ -21,7 +21,7 @@ from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.auth.single_use import Reservation, SingleUse
 from medusa.reflector.config import Timeouts
 from medusa.reflector.refusal import Refusal
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.names import Claims
 from tests import redisservers
 from tests.links import CERTIFICATE
 from tests.ports import free_port
@@ -213,7 +213,7 @@ def test_a_signature_works_after_redis_was_silent(server: RedisServer, step: str
     with opened(server.url, timeout=0.2) as directory, opened(server.url) as other:
         here, there = (Claims(store, HERE, timeouts) for store in (directory, other))
         keeping = gevent.spawn(here.renew_forever)
-        first, second = (SingleUse(ReplayCache(time.time), claims, time.time) for claims in (here, there))
+        first, second = (SingleUse(ReplayCache(time.time), claims.marks, time.time) for claims in (here, there))
         reservation = first.reserve(GRANT) if step == "confirm" else None
         with server.writes_held(), refused(503, retry_after=5):
             if reservation is None:

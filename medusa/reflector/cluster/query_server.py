@@ -24,7 +24,7 @@ from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
 from medusa.reflector.session_name import DRAINS, SESSIONS, SessionName
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.marks import Marks
 
 log = structlog.get_logger(component="query_server")
 
@@ -41,11 +41,9 @@ class QueryServer:
         admission: counts and logs forged questions.
     """
 
-    def __init__(
-        self, auth: PeerAuth, claims: Claims, listing: SessionList, owner: Owner, admission: Admission
-    ) -> None:
+    def __init__(self, auth: PeerAuth, marks: Marks, listing: SessionList, owner: Owner, admission: Admission) -> None:
         self._auth = auth
-        self._claims = claims
+        self._marks = marks
         self._listing = listing
         self._owner = owner
         self._admission = admission
@@ -124,7 +122,7 @@ class QueryServer:
     def _use_up(self, nonce: str) -> None:
         """Records in the directory, for all workers, that a nonce is used. Raises BadProof if it was used before."""
         try:
-            fresh = self._claims.spend("question " + nonce, 2 * MAX_SKEW)
+            fresh = self._marks.spend("question " + nonce, 2 * MAX_SKEW)
         except DirectoryError:
             raise directory_away() from None
         if not fresh:

@@ -21,7 +21,7 @@ from medusa.reflector.net.client_address import site
 from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, Side
@@ -74,7 +74,7 @@ class Admission:
         self._authenticator = authenticator
         self._forwarder = forwarder
         nonces = ReplayCache(time.time) if authenticator is None else authenticator.nonces
-        self.single_use = SingleUse(nonces, claims, time.time)
+        self.single_use = SingleUse(nonces, claims.marks, time.time)
         self.refusals = refusals
 
     def hold_back(self, begun: float) -> None:

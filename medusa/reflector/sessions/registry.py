@@ -12,7 +12,7 @@ from medusa.reflector.refusal import Refusal, broken_entry, directory_away
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.held import HeldSessions
 from medusa.reflector.sessions.limits import Limits
 from medusa.reflector.sessions.pair.driver import Pair

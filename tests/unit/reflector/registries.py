@@ -11,7 +11,7 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.relay.fair_queue import FairQueue
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.registry import Registry
 
 

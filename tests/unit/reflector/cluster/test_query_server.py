@@ -23,7 +23,7 @@ from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.marks import Marks
 from tests.links import unix_pair
 from tests.unit.reflector.conftest import refused
 
@@ -64,7 +64,7 @@ class Asker:
     def __init__(self) -> None:
         self.sessions = Sessions()
         self.server = QueryServer(
-            AUTH, cast("Claims", self.sessions), cast("SessionList", self.sessions), OWNER, ADMISSION
+            AUTH, cast("Marks", self.sessions), cast("SessionList", self.sessions), OWNER, ADMISSION
         )
         self.sock, self.accepted = unix_pair()
 

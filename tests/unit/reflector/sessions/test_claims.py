@@ -12,7 +12,7 @@ from medusa.directory import Claim, DirectoryError, Owner, SessionExists
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.claims.names import Claims
 from tests.unit.reflector.conftest import until
 
 NAME, OTHER = SessionName("id", "alice"), SessionName("id")
@@ -212,8 +212,8 @@ def test_the_end_waits_for_what_an_answer_brings_about(
         given_back.extend([mark, *tokens])
 
     def ask() -> None:
-        assert claims.spend("mark", 60)
-        claims.give_back("mark", "token")
+        assert claims.marks.spend("mark", 60)
+        claims.marks.give_back("mark", "token")
 
     monkeypatch.setattr(store, "give_back", give_back)
     asking = gevent.spawn(ask)

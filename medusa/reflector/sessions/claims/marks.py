@@ -1,0 +1,134 @@
+"""Reserves and uses marks in the directory. A mark is the name of a signature, which may be used once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from medusa.directory import BrokenEntry, DirectoryError, Mark
+from medusa.reflector.config import Timeouts
+from medusa.reflector.sessions.claims.asker import Asker, owe
+
+_TOKENS = 16
+"""The maximum number of tokens (see Directory.give_back) that are kept for one mark."""
+
+
+class Lease(Protocol):
+    """The right of this reflector to its address; see medusa.reflector.cluster.lease."""
+
+    displaced: str
+
+    @property
+    def held(self) -> bool:
+        """True if this reflector has the lease, as far as it knows."""
+
+    def keep(self) -> bool:
+        """Renews the lease. If the directory has lost it, records it anew, and returns True. Raises DirectoryError."""
+
+
+class Forgetful(DirectoryError):
+    """No mark can be reserved now: the directory has lost its contents, for example by a restart.
+
+    A used mark may look unused, until all reflectors have told the directory which marks they have used.
+    """
+
+
+class Marks:
+    """The marks that one process reserves and uses. Most methods block their greenlet until the directory answers.
+
+    Attributes:
+        used: a function that is called if the directory has forgotten everything. It returns the marks that this
+            process has used, each with the seconds for which the directory has to remember it.
+    """
+
+    def __init__(self, asker: Asker, timeouts: Timeouts, lease: Lease | None) -> None:
+        self.used: Callable[[], Iterable[tuple[str, float]]] = tuple
+        self._asker = asker
+        self._directory = asker.directory
+        self._timeouts = timeouts
+        self._lease = lease
+        self._untold: dict[str, float] = {}  # by forgotten mark: for how many seconds the directory has to remember it
+        self._recalled_at = 0.0  # by time.monotonic(): when the directory knows again all that it had forgotten
+        self._owed: dict[str, tuple[str, ...]] = {}  # by mark, the tokens by which to give it back; see `undo`
+
+    def spend(self, mark: str, ttl: float) -> bool:
+        """Records for `ttl` seconds that `mark` is used. Returns True if it was unused before. See Directory."""
+        return bool(self._asker.ask(self._directory.spend, mark, ttl))
+
+    def reserve(self, mark: str, token: str) -> Mark:
+        """Reserves `mark` (the name of a signature) for `reservation_ttl`. Returns its former state. See Directory.
+
+        Raises:
+            Forgetful: the directory has forgotten everything, so the mark may have been used at another reflector.
+        """
+        found: Mark = self._asker.ask(self._directory.reserve, mark, token, self._timeouts.reservation_ttl)
+        self._recall()  # if the directory has forgotten the mark, it has forgotten the lease
+        if found is Mark.FREE and time.monotonic() < self._recalled_at:
+            raise Forgetful("it has forgotten everything, and is being told again what was used")
+        return found
+
+    def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
+        """Extends a reservation of `mark` to `ttl` seconds from now. Returns False if it has ended. See Directory."""
+        return bool(self._asker.ask(self._directory.confirm, mark, token, use, ttl))
+
+    def settle(self, mark: str, use: str) -> None:
+        """Records that the confirmed `mark` is used. See Directory. Blocks until the directory answers."""
+        self._asker.ask(self._directory.settle, mark, use)
+
+    def give_back(self, mark: str, *tokens: str) -> None:
+        """Makes `mark` unused again, now or after the directory answers again. Does not block. See Directory."""
+        self._asker.call_later(self._give_back, mark, tokens)
+
+    def undo(self) -> None:
+        """Gives back the marks that the directory may have reserved although it did not answer."""
+        self._asker.each(self._undo, list(self._owed.items()))
+
+    def keep_lease(self) -> bool:
+        """Calls `_recall`, and returns its result. Returns False if the directory does not answer."""
+        try:
+            return self._recall()
+        except DirectoryError:
+            return False
+
+    def _undo(self, mark: str, tokens: tuple[str, ...]) -> None:
+        self._owed.pop(mark, None)
+        self._give_back(mark, tokens)
+
+    def _give_back(self, mark: str, tokens: tuple[str, ...]) -> None:
+        try:
+            self._asker.ask(self._directory.give_back, mark, *tokens)
+        except BrokenEntry:
+            pass  # nothing of ours is there
+        except DirectoryError:
+            tokens = (*self._owed.pop(mark, ()), *tokens)
+            owe(self._owed, mark, tokens[-_TOKENS:])
+
+    def _recall(self) -> bool:
+        """Renews the lease on the address. If the directory has forgotten everything, returns True.
+
+        A missing lease shows that the directory has forgotten everything. In this case this method tells the directory
+        which marks (names of signatures) were used here. After that, `reserve` reserves no mark for `recall_timeout`
+        seconds, so that the other reflectors can tell the directory their marks first.
+
+        Raises DirectoryError.
+        """
+        if self._lease is None:
+            return False
+        forgotten = bool(self._asker.ask(self._lease.keep))
+        if forgotten:
+            self._recalled_at = time.monotonic() + self._timeouts.recall_timeout
+            self._untold = dict(self.used())
+        self._asker.each(self._tell, list(self._untold.items()))
+        return forgotten
+
+    def _tell(self, mark: str, ttl: float) -> None:
+        """Records in the directory, for `ttl` seconds, that `mark` (the name of a signature) was used.
+
+        If the directory does not answer, the next call of `_recall` records it. Raises nothing.
+        """
+        try:
+            self._asker.ask(self._directory.spend, mark, ttl)
+        except DirectoryError:
+            return
+        self._untold.pop(mark, None)
