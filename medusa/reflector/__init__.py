@@ -3,6 +3,7 @@
 Only this package and the commands that start it (medusa.commands.reflector) use gevent.
 
 server         puts a reflector together from its parts; starts, drains and stops it
+parts          opens what the options name: directory, address, certificate, accounts
 config         the options of a reflector and their checks
 timeouts       the times of a reflector that have no option
 refusal        a refusal: its status, and its words for the peer and for the log

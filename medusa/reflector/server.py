@@ -15,23 +15,21 @@ import gevent.event
 import gevent.socket
 import structlog
 
-from medusa.directory import Directory, DirectoryError, Owner, open_directory
+from medusa.directory import Directory, DirectoryError, Owner
 from medusa.directory.timed import TimedDirectory
 from medusa.protocol.attach_path import OWN_SESSIONS
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.own_sessions import OwnSessions
 from medusa.reflector.admin.publisher import Publisher
 from medusa.reflector.admin.session_list import SessionList
-from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.cluster.forward_in import ForwardIn
 from medusa.reflector.cluster.forward_out import ForwardOut
-from medusa.reflector.cluster.lease import AddressLease, AddressTaken, Holder
+from medusa.reflector.cluster.lease import AddressLease, Holder
 from medusa.reflector.cluster.peer_auth import PeerAuth, load_secret
 from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.cluster.query_server import QueryServer
-from medusa.reflector.cluster.site_address import check_address
-from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.doorkeeper import Doorkeeper
 from medusa.reflector.fronts.http_front import Handler, HttpFront
@@ -39,9 +37,9 @@ from medusa.reflector.fronts.raw_front import RawFront
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.routes import Application, Route, entries
 from medusa.reflector.metrics import Metrics
-from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.listen import HTTP, RAW, listen
 from medusa.reflector.net.sockets import host_port
+from medusa.reflector.parts import authenticator_of, certificate_of, directory_of, lease_on
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.registry import Registry
@@ -109,10 +107,10 @@ class Reflector:
         """
         config = self._config
         secret = load_secret(config.site_secret_file) if config.shared and config.site_secret_file else b""
-        self._directory = _directory(config, secret)
+        self._directory = directory_of(config, secret)
         peer_auth = PeerAuth(secret) if secret else None
-        authenticator = _authenticator(config)
-        certificate = _certificate(config)
+        authenticator = authenticator_of(config)
+        certificate = certificate_of(config)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
         # True among workers: then gevent accepts one connection at a time, so that the workers share the load.
         environ = {"wsgi.multiprocess": self._handoff is not None}
@@ -123,7 +121,7 @@ class Reflector:
         self._http = http
         owner = Owner(config.address(http.socket.getsockname()[1]))
         if config.shared:
-            self._lease = _lease(config, self._directory, owner, self._holder or Holder.of_this_process())
+            self._lease = lease_on(config, self._directory, owner, self._holder or Holder.of_this_process())
         metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
         refusals = RefusalLog(config, metrics)
         directory = TimedDirectory(self._directory, metrics.asked_directory)
@@ -274,45 +272,6 @@ def wait_for_sessions(registry: Registry, timeout: float, interval: float) -> No
 
 def _green(listener: socket.socket) -> Any:
     return gevent.socket.socket(fileno=listener.detach())
-
-
-def _lease(config: ReflectorConfig, directory: Directory, owner: Owner, holder: Holder) -> AddressLease:
-    """Returns the lease on the address of this reflector. The lease is taken now if the directory answers.
-
-    Raises ConfigError if this reflector cannot have the address.
-    """
-    check_address(config, owner.address)
-    lease = AddressLease(directory.leases(), owner.address, holder, config.timeouts.claim_ttl)
-    try:
-        lease.take()
-    except AddressTaken as error:
-        raise ConfigError("advertise: %s" % error) from None
-    except DirectoryError:
-        pass  # it is taken when the directory answers; until then no session begins
-    return lease
-
-
-def _directory(config: ReflectorConfig, secret: bytes) -> Directory:
-    timeouts = config.timeouts
-    try:
-        return open_directory(config.directory, timeouts.directory_timeout, timeouts.directory_connections, secret)
-    except DirectoryError as error:
-        raise ConfigError("directory: %s" % error) from None
-
-
-def _certificate(config: ReflectorConfig) -> Certificate | None:
-    if config.tls_cert is None or config.tls_key is None:
-        return None
-    return Certificate(config.tls_cert, config.tls_key)
-
-
-def _authenticator(config: ReflectorConfig) -> Authenticator | None:
-    if config.accounts is None:
-        return None
-    try:
-        return Authenticator(config, Accounts(config.accounts))
-    except AccountsError as error:
-        raise ConfigError("accounts: %s" % error) from None
 
 
 def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:

@@ -1,0 +1,53 @@
+"""Opens what the options of a reflector name: the directory, its address there, the certificate, the accounts."""
+
+from __future__ import annotations
+
+from medusa.directory import Directory, DirectoryError, Owner, open_directory
+from medusa.reflector.auth.accounts import Accounts, AccountsError
+from medusa.reflector.auth.authenticator import Authenticator
+from medusa.reflector.cluster.lease import AddressLease, AddressTaken, Holder
+from medusa.reflector.cluster.site_address import check_address
+from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.net.certificate import Certificate
+
+
+def lease_on(config: ReflectorConfig, directory: Directory, owner: Owner, holder: Holder) -> AddressLease:
+    """Returns the lease on the address of this reflector. The lease is taken now if the directory answers.
+
+    Raises ConfigError if this reflector cannot have the address.
+    """
+    check_address(config, owner.address)
+    lease = AddressLease(directory.leases(), owner.address, holder, config.timeouts.claim_ttl)
+    try:
+        lease.take()
+    except AddressTaken as error:
+        raise ConfigError("advertise: %s" % error) from None
+    except DirectoryError:
+        pass  # it is taken when the directory answers; until then no session begins
+    return lease
+
+
+def directory_of(config: ReflectorConfig, secret: bytes) -> Directory:
+    """Returns the directory. `secret`: the secret of the site. Raises ConfigError if it cannot be opened."""
+    timeouts = config.timeouts
+    try:
+        return open_directory(config.directory, timeouts.directory_timeout, timeouts.directory_connections, secret)
+    except DirectoryError as error:
+        raise ConfigError("directory: %s" % error) from None
+
+
+def certificate_of(config: ReflectorConfig) -> Certificate | None:
+    """Returns the certificate for TLS. None if connections are not encrypted. Raises ConfigError."""
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    return Certificate(config.tls_cert, config.tls_key)
+
+
+def authenticator_of(config: ReflectorConfig) -> Authenticator | None:
+    """Returns what checks signatures. None if there are no accounts. Raises ConfigError."""
+    if config.accounts is None:
+        return None
+    try:
+        return Authenticator(config, Accounts(config.accounts))
+    except AccountsError as error:
+        raise ConfigError("accounts: %s" % error) from None
