@@ -69,6 +69,7 @@ class TerminalSession:
         self._clock = clock
         self._silence = SilenceWatch(remote.link, Silence(clock(), timeouts), console.messages.error)
         self._poll, self._output_poll = PollSet(), PollSet()
+        self._readable = True
         self.answered = True
 
     def run(self) -> Exit:
@@ -132,7 +133,9 @@ class TerminalSession:
         return self._remote.high_water - self._stdout.pending
 
     def _receive(self) -> None:
-        """Takes the output that has arrived. Does not use poll: poll cannot see messages in the buffer of TLS."""
+        """Takes the output that has arrived."""
+        if not (self._readable or self._link.unread or self._remote.more):
+            return
         while (data := self._remote.receive(self._room())) or self._remote.settled() is not self._remote:
             self._show(data)
             self._remote = self._remote.settled()
@@ -184,7 +187,6 @@ class TerminalSession:
         while self._input and (room := self._remote.room):
             self._remote.send(self._input.take(room))
             self._remote = self._remote.settled()
-        self._remote.flush()
 
     # Escapes.
 
@@ -208,6 +210,7 @@ class TerminalSession:
 
     def _wait(self) -> None:
         ready = self._poll.wait(self._wanted(), self._timeout())
+        self._readable = self._link.fileno() in ready
         if self._signals.fileno() in ready:
             self._take_signals()
         if self._keyboard.fileno() in ready:

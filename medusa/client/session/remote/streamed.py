@@ -15,7 +15,7 @@ from medusa.protocol.control import Notice, Start
 from medusa.protocol.errors import StreamError
 from medusa.protocol.printable import printable
 
-HIGH_WATER = 32 * 1024
+HIGH_WATER = 64 * 1024
 """If this many bytes wait for the user's terminal, no more are taken from the channel.
 
 It is small: what the user sees after Control-C is what has been taken, and what the channel's window has let through.
@@ -79,6 +79,7 @@ class StreamRemote:
     def send(self, data: bytes) -> None:
         if not self._channel.writers[STDIN].stopped:
             self._channel.write(STDIN, data)
+            self.flush()
 
     def resize(self, columns: int, lines: int) -> bool:
         if not self.link.clear:
@@ -87,6 +88,7 @@ class StreamRemote:
             self._channel.request("resize", columns=columns, lines=lines)
         except StreamError as error:
             self.take(Arrived([self._conversation.fail(error)]))
+        self.flush()
         return True
 
     def flush(self) -> None:
