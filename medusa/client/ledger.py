@@ -7,7 +7,7 @@ the guard undoes the entries that are left, in this order:
 2. It ends process groups.
 3. It runs commands and sends HTTP requests that remove things on other machines. The guard has no private key, so
    mlogin signs these requests in advance.
-4. It removes directories. They come last because the commands may need files in them.
+4. It removes files and directories. They come last because the commands may need files in them.
 
 Launchers of other packages may use this module, see docs/launchers.md.
 """
@@ -44,6 +44,7 @@ group      the number of the process group to end
 command    the command to run, as a JSON list of words
 request    the HTTP request to send, as text that SignedRequest.text made
 directory  the path of the directory to remove
+file       the path of the file to remove; also removes its directory if nothing else is in it
 """
 
 COMMAND_TIMEOUT = 300.0
@@ -166,5 +167,13 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None) -> No
             with contextlib.suppress(Exception):
                 SignedRequest.parse(value).send(REQUEST_TIMEOUT)
     for kind, value in entries:
-        if kind == "directory":
-            processes.remove_tree(value)
+        _remove(kind, value)
+
+
+def _remove(kind: str, path: str) -> None:
+    if kind == "directory":
+        processes.remove_tree(path)
+    elif kind == "file":
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            os.rmdir(os.path.dirname(path))  # fails if something else is in it

@@ -115,7 +115,7 @@ class Login:
             self._submit(launcher, dialer)
             typed = self._wait(link, launcher, console, dialer)
             launcher.joined()
-            stack.enter_context(self._announced(launcher, dialer))
+            stack.enter_context(self._announced(launcher, dialer, ledger))
             info = words.information(link, launcher, dialer)
             return status_of(self._session(link, launcher, console, info, typed))
 
@@ -188,7 +188,7 @@ class Login:
                     self._report_job(launcher)
         return end
 
-    def _announced(self, launcher: Launcher, dialer: Dialer) -> contextlib.AbstractContextManager[None]:
+    def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
         """Returns a context manager: `medusa ls` and `medusa exec` of this user find the session during its block.
 
         It does something only for a session at a reflector of this mlogin's own, which no list of a reflector shows.
@@ -197,7 +197,7 @@ class Login:
             return contextlib.nullcontext()
         names = {"name": self._settings.name, "job": launcher.describe(), "host": os.uname().nodename}
         entry = {"id": dialer.url.session, "state": "linked", "created": time.time(), "reflector": dialer.url.base}
-        return local.announced({**entry, **names})
+        return local.announced({**entry, **names}, noted=functools.partial(ledger.entry, "file"))
 
     def _submit(self, launcher: Launcher, dialer: Dialer) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}

@@ -2,7 +2,7 @@
 
 Such a reflector listens on loopback, signs nothing and lists nothing: the session's id is the secret that lets a client
 in. So the files are in a directory that only this user can read. mlogin holds a lock on its file while it runs. A file
-without a lock was left behind, because mlogin was killed, and is removed by the next reader.
+without a lock was left behind, because mlogin and its guard were killed, and is removed by the next reader.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import stat
 import tempfile
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +30,30 @@ _SUFFIX = ".json"
 
 
 @contextlib.contextmanager
-def announced(entry: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """Context manager: `sessions` returns `entry` during the `with` block. Does nothing if there is no safe place."""
+def announced(
+    entry: Mapping[str, Any],
+    environ: Mapping[str, str] = os.environ,
+    noted: Callable[[str], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Iterator[None]:
+    """Context manager: `sessions` returns `entry` during the `with` block. Does nothing if there is no safe place.
+
+    Args:
+        noted: returns a context manager, during which the file with this path is removed if mlogin is killed.
+    """
     directory = _directory(environ)
     with contextlib.suppress(OSError):
         directory.mkdir(mode=0o700)
     path = directory / (urllib.parse.quote(entry["id"], safe="") + _SUFFIX)
-    fd = _written(path, json.dumps(entry).encode()) if _is_safe(directory) else None
-    try:
-        yield
-    finally:
-        if fd is not None:
-            with contextlib.suppress(OSError):
-                path.unlink()
-                directory.rmdir()  # fails if other sessions are there
-            os.close(fd)
+    with noted(str(path)):
+        fd = _written(path, json.dumps(entry).encode()) if _is_safe(directory) else None
+        try:
+            yield
+        finally:
+            if fd is not None:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    directory.rmdir()  # fails if other sessions are there
+                os.close(fd)
 
 
 def sessions(environ: Mapping[str, str] = os.environ) -> list[Entry]:

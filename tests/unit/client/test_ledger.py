@@ -83,11 +83,18 @@ def test_undo_restores_ends_and_removes(tty: int, tmp_path: Path) -> None:
     doomed = tmp_path / "doomed"
     doomed.mkdir()
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    files = [shared / "own", shared / "last"]
+    for file in files:
+        file.touch()
     entries = [("directory", str(doomed)), ("group", str(child.pid)), ("tty", tty_modes.record(tty, before))]
+    entries += [("file", str(file)) for file in files]
     undo([json.dumps(["+", kind, value]) for kind, value in entries], grace=0.1)
     assert child.wait() == -signal.SIGTERM
     assert termios.tcgetattr(tty) == before
     assert not doomed.exists()
+    assert not shared.exists()
 
 
 def test_the_guard_undoes_it_when_the_owner_is_killed(tty: int, tmp_path: Path) -> None:
