@@ -41,8 +41,8 @@ class Speaker(Protocol):
     def deadline(self) -> Optional[float]:
         """Returns when to call `serve` even if poll reports no event; None for never."""
 
-    def serve(self) -> None:
-        """Moves what can be moved now. Raises LinkLost."""
+    def serve(self, events: Dict[int, int]) -> None:
+        """Moves what can be moved now. `events`: what poll reported, by descriptor. Raises LinkLost."""
 
     def lost(self, lost: LinkLost, words: str) -> None:
         """Ends everything that belongs to the link, because it has ended, and closes it. `words` are for the log."""
@@ -114,17 +114,17 @@ class Leg:
         """Moves what can be moved now. `events`: what poll reported, by descriptor."""
         if not self.closing:
             try:
-                self._serve(events.get(self._link.fileno(), 0))
+                self._serve(events)
             except LinkLost as lost:
                 self._speaker.lost(lost, self._describe(lost))
         if self.closing and not self.over:
             self._finish()
 
-    def _serve(self, events: int) -> None:
+    def _serve(self, events: Dict[int, int]) -> None:
         self._link.flush()
-        self._read(events)
+        self._read(events.get(self._link.fileno(), 0))
         if not self.closing:
-            self._speaker.serve()
+            self._speaker.serve(events)
         if not self.closing:
             self._link.keep_alive()
 

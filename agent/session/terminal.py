@@ -101,8 +101,8 @@ class TerminalSpeaker:
         elif isinstance(message, Resize):
             self._process(Input.RESIZE, message)
 
-    def serve(self) -> None:
-        """Moves bytes between link and terminal. Raises LinkLost."""
+    def serve(self, events: Dict[int, int]) -> None:
+        """Moves bytes between link and terminal, whatever `events` poll reported. Raises LinkLost."""
         if self._child is not None and self._child.exit is not None:
             self._process(Input.CHILD_EXITED)
         self._serve_child()

@@ -8,17 +8,13 @@ from agent.poller import READ, WRITE
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
-from agent.process.pipe_child import STDIN, PipeChild
+from agent.process.pipe_child import READ_SIZE, STDIN, PipeChild
 from agent.process.terminal_child import TerminalChild
 from agent.streams.terminal_ends import TerminalEnds
 from medusa.protocol.channels.channel import Channel
-from medusa.protocol.channels.frames import CLOSE, HEADER, REQUEST, STOP
+from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP
 from medusa.protocol.control import Resize
-from medusa.protocol.resume.records import MAX_DATA
 from medusa.signal_pipe import signal_number
-
-READ_SIZE = MAX_DATA - 2 * HEADER.size
-"""Bytes. Two frames with as many fill a message. With more, each read would need a second, short message."""
 
 Child = Union[TerminalChild, PipeChild]
 
@@ -58,7 +54,8 @@ class SessionChannel:
     def wanted(self) -> Dict[int, int]:
         """Returns the events to poll for, by descriptor."""
         fds = self._ends.fds
-        wanted = {fds[STDIN]: WRITE} if len(self._input) else {}
+        prefaced = isinstance(self._ends, TerminalEnds) and self._ends.preface
+        wanted = {fds[STDIN]: WRITE} if len(self._input) or prefaced else {}
         for sub in self._channel.writers:
             if self._reads(sub) and self._room(sub):
                 wanted[fds[sub]] = wanted.get(fds[sub], 0) | READ
@@ -79,8 +76,11 @@ class SessionChannel:
 
     # ------------------------------------------------------------------ bytes
 
-    def serve(self, now: float) -> int:
+    def serve(self, now: float, events: Optional[Dict[int, int]]) -> int:
         """Moves bytes in both directions, and ends the channel if all is done. Returns how many bytes of output moved.
+
+        Args:
+            events: what poll reported, by descriptor. Output without an event is not read. None to try all.
 
         Raises:
             StreamError: the peer does not take what waits.
@@ -88,7 +88,7 @@ class SessionChannel:
         if self.over:
             return 0
         self._feed(now)
-        moved = self._relay(now)
+        moved = self._relay(now, events if self.child.exit is None else None)
         if self.child.exit is not None:
             self._finish(now, moved)
         return moved
@@ -119,10 +119,10 @@ class SessionChannel:
         spent = self._drain is not None and self._drain.spent
         return not self._channel.writers[sub].ended and self._ends.fds[sub] >= 0 and not spent
 
-    def _relay(self, now: float) -> int:
+    def _relay(self, now: float, events: Optional[Dict[int, int]]) -> int:
         moved, self._clogged = 0, False
         for sub in list(self._turns):
-            if self._reads(sub):
+            if self._reads(sub) and (events is None or events.get(self._ends.fds[sub])):
                 room = self._room(sub)
                 self._clogged = self._clogged or not room
                 size = self._read(sub, min(room, READ_SIZE)) if room else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from agent.command.resolve import CannotStart
 from agent.process.commands import Commands
@@ -20,8 +20,8 @@ from medusa.protocol.messages import Binary
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost
 
-TURNS = 4
-"""The number of times in one round of the loop that output is read and sent, while the link takes it."""
+TURNS = 3
+"""The number of further times in one round of the loop that output is read and sent, while the link takes it."""
 
 
 class StreamSpeaker:
@@ -112,28 +112,38 @@ class StreamSpeaker:
 
     # ------------------------------------------------------------------ what is sent
 
-    def serve(self) -> None:
-        """Moves output to the link, and input to the commands. Raises LinkLost."""
+    def serve(self, events: Dict[int, int]) -> None:
+        """Moves output to the link, and input to the commands. Raises LinkLost.
+
+        Args:
+            events: what poll reported, by descriptor.
+        """
         try:
             self._open_next()
         except StreamError as error:
             self._over(self._end.fail(error))
+        moved = self._serve(list(self._sessions.items()), events)
+        self._act(self._end.expire(self._clock()))
+        self._send()
         for _ in range(TURNS):
-            moved = self._serve_sessions()
-            self._act(self._end.expire(self._clock()))
-            self._send()
             if not (moved and self._link.clear):
                 break
+            moved = self._serve(moved, None)
+            self._send()
         self._check_end()
 
-    def _serve_sessions(self) -> int:
-        moved, now = 0, self._clock()
-        for channel, session in list(self._sessions.items()):
+    def _serve(
+        self, sessions: List[Tuple[Channel, SessionChannel]], events: Optional[Dict[int, int]]
+    ) -> List[Tuple[Channel, SessionChannel]]:
+        """Serves `sessions`. Returns those that had output."""
+        moved, now = [], self._clock()
+        for channel, session in sessions:
             try:
-                moved += session.serve(now)
+                if session.serve(now, events):
+                    moved.append((channel, session))
             except StreamError as error:
                 self._over(self._end.fail(error))
-                return 0
+                return []
             if session.over:
                 self._forget(channel)
         return moved

@@ -11,12 +11,13 @@ from agent.process.terminal_child import TerminalChild
 class TerminalEnds:
     """The agent's ends of a command's terminal. They have the methods that PipeChild has for its pipes.
 
-    Args:
-        preface: bytes that are read before any output of the command.
+    Attributes:
+        preface: bytes that are read before any output of the command. If there are any, a terminal that takes input
+            can be read.
     """
 
     def __init__(self, child: TerminalChild, preface: bytes) -> None:
-        self._child, self._preface = child, preface
+        self._child, self.preface = child, preface
 
     @property
     def fds(self) -> List[int]:
@@ -30,8 +31,8 @@ class TerminalEnds:
         Raises:
             EOFError: the command has ended, and no process has the terminal open any more.
         """
-        if self._preface:
-            found, self._preface = self._preface[:size], self._preface[size:]
+        if self.preface:
+            found, self.preface = self.preface[:size], self.preface[size:]
             return found
         try:
             return self._child.read(size)
