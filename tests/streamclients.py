@@ -174,6 +174,7 @@ class StreamClient:
     def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         """Goes on until the condition holds."""
         deadline = Deadline(seconds)
+        self.pump()
         while not condition():
             at = self.stream.deadline()
             left = deadline.left
