@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import time
 from typing import Mapping, Optional
 
 from medusa.protocol.http.about import About
@@ -31,6 +33,9 @@ SLURM_ARRAY = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
 SLURM_END = "SLURM_JOB_END_TIME"
 """Slurm's variable for the end of the job, in seconds since 1970."""
 
+GITLAB_START, GITLAB_TIMEOUT = "CI_JOB_STARTED_AT", "CI_JOB_TIMEOUT"
+"""GitLab's variables for the start of the job, such as 2026-11-22T20:35:04Z, and for its time limit in seconds."""
+
 IN_KUBERNETES, POD_NAME = "KUBERNETES_SERVICE_HOST", "POD_NAME"
 """Variables of a container in Kubernetes. The second is set if the pod's author has wished so.
 
@@ -40,8 +45,17 @@ Otherwise the name of the machine is the name of the pod, unless the pod uses th
 
 def about_agent(environ: Mapping[str, str], host: str) -> About:
     """Returns what the environment of the agent says. `host`: the name of the agent's machine."""
-    end = environ.get(SLURM_END, "")
-    return About(host=host, job=_job(environ, host), until=int(end) if end.isascii() and end.isdigit() else None)
+    return About(host=host, job=_job(environ, host), until=_until(environ))
+
+
+def _until(environ: Mapping[str, str]) -> Optional[int]:
+    try:
+        if SLURM_END in environ:
+            return int(environ[SLURM_END])
+        start = calendar.timegm(time.strptime(environ[GITLAB_START], "%Y-%m-%dT%H:%M:%SZ"))
+        return start + int(environ[GITLAB_TIMEOUT])
+    except (KeyError, ValueError):
+        return None
 
 
 def _job(environ: Mapping[str, str], host: str) -> Optional[str]:

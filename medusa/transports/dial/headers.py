@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 from dataclasses import dataclass
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
@@ -82,6 +83,8 @@ class Headers:
             return self.read()
         try:
             answer = yield from ask_helper(self._answer, deadline)
+        except socket.timeout:
+            raise HeaderError("the file or command with the headers took too long", retryable=True) from None
         except OSError as error:
             raise HeaderError("the headers could not be read: %s" % (error.strerror or error), retryable=True) from None
         if answer is None:

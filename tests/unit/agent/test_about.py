@@ -20,6 +20,11 @@ POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
         ),
         ({**SLURM, "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_END_TIME": "soon"}, About(host="gpu01", job="slurm 4713")),
         ({**POD, **SLURM, "CI_JOB_ID": "7"}, About(host="gpu01", job="gitlab 7", until=1790000000)),
+        (
+            {"CI_JOB_ID": "7", "CI_JOB_STARTED_AT": "2026-11-22T20:35:04Z", "CI_JOB_TIMEOUT": "3600"},
+            About(host="gpu01", job="gitlab 7", until=1795379704 + 3600),
+        ),
+        ({"CI_JOB_STARTED_AT": "today", "CI_JOB_TIMEOUT": "3600"}, About(host="gpu01")),
         (POD, About(host="gpu01", job="kubernetes gpu01")),
         ({**POD, "POD_NAME": "train-x7"}, About(host="gpu01", job="kubernetes train-x7")),
         *(({variable: "a-1"}, About(host="gpu01", job=f"{system} a-1")) for variable, system in JOBS),
