@@ -150,22 +150,18 @@ class TerminalSession:
 
         A terminal takes a few KiB at a time, and a round of the loop costs more than to write them.
         """
-        self._pump()
-        over = self._clock() + WRITE_TIMEOUT
-        while self._stdout.pending > LOW_WATER and self._only_stdout_is_ready(over - self._clock()):
-            self._pump()
+        if not self._stdout.pending:
+            return
+        over, alone = self._clock() + WRITE_TIMEOUT, {self._stdout.fileno()}
+        more = {self._keyboard.fileno(): self._keyboard.events(), self._signals.fileno(): select.POLLIN}
+        self._output_poll.watch({self._stdout.fileno(): select.POLLOUT, **more})
 
-    def _only_stdout_is_ready(self, timeout: float) -> bool:
-        wanted = {
-            self._stdout.fileno(): select.POLLOUT,
-            self._keyboard.fileno(): self._keyboard.events(),
-            self._signals.fileno(): select.POLLIN,
-        }
-        return timeout > 0 and self._output_poll.wait(wanted, timeout) == {self._stdout.fileno()}
+        def again() -> bool:
+            left = over - self._clock()
+            return self._stdout.pending > LOW_WATER and left > 0 and self._output_poll.ready(left) == alone
 
-    def _pump(self) -> None:
         try:
-            self._stdout.pump()
+            self._stdout.pump(again)
         except OSError as error:
             text = f"cannot write to standard output ({error.strerror})"
             raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error

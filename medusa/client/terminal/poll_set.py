@@ -21,6 +21,11 @@ class PollSet:
                 left out, because poll would report its hang-up again and again.
             timeout: seconds to wait at most; None for no limit.
         """
+        self.watch(wanted)
+        return self.ready(timeout)
+
+    def watch(self, wanted: Mapping[int, int]) -> None:
+        """Sets the events to wait for, see `wait`."""
         wanted = {fd: events for fd, events in wanted.items() if events}
         for fd in self._events.keys() - wanted.keys():
             self._poll.unregister(fd)
@@ -28,4 +33,7 @@ class PollSet:
             if self._events.get(fd) != events:
                 self._poll.register(fd, events)
         self._events = wanted
+
+    def ready(self, timeout: float | None = None) -> set[int]:
+        """Waits for the events that were set last. See `wait`."""
         return {fd for fd, _ in self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000)}

@@ -14,7 +14,7 @@ import select
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from medusa.client.cleanup.emulator import Emulator
 from medusa.client.terminal.signals import unstopped
@@ -56,6 +56,7 @@ class Stdout:
         self._emulator = emulator
         self.is_tty = os.isatty(fd)
         self._waiting: collections.deque[memoryview] = collections.deque()
+        self._plain = 0  # bytes at the front of the queue that the emulator ignores
         self.pending = 0
 
     def fileno(self) -> int:
@@ -68,30 +69,51 @@ class Stdout:
             self._waiting.append(memoryview(data))
             self.pending += len(data)
 
-    def pump(self) -> None:
+    def pump(self, again: Callable[[], bool] = lambda: False) -> None:
         """Writes as much of the queue as is possible without blocking.
+
+        Args:
+            again: is called when the descriptor takes no more. If it returns True, more is written.
 
         Raises:
             OSError: nobody reads the output any more (EPIPE, EIO).
         """
         if not self._waiting:
             return
-        with unstopped() if self.is_tty else contextlib.nullcontext(), contextlib.suppress(BlockingIOError):
+        with unstopped() if self.is_tty else contextlib.nullcontext():
+            self._pump()
+            while self._waiting and again():
+                self._pump()
+
+    def _pump(self) -> None:
+        with contextlib.suppress(BlockingIOError):
             while self._waiting and self._ready():
-                written = self._write(self._waiting[0][: _PIECE if self._own is None else _WHOLE])
+                piece = self._waiting[0][: self._size()]
+                written = self._write(piece)
                 self.pending -= written
+                self._plain = max(0, self._plain - written)
                 if written == len(self._waiting[0]):
                     self._waiting.popleft()
                 else:
                     self._waiting[0] = self._waiting[0][written:]
+                if written < len(piece):
+                    return  # the descriptor takes no more
+
+    def _size(self) -> int:
+        """Returns the maximum size in bytes of the next write."""
+        if self._own is None or self._emulator is None:
+            return _PIECE if self._own is None else _WHOLE
+        if not self._plain and self._emulator.ignores(bytes(first := self._waiting[0][:_WHOLE])):
+            self._plain = len(first)
+        return self._plain or _FOLLOWED
 
     def _write(self, piece: memoryview) -> int:
         """Writes `piece` or the beginning of it. Returns the number of bytes written."""
         emulator, fd = self._emulator, self.fileno()
-        if emulator is None or emulator.ignores(bytes(piece)):
+        if emulator is None or self._plain:
             return os.write(fd, piece)
         # The emulator is told first: this process may be killed right after the write.
-        piece, before, written = piece[:_FOLLOWED], emulator.state, 0
+        before, written = emulator.state, 0
         emulator.feed(bytes(piece))
         try:
             written = os.write(fd, piece)
@@ -113,7 +135,7 @@ class Stdout:
         Call this after an abnormal end of the session. Gives up after `timeout` seconds if the terminal takes no bytes.
         """
         self._waiting.clear()
-        self.pending = 0
+        self.pending = self._plain = 0
         emulator, self._emulator = self._emulator, None
         if emulator is None:
             return
