@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from medusa.client.outcome import Failure
 from medusa.client.queries import local
 from medusa.client.queries.meaning import Place, find_here
 from medusa.client.settings import Settings
@@ -112,8 +111,6 @@ class Choice:
         reflector = settings.reflector
         if settings.session is not None and reflector is not None:  # a whole id, which the reflector need not list
             return Place(settings.session, None, settings.account)
-        if is_raw(reflector or ""):
-            raise Failure(f"{printable(str(reflector))}: raw TCP has no lists of sessions; give the session's whole id")
         from medusa.client.queries.joining import find_live  # takes long to import
 
         api = None if reflector is None else self._api(reflector)

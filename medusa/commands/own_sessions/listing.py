@@ -19,7 +19,6 @@ from medusa.commands.tables import duration
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
-from medusa.transports.dial import is_raw
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
@@ -127,10 +126,6 @@ def _at_reflector(way: Access) -> tuple[list[Entry], str]:
         signer = find_signer(way.signing.key, urlsplit(way.reflector or "").hostname)
         return Account(way.signing.account, way.signing.subuser, signer)
 
-    if is_raw(way.reflector or ""):
-        raise Failure(
-            f"{printable(str(way.reflector))}: raw TCP has no lists of sessions; give the reflector's HTTP URL"
-        )
     signs = way.signing.account is not None
     first = account() if signs and not way.unsigned_first else None
     api = Api(way.reflector or "", first, insecure_tls=way.signing.insecure_tls, headers=way.headers)

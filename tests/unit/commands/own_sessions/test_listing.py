@@ -95,7 +95,7 @@ def test_sessions_of_this_machine_are_shown_although_the_reflector_is_away(capsy
 
 
 def test_raw_tcp_has_no_lists(complaint: Complaint) -> None:
-    assert "give the reflector's HTTP URL" in complaint(listing.main, ["--reflector", "tcp://h:1"], 1)
+    assert "tcp://h:1: raw TCP has no lists of sessions" in complaint(listing.main, ["--reflector", "tcp://h:1"], 1)
 
 
 @pytest.mark.parametrize("arguments", [["x"], ["--reflector", "nonsense"], ["--jsno"]])
