@@ -44,6 +44,7 @@ COMMANDS = {
 }
 """All commands of `medusa`, by name."""
 
+INTERRUPTED = 130  # 128 + SIGINT
 USAGE_ERROR = 2
 
 USAGE = """\
@@ -76,7 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name == "reflector":  # it writes little, and may go on for ever
         return _run(name, arguments)
     with checked_streams("medusa"):
-        return _run(name, arguments)
+        try:
+            return _run(name, arguments)
+        except KeyboardInterrupt:
+            print(f"medusa {name}: ended by SIGINT", file=sys.stderr)
+            return INTERRUPTED
 
 
 def _run(name: str, arguments: list[str]) -> int:

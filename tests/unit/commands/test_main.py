@@ -39,6 +39,19 @@ def test_a_command_gets_its_arguments_and_gives_its_status(
     assert calls == [["--port", "0", "--help"]]
 
 
+def test_control_c_ends_a_command_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_command(monkeypatch, 0)
+
+    def interrupted(_: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    vars(sys.modules["medusa.commands.fake"])["main"] = interrupted
+    assert medusa.main(["fake"]) == 130
+    assert capsys.readouterr().err == "medusa fake: ended by SIGINT\n"
+
+
 def test_arguments_default_to_the_process_own(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = add_command(monkeypatch, 0)
     monkeypatch.setattr(sys, "argv", ["medusa", "fake", "x"])
