@@ -157,9 +157,9 @@ class StreamSpeaker:
 
     def _check_end(self) -> None:
         if self._end.over and self._link.clear:
-            self._close(self._words, "done")
+            self._leave(self._words, "done")
         elif self._leave_at is not None and self._clock() >= self._leave_at:
-            self._close(self._words + "; the client did not take the last words", "")
+            self._leave(self._words + "; the client did not take the last words")
 
     # ------------------------------------------------------------------ the end
 
@@ -178,7 +178,7 @@ class StreamSpeaker:
     def lost(self, lost: LinkLost, words: str) -> None:
         """Ends the commands of this stream, because the link has ended."""
         self._end_sessions()
-        self._close(words, "")
+        self._leave(words)
 
     def stop(self, name: str) -> None:
         """Ends the stream because the signal `name` stops the agent. Tells the peer if the link takes it at once."""
@@ -187,9 +187,14 @@ class StreamSpeaker:
             self._send()
         except LinkLost:
             pass  # the link ends in any case
-        self._close("stopped by %s" % name, "")
+        self._leave("stopped by %s" % name)
 
     def fail(self) -> None:
         """Ends everything after an exception that nothing here expects."""
         self._end_sessions()
-        self._close("", "")
+        self._leave("")
+
+    def _leave(self, words: str, reason: str = "") -> None:
+        """Begins to close the link, and gives back the memory that all streams share."""
+        self._end.leave()
+        self._close(words, reason)

@@ -6,6 +6,7 @@ from medusa.protocol.channels import frames
 from medusa.protocol.channels.channel import Event
 from medusa.protocol.channels.frames import Reason
 from medusa.protocol.channels.kinds import Role
+from medusa.protocol.resume.budget import Budget
 from medusa.protocol.streams.end import StreamEnd
 
 
@@ -53,3 +54,20 @@ class TestStreamEnd:
         assert agent.deadline() is not None
         assert agent.expire(40.0) == []
         assert [event.value.code for event in passed(agent, client, 40.0)] == ["timeout"]
+
+    def test_a_stream_whose_link_is_lost_gives_the_shared_memory_back(self) -> None:
+        whole = Budget(1 << 20)
+        client, agent = StreamEnd(Role.CLIENT), StreamEnd(Role.AGENT, whole, whole)
+        assert client.link_up(0)
+        assert agent.link_up(0)
+        client.channels.open("session", command="yes")
+        (event,) = passed(client, agent)
+        event.channel.accept()
+        passed(client, agent)
+        event.channel.write(1, bytes(event.channel.room(1)))
+        passed(agent, client)
+        assert whole.used > 70_000  # bytes that the client has not acknowledged, and the window of stdin
+        agent.leave()
+        assert whole.used == 0
+        event.channel.readers[0].discard()
+        assert whole.used == 0

@@ -23,7 +23,7 @@ class Channels(FrameParser):
     """All channels of one end of a stream.
 
     Pass the bytes of the stream to `receive`, and act on the events that it returns. Give `take` to the stream as the
-    source of its messages. Call `expire` at the time `deadline()`.
+    source of its messages. Call `expire` at the time `deadline()`, and `leave` if the windows are not used any more.
 
     If the peer breaks a rule of the stream, the last event is a GOAWAY as if it had come from the peer, and `take`
     returns one for the peer. A breach that concerns one channel alone ends this channel, with a CLOSE event.
@@ -52,7 +52,7 @@ class Channels(FrameParser):
         self._place: Tuple[Optional[Channel], int] = (None, 0)  # their channel and sub
         self._touched: List[Reader] = []
         self._events: List[Event] = []
-        self.take = self._outbox.take
+        self.take, self.leave = self._outbox.take, self._windows.budget.leave
 
     @property
     def count(self) -> int:

@@ -23,6 +23,12 @@ class Budget:
         free = self.limit - self.used
         return free if self._whole is None else min(free, self._whole.free)
 
+    def leave(self) -> None:
+        """Gives everything back to the whole, of which this budget is no part from now on."""
+        if self._whole is not None:
+            self._whole.use(-self.used)
+            self._whole = None
+
     def use(self, size: int) -> None:
         """Uses `size` bytes more, or gives them back if `size` is negative."""
         self.used += size

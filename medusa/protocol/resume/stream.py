@@ -50,6 +50,7 @@ class Stream:
         received: the number of bytes that have arrived so far. Tell it to the peer when a new link begins.
         sent: the number of bytes that were given to a link so far.
         acknowledged: the number of bytes that the peer has acknowledged.
+        budget: counts the bytes that are kept.
         round_trip: the least round trip of the last 10 s, from a record's sending to its acknowledgement.
     """
 
@@ -57,7 +58,7 @@ class Stream:
         self.received = self.sent = self.acknowledged = 0
         self.round_trip = RoundTrip()
         self._kept = ByteQueue()
-        self._whole = whole or Budget(MAX_KEPT + MAX_KEPT_CONTROL)
+        self.budget = Budget(MAX_KEPT + MAX_KEPT_CONTROL, whole)
         self._linked = False
         self._fresh = False  # nothing has arrived on this link yet
         self._next = 0  # the offset of the next byte that this link gets: below `sent` during a replay
@@ -123,7 +124,7 @@ class Stream:
             pieces = self._kept.views(start - self.acknowledged, MAX_DATA)
         else:
             free = MAX_KEPT - self.kept
-            data = min(free, max(0, self._whole.free, MIN_KEPT - self.kept))
+            data = min(free, max(0, self.budget.free, MIN_KEPT - self.kept))
             pieces = source(MAX_DATA, data, free + MAX_KEPT_CONTROL)
         head = RECORD.pack(ACK, self.received) if self.received > self._told else b""
         if pieces:
@@ -144,7 +145,7 @@ class Stream:
         self._next = end = start + len(data)
         if end > self.sent:
             self._kept.append(data)
-            self._whole.use(len(data))
+            self.budget.use(len(data))
             self.sent = end
             if self._timed is None:
                 self._timed = (end, now)
@@ -157,7 +158,7 @@ class Stream:
             return
         self.acknowledged = offset
         self._kept.drop(size)
-        self._whole.use(-size)
+        self.budget.use(-size)
         self._next = max(self._next, offset)
         if self._timed is not None and offset >= self._timed[0] and now is not None:
             self.round_trip.add(now - self._timed[1], now)

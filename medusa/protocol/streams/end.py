@@ -90,6 +90,11 @@ class StreamEnd:
         except StreamError as error:
             return [self.channels.fail(error)]
 
+    def leave(self) -> None:
+        """Gives the memory back that several streams share. Call it at the end, after which this stream is not used."""
+        self._stream.budget.leave()
+        self.channels.leave()
+
     def go_away(self, reason: Reason = NO_REASON) -> None:
         """Ends the stream after all that waits to be sent. Open no channel after that."""
         self.channels.go_away(reason)
