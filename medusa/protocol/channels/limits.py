@@ -38,6 +38,9 @@ FIRST_TERMINAL_WINDOW = 32 * 1024
 MIN_TERMINAL_WINDOW = 16 * 1024
 """Bytes that a terminal's output is granted, however slowly they are taken."""
 
+MAX_TERMINAL_WINDOW = 256 * 1024
+"""The limit of the window of a terminal's output, in bytes: as many the user may see after Control-C."""
+
 TERMINAL_DELAY = 0.1
 """Seconds. A terminal's window is what its reader takes in this time plus one round trip."""
 

@@ -9,6 +9,7 @@ from medusa.protocol.channels.limits import (
     FIRST_TERMINAL_WINDOW,
     FIRST_WINDOW,
     MAX_CHANNELS,
+    MAX_TERMINAL_WINDOW,
     MAX_WINDOW,
     MAX_WINDOWS,
     MIN_TERMINAL_WINDOW,
@@ -89,4 +90,4 @@ class TerminalWindow(Window):
             taken.append((now, size))
         while taken[0][0] < now - TERMINAL_DELAY - self._round_trip():
             self._sum -= taken.popleft()[1]
-        self.size = max(MIN_WINDOW, min(max(MIN_TERMINAL_WINDOW, self._sum), MAX_WINDOW, self.size + spare))
+        self.size = max(MIN_WINDOW, min(max(MIN_TERMINAL_WINDOW, self._sum), MAX_TERMINAL_WINDOW, self.size + spare))

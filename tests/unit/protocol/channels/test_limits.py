@@ -25,6 +25,7 @@ def test_the_limits() -> None:
         "MAX_WINDOW": MIB,
         "FIRST_TERMINAL_WINDOW": 32 * KIB,
         "MIN_TERMINAL_WINDOW": 16 * KIB,
+        "MAX_TERMINAL_WINDOW": 256 * KIB,
         "TERMINAL_DELAY": 0.1,
         "MAX_QUEUED": 64 * KIB - 50,
         "QUEUED_HIGH": 256 * KIB,
