@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import re
 import signal
+import struct
+import termios
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from medusa.protocol.control import Start, StreamAnswer, StreamOffer
-from medusa.protocol.messages import Binary
+from medusa.protocol.messages import Binary, Close
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from tests.agents import Agent, Reflector, session_members, stop, wait_until_session_is_gone
+from tests.blocking import BlockingTransport
 from tests.streamclients import PTY, STREAM_ID, Legs, Run, StreamClient
 from tests.streams.breaches import CHANNELS, RECORDS, STREAMS
 from tests.streams.wire import cut_frames, frame
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -110,6 +117,18 @@ def test_each_client_has_its_own_commands(stream: StreamClient, agent: Agent, le
     assert "client 3: session over: closed" in log
 
 
+def memory(agent: Agent) -> int:
+    """The bytes that the agent's process has in memory."""
+    return 1024 * int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{agent.pid}/status").read_text())[0])
+
+
+def unread(link: BlockingTransport) -> int:
+    """The bytes that have arrived and were not read."""
+    found: int = struct.unpack("i", fcntl.ioctl(link.fileno(), termios.FIONREAD, bytes(4)))[0]
+    return found
+
+
+YES = b'{"kind":"session","command":"yes","pty":null}'
 CAT = b'{"kind":"session","command":"cat","pty":null}'
 BREACHES = [(code, data) for code, end, data in STREAMS if end == "agent" and len(data) != 2 * 32776 + 9]
 """Without the one that only a command which reads nothing can meet."""
@@ -131,8 +150,35 @@ def test_breach_ends_one_stream_only(stream: StreamClient, agent: Agent, legs: L
                 bad.send(data)
             assert bad.code() == code, data[:100]
             check(witness)
+    for junk in (b"\xff" * 8, struct.pack("!BBQ", 0x82, 0x7F, 1 << 62), b"\x81\x01\xff"):
+        client = legs.call()
+        client.link._stream.send(junk)
+        assert isinstance(client.link.receive(), Close)
+        client.link.abort()
+        check(witness)
     log = finish(stream, agent)
     assert "session over: gap: data from offset" in log
+
+
+def test_memory_is_bounded(stream: StreamClient, agent: Agent, legs: Legs) -> None:
+    """With clients that take nothing and acknowledge nothing, and commands that take nothing."""
+    witness = stream.run("cat")
+    check(witness)
+    before = memory(agent)
+    with legs.raw() as deaf, legs.stream() as stuck:
+        for number in range(1, 41, 2):
+            deaf.send(frame(1, 0, number, YES))
+            deaf.send(b"".join(frame(7, sub, number, struct.pack("!Q", 1 << 40)) for sub in (1, 2)))
+        runs = [stuck.run("exec sleep 1000").started() for _ in range(40)]
+        for run in runs:
+            while room := run.channel.room(0):
+                run.channel.write(0, bytes(room))
+                stuck.pump()
+        wait_until(lambda: unread(deaf.link) > 60_000)
+        for _ in range(20):
+            check(witness)
+        assert memory(agent) - before < 8 << 20
+    finish(stream, agent)
 
 
 def test_breach_ends_one_channel_only(stream: StreamClient, agent: Agent, legs: Legs) -> None:
