@@ -1,13 +1,14 @@
 """Accepts peers: one front for each protocol, and the admission that both fronts use.
 
-http_front   accepts HTTP: does TLS, reads the request's head strictly, answers or upgrades the connection
-raw_front    accepts raw TCP: reads a greeting, then makes a link with frames or plain bytes
-upgrade      writes the answer 101, with gevent-websocket's handler
-routes       finds the function for the path of an HTTP request
-admission    decides whether a peer may attach to a session, and attaches it
-doorkeeper   drops connections while too many peers have not identified themselves
-startups     counts the connections of such peers, in all and by their sources
-refusal_log  limits the number of log lines about peers that are refused
+http_front    accepts HTTP: does TLS, reads the request's head strictly, answers or upgrades the connection
+raw_front     accepts raw TCP: reads a greeting, then makes a link with frames or plain bytes
+upgrade       writes the answer 101, with gevent-websocket's handler
+request_head  reads the head of a request, strictly and with a time limit
+routes        finds the function for the path of an HTTP request
+admission     decides whether a peer may attach to a session, and attaches it
+doorkeeper    drops connections while too many peers have not identified themselves
+startups      counts the connections of such peers, in all and by their sources
+refusal_log   limits the number of log lines about peers that are refused
 """
 
 from __future__ import annotations

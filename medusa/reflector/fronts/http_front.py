@@ -11,25 +11,21 @@ import io
 from http import HTTPStatus
 from typing import Any, Protocol
 
-import gevent
 import structlog
 from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.http.early_check import EarlyCheck
-from medusa.protocol.http.head import HeadReader, has_body, parse_request
 from medusa.protocol.printable import printable
-from medusa.protocol.raw.greeting import GREETING_START, is_greeting
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
 from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
 from medusa.reflector.fronts.upgrade import QUIET, UpgradeHandler
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.certificate import Certificate
-from medusa.reflector.net.client_address import client_of, source_of
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.net.proxy_protocol import read_first_bytes
 from medusa.reflector.net.sockets import hang_up
@@ -293,46 +289,3 @@ class Handler(UpgradeHandler):
             self.socket.sendall(answer)
         except OSError:
             pass
-
-
-def head_timeout(seconds: float, status: int) -> gevent.Timeout:
-    """Returns a context manager that limits the time in which a request head is read.
-
-    If the `with` block lasts longer than `seconds`, HandshakeError with `status` is raised in the block.
-    """
-    return gevent.Timeout(seconds, HandshakeError(status, "no whole request head in %g s" % seconds))
-
-
-def read_head(accepted: Accepted) -> bool:
-    """Reads up to the end of the request's head, and keeps the head in `accepted`.
-
-    Call this in a `with head_timeout(...)` block, then call `parse_head`.
-
-    Returns False if the stream ends before the head does.
-
-    Raises:
-        HandshakeError: no valid head begins with the bytes read so far, or the head is too long.
-        OSError: the connection is broken.
-    """
-    reader, early = HeadReader(), None
-    data = accepted.data or accepted.receive()
-    while data:
-        if is_greeting(accepted.data[:GREETING_START]):
-            raise HandshakeError(400, "HTTP is spoken here, not raw TCP: that has a port of its own, --raw-port")
-        found = reader.feed(data)
-        if found is not None:
-            accepted.head, accepted.rest = found
-            return True
-        early = early or EarlyCheck()
-        early.check(accepted.data)
-        data = accepted.receive()
-    return False
-
-
-def parse_head(accepted: Accepted, config: ReflectorConfig) -> None:
-    """Parses the head that `read_head` has read, and finds out the client's address. Raises HandshakeError."""
-    accepted.request = parse_request(accepted.head)
-    accepted.forwarded_for = client_of(accepted.address[0], accepted.request.headers, config.trusted_proxy)
-    accepted.source = source_of(accepted.host, config)
-    if has_body(accepted.request.headers):
-        raise HandshakeError(400, "no request here has a body")

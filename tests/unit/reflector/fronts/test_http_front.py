@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.http_front import Handler, HttpFront, parse_head, read_head
+from medusa.reflector.fronts.http_front import Handler, HttpFront
+from medusa.reflector.fronts.request_head import parse_head, read_head
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.session_name import SessionName
