@@ -142,6 +142,7 @@ class Reflector:
     def _read_head(self) -> tuple[socket.socket | TlsSocket, bytes, bytes]:
         accepted, _ = self._socket.accept()
         accepted.settimeout(PATIENCE)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer: socket.socket | TlsSocket = accepted
         if self._tls is not None:
             peer = TlsSocket(accepted, Tls(self._tls))
