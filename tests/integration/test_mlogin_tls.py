@@ -64,7 +64,7 @@ def test_a_certificate_that_is_not_trusted(home: Path, url: str, reflector: Refl
     run = mlogin(home, "--reflector", url, SSL_CERT_FILE="/nowhere")
     assert run.returncode == 255
     assert b"certificate not accepted" in run.stderr
-    assert b"-i trusts any" in run.stderr
+    assert b"--insecure-tls trusts any" in run.stderr
     assert b"SSL_CERT_FILE names /nowhere, which cannot be read" in run.stderr
     (entry,) = wait_until(lambda: reflector.logged("handshake failed")[before:])
     assert "unknown ca" in entry["reason"]

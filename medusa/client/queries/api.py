@@ -128,7 +128,7 @@ class Api:
             response = connection.getresponse()
             return response, response.read(MAX_ANSWER)
         except Untrusted as error:
-            hint = "SSL_CERT_FILE names a file of certificates to trust; -i trusts any"
+            hint = "SSL_CERT_FILE names a file of certificates to trust; --insecure-tls trusts any"
             raise NoAnswer(f"{self.name} is not trusted: {error}\n  {hint}") from None
         except (ConnectRefused, OSError, http.client.HTTPException) as error:
             raise NoAnswer(f"{self.name}: {printable(str(error) or type(error).__name__, 1000)}") from None

@@ -103,7 +103,7 @@ class SessionUrl:
             join = f"medusa exec {printable(self.session)}"
             lines += [f"  another mlogin is in that session, or waits there; to join it: {join}"]
         elif isinstance(error, Untrusted):
-            lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
+            lines += ["  SSL_CERT_FILE names a file of certificates to trust; --insecure-tls trusts any"]
         elif isinstance(error, NoTls):
             lines += [f"  if a reflector without TLS runs there: --reflector {printable(_plain(self.base))}"]
         elif error.moved_to is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -148,6 +149,8 @@ def shell_line(words: Sequence[str]) -> str | None:
 
 def _complaint(parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], given: Any) -> str:
     """Returns the error for words that are not understood. If they look like a command, it says where that stands."""
+    if re.fullmatch("-[it]*i[it]*", unknown[0]):
+        return f"unrecognized arguments: {unknown[0]}; input is always passed on, and -t asks for a terminal"
     if given is None or unknown[0].startswith("-"):
         return unrecognized(parser, words, unknown, given)
     command = shlex.join(words[words.index(unknown[0]) :])

@@ -43,7 +43,8 @@ def add_access_options(parser: UserOptionParser) -> None:
     group.add_argument("--reflector", metavar="URL", type=types.reflector_url, help=told)
     add_account_options(group)
     insecure = "trust any certificate; also by MANTA_TLS_INSECURE"
-    group.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
+    # No -i, which mlogin has: it would be set by the `-it` that users of docker and kubectl are used to.
+    group.add_argument("--insecure-tls", "--insecure", action="store_true", help=insecure)
     add_header_options(group)
 
 

@@ -71,7 +71,10 @@ MOVED = "  a proxy sends you elsewhere; if you trust that place: --reflector htt
         (ConnectRefused("x", 301, moved_to="https://new/jill/medusa/attach/4711/master/x"), []),
         (ConnectRefused("x", 301, moved_to="https://portal/login"), []),
         (NoTls("x"), ["  if a reflector without TLS runs there: --reflector http://host:1"]),
-        (Untrusted("self-signed"), ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]),
+        (
+            Untrusted("self-signed"),
+            ["  SSL_CERT_FILE names a file of certificates to trust; --insecure-tls trusts any"],
+        ),
         (
             ConnectRefused("taken", 409),
             ["  another mlogin is in that session, or waits there; to join it: medusa exec 4711"],

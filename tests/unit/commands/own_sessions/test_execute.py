@@ -18,9 +18,8 @@ def test_defaults() -> None:
 
 def test_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "me")
-    line = (
-        f"-T {UUID.upper()} -n --env A=1 --cwd /x --login --send-env B,C -i --reflector https://r -a al --user ci -k k"
-    )
+    line = f"-T {UUID.upper()} -n --env A=1 --cwd /x --login --send-env B,C --reflector https://r"
+    line += " --insecure -a al --user ci -k k"
     assert execute.parse([*line.split(), "--", "ls", "-l"]) == Settings(
         command="ls -l",
         pty=False,
@@ -72,6 +71,7 @@ def test_the_config_file_of_mlogin_counts(tmp_path: Path) -> None:
         ([""], "which session? `medusa ls` lists yours"),
         (["x", "ls", "-l"], "a command stands after --: medusa exec x -- ls -l"),
         (["x", "echo", "a b"], "a command stands after --: medusa exec x -- echo 'a b'"),
+        (["-it", "x", "--", "sh"], "-it; input is always passed on, and -t asks for a terminal"),
         (["x", "--evn", "A=secret"], "--evn; did you mean --env?"),
         (["x", "--env", "A B=secret"], "'A B' is no name"),
         (["x", "--reflector", "ftp://h"], "'ftp://h' is not the http"),
