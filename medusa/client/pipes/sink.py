@@ -9,7 +9,7 @@ import socket
 import stat
 from collections.abc import Callable, Sequence
 
-from medusa.client.pipes.source import release
+from medusa.client.pipes.source import enlarge, release
 from medusa.client.terminal.signals import unstopped
 from medusa.client.terminal.stdout import reopen
 from medusa.protocol.channels.subs import Reader
@@ -85,7 +85,7 @@ class Sink:
     def __init__(self, fd: int, shown: Callable[[bytes], None], *, lasts: bool) -> None:
         self._fd, self._shown, self._lasts = fd, shown, lasts
         self._target = Writable(fd)
-        self._released = False
+        self._released = self._enlarged = False
         self._reader: Reader | None = None
 
     def attach(self, reader: Reader) -> None:
@@ -129,6 +129,9 @@ class Sink:
             if self._target.is_tty:
                 self._shown(b"".join(pieces)[written - 1 : written])
             reader.took(written, now)
+            if len(reader) and not self._enlarged:  # the pipe is full
+                self._enlarged = True
+                enlarge(self.fileno())
         if reader.over and not self._lasts:
             self._release()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import math
 import os
 import termios
@@ -9,6 +11,18 @@ import termios
 from medusa.client.cleanup.tty_modes import in_foreground
 from medusa.client.terminal.stdin import Stdin
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+
+
+PIPE_SIZE = 1024 * 1024
+"""Bytes. A pipe that carries much gets this size: then its two ends wait for each other less often.
+
+Other pipes keep theirs, because all pipes of a user can have 64 MiB (pipe(7)).
+"""
+
+MUCH = 64 * 1024
+"""Bytes."""
+
+_F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
 
 
 class Source:
@@ -28,6 +42,7 @@ class Source:
         self._is_tty = os.isatty(fd)
         self._interval = timeouts.foreground_interval
         self._away = self._is_tty
+        self._enlarged = False
         self.over = False
         self.taken = 0
         self.deadline = math.inf
@@ -59,6 +74,9 @@ class Source:
         if data == b"":
             self.over = True
         self.taken += len(data or b"")
+        if self.taken >= MUCH and not self._enlarged:
+            self._enlarged = True
+            enlarge(self.fileno())
         return data
 
     def stop(self) -> None:
@@ -73,6 +91,13 @@ class Source:
     def close(self) -> None:
         """Closes what this object has opened. Call it at the end."""
         self._stdin.close()
+
+
+def enlarge(fd: int) -> None:
+    """Makes a pipe hold PIPE_SIZE bytes, if `fd` is a pipe and the system allows it."""
+    with contextlib.suppress(OSError):
+        if fcntl.fcntl(fd, _F_GETPIPE_SZ) < PIPE_SIZE:
+            fcntl.fcntl(fd, _F_SETPIPE_SZ, PIPE_SIZE)
 
 
 def release(fd: int) -> None:
