@@ -9,7 +9,7 @@ import socket
 import stat
 from collections.abc import Callable, Sequence
 
-from medusa.client.pipes.source import enlarge, release
+from medusa.client.pipes.descriptors import enlarge, release
 from medusa.client.terminal.signals import unstopped
 from medusa.client.terminal.stdout import reopen
 from medusa.protocol.channels.subs import Reader

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import math
 import os
 import termios
 
 from medusa.client.cleanup.tty_modes import in_foreground
+from medusa.client.pipes.descriptors import enlarge, release
 from medusa.client.terminal.stdin import Stdin
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
-
-PIPE_SIZE = 1024 * 1024
-"""Bytes. A pipe that carries much gets this size: then its two ends wait for each other less often.
-
-Other pipes keep theirs, because all pipes of a user can have 64 MiB (pipe(7)).
-"""
-
 MUCH = 64 * 1024
-"""Bytes."""
-
-_F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
+"""Bytes. If more comes, the pipe is enlarged."""
 
 
 class Source:
@@ -91,20 +81,6 @@ class Source:
     def close(self) -> None:
         """Closes what this object has opened. Call it at the end."""
         self._stdin.close()
-
-
-def enlarge(fd: int) -> None:
-    """Makes a pipe hold PIPE_SIZE bytes, if `fd` is a pipe and the system allows it."""
-    with contextlib.suppress(OSError):
-        if fcntl.fcntl(fd, _F_GETPIPE_SZ) < PIPE_SIZE:
-            fcntl.fcntl(fd, _F_SETPIPE_SZ, PIPE_SIZE)
-
-
-def release(fd: int) -> None:
-    """Makes `fd` lead to /dev/null."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    os.dup2(null, fd)
-    os.close(null)
 
 
 def _is_gone(fd: int) -> bool:
