@@ -13,7 +13,7 @@ poller    a set of descriptors to poll
 signals   the signals that ask the agent to stop
 timeouts  all timeouts and intervals, in one record
 session   one session: its links, in one loop
-streams   what is spoken on a link: a stream of many channels
+streams   a stream on a link: many channels, each with a command
 process   commands as processes: starts them, passes their input and output, and ends them
 command   decides what to start
 wrap      runs a step of the job, and offers a session if the step fails

@@ -22,13 +22,13 @@ JOBS = (
     ("NOMAD_ALLOC_ID", "nomad"),
     ("MANTA_JOB_ID", "manta"),
 )
-"""(the variable in which a job system tells a job its id, the name of the system). The first one that is set counts.
+"""(the variable in which a job system tells a job its id, the name of the system).
 
-CI systems come first, because their jobs may run in a job of another system.
+The first variable that is set counts. CI systems come first, because their jobs may run in a job of another system.
 """
 
 SLURM_ARRAY = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
-"""Variables of a job in an array, which users know as ARRAY_TASK."""
+"""Slurm's variables in a job of an array. Users write the id of such a job as <array job>_<array task>."""
 
 SLURM_END = "SLURM_JOB_END_TIME"
 """Slurm's variable for the end of the job, in seconds since 1970."""
@@ -37,14 +37,15 @@ GITLAB_START, GITLAB_TIMEOUT = "CI_JOB_STARTED_AT", "CI_JOB_TIMEOUT"
 """GitLab's variables for the start of the job, such as 2026-11-22T20:35:04Z, and for its time limit in seconds."""
 
 IN_KUBERNETES, POD_NAME = "KUBERNETES_SERVICE_HOST", "POD_NAME"
-"""Variables of a container in Kubernetes. The second is set if the pod's author has wished so.
+"""Two variables of a container in Kubernetes: one that is always set, and one with the name of the pod.
 
-Otherwise the name of the machine is the name of the pod, unless the pod uses the network of its node.
+POD_NAME is set only if the author of the pod has asked for it. If it is not set, the name of the machine is taken for
+the name of the pod. That is right unless the pod uses the network of its node.
 """
 
 
 def about_agent(environ: Mapping[str, str], host: str) -> About:
-    """Returns what the environment of the agent says. `host`: the name of the agent's machine."""
+    """Returns what the agent's environment says about its job. `host`: the name of the agent's machine."""
     return About(host=host, job=_job(environ, host), until=_until(environ))
 
 

@@ -1,6 +1,7 @@
-"""Dials the reflector: for the session, again and again for a while; and once for each further client.
+"""Dials the reflector: for the session's first link, and for one more link for each client that joins.
 
-The reflector may start later than the job, or be restarting. That is why the first link is tried repeatedly.
+The first link is tried again and again for a while, because the reflector may start later than the job, or be
+restarting. Each further link is tried once.
 """
 
 from __future__ import annotations
@@ -28,11 +29,17 @@ LONGEST_INTERVAL = 8.0
 CONNECT_TIMEOUT = 15.0
 """Seconds after which one attempt is given up."""
 LEG_TIMEOUT = 20.0
-"""Seconds after which a leg is given up. The reflector does not wait for it any longer either."""
+"""Seconds after which the dialling of a leg (a link for a client that joins) is given up.
+
+After this time, the reflector does not wait for the leg either.
+"""
 MAX_DIALLED = 16
-"""The most legs that are dialled at once, because each needs a descriptor, and maybe a process. Further ones wait."""
+"""The most legs (links for clients that join) that are dialled at once. Further ones wait.
+
+There is a limit because each needs a descriptor, and maybe a process.
+"""
 MAX_LEGS = 256
-"""The most legs that are dialled or wait for their turn. Further ones are not dialled."""
+"""The most legs (links for clients that join) that are dialled or wait for their turn. Further ones are not dialled."""
 
 
 class Unreachable(Exception):
@@ -139,7 +146,8 @@ class LegDialer:
         url: the URL of the agent's first link. Legs are dialled without its query, which holds the signature.
         insecure_tls: True to accept any certificate.
         log: a function that logs one line.
-        headers: the header fields to send in addition. Files and the command are read anew for each leg.
+        headers: the header fields to send in addition. They may come from files or from a command. These are read, and
+            the command is run, anew for each leg.
     """
 
     def __init__(
@@ -220,7 +228,10 @@ class LegDialer:
 
 
 class _Leg:
-    """A leg that is dialled in steps. `wait` is what it waits for: at first, only for its turn."""
+    """A leg (a link for a client that joins) that is dialled in steps.
+
+    `wait` says what the leg waits for. At first this is nothing: `step` may begin at once.
+    """
 
     def __init__(self, steps: Steps[Transport]) -> None:
         self.steps = steps

@@ -31,14 +31,14 @@ def which(program: str) -> Optional[str]:
 
 
 NOT_FOUND, NOT_EXECUTABLE, CANNOT_START = "not-found", "not-executable", "cannot-start"
-"""Codes of CannotStart. The client returns 127 for the first, 126 for the second, as shells do, and 255 for others."""
+"""Codes of CannotStart. The client's exit status is 127 for the first, 126 for the second, and 255 for others."""
 
 
 class CannotStart(Exception):
     """The command cannot be started. The text is shown to the user.
 
     Attributes:
-        code: why it cannot be started.
+        code: the reason as a word, such as NOT_FOUND. The client chooses its exit status by it.
     """
 
     def __init__(self, words: str, code: str = CANNOT_START) -> None:

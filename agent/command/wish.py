@@ -13,14 +13,14 @@ BASH = "/bin/bash"
 
 
 def resolve_session(fields: Mapping[str, Any], environ: Mapping[str, str], *, login_shell: bool = True) -> Launch:
-    """Returns the Launch for the fields of an OPEN.
+    """Returns what to execute for an OPEN, the frame by which a client opens a channel. `fields`: those of the OPEN.
 
     Args:
         environ: the agent's environment.
         login_shell: False to start no login shell, even if the client asks for one.
 
     Raises:
-        CannotStart: there is no such program or directory, or variables that the user has named cannot be set.
+        CannotStart: there is no such program or directory, or a variable that the user has named cannot be set.
     """
     start = _start(fields)
     if not login_shell:
@@ -33,7 +33,7 @@ def resolve_session(fields: Mapping[str, Any], environ: Mapping[str, str], *, lo
 
 
 def _start(fields: Mapping[str, Any]) -> Start:
-    """Returns the `start` of part 2 that asks for the same command."""
+    """Returns the message `start` that asks for the same command. Clients without streams send this message."""
     command, pty, login = fields["command"], fields["pty"] or {}, fields["login"]
     return Start(
         fields["cwd"],
@@ -58,7 +58,10 @@ def _hexadecimal(modes: str) -> Optional[str]:
 
 
 def _without_terminal(env: Mapping[str, str], start: Start, environ: Mapping[str, str]) -> Dict[str, str]:
-    """Returns the variables of a command on pipes: no prompt, and no TERM but the job's or the client's own."""
+    """Returns the variables of a command on pipes, which needs no prompt and no terminal.
+
+    Leaves out PS1 and TERM, unless the client has sent them. If it has sent no TERM, that of the job is kept.
+    """
     asked = start.env or {}
     kept = {name: value for name, value in env.items() if name not in ("PS1", "TERM") or name in asked}
     if "TERM" in environ:

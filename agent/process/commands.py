@@ -22,10 +22,10 @@ class Command(Protocol):
     exit: Optional[Exit]
 
     def foreground(self) -> List[int]:
-        """Returns the ids of process groups to signal on a system without /proc, besides that of `pid`."""
+        """Returns the ids of the process groups to signal on a system without /proc, in addition to the group of `pid`."""
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the processes that the user sees at work."""
+        """Sends a signal to the processes in the foreground: those that Control-C would reach."""
 
     def close(self) -> None:
         """Closes the agent's ends of the command's terminal or pipes."""
@@ -34,11 +34,11 @@ class Command(Protocol):
 class Commands:
     """The commands of this agent. Create it before the first command is started.
 
-    It spares the processes that are children of the agent now: the guard, and those of a program that became the agent
-    by exec(2).
+    It never ends the processes that are children of the agent when it is created: the guard, and the children of a
+    program that became the agent by exec(2).
 
     Args:
-        guard: the helper process that knows which commands run.
+        guard: the helper process that ends the commands if the agent dies. It is told which commands run.
         clock: returns monotonic seconds.
     """
 
@@ -77,7 +77,7 @@ class Commands:
     def end(self, *commands: Command) -> None:
         """Closes commands, and begins to end what is left of their processes. The other commands are not touched.
 
-        A process that has left a command's kernel session, and whose parent has ended, is ended by `end_all` only.
+        Does not find a process that has left its command's kernel session and whose parent has ended. `end_all` does.
         """
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
         pids = [command.pid for command in found]
@@ -92,9 +92,9 @@ class Commands:
         self.step()
 
     def _has_orphans(self) -> bool:
-        """True if the agent may have adopted processes. If not, nothing is left of commands that have ended.
+        """True if the agent may have adopted processes. If False, nothing is left of commands that have ended.
 
-        A look at all processes of the machine would take too long after each of many short commands.
+        Then `end` need not look at all processes of the machine, which would take long after each short command.
         """
         mine = own_children() if self._adopts else None
         return mine is None or not mine <= {*self._known, *self._spared}
@@ -115,7 +115,7 @@ class Commands:
         return bool(self._terminations) or not (self._whole is None or self._whole.done)
 
     def step(self) -> None:
-        """Goes on with the ends of commands that have begun, for `processes_interval` at most, so as not to block."""
+        """Continues to end the processes of commands that were closed. Takes `processes_interval` at most."""
         if not self._terminations and self._whole is None:
             return
         self.reap()

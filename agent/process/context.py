@@ -26,7 +26,7 @@ class Context:
         log: a function that logs one line about an event.
         inherited: the settings, inherited from the job, that are restored for the command.
         clock: returns monotonic seconds.
-        passed_on: the signals that go on to the session's foreground processes.
+        passed_on: the signals that the agent passes on to the foreground processes of its commands.
         login_shell: False to start no login shell, even if the client asks for one. A login shell changes variables
             such as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
         incarnation: names this process, in 32 hexadecimal digits. The agent tells it to clients.

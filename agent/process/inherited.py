@@ -110,7 +110,7 @@ def adopt_orphans() -> None:
 
 
 def adopts_orphans() -> bool:
-    """True if `adopt_orphans` was called before, and had an effect."""
+    """True if the agent adopts orphans: `adopt_orphans` was called, and the system supports it."""
     try:
         import ctypes
 

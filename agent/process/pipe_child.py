@@ -104,7 +104,10 @@ class PipeChild:
         return []
 
     def close(self, sub: Optional[int] = None) -> None:
-        """Closes the pipe of `sub`, or all pipes. A command that writes to a closed one gets SIGPIPE."""
+        """Closes the agent's end of a pipe. `sub`: 0 for stdin, 1 for stdout, 2 for stderr; None for all.
+
+        A command that writes to a closed pipe gets SIGPIPE.
+        """
         for number in range(3) if sub is None else (sub,):
             if self.fds[number] >= 0:
                 os.close(self.fds[number])

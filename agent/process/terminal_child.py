@@ -148,7 +148,10 @@ class TerminalChild:
         self.full = False
 
     def write(self, data: Union[bytes, memoryview]) -> Optional[int]:
-        """Writes to the terminal past `put`. Returns how many bytes it accepted; None if no process has it open."""
+        """Writes to the terminal at once, without the queue of `put`. Returns the number of bytes that were accepted.
+
+        Returns None if no process has the terminal open.
+        """
         try:
             return os.write(self.fd, data)
         except OSError as error:

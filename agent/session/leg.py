@@ -1,4 +1,4 @@
-"""One link of the agent: reads it, finds out what the client speaks, and closes it."""
+"""One link of the agent: reads it, finds out which protocol the client uses, and closes it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from medusa.transports.link import Link, LinkLost, Loss
 MESSAGES_PER_ROUND = 64
 
 _MAX_GONE = 1
-"""The number of times that the agent answers that it does not have a stream. After that it ignores such a `start`."""
+"""The number of answers, on one link, that the agent does not have the stream that a `start` wants to resume.
+
+Further messages `start` of this kind are ignored.
+"""
 
 
 class Speaker(Protocol):
-    """What is spoken on a link.
+    """The agent's end of the protocol on one link: a command on a terminal, or a stream of many channels.
 
     Attributes:
         reading: True if more messages of the link can be processed now.
@@ -45,23 +48,24 @@ class Speaker(Protocol):
         """Moves what can be moved now. `events`: what poll reported, by descriptor. Raises LinkLost."""
 
     def lost(self, lost: LinkLost, words: str) -> None:
-        """Ends everything that belongs to the link, because it has ended, and closes it. `words` are for the log."""
+        """Ends the link's commands and closes the link, because the peer's end is gone. `words` are for the log."""
 
     def stop(self, name: str) -> None:
-        """Does the same because the signal `name` asks the agent to stop."""
+        """Ends the link's commands and closes the link, because the signal `name` asks the agent to stop."""
 
     def fail(self) -> None:
-        """Does the same after an exception that nothing here expects."""
+        """Ends the link's commands and closes the link, after an unexpected exception."""
 
 
 class Leg:
-    """One link of the agent, from `linkup` until it is closed.
+    """One link of the agent, from the message `linkup` (a client has attached) until the link is closed.
 
     Args:
-        transport: from now on, only this object uses it.
+        transport: the link's transport. From now on, only this object uses it.
         context: its function `log` logs lines about this link.
-        call: a function that dials once more for a client that joins. Its argument is the new leg's id.
-        shared: what all streams share.
+        call: a function that dials the reflector once more, for a client that joins. Its argument is the id by which
+            the reflector asked for this new link.
+        shared: what all streams of the agent share.
 
     Attributes:
         over: True if the link is closed.
@@ -87,7 +91,7 @@ class Leg:
 
     @property
     def closing(self) -> bool:
-        """True if the link is being closed, or is closed. Then its commands are being ended."""
+        """True if the link is being closed, or is closed. From this time on, its commands are being ended."""
         return self._close_at is not None
 
     # ------------------------------------------------------------------ poll
@@ -161,7 +165,11 @@ class Leg:
                 self._speaker.receive(request)
 
     def _negotiate(self, offer: StreamOffer) -> None:
-        """Answers the offer of a stream. It begins a stream only in the place of a terminal."""
+        """Answers the client's offer of a stream, and begins the stream.
+
+        Ignores the offer if a command was started on this link, or if a stream has begun here. A stream cannot be
+        resumed: such an offer gets the answer that the stream is gone.
+        """
         if not self._terminal.waits or self._speaker is not self._terminal:
             return
         if offer.resume:
@@ -191,7 +199,7 @@ class Leg:
             self._speaker.stop(name)
 
     def fail(self) -> None:
-        """Closes the link after an exception that nothing here expects."""
+        """Closes the link after an unexpected exception."""
         if not self.closing:
             self._speaker.fail()
 

@@ -15,14 +15,14 @@ from agent.streams.shared import Shared
 from medusa.transports.base import Transport
 
 MAX_LINKS = 256
-"""The limit of links of one agent. The reflector has a lower one, unless its administrator has raised it."""
+"""The maximum number of links of one agent. The reflector's limit is lower, unless its administrator has raised it."""
 
 
 class SessionLoop:
-    """A session, which begins with one link. It is over when its last link is.
+    """A session, which begins with one link. The session is over after its last link is closed.
 
     Args:
-        transport: the first link. From now on, only the session uses it. It closes it at the end.
+        transport: the first link. From now on, only the session uses it. The session closes it at the end.
         preface: bytes that the user of the first terminal is shown before any output of the command.
         dialer: dials once more for each client that joins; None to serve one client only. The session closes it.
     """
@@ -50,7 +50,7 @@ class SessionLoop:
         """Runs the session. Returns when it is over: its links are closed, and its last process has ended.
 
         Raises:
-            Exception: whatever one of the links raised that nothing here expects. The other links went on meanwhile.
+            Exception: an unexpected exception of one of the links. That link was closed; the others went on.
         """
         try:
             self._run()
@@ -68,7 +68,7 @@ class SessionLoop:
             self._round()
 
     def _add(self, transport: Transport) -> None:
-        """Adds a link. The log tells the second one and later ones apart."""
+        """Adds a link. In the log, the lines of the second link and of later ones begin with the link's number."""
         self._count += 1
         context, log, name = self._context, self._context.log, "client %d: " % self._count
         if self._count > 1:

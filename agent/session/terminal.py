@@ -1,4 +1,7 @@
-"""The speaker of parts 1 and 2 of docs/protocol.md: one command on a terminal. phases.py has its table."""
+"""The protocol of parts 1 and 2 of docs/protocol.md, at the agent's end: one command on a terminal.
+
+phases.py has its table.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ _LOSSES = {
 
 
 class TerminalSpeaker:
-    """One command on a terminal, and a link. It has the methods that leg.py needs.
+    """One command on a terminal, and its link. It has the methods of `Speaker` in leg.py.
 
     Args:
-        shared: has the bytes that the user is shown before any output of the command.
+        shared: gives the bytes that the user is shown before any output of the command.
         close: closes the link. Its arguments are words for the log, and the reason for the peer.
     """
 
@@ -77,7 +80,7 @@ class TerminalSpeaker:
 
     @property
     def reading(self) -> bool:
-        """True if the link may be read, because the terminal takes its input."""
+        """True if the link may be read; False while too much input waits for the terminal."""
         return self._child is None or not self._child.full
 
     def wanted(self) -> Dict[int, int]:
@@ -102,7 +105,7 @@ class TerminalSpeaker:
             self._process(Input.RESIZE, message)
 
     def serve(self, events: Dict[int, int]) -> None:
-        """Moves bytes between link and terminal, whatever `events` poll reported. Raises LinkLost."""
+        """Moves bytes between link and terminal. Raises LinkLost. It does not need `events`."""
         if self._child is not None and self._child.exit is not None:
             self._process(Input.CHILD_EXITED)
         self._serve_child()
@@ -119,7 +122,7 @@ class TerminalSpeaker:
         self._end(Input.STOPPED, "stopped by %s" % name, name)
 
     def fail(self) -> None:
-        """Ends the command after an exception that nothing here expects."""
+        """Ends the command after an unexpected exception."""
         self._end(Input.FAILED, "")
 
     # ------------------------------------------------------------------ terminal

@@ -1,6 +1,6 @@
 """A stream of many channels on one link of the agent (docs/protocol.md, part 3).
 
-speaker          a stream and its channels: what arrives, what is sent, the end
+speaker          the agent's end of a stream: processes what arrives, sends what waits, ends the stream
 opening          starts the command of a channel, or says why not
 session_channel  joins a channel of the kind `session` and a command
 terminal_ends    a command's terminal, used as if it were two pipes

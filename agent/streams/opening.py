@@ -19,7 +19,10 @@ LIMIT = "limit"
 
 
 def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
-    """Takes a new size of the client's terminal into the fields of OPEN. Other requests mean nothing yet."""
+    """Changes the fields of an OPEN (which asks for a command) by a request that came before the command started.
+
+    Only the request that tells a new size of the client's terminal changes them. Others are ignored.
+    """
     if request["type"] == "resize" and fields["pty"] is not None:
         fields["pty"].update(columns=request["columns"], lines=request["lines"])
 
@@ -30,7 +33,7 @@ def open_session(
     """Starts the command that the client asks for, and accepts the channel.
 
     Args:
-        fields: those of the OPEN.
+        fields: the fields of the OPEN frame, by which the client has opened the channel.
 
     Raises:
         CannotStart: the command cannot be started. Refuse the channel.

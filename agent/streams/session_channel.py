@@ -22,11 +22,12 @@ Child = Union[TerminalChild, PipeChild]
 class SessionChannel:
     """A channel that was accepted, and its command.
 
-    Input waits in the channel, whose window bounds it. Output is read only if the channel has room for it.
+    Input waits in the channel. The channel's window limits how much can wait. Output of the command is read only if the
+    channel has room for it.
 
     Args:
         child: the command, which is among `commands`.
-        ends: the agent's ends of its terminal or of its pipes.
+        ends: the agent's ends of the command's terminal or of its pipes.
 
     Attributes:
         child: the command.
@@ -80,10 +81,11 @@ class SessionChannel:
         """Moves bytes in both directions, and ends the channel if all is done. Returns how many bytes of output moved.
 
         Args:
-            events: what poll reported, by descriptor. Output without an event is not read. None to try all.
+            events: what poll reported, by descriptor. Output of a descriptor without an event is not read. None to try
+                to read all output.
 
         Raises:
-            StreamError: the peer does not take what waits.
+            StreamError: too much waits to be sent, because the peer does not take it.
         """
         if self.over:
             return 0
@@ -133,7 +135,10 @@ class SessionChannel:
         return moved
 
     def _room(self, sub: int) -> int:
-        """Returns how many bytes of output to read now: none while earlier ones wait, so that no small rest is read."""
+        """Returns how many bytes of output to read now; 0 while earlier bytes wait to be sent.
+
+        Without this wait, output would be read and sent in small pieces.
+        """
         return 0 if self._channel.waiting else self._channel.room(sub)
 
     def _read(self, sub: int, size: int) -> int:
@@ -151,7 +156,7 @@ class SessionChannel:
     # ------------------------------------------------------------------ end
 
     def _finish(self, now: float, moved: int) -> None:
-        """Reads the last output of a command that has ended. Sends its result when that is complete."""
+        """Reads the last output of a command that has ended. After all of it, sends how the command ended."""
         if self._drain is None:
             pipes = not isinstance(self.child, TerminalChild)
             self._drain = Drain(now, self._clogged, self._context.timeouts, pipes=pipes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from medusa.protocol.resume.budget import Budget
 
 MAX_MEMORY = 48 * 1024 * 1024
-"""The limit of the bytes that all streams together keep, or have allowed their peers to send."""
+"""The limit of the bytes that all streams of an agent together hold, or have allowed their clients to send."""
 
 MAX_TERMINALS = 16
-"""The limit of terminals of all streams together."""
+"""The maximum number of open terminals in all streams of an agent together."""
 
 
 class Shared:
@@ -18,7 +18,7 @@ class Shared:
         preface: bytes that the user of the first terminal is shown before any output.
 
     Attributes:
-        memory: the limit of what all streams keep, and of the windows that they grant.
+        memory: counts the bytes that all streams hold, or have allowed their clients to send, and limits them.
         terminals: the number of terminals that are open.
     """
 
@@ -28,6 +28,6 @@ class Shared:
         self._preface = preface
 
     def take_preface(self) -> bytes:
-        """Returns the preface at the first call, later nothing."""
+        """Returns the preface at the first call, and b"" at later calls."""
         preface, self._preface = self._preface, b""
         return preface

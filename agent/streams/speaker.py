@@ -1,4 +1,4 @@
-"""A stream and its channels on one link of the agent: what arrives, what is sent, the end."""
+"""The agent's end of a stream on one link: processes what arrives, sends what waits, and ends the stream."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost
 
 TURNS = 3
-"""The number of further times in one round of the loop that output is read and sent, while the link takes it."""
+"""How often output is read and sent once more in one round of the agent's loop, as long as the link accepts it."""
 
 
 class StreamSpeaker:
-    """The agent's end of a stream. It has the methods that agent/session/leg.py needs.
+    """The agent's end of a stream. It has the methods of `Speaker` in agent/session/leg.py.
 
     Args:
         link: the link that the stream uses.
@@ -46,7 +46,7 @@ class StreamSpeaker:
 
     @property
     def reading(self) -> bool:
-        """True: the link is always read, because windows bound what can come."""
+        """True: the link may always be read. The channels' windows limit how much the client may send."""
         return True
 
     def wanted(self) -> Dict[int, int]:
@@ -63,7 +63,7 @@ class StreamSpeaker:
     # ------------------------------------------------------------------ what arrives
 
     def receive(self, message: Union[Binary, Control]) -> None:
-        """Processes a message of the link. A stream has no use for control messages."""
+        """Processes a binary message of the link. Ignores control messages."""
         if isinstance(message, Binary):
             self._act(self._end.receive(message.data, self._clock()))
 
@@ -88,7 +88,10 @@ class StreamSpeaker:
             self._sessions[event.channel].happened(event.type, event.sub, event.value)
 
     def _open_next(self) -> None:
-        """Opens the next channel that is offered: only one in each round, because a command takes time to start."""
+        """Starts the command of the next channel that the client has opened, and accepts or refuses the channel.
+
+        Opens only one channel in each round of the loop, because a command takes time to start.
+        """
         if not self._offers:
             return
         channel = next(iter(self._offers))
@@ -102,7 +105,7 @@ class StreamSpeaker:
             channel.refuse(error.code, str(error))
 
     def _over(self, goaway: Event) -> None:
-        """The stream has ended: ends its commands."""
+        """Ends the commands of the stream, because the stream has ended. `goaway`: the event that says why."""
         code, words = goaway.value
         if code not in ("", "done"):
             self._words = "%s: %s" % (code, words)
@@ -181,7 +184,7 @@ class StreamSpeaker:
         self._leave(words)
 
     def stop(self, name: str) -> None:
-        """Ends the stream because the signal `name` stops the agent. Tells the peer if the link takes it at once."""
+        """Ends the stream because the signal `name` stops the agent. Tells the peer why, if that needs no wait."""
         self._over(self._end.fail(StreamError("stopped", "the agent was stopped by %s" % name)))
         try:
             self._send()
@@ -190,11 +193,11 @@ class StreamSpeaker:
         self._leave("stopped by %s" % name)
 
     def fail(self) -> None:
-        """Ends everything after an exception that nothing here expects."""
+        """Ends the commands of this stream, and closes its link, after an unexpected exception."""
         self._end_sessions()
         self._leave("")
 
     def _leave(self, words: str, reason: str = "") -> None:
-        """Begins to close the link, and gives back the memory that all streams share."""
+        """Begins to close the link, and gives back this stream's part of the memory that all streams share."""
         self._end.leave()
         self._close(words, reason)

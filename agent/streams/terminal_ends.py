@@ -12,8 +12,8 @@ class TerminalEnds:
     """The agent's ends of a command's terminal. They have the methods that PipeChild has for its pipes.
 
     Attributes:
-        preface: bytes that are read before any output of the command. If there are any, a terminal that takes input
-            can be read.
+        preface: bytes that `read` returns before any output of the command. They can be read at once: the caller need
+            not wait until the terminal has output.
     """
 
     def __init__(self, child: TerminalChild, preface: bytes) -> None:
@@ -48,6 +48,6 @@ class TerminalEnds:
         return len(data) if taken is None else taken
 
     def close(self, sub: int) -> None:
-        """Hangs up, if nobody wants the output any more. The end of the input changes nothing at a terminal."""
+        """Hangs up the terminal if `sub` is its output. Does nothing for the input: a terminal has no end of input."""
         if sub != STDIN:
             self._child.close()
