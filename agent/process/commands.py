@@ -22,7 +22,7 @@ class Command(Protocol):
     exit: Optional[Exit]
 
     def foreground(self) -> List[int]:
-        """Returns the ids of the process groups to signal on a system without /proc, in addition to the group of `pid`."""
+        """Returns the ids of the process groups to signal on a system without /proc, besides the group of `pid`."""
 
     def signal(self, number: int) -> None:
         """Sends a signal to the processes in the foreground: those that Control-C would reach."""
