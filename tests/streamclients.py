@@ -13,8 +13,9 @@ import pytest
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import CLOSE, DATA, EOF, GOAWAY, OPENED, REFUSED, RESULT, STOP, Reason
 from medusa.protocol.channels.kinds import Role
-from medusa.protocol.control import Call, Control, Start, StreamAnswer, StreamOffer, build, parse
+from medusa.protocol.control import Call, Control, Start, StreamAnswer, build, parse
 from medusa.protocol.messages import Binary, Text
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.base import ClosedTransport
 from tests.agents import Client, Reflector

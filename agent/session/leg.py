@@ -11,8 +11,9 @@ from agent.session.terminal import TerminalSpeaker
 from agent.streams.shared import Shared
 from agent.streams.speaker import StreamSpeaker
 from medusa.protocol import control
-from medusa.protocol.control import Call, Control, Start, StreamAnswer, StreamOffer
+from medusa.protocol.control import Call, Control, Start, StreamAnswer
 from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.transports.base import Transport
 from medusa.transports.link import Link, LinkLost, Loss
 

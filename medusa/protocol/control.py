@@ -14,6 +14,8 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
+from medusa.protocol.resume.offer import StreamOffer, check_identifier, check_offer
+
 REFLECTOR_PREFIX = "medusa:"
 PEER_PREFIX = "mlogin:"
 
@@ -79,23 +81,6 @@ def _modes(value: Any) -> Optional[str]:
     return value if isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{2})*", value) else None
 
 
-def _identifier(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{32}", value):
-        raise ValueError("not 32 hexadecimal digits")
-    return value
-
-
-def _stream(value: Any) -> Optional[StreamOffer]:
-    # A wrong value counts as none, as a later version does: the agent then answers as in part 2.
-    if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
-        return None
-    try:
-        received = check_integer(0, (1 << 63) - 1)(value.get("received", 0))
-        return StreamOffer(_identifier(value.get("id")), resume=value.get("resume", False) is True, received=received)
-    except ValueError:
-        return None
-
-
 def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
     return {"check": function}
 
@@ -103,7 +88,7 @@ def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
 _TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (check_text, _texts, _natural, check_window))
 _VARIABLES, _NAMES_OF_THEM, _MODES = map(_check, (_variables, _names, _modes))
 _LOGIN = _TRUE = _check(lambda value: value is True or None)
-_IDENTIFIER, _OFFER, _FEATURES = map(_check, (_identifier, _stream, _names))
+_IDENTIFIER, _OFFER, _FEATURES = map(_check, (check_identifier, check_offer, _names))
 _OFFSET = _check(check_integer(0, (1 << 63) - 1))
 _STATUS = _check(check_integer(0, 255))
 
@@ -146,23 +131,6 @@ class Call(Control):
     """
 
     leg: str = field(metadata=_IDENTIFIER)
-
-
-@dataclass(frozen=True)
-class StreamOffer:
-    """The field of `start` by which a client offers a stream (docs/protocol.md, part 3).
-
-    Attributes:
-        id: the stream's id, 32 hexadecimal digits.
-        resume: True if the stream exists, and goes on over this link.
-        received: the number of bytes of the stream that have arrived at the client.
-    """
-
-    id: str
-    resume: bool = False
-    received: int = 0
-    version: int = 1
-    security: str = "plain"
 
 
 @dataclass(frozen=True)

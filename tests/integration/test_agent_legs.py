@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from medusa.protocol.control import Start, StreamAnswer, StreamOffer
+from medusa.protocol.control import Start, StreamAnswer
 from medusa.protocol.messages import Binary, Close
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from tests.agents import Agent, Reflector, session_members, stop, wait_until_session_is_gone
 from tests.blocking import BlockingTransport

@@ -13,9 +13,10 @@ from medusa.protocol import control
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import GOAWAY, Reason
 from medusa.protocol.channels.kinds import Role
-from medusa.protocol.control import Control, Error, Exit, Notice, Start, Started, StreamAnswer, StreamOffer
+from medusa.protocol.control import Control, Error, Exit, Notice, Start, Started, StreamAnswer
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost, Loss
 

@@ -123,8 +123,6 @@ class Channels(FrameParser):
             channel.refuse("timeout", "the channel was not opened within %d s" % OPEN_TIMEOUT)
             at = self.deadline()
 
-    # ------------------------------------------------------------------ frames
-
     def begin_data(self, sub: int, length: int, number: int) -> None:
         """Checks the header of a DATA frame, whose `length` bytes come next."""
         channel = self._find(frames.DATA, number)
@@ -189,8 +187,6 @@ class Channels(FrameParser):
         except KeyError:
             raise StreamError("bad-sub", "sub %d of channel %d (%s)" % (sub, channel.number, channel.kind)) from None
 
-    # ------------------------------------------------------------------ what arrives
-
     def _offer(self, number: int, payload: bytes) -> None:
         if number % 2 == self._next % 2 or number <= self._last:
             raise StreamError("bad-id", "channel %d was opened after channel %d" % (number, self._last))
@@ -220,8 +216,7 @@ class Channels(FrameParser):
         self._outbox.control(build_reason(frames.REFUSED, number, reason))
 
     def _fits(self, readers: int) -> bool:
-        free = self._windows.budget.free
-        return self.count < MAX_CHANNELS and free >= MIN_WINDOW * readers
+        return self.count < MAX_CHANNELS and self._windows.budget.free >= MIN_WINDOW * readers
 
     def _add(self, number: int, kind: str, parameters: Dict[str, Any], *, opener: bool) -> Channel:
         channel = Channel(number, kind, parameters, opener, self._outbox, self._windows)

@@ -17,11 +17,11 @@ from medusa.protocol.control import (
     Start,
     Started,
     StreamAnswer,
-    StreamOffer,
     Wait,
     build,
     parse,
 )
+from medusa.protocol.resume.offer import StreamOffer
 
 EVERY = [
     Wait(),

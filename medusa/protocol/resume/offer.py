@@ -1,0 +1,47 @@
+"""The offer of a stream, which the client puts into `start`, and the check of a parsed offer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Optional
+
+
+@dataclass(frozen=True)
+class StreamOffer:
+    """The field of `start` by which a client offers a stream (docs/protocol.md, part 3).
+
+    Attributes:
+        id: the stream's id, 32 hexadecimal digits.
+        resume: True if the stream exists, and goes on over this link.
+        received: the number of bytes of the stream that have arrived at the client.
+    """
+
+    id: str
+    resume: bool = False
+    received: int = 0
+    version: int = 1
+    security: str = "plain"
+
+
+def check_identifier(value: Any) -> str:
+    """Returns `value` if it is 32 hexadecimal digits, in lower case. Raises ValueError if it is anything else."""
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{32}", value):
+        raise ValueError("not 32 hexadecimal digits")
+    return value
+
+
+def check_offer(value: Any) -> Optional[StreamOffer]:
+    """Returns the offer in `value`, a part of parsed JSON. None if it is no offer that this version understands.
+
+    A wrong value counts as none, as a later version does: the agent then answers as in part 2.
+    """
+    if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
+        return None
+    received = value.get("received", 0)
+    if isinstance(received, bool) or not isinstance(received, int) or not 0 <= received < 1 << 63:
+        return None
+    try:
+        return StreamOffer(check_identifier(value.get("id")), value.get("resume", False) is True, received)
+    except ValueError:
+        return None
