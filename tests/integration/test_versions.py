@@ -45,10 +45,10 @@ class Versions:
             )
         self._urls = {version: self._listening(version) for version in self._trees}
 
-    def session(self, mlogin: str, reflector: str, agent: str) -> tuple[int, str]:
-        """A command in a session of programs of these versions: its status and output."""
+    def session(self, mlogin: str, reflector: str, agent: str, *more: str) -> tuple[int, str, str]:
+        """A command in a session of programs of these versions: its status, its output, and what mlogin says."""
         options = ["--launcher", "manual", "-a", "alice", "-k", str(self._key_file), "-c", "echo $((6 * 7)); exit 7"]
-        options += ["--reflector", self._urls[reflector], *(["-t"] if (mlogin, agent) == ("new", "old") else [])]
+        options += ["--reflector", self._urls[reflector], *more]
         with launched(self._program(mlogin, "medusa.commands.mlogin", *options), self._environ) as client:
             found = re.search("MEDUSA_SIGNED_URL='([^']+)'", client.logged("MEDUSA_SIGNED_URL='[^']+'"))
             assert found is not None
@@ -57,7 +57,7 @@ class Versions:
             subprocess.run(["sh", archive], env=environ, capture_output=True, timeout=PATIENCE, check=True)
             assert client.process.stdout is not None
             output = client.process.stdout.read().decode()
-            return client.process.wait(PATIENCE), output
+            return client.process.wait(PATIENCE), output, client.logged(r"mlogin: (session complete|the agent is .*)\n")
 
     def close(self) -> None:
         for process in self._reflectors.values():
@@ -83,9 +83,16 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Versions]:
 
 @pytest.mark.parametrize(("mlogin", "reflector", "agent"), [row for row in ROWS if "old" in row])
 def test_a_session_of_mixed_versions(versions: Versions, mlogin: str, reflector: str, agent: str) -> None:
-    status, output = versions.session(mlogin, reflector, agent)
+    in_terminal = ["-t"] if (mlogin, agent) == ("new", "old") else []
+    status, output, _ = versions.session(mlogin, reflector, agent, *in_terminal)
     assert status == 7
     assert output.split() == ["42"]
+
+
+def test_an_earlier_agent_has_no_pipes(versions: Versions) -> None:
+    status, output, said = versions.session("new", "new", "old")
+    assert (status, output) == (255, "")
+    assert "mlogin: the agent is too old for pipes (part 2); use -t for a terminal\n" in said
 
 
 def test_the_table_has_every_mixture() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from medusa.client.launchers.base import JobState
-from medusa.client.outcome import Failure, OutcomeUnknown, status_of
+from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown, status_of
 from medusa.client.pipes.pipes_session import HARMLESS, PipesSession
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.terminal.messages import Messages
@@ -299,6 +299,18 @@ def test_a_signal_is_passed_on_and_the_second_disconnects(stage: Stage, number: 
 
     with pytest.raises(OutcomeUnknown, match="ended by SIGINT; outcome unknown"):
         stage.run(script)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 255)])
+def test_before_the_command_was_asked_for_a_signal_ends_it(stage: Stage, number: signal.Signals, status: int) -> None:
+    def script(agent: PlayedAgent) -> None:
+        agent.peer.hear(Start)
+        os.kill(os.getpid(), number)
+        agent.until(lambda: agent.closed is not None)
+
+    with pytest.raises(Interrupted) as interrupted:
+        stage.run(script)
+    assert interrupted.value.status == status
 
 
 def test_sighup_ends_it(stage: Stage) -> None:
