@@ -15,6 +15,9 @@ from typing import Dict, Iterable, List, Optional, Set
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.process_table import PROC, Process, processes
 
+MAX_LISTINGS = 10
+"""How many times the processes of a tree are listed and stopped, if each time there are new ones."""
+
 _STARTED = "session "
 _ENDED = "ended "
 
@@ -26,6 +29,8 @@ def children(parent: int, proc: str = PROC) -> Set[int]:
 
 class ProcessTree:
     """The live processes of some kernel sessions, those that the agent has adopted, and all that descend from these.
+
+    A process that was found once remains in the tree if its parent ends and this process (the agent) adopts it.
 
     Args:
         sessions: the sessions' ids, which are the pids of their leaders.
@@ -49,6 +54,7 @@ class ProcessTree:
         self._adopter = adopter
         self._spared = frozenset(spared)
         self._proc = proc
+        self._found: Set[int] = set()
 
     def members(self) -> Optional[Set[int]]:
         """Returns the pids of the live processes in the tree, or None if /proc cannot be read."""
@@ -65,11 +71,30 @@ class ProcessTree:
             if pid not in tree:
                 tree.add(pid)
                 roots += below.get(pid, ())
-        return tree.intersection(process.pid for process in found if process.alive)
+        self._found = tree.intersection(process.pid for process in found if process.alive)
+        return self._found
 
     def _is_root(self, process: Process) -> bool:
         adopted = process.parent == self._adopter and process.pid not in self._spared
-        return process.session in self._sessions or adopted
+        inherited = process.parent == os.getpid() and process.pid in self._found
+        return process.session in self._sessions or adopted or inherited
+
+    def stop(self) -> bool:
+        """Stops all processes of the tree, so that none of them forks unseen, or ends and leaves orphans.
+
+        Returns True if there was at least one.
+        """
+        stopped: Set[int] = set()
+        for _ in range(MAX_LISTINGS):
+            found = self.members()
+            if found is None:
+                return self.send(signal.SIGSTOP)
+            for pid in found - stopped:
+                _kill(pid, signal.SIGSTOP)
+            if found <= stopped:
+                break
+            stopped |= found
+        return bool(stopped)
 
     def send(self, number: int) -> bool:
         """Sends the signal `number` to all processes of the tree. Returns True if there was at least one process."""
@@ -110,8 +135,10 @@ class Termination:
     def __init__(self, tree: ProcessTree, now: float, timeouts: Timeouts) -> None:
         self._tree, self._timeouts = tree, timeouts
         self._kill_at, self._give_up_at = now + timeouts.hangup_grace, math.inf
-        self.done = not self._send(signal.SIGHUP)
+        # The tree is empty only if two listings find no process: one may miss a process that is adopted meanwhile.
+        self.done = not (tree.stop() or tree.stop())
         if not self.done:
+            tree.send(signal.SIGHUP)
             tree.send(signal.SIGCONT)  # a stopped process would never receive its SIGHUP
 
     def step(self, now: float) -> bool:
@@ -126,11 +153,11 @@ class Termination:
         else:
             # Kill again at every step: a process may fork while the others are being listed.
             self._give_up_at = min(self._give_up_at, now + self._timeouts.kill_timeout)
+            self._tree.stop()
             self.done = not self._send(signal.SIGKILL) or now >= self._give_up_at
         return self.done
 
     def _send(self, number: int) -> bool:
-        # The tree is empty only if two listings find no process: one may miss a process that is adopted meanwhile.
         return self._tree.send(number) or self._tree.send(number)
 
 

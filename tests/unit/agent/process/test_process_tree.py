@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.process import inherited
 from agent.process.process_tree import (
     ProcessTree,
     Termination,
@@ -114,3 +115,25 @@ def test_lines_for_a_guard() -> None:
 def test_guard_ends_what_is_left(leader: subprocess.Popen[bytes]) -> None:
     end_sessions([started_line(leader.pid)], AT_ONCE)
     assert leader.wait(PATIENCE) == -signal.SIGKILL
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """This process adopts orphans, as the agent does."""
+    inherited.adopt_orphans()
+    yield
+    inherited._prctl(inherited._PR_SET_CHILD_SUBREAPER, 0)
+
+
+@pytest.mark.usefixtures("adopting")
+def test_a_process_that_leaves_the_session_is_found_by_its_parent(tmp_path: Path) -> None:
+    """The shell dies of SIGHUP. Its child has a kernel session of its own, and ignores SIGHUP."""
+    script = f"(trap '' HUP; exec setsid sleep 1000) & echo $! > {tmp_path}/pid; wait"
+    process = subprocess.Popen(["bash", "-c", script], start_new_session=True)
+    pid = int(wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    wait_until(lambda: os.getsid(pid) == pid)
+    termination = Termination(ProcessTree([process.pid]), 0.0, Timeouts(hangup_grace=1.0))
+    assert process.wait(PATIENCE) == -signal.SIGHUP
+    assert not termination.step(0.5)
+    wait_until(lambda: termination.step(1.0))
+    assert os.waitpid(pid, 0) == (pid, signal.SIGKILL)
