@@ -1,4 +1,4 @@
-"""Finds the session and the account that the user's options name. Asks a reflector, or this machine, if need be."""
+"""Finds the session and the account that the user's options name. If necessary, asks a reflector for its sessions."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 class Choice:
     """The settings of one run of mlogin, and the steps that complete them.
 
-    Call `find` once, after the guard process was forked: it must not hold a private key.
+    Call `find` once, after the guard process was forked: the guard process must not hold a private key.
 
     Attributes:
-        settings: the settings. After `find` they name the session, if the user has named one, and the account that
-            signs all requests, if one has to.
+        settings: the settings. After `find` they name the session if the user has named one. They also name the account
+            that signs all requests if requests have to be signed.
     """
 
     def __init__(self, settings: Settings, messages: Messages, signals: Signals) -> None:

@@ -191,7 +191,7 @@ class Login:
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
         """Returns a context manager: `medusa ls` and `medusa exec` of this user find the session during its block.
 
-        It does something only for a session at a reflector of this mlogin's own, which no list of a reflector shows.
+        It has an effect only if this mlogin has started its own reflector. `medusa ls` cannot ask such a reflector.
         """
         if not dialer.embedded or self._settings.joins:
             return contextlib.nullcontext()
@@ -213,7 +213,7 @@ class Login:
         launcher.submit(request)
 
     def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> UserInput | None:
-        """Waits for the agent. Returns what the user has typed meanwhile; None for pipes, whose input is not read."""
+        """Waits for the agent. Returns what the user has typed meanwhile; None for pipes, which are not read yet."""
         timeout = self._settings.wait_timeout
         wait = WaitForAgent(
             link,

@@ -16,7 +16,7 @@ OWN_ERROR = 255
 """The exit status if no session was started. ssh(1) uses the same number for its own errors."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
-"""The exit statuses if the command cannot be executed, or is not found, as in shells."""
+"""The exit statuses, as in shells: for a command that cannot be executed, and for a command that is not found."""
 
 SIGNALLED = 128
 """If a signal ended the remote command, the exit status is this plus the signal's number, as in shells."""
@@ -35,13 +35,13 @@ class Failure(Exception):
 
 
 class NotExecutable(Failure):
-    """The agent found the command, but could not execute it. The exit status is that of shells."""
+    """The agent found the command, but could not execute it. The exit status is 126, as in shells."""
 
     status = NOT_EXECUTABLE
 
 
 class NotFound(Failure):
-    """The agent did not find the command. The exit status is that of shells."""
+    """The agent did not find the command. The exit status is 127, as in shells."""
 
     status = NOT_FOUND
 

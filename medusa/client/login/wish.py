@@ -69,9 +69,9 @@ class Wish:
         )
 
     def _environment(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Returns the variables for the command, and those of their names that the user has written in full.
+        """Returns the variables for the command, and the names that the user has written in full (not as a pattern).
 
-        The user's own values come first, because the agent drops what exceeds its limits.
+        The variables of --env come first, because the agent drops the last variables if there are too many.
         """
         own = dict(self._settings.env)
         chosen, named = environment.chosen(self._settings.send_env, os.environ)

@@ -1,4 +1,4 @@
-"""Standard output and standard error of a command on pipes, together: neither waits for the other."""
+"""Writes standard output and standard error of a command on pipes. If one of them is slow, the other does not wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ class Outputs:
         self._clock = clock
 
     def attach(self, channel: Channel) -> None:
-        """Takes the output of `channel`, which was opened. Raises StreamError: `overflow`."""
+        """Takes the output of `channel` from now on. Call it after the channel was opened.
+
+        Raises:
+            StreamError: too much waits to be sent to the agent (`overflow`).
+        """
         for sub, sink in self._sinks.items():
             sink.attach(channel.readers[sub])
 
@@ -36,7 +40,7 @@ class Outputs:
 
     @property
     def unread(self) -> bool:
-        """True if bytes of standard output have arrived that nobody wants to read any more."""
+        """True if the reader of standard output is gone, and bytes for it have arrived that were not written."""
         return self._sinks[STDOUT].lost
 
     def wanted(self) -> dict[int, int]:
@@ -48,14 +52,14 @@ class Outputs:
 
         Raises:
             SessionEnded: a descriptor cannot be written.
-            StreamError: `overflow`.
+            StreamError: too much waits to be sent to the agent (`overflow`).
         """
         for sub, sink in self._sinks.items():
             if sink.fileno() in ready:
                 self.pump(sub)
 
     def pump(self, sub: int) -> None:
-        """Writes what has arrived of `sub`, as much as fits now. Raises as `act` does."""
+        """Writes what has arrived of one output, as much as fits now. `sub`: STDOUT or STDERR. Raises as `act` does."""
         sink = self._sinks[sub]
         try:
             sink.pump(self._clock())
@@ -66,7 +70,7 @@ class Outputs:
             raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
 
     def pump_all(self) -> None:
-        """Writes what has arrived, as much as fits now. Raises as `act` does."""
+        """Writes what has arrived of both outputs, as much as fits now. Raises as `act` does."""
         for sub in self._sinks:
             self.pump(sub)
 

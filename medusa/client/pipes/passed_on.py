@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 ENDING = frozenset((signal.SIGINT, signal.SIGTERM))
-"""Signals that are passed on once. The next one of them ends mlogin, because the command may not react."""
+"""Signals of which only the first one is passed on. A second one ends mlogin, because the command may not react."""
 
 OTHERS = frozenset((signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2))
 """Signals that are passed on each time."""
@@ -22,7 +22,7 @@ class PassedOn:
         self.asked = False
 
     def name(self, number: int) -> str | None:
-        """Returns the name to pass on, such as `INT`. None if the signal is not for the command, or not any more."""
+        """Returns the name of a signal, such as `INT`, if it is to be passed on; otherwise None."""
         if number not in OTHERS:
             if number not in ENDING or self.asked:
                 return None

@@ -32,14 +32,20 @@ from medusa.transports.base import CLOSE_TIMEOUT
 from medusa.transports.link import Link, LinkLost
 
 HARMLESS = Start(command="/bin/sh", arguments=("-c", ":"))
-"""What an agent starts that knows no streams. The real wish is only in OPEN."""
+"""The command in the offer of a stream. Only an agent that knows no streams starts it, and it does nothing.
+
+An agent that knows streams gets the user's command later, in the frame OPEN.
+"""
 
 TOO_OLD = "the agent is too old for pipes (part 2); use -t for a terminal"
 
 SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
 
 _AT_ONCE = 8
-"""The number of messages that are received, and of pieces of input that are read, before the other end has its turn."""
+"""The most messages that are received at once, and the most pieces of input that are read at once.
+
+After that the other direction has its turn.
+"""
 
 _READ_SIZE = 64 * 1024
 
@@ -56,7 +62,7 @@ class PipesSession:
         clock: a function that returns monotonic seconds; it must be the clock that `link` and `notices` use.
 
     Attributes:
-        opened: True if the agent was asked for the command.
+        opened: True if the agent was asked to start the command.
         answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
     """
 
@@ -95,8 +101,8 @@ class PipesSession:
             wish: the parameters of the channel (`session` in docs/protocol.md).
 
         Returns:
-            How the command ended. By then the link is closed and all output is written. If the reader of standard
-            output has gone before that, it is SIGPIPE.
+            How the command ended. By then the link is closed and all output is written. If output was left that nobody
+            read from standard output, the result is the signal SIGPIPE instead.
 
         Raises:
             Failure: the agent could not start the command.
@@ -146,7 +152,10 @@ class PipesSession:
             self.answered = self._link.close(ended.step.close, timeout)
 
     def _last_words(self) -> SessionEnded | None:
-        """Returns how the session ended by messages that came before the link was lost for writing; None if by none."""
+        """Returns how the session ended, if a message says it that arrived before the link was lost; otherwise None.
+
+        Such messages may still wait to be received after an attempt to send has failed.
+        """
         try:
             while (arrived := self._conversation.receive()) is not None:
                 self._take(arrived)

@@ -1,4 +1,7 @@
-"""Writes what a sub of the stream brings to a descriptor, without blocking."""
+"""Writes one output of a command on pipes to a descriptor, without blocking.
+
+A channel has two outputs: standard output and standard error. Each of them is a sub (a part) of the channel.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,16 @@ _PIECES = 512
 """The maximum number of pieces in one write. POSIX allows 1024 on the systems that matter here."""
 
 _BLOCKING_SIZE = 512
-"""The maximum size in bytes of one write to a descriptor that may block. If poll reports a pipe, so many fit."""
+"""The maximum size in bytes of one write to a descriptor that may block.
+
+If poll reports that a pipe can be written, at least this number of bytes fits.
+"""
 
 
 class Writable:
-    """A descriptor that is written without blocking, whatever it leads to. Its flags are shared, and stay as they are.
+    """A descriptor that is written without blocking: of a file, a pipe, a socket or a terminal.
+
+    Other programs may share the descriptor's flags. So O_NONBLOCK is not set.
 
     Attributes:
         is_tty: True if it is a terminal.
@@ -45,7 +53,7 @@ class Writable:
         """Writes as much of `pieces` as fits now. Returns the number of bytes; 0 if the descriptor takes none now.
 
         Raises:
-            OSError: it cannot be written. BrokenPipeError: nobody reads it any more.
+            OSError: the descriptor cannot be written. BrokenPipeError: nobody reads it any more.
         """
         try:
             if self._socket is not None:
@@ -73,12 +81,14 @@ class Writable:
 
 
 class Sink:
-    """Joins a descriptor to the reader of one sub. It holds no bytes: what the descriptor does not take stays there.
+    """Writes what one Reader of a channel receives (standard output or standard error) to a descriptor.
+
+    This object holds no bytes: what the descriptor does not accept stays in the Reader.
 
     Args:
         fd: the descriptor.
         shown: a function that is called with the last bytes that were written to a terminal.
-        lasts: True if the descriptor is used for other things too, so that it stays open after the end of the sub.
+        lasts: True if the descriptor is used for other things too, so that it stays open after the end of the output.
 
     """
 
@@ -89,7 +99,10 @@ class Sink:
         self._reader: Reader | None = None
 
     def attach(self, reader: Reader) -> None:
-        """Joins the reader, whose channel was opened. Raises StreamError, see `Channel`."""
+        """Takes the bytes of `reader` from now on. Call it after the channel was opened.
+
+        Raises StreamError, see `Channel`.
+        """
         self._reader = reader
         if self._released:
             reader.stop()
@@ -100,12 +113,12 @@ class Sink:
 
     @property
     def pending(self) -> int:
-        """The number of bytes that have arrived and were not written."""
+        """The number of bytes that have arrived and were not written yet."""
         return 0 if self._reader is None else len(self._reader)
 
     @property
     def lost(self) -> bool:
-        """True if bytes have arrived that nobody wants to read any more."""
+        """True if bytes have arrived that were not written, because nobody reads the descriptor any more."""
         return self._reader is not None and self._reader.stopped and self._reader.received > self._reader.taken
 
     def events(self) -> int:
@@ -116,7 +129,7 @@ class Sink:
         """Writes what has arrived, as much as fits now. Closes the descriptor after the last byte.
 
         Raises:
-            OSError: it cannot be written. BrokenPipeError: nobody reads it any more.
+            OSError: the descriptor cannot be written. BrokenPipeError: nobody reads it any more.
         """
         reader = self._reader
         if reader is None:
@@ -136,7 +149,11 @@ class Sink:
             self._release()
 
     def stop(self) -> None:
-        """Closes the descriptor, and tells the agent that nobody reads it any more. Raises StreamError: `overflow`."""
+        """Closes the descriptor, and tells the agent that nobody reads this output any more.
+
+        Raises:
+            StreamError: too much waits to be sent to the agent (`overflow`).
+        """
         self._release()
         if self._reader is not None:
             self._reader.stop()
@@ -146,7 +163,10 @@ class Sink:
         self._target.close()
 
     def _release(self) -> None:
-        """Closes the descriptor: its reader finds the end. After that it leads to /dev/null."""
+        """Closes the descriptor, so that the program that reads it finds the end. Its number then leads to /dev/null.
+
+        Does not touch a descriptor that has to stay open (`lasts`).
+        """
         if not self._released:
             self._released = True
             self._target.close()

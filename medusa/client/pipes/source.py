@@ -16,13 +16,14 @@ MUCH = 64 * 1024
 
 
 class Source:
-    """The reader of the descriptor `fd`.
+    """Reads standard input, the descriptor `fd`, for a command on pipes.
 
     Attributes:
         over: True if the input has ended, or is not wanted any more.
-        may_block: True if a second read may block after one that poll has announced.
+        may_block: True if `read` may block. Then call it only once each time that poll has reported bytes.
         taken: the number of bytes that were read.
-        deadline: the time at which to call `ready` next: mlogin is in the background, and its terminal is not read.
+        deadline: the time at which to call `ready` next, even without an event. It is infinite unless mlogin is in the
+            background of its terminal, and must not read it.
     """
 
     def __init__(self, fd: int = 0, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
@@ -42,14 +43,14 @@ class Source:
         return self._stdin.fileno()
 
     def ready(self, now: float) -> bool:
-        """Returns True if `read` may be called: the input has not ended, and mlogin may read its terminal."""
+        """Returns True if `read` may be called: the input has not ended, and mlogin is not in the background."""
         if self._away and (self.deadline == math.inf or now >= self.deadline):
             self._away = not in_foreground(self._fd)
             self.deadline = now + self._interval if self._away else math.inf
         return not (self.over or self._away)
 
     def read(self, size: int) -> bytes | None:
-        """Returns up to `size` bytes; b"" at the end of the input; None if there are none now. Never blocks.
+        """Returns up to `size` bytes; b"" at the end of the input; None if there are none now.
 
         Raises:
             OSError: standard input cannot be read.
@@ -70,7 +71,7 @@ class Source:
         return data
 
     def stop(self) -> None:
-        """Closes standard input, because the command takes no more of it: then its writer gets SIGPIPE, or EPIPE.
+        """Closes standard input, because the command takes no more. Then the program that writes to it gets SIGPIPE.
 
         The descriptor leads to /dev/null after that, so that its number is not used for something else.
         """

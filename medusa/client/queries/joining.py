@@ -23,7 +23,10 @@ _NOT_YET = {
     "waiting": "its agent has not come yet",
     "claimed": "it is just being made",
 }
-"""Why a session in another state cannot be joined. `closing` is not here: the reflector says that it is gone."""
+"""State of a session -> why a session in this state cannot be joined.
+
+The state `closing` is missing: if a client tries to join, the reflector itself answers that the session has ended.
+"""
 
 
 def find_live(
@@ -41,12 +44,12 @@ def find_live(
         api: the reflector that the user named; None if there is none. If it has no account, it is asked without a
             signature first.
         login: the name of the account that `find_account` returns; None if there is none.
-        find_account: a function that returns an account. It is called if the list of sessions, or the session, is for
-            this account only. None if no account may sign.
+        find_account: a function that returns an account. It is called if the reflector shows its sessions only to
+            accounts, or if the session belongs to one. None if no account may sign.
 
     Raises:
-        Failure: there is no such session, or there are several, or it cannot be joined now, or the reflector does not
-            answer.
+        Failure: there is no such session, or there are several; the session cannot be joined now; or the reflector does
+            not answer.
     """
     entries, missing = list(local), ""
     if api is not None:

@@ -1,8 +1,9 @@
-"""The sessions of this user's own mlogin on this machine, whose reflectors are mlogin's own: a file for each.
+"""The sessions of this user on this machine for which mlogin has started a reflector of its own: a file for each.
 
-Such a reflector listens on loopback, signs nothing and lists nothing: the session's id is the secret that lets a client
-in. So the files are in a directory that only this user can read. mlogin holds a lock on its file while it runs. A file
-without a lock was left behind, because mlogin and its guard were killed, and is removed by the next reader.
+Such a reflector listens on loopback, needs no signatures and lists no sessions. A client that knows the session's id is
+let in, so the id is a secret. That is why the files are in a directory that only this user can read. mlogin holds a
+lock on its file while it runs. A file without a lock was left behind, because mlogin and its guard process were killed.
+The next program that reads the directory removes it.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ def announced(
     environ: Mapping[str, str] = os.environ,
     noted: Callable[[str], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Iterator[None]:
-    """Context manager: `sessions` returns `entry` during the `with` block. Does nothing if there is no safe place.
+    """Context manager: `sessions` returns `entry` during the `with` block.
+
+    Does nothing if there is no directory that only this user can read.
 
     Args:
-        noted: returns a context manager, during which the file with this path is removed if mlogin is killed.
+        noted: a function that gets the path of the file, and returns a context manager. If mlogin is killed in the
+            block of this context manager, the file is removed.
     """
     directory = _directory(environ)
     with contextlib.suppress(OSError):
@@ -57,7 +61,7 @@ def announced(
 
 
 def sessions(environ: Mapping[str, str] = os.environ) -> list[Entry]:
-    """Returns the sessions of this user's running mlogins whose reflectors are mlogin's own, oldest first."""
+    """Returns the sessions for which a running mlogin of this user has its own reflector, oldest first."""
     directory = _directory(environ)
     found: list[Entry] = []
     if _is_safe(directory):
@@ -81,7 +85,10 @@ def _is_safe(directory: Path) -> bool:
 
 
 def _written(path: Path, data: bytes) -> int | None:
-    """Writes a file that no reader sees before it is whole and locked. Returns its descriptor; None if it cannot."""
+    """Writes and locks a file. It has the name `path` only when it is complete and locked.
+
+    Returns its descriptor; None if it cannot be written.
+    """
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -100,7 +107,7 @@ def _written(path: Path, data: bytes) -> int | None:
 
 
 def _read(path: Path) -> Entry | None:
-    """Returns what a file holds. If its mlogin does not run any more, removes it and returns None."""
+    """Returns what a file holds. If the mlogin that wrote it does not run any more, removes the file, returns None."""
     try:
         with path.open("rb") as file:
             if _is_locked(file.fileno()):

@@ -22,8 +22,9 @@ class Place(NamedTuple):
 
     Attributes:
         session: its id.
-        reflector: the URL of the reflector, if this is mlogin's own on this machine; None for the reflector that was
-            asked.
+        reflector: the URL of its reflector, if an mlogin on this machine has started this reflector. None if the
+        session
+            is at the reflector that was asked.
         account: the account that has to sign requests for it; None if they need no signature.
     """
 
@@ -41,7 +42,8 @@ def find_here(text: str, local: Sequence[Entry]) -> Place | None:
 def meant(text: str, entries: Sequence[Entry]) -> list[Entry]:
     """Returns the sessions that `text` may mean. If some of them can be joined, returns only these.
 
-    They are those with this id, else those of this name, else those whose ids begin with it.
+    `text` means the session with this id. If there is none, it means the sessions with this name. If there are none of
+    them either, it means the sessions whose ids begin with it.
     """
     lower = text.lower()
     for found in (

@@ -1,4 +1,4 @@
-"""The ways in which a session can end: a table of what mlogin does in each case, and what a stream says of them."""
+"""The ways in which a session can end: what mlogin does in each case, and which events of a stream lead to which."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ class SessionEnded(Exception):
 _NAMES = {STDOUT: "the output", STDERR: "the error output"}
 
 _REFUSALS = {"not-found": Ending.NOT_FOUND, "not-executable": Ending.NOT_EXECUTABLE}
-"""Maps the codes of REFUSED that have an exit status of their own to the ways in which the session ends."""
+"""Code of the event REFUSED -> how the session ends. Any other code means that the command could not be started."""
 
 
 def channel_end(event: Event) -> SessionEnded | None:
-    """Returns how the session has ended by `event`, which concerns the channel of its command or the whole stream.
+    """Returns how the session has ended because of `event`, or None if the session goes on.
 
-    Returns None if it goes on. The first such event counts: call this for each event, in order.
+    Call this for each event of the stream, in order, until it does not return None.
     """
     tell = _ENDS.get(event.type)
     return None if tell is None else tell(event)

@@ -74,7 +74,7 @@ class Silence:
 
 
 class SilenceWatch:
-    """Does for one link what its Silence decides.
+    """Carries out for one link what its Silence decides: pings the reflector, and tells the user of its silence.
 
     Args:
         tell: a function that shows a text to the user.

@@ -27,10 +27,10 @@ from medusa.transports.base import CLOSE_TIMEOUT
 from medusa.transports.link import LinkLost
 
 LOW_WATER = 8 * 1024
-"""Bytes. While more wait for the user's terminal, they are written before the next output is received."""
+"""If more bytes than this wait for the user's terminal, they are written before more output is received."""
 
 WRITE_TIMEOUT = 0.01
-"""Seconds after which the agent's side is served again, even if as many bytes still wait."""
+"""Seconds. After writing for so long, the session turns to the agent's side, even if more than LOW_WATER bytes wait."""
 
 
 class TerminalSession:
@@ -146,9 +146,9 @@ class TerminalSession:
             self._messages.shown(data)
 
     def _write(self) -> None:
-        """Writes output to the user's terminal: as much as it takes now, and more while nothing else happens.
+        """Writes output to the user's terminal: as much as it accepts now, and more as long as the user does nothing.
 
-        A terminal takes a few KiB at a time, and a round of the loop costs more than to write them.
+        A terminal accepts only a few KiB at a time, and a round of the session's loop takes longer than such a write.
         """
         if not self._stdout.pending:
             return

@@ -33,14 +33,14 @@ class Speech(enum.Enum):
 
 
 class Arrived(NamedTuple):
-    """What one message has brought. All fields are empty for a message without a meaning at this time.
+    """What one message has brought. All fields are empty for a message that means nothing at this time.
 
     Attributes:
-        events: what has happened in the stream. What the channels' readers hold has to be taken before the next message
-            is received, or it is copied.
-        control: a message of the reflector, or of the agent: StreamAnswer comes once, as the first one if the agent has
-            accepted the stream. After that Notice alone comes. An agent of part 2 sends all others.
-        output: the bytes of the terminal of an agent that has not accepted the stream, or not yet.
+        events: what has happened in the stream. Take the bytes that the channels' readers hold before the next message
+            is received. If not, these bytes are copied, which takes time.
+        control: a control message. The agent sends StreamAnswer once, if it accepts the stream; after that, only Notice
+            comes, which the reflector sends. All other messages come from an agent without streams.
+        output: output of the terminal, from an agent that has not accepted the stream.
     """
 
     events: Sequence[Event] = ()
@@ -54,12 +54,12 @@ NOTHING = Arrived()
 class Conversation:
     """The client's end of a conversation with an agent over a link on which Linkup was received.
 
-    Call `begin` once. Then, in each round of the caller's loop: poll `fileno` for `events`, at most until `deadline`,
-    and not at all if `link.unread` is True. After that call `receive` until it returns None, or a few times, act on
-    what has arrived, then call `send`. No method blocks.
+    Call `begin` once. Then, in each round of the caller's loop: poll the link until `deadline` at most, but do not wait
+    if `link.unread` is True. Then call `receive` a few times, or until it returns None, and act on what has arrived.
+    Then call `send`. No method blocks.
 
     Args:
-        link: the link. Its keepalive and its end are the caller's.
+        link: the link. The caller has to keep it alive, and to close it.
         clock: a function that returns monotonic seconds.
 
     Attributes:
@@ -103,7 +103,7 @@ class Conversation:
         return None if message is None else self._take(message)
 
     def send(self) -> None:
-        """Sends what waits in the stream, as long as the link takes it. Raises LinkLost if the link has ended."""
+        """Sends what waits in the stream, as much as the link accepts now. Raises LinkLost if the link has ended."""
         now = self._clock()
         due = self.stream.deadline()
         if due is not None and due <= now:
@@ -122,7 +122,7 @@ class Conversation:
         return alive if due is None else min(due, alive)
 
     def finish(self, reason: Reason = DONE) -> None:
-        """Says GOAWAY if the link takes it now. After that, close the link."""
+        """Ends the stream: sends GOAWAY if the link accepts it now. After that, close the link."""
         if self.speech is Speech.STREAM:
             self.stream.go_away(reason)
             try:

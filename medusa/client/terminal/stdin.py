@@ -15,13 +15,13 @@ from medusa.client.terminal.stdout import reopen
 
 
 class Stdin:
-    """The reader of the descriptor `fd`.
+    """Reads standard input, the descriptor `fd`.
 
-    If `fd` cannot be opened a second time, `read` may block after all. That is so for a terminal of another user, if
-    there is no /proc.
+    If `fd` is a pipe or a terminal that cannot be opened a second time, `read` may block after all. An example is the
+    terminal of another user, if there is no /proc.
 
     Attributes:
-        may_block: True if it is so.
+        may_block: True if `read` may block.
     """
 
     def __init__(self, fd: int = 0) -> None:

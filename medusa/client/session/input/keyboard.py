@@ -90,7 +90,10 @@ class Keyboard:
         return []
 
     def check(self, now: float) -> None:
-        """Does what is due: takes the terminal, repeats the end of the input.
+        """Does what is due now. Call it at the time `deadline`.
+
+        If mlogin has come to the foreground, it sets the terminal to raw mode. If the input has ended and the command
+        has not, it sends Control-D once more.
 
         Raises:
             SessionEnded: the terminal is gone.
@@ -99,14 +102,14 @@ class Keyboard:
         self._input.repeat_end(now)
 
     def suspend(self, *, whole_job: bool = False) -> None:
-        """Stops mlogin until SIGCONT, with the terminal's former modes. See Terminal.suspend."""
+        """Stops mlogin until SIGCONT. Meanwhile the terminal has its former modes. See Terminal.suspend."""
         self._messages.say(_SUSPEND_NOTICE)
         self._messages.raw = False
         self._terminal.suspend(self._signals, whole_job=whole_job)
         self.resume()
 
     def resume(self) -> None:
-        """Takes the terminal again. Call it after SIGCONT."""
+        """Sets the terminal to raw mode again. Call it after SIGCONT."""
         self._terminal.make_raw_again()
         self._messages.raw = self._terminal.raw
         self.resized = True

@@ -24,9 +24,9 @@ class Remote(Protocol):
         """Asks the agent to start the command. Raises LinkLost."""
 
     def settled(self) -> Remote:
-        """Returns what takes the place of this object from now on, or this object. Call it after `receive` and `send`.
+        """Returns the object to use from now on: this one, or another. Call it after `receive` and `send`.
 
-        What the agent has answered may decide how to talk to it.
+        It is another one after the agent has answered the offer of a stream: its answer decides how to talk to it.
         """
 
     def receive(self, room: int) -> bytes:
@@ -35,8 +35,8 @@ class Remote(Protocol):
         Call it again until it returns b"".
 
         Args:
-            room: the number of bytes that the user's terminal is to take now; not positive: return none. One message of
-                the agent's may be longer.
+            room: the most bytes that the user's terminal is to take now. If it is not positive, no output is returned.
+                If each message of the agent is returned whole, the output may be longer than `room`.
 
         Raises:
             SessionEnded: the agent's side has ended the session. `rest` may return more output.
@@ -48,7 +48,7 @@ class Remote(Protocol):
 
     @property
     def more(self) -> bool:
-        """True if `receive` would return output now, of which poll knows nothing."""
+        """True if `receive` would return output that has arrived already. Poll does not report such output."""
 
     @property
     def room(self) -> int:
@@ -61,7 +61,7 @@ class Remote(Protocol):
         """Tells the command's terminal its new size. Returns False if that is not possible now. Raises LinkLost."""
 
     def flush(self) -> None:
-        """Gives the link what waits and what it takes now. Raises LinkLost."""
+        """Sends as much of what waits to be sent as the link accepts now. Raises LinkLost."""
 
     def events(self, room: int) -> int:
         """Returns the events to poll the link for. `room`: see `receive`."""

@@ -12,9 +12,10 @@ from medusa.client.streams.conversation import Conversation, Speech
 from medusa.protocol.control import Start
 
 ANSWER_TIMEOUT = 5.0
-"""Seconds. After this time, an agent that has not answered counts as one that never does, and gets what is typed.
+"""Seconds to wait for the agent's answer. After this time, what the user types is sent to the agent without an answer.
 
-Such agents are programs like socat, on a port for raw TCP. If they write something first, they are known by that.
+Some agents never answer: programs like socat, which attach to a port for raw TCP. If the agent sends output before
+this time has passed, it is such a program, and the wait is over.
 """
 
 

@@ -18,15 +18,15 @@ from medusa.protocol.printable import printable
 HIGH_WATER = 64 * 1024
 """If this many bytes wait for the user's terminal, no more are taken from the channel.
 
-It is small: what the user sees after Control-C is what has been taken, and what the channel's window has let through.
+It is small, because after Control-C the user still sees the bytes that wait here, and those that wait in the channel.
 """
 
 INPUT_SIZE = 64 * 1024
-"""The maximum number of bytes that are dropped at once, if the command takes no input any more."""
+"""The number of bytes of input that `send` accepts and drops at once, after the command has stopped to take input."""
 
 
 class StreamRemote:
-    """A command on a terminal, by one channel of a stream that the agent has accepted.
+    """A command on a terminal, over one channel of a stream. The agent has accepted the stream.
 
     Args:
         conversation: the link and its stream.
@@ -95,7 +95,10 @@ class StreamRemote:
         self._conversation.send()
 
     def events(self, room: int) -> int:
-        """Returns the events to poll the link for. It is read always: windows bound what the agent can send."""
+        """Returns the events to poll the link for.
+
+        The link is always read. The channel's window limits how much the agent can send.
+        """
         return self.link.events(reading=True)
 
     def deadline(self) -> float:
@@ -106,7 +109,7 @@ class StreamRemote:
         return self.link.close(reason, timeout)
 
     def _read(self, size: int) -> bytes:
-        """Takes up to `size` bytes of output from the channel, so that the agent may send as many more."""
+        """Takes up to `size` bytes of output from the channel, and returns them. Then the agent may send more."""
         pieces, left = [], size
         for piece in self._output.pieces():
             if left <= 0:
