@@ -107,7 +107,7 @@ class Terminal:
         expression = re.compile(pattern.encode())
         deadline = time.monotonic() + PATIENCE
         while (found := expression.search(self.screen, self._seen)) is None:
-            if not self._read(max(0.0, deadline - time.monotonic())):
+            if not self.read(max(0.0, deadline - time.monotonic())):
                 raise AssertionError(f"no {pattern!r} on the screen: {self.screen[self._seen :]!r}")
         self._seen = found.end()
         return found
@@ -116,18 +116,19 @@ class Terminal:
         """The exit status of the program, read to its end."""
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None:
-            self._read(0.02)
+            self.read(0.02)
             assert time.monotonic() < deadline, f"does not end: {self.screen!r}"
-        while self._read(0.02):
+        while self.read(0.02):
             pass
         # What the program wrote may still be on its way, in a thread of the kernel's; this comes behind it.
         os.write(self.slave, _LAST)
         while _LAST not in self.screen:
-            assert self._read(PATIENCE), f"the terminal stands still: {self.screen!r}"
+            assert self.read(PATIENCE), f"the terminal stands still: {self.screen!r}"
         self.screen = self.screen.replace(_LAST, b"")
         return self.process.returncode
 
-    def _read(self, seconds: float) -> bool:
+    def read(self, seconds: float = PATIENCE) -> bool:
+        """Reads some bytes. Returns False if none came in time."""
         if not select.select([self._master], [], [], seconds)[0]:
             return False
         self.screen += os.read(self._master, 65536)

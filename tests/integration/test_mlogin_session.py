@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from medusa.client.archive import find_archive
+from tests.agents import alive
 from tests.terminals import MLOGIN, Terminal, assert_nothing_left, environment, find, terminal
+from tests.waiting import wait_until
 
 PROMPT = r"#\x1b\[0m "
 
@@ -62,6 +64,20 @@ def test_the_waiting_is_shown_and_wiped(home: Path, tmp_path: Path) -> None:
         opened.until(PROMPT)
         opened.type("exit\r")
         assert opened.status() == 0
+
+
+def test_control_c_is_felt_under_a_flood(shell: Terminal, home: Path) -> None:
+    """What the job has written and the user has not seen yet is little, also if the terminal takes nothing."""
+    shell.type("PS1=the-e''nd; yes\r")
+    flood = find(home, "^yes")
+    while len(shell.screen) < 2 << 20:
+        assert shell.read()
+    shell.type(b"\x03")
+    wait_until(lambda: not alive(flood), "the flood to end")
+    seen = len(shell.screen)
+    shell.until("the-end")
+    assert len(shell.screen) - seen < 512 * 1024
+    shell.type("exit\r")
 
 
 def test_escapes(shell: Terminal) -> None:

@@ -16,7 +16,7 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 HIGH_WATER = 256 * 1024
 """If this many bytes wait to be sent, a pipe or file is not read."""
 
-TERMINAL_HIGH_WATER = 64 * HIGH_WATER
+TERMINAL_HIGH_WATER = 16 * HIGH_WATER
 """If this many typed bytes wait to be sent, a terminal is not read. The limit is larger than HIGH_WATER.
 
 So mlogin still reads the terminal while the agent's side accepts nothing. It must do that to find the escape by which
