@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 
-EARLIER = "d9f50ab7288525c52406c8a4d1babe25fd4a7146"
+EARLIER = "d2ddf8cc0fc6bef5f0b81a915880d8d529fd8637"
 """The commit whose programs have to work together with the present ones."""
 
 WITHOUT_C = {"CC": "false"}

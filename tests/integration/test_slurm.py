@@ -358,7 +358,7 @@ def test_no_job_is_left_after_ten_random_interruptions(place: Place, seed: int) 
             for opened in pair:
                 moment = Deadline(chance.uniform(50, 2500) * MS)
                 while not moment.passed and opened.process.poll() is None:
-                    opened._read(min(0.02, moment.left))
+                    opened.read(min(0.02, moment.left))
                 opened.process.send_signal(chance.choice(ways))
             for opened in pair:
                 wait_until(lambda opened=opened: opened.process.poll() is not None, "mlogin's end", 3 * PATIENCE)  # type: ignore[misc]
