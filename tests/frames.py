@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, Close, Message, Ping, Pong
 from medusa.protocol.relay import Framing, Relayed
-from medusa.protocol.websocket.codec import MessageCodec, Role, WebSocketCodec, parse_header
+from medusa.protocol.websocket.codec import MessageCodec, Role, WebSocketCodec
+from medusa.protocol.websocket.header import parse_header
 from medusa.protocol.websocket.masking import apply_mask_pure
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 

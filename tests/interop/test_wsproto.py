@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
-from medusa.protocol.websocket.codec import Role, WebSocketCodec, legal_close_code
+from medusa.protocol.websocket.codec import Role, WebSocketCodec
+from medusa.protocol.websocket.header import legal_close_code
 
 EDGES = (0, 1, 125, 126, 127, 65535, 65536, 70000)
 """Payload sizes on both sides of every change of a header's form, and of the relay's 64 KiB."""

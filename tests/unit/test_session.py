@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medusa.protocol.messages import Close
-from medusa.protocol.websocket.codec import legal_close_code
+from medusa.protocol.websocket.header import legal_close_code
 from medusa.session import (
     CLOSING,
     OUTCOME_MEANINGS,

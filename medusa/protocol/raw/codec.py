@@ -12,7 +12,8 @@ from typing import Union
 
 from medusa.protocol.errors import BadFrame, MessageTooBig
 from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, Message
-from medusa.protocol.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, Header, MessageCodec, wire_form
+from medusa.protocol.websocket.codec import MessageCodec, wire_form
+from medusa.protocol.websocket.header import BINARY, CLOSE, PING, PONG, TEXT, Header
 from medusa.protocol.websocket.masking import NO_MASK
 
 VERSION = 1

@@ -9,7 +9,7 @@ from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Binary, Close, K
 from medusa.protocol.raw.codec import HEADER, MAX_LENGTH, build_header, parse_header
 from medusa.protocol.raw.greeting import LINKED, build_refusal
 from medusa.protocol.relay import Framing, Relayed, may_pass
-from medusa.protocol.websocket.codec import Header
+from medusa.protocol.websocket.header import Header
 from medusa.protocol.websocket.masking import Buffer
 from medusa.protocol.websocket.relay import WebSocketRelay
 

@@ -18,17 +18,8 @@ from typing import Any, Callable, Optional, Union
 from medusa.protocol.errors import BadText, RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Close, Kind, Ping
 from medusa.protocol.relay import FORGED, Framing, Relayed, Unfinished, may_pass, refuse_forged
-from medusa.protocol.websocket.codec import (
-    BINARY,
-    CONTINUATION,
-    MASKED,
-    TEXT,
-    Fragments,
-    Header,
-    build_header,
-    parse_control,
-    parse_header,
-)
+from medusa.protocol.websocket.codec import Fragments, parse_control
+from medusa.protocol.websocket.header import BINARY, CONTINUATION, MASKED, TEXT, Header, build_header, parse_header
 from medusa.protocol.websocket.masking import NO_MASK, Buffer, apply_mask, rotate_key
 
 _SHORT = [[build_header(opcode, length) for length in range(126)] for opcode in range(BINARY + 1)]

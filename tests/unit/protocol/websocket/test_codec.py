@@ -9,7 +9,8 @@ import pytest
 from medusa.protocol.errors import BadFrame, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.protocol.websocket import codec
-from medusa.protocol.websocket.codec import WebSocketCodec, build_header, parse_close, parse_header
+from medusa.protocol.websocket.codec import WebSocketCodec
+from medusa.protocol.websocket.header import build_header, parse_close, parse_header
 from medusa.protocol.websocket.masking import NO_MASK, PURE_LIMIT, apply_mask_pure
 from medusa.protocol.websocket.relay import WEBSOCKET
 from tests.frames import BINARY, CLOSE, CONT, ILLEGAL, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
