@@ -38,13 +38,12 @@ from medusa.client.session.input.escape import Action
 from medusa.client.session.input.keyboard import HIGH_WATER
 from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.reconnect import Dialer
-from medusa.client.session.remote.offered import OfferedRemote
+from medusa.client.session.remote.offered import remote_for
 from medusa.client.session.session_url import SessionUrl, archive_url
 from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.wait_for_agent import WaitForAgent
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.settings import Settings
-from medusa.client.streams.conversation import Conversation
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages, is_dumb
 from medusa.client.terminal.read_ahead import read_ahead
@@ -266,7 +265,7 @@ class Login:
         with terminal:
             terminal.make_raw()
             self._messages.raw = terminal.raw
-            remote = OfferedRemote(Conversation(link), self._wish.in_terminal(), self._messages.error)
+            remote = remote_for(link, self._wish.in_terminal(), self._messages.error)
             session = TerminalSession(remote, console, typed, info, notices, self._timeouts)
             try:
                 end = session.run()

@@ -217,7 +217,8 @@ class PipesSession:
         try:
             self._channel = self._conversation.open("session", **self._wish)
         except ValueError as error:
-            raise SessionEnded(Ending.NOT_STARTED, f"the command cannot be sent to the agent: {error}") from None
+            words = f"the command cannot be sent to the agent: {error}\n  a long script goes in by standard input"
+            raise SessionEnded(Ending.NOT_STARTED, words) from None
         self._outputs.attach(self._channel)
 
     # ------------------------------------------------------------------ to the agent

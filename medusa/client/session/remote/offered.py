@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from medusa.client.session.remote.base import Remote
 from medusa.client.session.remote.plain import PlainRemote
-from medusa.client.session.remote.streamed import StreamRemote
+from medusa.client.session.remote.streamed import StreamRemote, fits
 from medusa.client.streams.conversation import Conversation, Speech
 from medusa.protocol.control import Start
+from medusa.transports.link import Link
 
 ANSWER_TIMEOUT = 5.0
 """Seconds to wait for the agent's answer. After this time, what the user types is sent to the agent without an answer.
@@ -94,3 +95,11 @@ class OfferedRemote:
 
     def close(self, reason: str, timeout: float) -> bool:
         return self._plain.close(reason, timeout)
+
+
+def remote_for(link: Link, start: Start, tell: Callable[[str], None]) -> Remote:
+    """Returns the agent's side of a session that begins with `start`. For `tell` see OfferedRemote.
+
+    No stream is offered if the command is too long for one.
+    """
+    return OfferedRemote(Conversation(link), start, tell) if fits(start) else PlainRemote(link, start, tell)

@@ -9,7 +9,7 @@ from medusa.client.session.ending import Ending, SessionEnded, channel_end
 from medusa.client.session.link_errors import MAX_NOTICE
 from medusa.client.streams.conversation import Arrived, Conversation
 from medusa.protocol.channels.channel import Channel, TooManyChannels
-from medusa.protocol.channels.frames import Reason
+from medusa.protocol.channels.frames import OPEN, Reason, build_json
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Notice, Start
 from medusa.protocol.errors import StreamError
@@ -127,6 +127,15 @@ class StreamRemote:
         for event in arrived.events:
             if ended := channel_end(event):
                 raise ended
+
+
+def fits(start: Start) -> bool:
+    """Returns True if what `start` asks for fits into the one frame that opens a channel."""
+    try:
+        build_json(OPEN, 1, {"kind": "session", **parameters(start)})
+    except ValueError:
+        return False
+    return True
 
 
 def parameters(start: Start) -> dict[str, object]:

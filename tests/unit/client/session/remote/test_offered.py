@@ -8,7 +8,7 @@ import pytest
 
 from medusa.client.session.ending import SessionEnded
 from medusa.client.session.remote.base import Remote
-from medusa.client.session.remote.offered import ANSWER_TIMEOUT, OfferedRemote
+from medusa.client.session.remote.offered import ANSWER_TIMEOUT, OfferedRemote, remote_for
 from medusa.client.session.remote.plain import PlainRemote
 from medusa.client.session.remote.streamed import StreamRemote
 from medusa.client.streams.conversation import Conversation
@@ -67,6 +67,16 @@ class Stage(Desk):
 
         wait_until(holds, "the agent's answer")
         return shown
+
+
+@pytest.mark.parametrize(("size", "kind"), [(32000, OfferedRemote), (40000, PlainRemote)])
+def test_no_stream_is_offered_for_a_command_that_is_too_long_for_it(size: int, kind: type[Remote]) -> None:
+    desk = Desk(lambda: 0.0)
+    long = Start(command="/bin/bash", arguments=("-c", "x" * size), columns=80, lines=24)
+    try:
+        assert isinstance(remote_for(desk.link, long, lambda _: None), kind)
+    finally:
+        desk.close()
 
 
 @pytest.fixture
