@@ -26,7 +26,8 @@ from agent.signals import Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.hold import Hold
 from agent.wrap.options import Options, parse
-from agent.wrap.step import ENDS_STEP, NOT_EXECUTABLE, NOT_FOUND, PASSED_ON, STOPS, UNNAMED, Outcome, Step, end_step
+from agent.wrap.step import NOT_EXECUTABLE, NOT_FOUND, Outcome, Step, end_step
+from agent.wrap.step_signals import ENDS_STEP, PASSED_ON, STOPS, UNNAMED
 from agent.wrap.tail import Tail, format_tail
 from medusa.guard import Guard
 from medusa.protocol.printable import printable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import errno
 import math
 import os
@@ -17,74 +16,16 @@ from agent.process.inherited import NOTHING, Inherited
 from agent.signals import StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.output import Stream, hand_over, wanted
+from agent.wrap.phases import TABLE, Input, Phase
+from agent.wrap.step_signals import ENDS_STEP, OWN, STOPS, TAKEN, stop, terminal_signals
 from agent.wrap.tail import Tail
 from medusa.guard import Guard
-
-_OWN = frozenset((signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD))
-"""The signals that cannot be handled, or that are about the agent's own children."""
-
-FAULTS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
-TAKEN = FAULTS | {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU}
-"""The signals that have no handler. They are blocked, and the agent checks at intervals whether one is pending.
-
-- FAULTS: a handler would return to the instruction that failed. The instruction would fail again, and so on for ever.
-  But if the signal is blocked, the kernel ends the agent when an instruction of the agent fails.
-- SIGPIPE and SIGXFSZ: the kernel also sends these to the agent because of the agent's own output. Such a signal must
-  not reach the step, but a handler cannot tell where a signal comes from.
-- SIGTTOU: the agent gets it if it is a background job and its terminal refuses its output. After a handler, the agent's
-  write would be tried again and refused again, for ever.
-"""
-
-_HANDLED: List[int] = sorted(signal.valid_signals() - _OWN - TAKEN)
-PASSED_ON = tuple(number for number in _HANDLED if isinstance(number, signal.Signals))
-UNNAMED = tuple(number for number in _HANDLED if not isinstance(number, signal.Signals))
-"""The signals without a name in Python that the agent's handler passes on to the step.
-
-PASSED_ON are the signals with a name that this handler passes on.
-"""
-
-ENDS_STEP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""The signals among PASSED_ON that ask the step to end."""
-
-STOPS = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
-"""The signals that stop a process until SIGCONT. If one of them has stopped the step, the agent stops too."""
-
-_FROM_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
-"""The signals that a terminal sends to the step directly, so that the agent need not pass them on."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 _SI_KERNEL = 0x80
 """The si_code in siginfo, on Linux, of a signal that a key of the terminal sent."""
 _STARTED, _ENDED = "step ", "step ended "
-
-
-class Phase(enum.Enum):
-    """The phase that a step is in."""
-
-    RUNNING = "its process lives"
-    FLUSHING = "it has ended; its last output is being passed on"
-    OVER = "all of that is done, or given up"
-
-
-class Input(enum.Enum):
-    """An event that can happen to a step."""
-
-    EXITED = "its process has ended"
-    OUTPUT_PASSED = "all of its output is passed on"
-    STOP_ASKED = "a signal asks for the end"
-    OUTPUT_EXPIRED = "its end was asked for, and its output is not read in time"
-
-
-TABLE = {
-    (Phase.RUNNING, Input.EXITED): Phase.FLUSHING,
-    (Phase.RUNNING, Input.STOP_ASKED): Phase.RUNNING,
-    (Phase.FLUSHING, Input.OUTPUT_PASSED): Phase.OVER,
-    (Phase.FLUSHING, Input.STOP_ASKED): Phase.OVER,  # the reader of the output may never read on
-    (Phase.FLUSHING, Input.OUTPUT_EXPIRED): Phase.OVER,
-    (Phase.OVER, Input.STOP_ASKED): Phase.OVER,
-}
-"""The next phase of a step, by its phase and the event (Input) that happens. What cannot happen has no entry."""
 
 
 class Outcome(NamedTuple):
@@ -136,7 +77,7 @@ class Step:
 
     def run(self) -> Outcome:
         """Runs the step. Returns its outcome after it has ended and its output has been passed on or given up."""
-        keys = _terminal_signals()
+        keys = terminal_signals()
         masked = keys | (TAKEN - self._inherited.ignored if hasattr(signal, "sigtimedwait") else frozenset())
         before = signal.pthread_sigmask(signal.SIG_BLOCK, masked)
         try:
@@ -220,7 +161,7 @@ class Step:
         return self._phase is Phase.OVER
 
     def _pass_on(self, number: int) -> None:
-        if number in _OWN:
+        if number in OWN:
             return
         self._stop_asked = number in STOPS or (self._stop_asked and number != signal.SIGCONT)
         if self._phase is Phase.RUNNING and self._pid:
@@ -258,7 +199,7 @@ class Step:
                 return
             if os.WIFSTOPPED(status):
                 if pid == self._pid and self._stop_asked:
-                    _stop(os.WSTOPSIG(status))
+                    stop(os.WSTOPSIG(status))
             elif pid == self._pid:
                 self._wait_status = status
                 self._process(Input.EXITED)
@@ -278,16 +219,6 @@ class Step:
         except ValueError:
             name = "signal %d" % number
         return Outcome(128 + number, "was killed by %s (status %d)" % (name, 128 + number), self._stopped)
-
-
-def _stop(number: int) -> None:
-    """Suspends the agent by the signal `number` until SIGCONT comes. The agent's parent then sees it as stopped."""
-    handler = signal.signal(number, signal.SIG_DFL) if number != signal.SIGSTOP else None
-    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
-    os.kill(os.getpid(), number)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if handler is not None:
-        signal.signal(number, handler)
 
 
 def end_step(lines: List[str]) -> None:
@@ -312,17 +243,3 @@ def _two_files() -> bool:
     """
     out, err = os.fstat(1), os.fstat(2)
     return (out.st_dev, out.st_ino, out.st_rdev) != (err.st_dev, err.st_ino, err.st_rdev)
-
-
-def _terminal_signals() -> FrozenSet[int]:
-    """Returns the signals that keys of the terminal, such as Control-C, cause. The agent and the step both get them.
-
-    The agent must not pass on such a signal if it came from the terminal, because the step would get it twice.
-    Returns no signals if the agent has no terminal.
-    """
-    handled = {number for number in _FROM_KEYS if signal.getsignal(number) is not signal.SIG_IGN}
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return frozenset()
-    return frozenset(handled if hasattr(signal, "sigtimedwait") else ())

@@ -11,7 +11,9 @@ import pytest
 
 from agent.signals import StopSignals
 from agent.timeouts import Timeouts
-from agent.wrap.step import ENDS_STEP, PASSED_ON, TABLE, UNNAMED, Input, Outcome, Phase, Step, end_step
+from agent.wrap.phases import TABLE, Input, Phase
+from agent.wrap.step import Outcome, Step, end_step
+from agent.wrap.step_signals import ENDS_STEP, PASSED_ON, UNNAMED
 from agent.wrap.tail import Tail
 from medusa.guard import Guard
 
