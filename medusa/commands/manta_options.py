@@ -107,7 +107,7 @@ def add_signing_options(parser: OptionParser, *, reflector: bool = False) -> Any
 
 
 def add_account_options(group: Any) -> None:
-    """Adds the options for account and key to a group of a parser."""
+    """Adds the options for the account and its key to `group`, a group of options of a parser."""
     add, environ = group.add_argument, os.environ.get
     add(
         "-a",

@@ -15,7 +15,7 @@ def lines(rows: Sequence[Mapping[str, str]], widths: Mapping[str, int]) -> list[
 
     Args:
         rows: column -> cell.
-        widths: column -> its width. The order is that of the columns. A longer cell is cut.
+        widths: column -> its width. The columns are shown in the order of `widths`. A longer cell is cut.
     """
     headings = {name: name for name in widths}
     shown = ([cut(row[name], width) for name, width in widths.items()] for row in (headings, *rows))
@@ -23,7 +23,7 @@ def lines(rows: Sequence[Mapping[str, str]], widths: Mapping[str, int]) -> list[
 
 
 def widest(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dict[str, int]:
-    """Returns the widths of columns in which nothing is cut."""
+    """Returns for each column the width at which none of its cells is cut."""
     return {name: max(len(cell) for cell in (name, *(row[name] for row in rows))) for name in columns}
 
 

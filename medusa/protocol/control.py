@@ -125,9 +125,12 @@ class Notice(Control):
 
 @dataclass(frozen=True)
 class Call(Control):
-    """The message from reflector to agent that one more client waits for it: a client that joins the session.
+    """The message from reflector to agent that one more client has joined the session, and waits for the agent.
 
-    The agent then dials once more, with this leg in the header field `features.LEG`. That link leads to the client.
+    The agent then dials the reflector once more. This new link leads to the client.
+
+    Attributes:
+        leg: the id of the new link. The agent sends it in the header field `features.LEG`.
     """
 
     leg: str = field(metadata=_IDENTIFIER)

@@ -18,7 +18,7 @@ JOIN = "Medusa-Join"
 """The header field, with the value 1, of a client that joins a session which lives. On raw TCP: the word `join=1`."""
 
 LEG = "Medusa-Leg"
-"""The header field of an agent that dials because of a Call. Its value is the Call's `leg`. On raw TCP: `leg=`."""
+"""The header field of an agent that dials because of a Call. Its value is the Call's `leg`. On raw TCP: word `leg=`."""
 
 ABOUT = "Medusa-About"
 """The header field by which a peer describes itself for lists of sessions. On raw TCP: the word `about=`.

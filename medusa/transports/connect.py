@@ -87,7 +87,10 @@ def connect_steps(
 
 
 def _older(headers: List[Tuple[str, str]], refused: ConnectRefused) -> Optional[List[Tuple[str, str]]]:
-    """See medusa.protocol.raw.words.older_headers. Raises ConnectRefused."""
+    """Returns the header fields for a second attempt, or None; see older_headers in medusa/protocol/raw/words.py.
+
+    Raises ConnectRefused if a reflector so old cannot do what these fields ask for.
+    """
     try:
         return older_headers(headers, refused.status, str(refused))
     except HandshakeError as error:

@@ -17,10 +17,10 @@ from medusa.transports.steps import TIMED_OUT, Steps, Wait
 
 
 def ask_helper(answer: Callable[[], Any], deadline: float) -> Steps[Any]:
-    """Has a helper process call `answer`. Returns the same, as it comes out of JSON.
+    """Has a helper process call `answer`, and returns the result of the call. JSON must be able to represent it.
 
     Returns None if the helper has died, or could not be started. The helper is killed if the caller gives up, or if the
-    handler of a signal raises; and with it all processes of its group, if it leads one.
+    handler of a signal raises. If it leads a process group, all processes of this group are killed too.
 
     Raises:
         socket.timeout: the helper has not answered before `deadline`, a time of time.monotonic().
@@ -63,7 +63,10 @@ def _read(reader: int, deadline: float) -> Steps[bytes]:
 
 
 def _end(pid: int, at_work: bool) -> None:
-    """Reaps a helper; kills it before, if it is `at_work`. Another helper might have the pid of one that has ended."""
+    """Reaps a helper process. If `at_work`, kills it first.
+
+    A helper that has ended must not be killed: its pid may already be that of another process.
+    """
     for kill in (os.killpg, os.kill) if at_work else ():
         try:
             kill(pid, signal.SIGKILL)

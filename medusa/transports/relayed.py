@@ -40,7 +40,7 @@ little more than these bytes. So typing and pagers work even when the share is u
 
 
 MOST_ANNOUNCED = 4096
-"""The most bytes of text messages that wait in a queue; see RelayedTransport.queues_texts."""
+"""The most bytes of text messages that may wait to be sent on one link; see RelayedTransport.queues_texts."""
 
 
 class Unlimited:

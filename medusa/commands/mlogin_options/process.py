@@ -10,7 +10,7 @@ from medusa.protocol.terminal import environment
 
 
 def add_process_options(group: Any) -> None:
-    """Adds the options to a group of a parser."""
+    """Adds the options to `group`, a group of options of a parser."""
     add = group.add_argument
     add(
         "--login",

@@ -47,8 +47,8 @@ def for_reflector(
         manta: the values of the options.
         options: what `chosen` has returned.
         typed: the options on the command line.
-        insecure_tls: the value of the option without MANTA_TLS_INSECURE. It counts if nothing else says that the
-            reflector has to do with a Manta.
+        insecure_tls: the value of the option if MANTA_TLS_INSECURE is ignored. The result has this value unless all
+            requests are to be signed.
 
     Raises:
         Failure: a part of the account is missing, or a login is malformed.
@@ -73,7 +73,7 @@ def nobody(*, insecure_tls: bool) -> SigningOptions:
 
 
 def check_logins(manta: SigningOptions) -> None:
-    """Raises Failure if the account or its user is no login."""
+    """Raises Failure if the name of the account, or of its subuser, is malformed."""
     for name in filter(None, (manta.account, manta.subuser)):
         if not re.fullmatch(LOGIN, name):
             raise Failure(f"{name!r} is no login")

@@ -60,7 +60,9 @@ def variable(text: str) -> tuple[str, str | None]:
 
 
 def variables(given: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
-    """Returns the variables of all options --env, without those that are not set here. The last of a name counts.
+    """Returns the variables of all options --env, without those that are not set here.
+
+    If several options give the same variable, the last one counts.
 
     Raises Failure if the agent would not take all of them.
     """
@@ -72,7 +74,7 @@ def variables(given: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str],
 
 
 def directory(text: str) -> str:
-    """Returns the path of a directory in the job, which nothing can check here."""
+    """Returns `text`, the path of a directory in the job. mlogin cannot check whether that directory exists."""
     if len(text) > MAX_PATH:
         raise argparse.ArgumentTypeError(f"a path has at most {MAX_PATH} characters")
     return text

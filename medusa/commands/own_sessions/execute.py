@@ -31,7 +31,7 @@ input and output are terminals, else on pipes that carry any bytes. Input, outpu
 are passed on. The session goes on until its own mlogin and all commands have ended."""
 
 WAIT_TIMEOUT = 60.0
-"""Seconds to wait for the agent, which is running. The reflector usually gives up earlier, and says why."""
+"""Seconds to wait until the agent, which is running, has attached. The reflector usually gives up earlier."""
 
 SECTIONS = (
     Section(
@@ -138,9 +138,9 @@ def parse(argv: Sequence[str]) -> Settings:
 
 
 def shell_line(words: Sequence[str]) -> str | None:
-    """Returns the line for the shell that runs the command `words`. None if there is no command.
+    """Returns the line that a shell has to run for `words`, the command line's part after `--`. None if it is empty.
 
-    Several words are quoted, so that each arrives exactly as it is. One word alone is the line itself.
+    Several words are quoted, so that each reaches the command exactly as it is. One word alone is taken as the line.
     """
     if len(words) < 2:
         return words[0] if words else None
@@ -148,7 +148,7 @@ def shell_line(words: Sequence[str]) -> str | None:
 
 
 def _complaint(parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], given: Any) -> str:
-    """Returns the error for words that are not understood. If they look like a command, it says where that stands."""
+    """Returns the error for words that are not understood. If they look like a command, it says to write `--` first."""
     if re.fullmatch("-[it]*i[it]*", unknown[0]):
         return f"unrecognized arguments: {unknown[0]}; input is always passed on, and -t asks for a terminal"
     if given is None or unknown[0].startswith("-"):

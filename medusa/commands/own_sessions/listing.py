@@ -62,13 +62,16 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "IDLE": lambda entry: duration(entry.get("idle", entry.get("idle_s"))),
     "LEFT": lambda entry: duration(_left(entry.get("until"), time.time())),
 }
-"""The columns of the table: heading -> the function that makes the cell. An older reflector does not tell all of it."""
+"""The columns of the table: heading -> the function that makes the cell. Older reflectors do not tell all values."""
 
 SHORTEST_ID = 4
-"""The least number of characters of an id that is shown in short."""
+"""The least number of characters that are shown of an id."""
 
 NARROWEST = {"PLACE": 9, "NAME": 8, "ID": 8, "STATE": 7}
-"""The columns that may be cut, the first ones first, and the width that they keep."""
+"""The columns that may be cut if the table is too wide, and the width that each of them keeps.
+
+They are cut in this order, until the table is narrow enough.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -151,7 +154,7 @@ def _nothing(way: Access) -> str:
 def table(entries: Sequence[Entry], width: int | None) -> list[str]:
     """Returns lines for people to read: one of headings, then one for each session.
 
-    `width`: the largest number of characters in a line; None for no limit, and whole ids.
+    `width`: the largest number of characters in a line. None: the lines have no limit, and the ids are not shortened.
     """
     rows = [{name: cell(entry) for name, cell in COLUMNS.items()} for entry in entries]
     if width is not None:
@@ -167,7 +170,7 @@ def table(entries: Sequence[Entry], width: int | None) -> list[str]:
 def short_ids(entries: Sequence[Entry]) -> list[str]:
     """Returns for each session the shortest beginning of its id that means this session alone.
 
-    No beginning is a session's name, because a name goes first.
+    A beginning that is the name of a session is not used: `medusa exec` would take it as this name.
     """
     ids, names = {str(entry["id"]) for entry in entries}, {entry.get("name") for entry in entries}
     return [_short(str(entry["id"]), ids, names) for entry in entries]

@@ -21,10 +21,11 @@ from medusa.transports.dial.headers import Headers
 
 
 class Access(NamedTuple):
-    """How the user's sessions are reached.
+    """How the user's sessions are reached: at which reflector, and with which account.
 
     Attributes:
-        reflector: the reflector's URL. None: only the sessions of mlogin's own reflectors, on this machine.
+        reflector: the reflector's URL. None: only the sessions for which mlogin has started a reflector on this
+            machine.
         signing: the account that signs.
         unsigned_first: True to sign only after the reflector has refused a request without a signature.
         headers: the header fields to send in addition.

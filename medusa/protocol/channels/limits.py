@@ -6,16 +6,16 @@ MAX_PAYLOAD = 32 * 1024
 """The limit of a frame's payload, in bytes."""
 
 LEAST_PART = 1024
-"""Bytes. Data are not cut into a smaller frame only because a message or a turn ends."""
+"""Bytes. If a message or a turn has room for less data than this, the data wait for the next one: they are not cut."""
 
 TURN = 16 * 1024
-"""Bytes. A channel that has sent as many waits for the others."""
+"""Bytes that a channel may send in its turn. After that the other channels have their turns."""
 
 MAX_CHANNELS = 256
 """The limit of channels of one stream."""
 
 MAX_REFUSED = 1024
-"""The limit of refused channels whose CLOSE has not come."""
+"""The limit of channels of one stream that this end has refused, and that the peer has not closed by CLOSE yet."""
 
 OPEN_TIMEOUT = 30.0
 """Seconds. A channel that was not accepted after this time is refused."""
@@ -24,37 +24,40 @@ MAX_WINDOWS = 3 * 1024 * 1024
 """The limit of the sum of all windows that one end grants, in bytes."""
 
 MIN_WINDOW = 8 * 1024
-"""Bytes that each sub can be granted at any time."""
+"""Bytes that the peer may send on each sub (a direction of a channel) at any time, however little memory is free."""
 
 FIRST_WINDOW = 64 * 1024
-"""Bytes that a new sub is granted, if they are free."""
+"""Bytes that the peer may send at first on a new sub (a direction of a channel), if so much memory is free."""
 
 MAX_WINDOW = 1024 * 1024
 """The limit of one window, in bytes."""
 
 FIRST_TERMINAL_WINDOW = 32 * 1024
-"""Bytes that a terminal's output is granted at first."""
+"""The first window of a terminal's output, in bytes: as much the agent may send before the client has taken any."""
 
 MIN_TERMINAL_WINDOW = 16 * 1024
-"""Bytes that a terminal's output is granted, however slowly they are taken."""
+"""The smallest window of a terminal's output, in bytes, however slowly the client takes the output."""
 
 MAX_TERMINAL_WINDOW = 256 * 1024
-"""The limit of the window of a terminal's output, in bytes: as many the user may see after Control-C."""
+"""The largest window of a terminal's output, in bytes.
+
+After Control-C, the user may still see as many bytes of output: they have been sent already.
+"""
 
 TERMINAL_DELAY = 0.1
-"""Seconds. A terminal's window is what its reader takes in this time plus one round trip."""
+"""Seconds. A terminal's window is the number of bytes that its reader takes in this time plus one round trip."""
 
 MAX_QUEUED = 64 * 1024 - 50
-"""The limit of the data of one channel that wait for the stream, in bytes: what one message holds, in two frames.
+"""The most bytes of data that may wait in one channel. They fit into one message of the stream, as two frames.
 
-If they were more, each full message would be followed by a tiny one.
+If the limit were a little larger, each full message would be followed by a tiny one.
 """
 
 QUEUED_HIGH = 256 * 1024
-"""Bytes. While the data of all channels that wait for the stream are more, a channel may queue MIN_QUEUED only."""
+"""Bytes. While as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED."""
 
 MIN_QUEUED = 1024
-"""Bytes of data that each channel may queue at any time."""
+"""Bytes of data that may wait in each channel at any time, however much waits in the others."""
 
 MAX_QUEUED_CONTROL = 256 * 1024
-"""The limit of the frames that are not data and that the peer does not take or not acknowledge, in bytes."""
+"""The most bytes of control frames (all but data) that may wait to be sent, or to be acknowledged by the peer."""

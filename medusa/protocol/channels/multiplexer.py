@@ -31,7 +31,7 @@ class Channels(FrameParser):
     Args:
         role: the role of this end.
         round_trip: a function that returns the seconds of a round trip, such as `Stream.round_trip.get`.
-        whole: a budget that the windows are a part of.
+        whole: a memory budget that several streams share. The windows of this one count in it. None: there is none.
 
     Attributes:
         over: True after a GOAWAY event. Nothing is received any more.

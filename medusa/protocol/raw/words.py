@@ -18,13 +18,13 @@ WORDS: Dict[str, Tuple[str, str]] = {
 """The words: name -> (header field, pattern of the value). They come in any order, each at most once."""
 
 _FIRST = frozenset((HEADER,))
-"""The fields whose words a reflector of part 2 knows. Even older reflectors know no words."""
+"""The fields whose words all reflectors know that know any. The oldest reflectors know no words at all."""
 
 _NEEDED = frozenset((JOIN, LEG))
-"""The fields without which a greeting would mean something else."""
+"""The fields that must not be left out for an older reflector: without them the greeting would mean something else."""
 
 UNKNOWN = "not a greeting"
-"""The beginning of the reason with which a raw port refuses a greeting whose form it does not know, with status 400."""
+"""The beginning of the reason, with status 400, if a raw port refuses a greeting because it does not know its form."""
 
 TOO_OLD = "the reflector is too old: its raw port does not let another client join a session"
 
@@ -48,7 +48,9 @@ def build_words(headers: Iterable[Field]) -> str:
 
 
 def older_headers(headers: Sequence[Field], status: Optional[int], reason: str) -> Optional[List[Field]]:
-    """Returns the header fields for another greeting, after an older raw port may have refused the words of the first.
+    """Returns the header fields for a second greeting, after the first one was refused.
+
+    An older raw port refuses a greeting if it does not know one of its words. So the second greeting has fewer words.
 
     Args:
         headers: (name, value) of the header fields of the first greeting.

@@ -1,6 +1,7 @@
-"""One end of a stream with its channels: messages of the link go in and out, events of the channels come out. No I/O.
+"""One end of a stream, and its channels. No I/O.
 
-The caller passes the time, in monotonic seconds.
+It is given the messages that come over the link, and returns the messages to send and what has happened in the
+channels. The caller passes the time, in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ class StreamEnd:
 
     Args:
         role: the role of this end.
-        kept: the memory for bytes that were sent and not acknowledged, shared by several streams; None for no limit
-            beyond the stream's own.
-        windows: the memory for windows, shared by several streams; None as above.
+        kept: limits the bytes that several streams together have sent and that are not acknowledged. None: each stream
+            has its own limit only.
+        windows: limits the bytes that several streams together allow their peers to send. None: as for `kept`.
 
     Attributes:
-        channels: open channels here.
+        channels: the channels of this stream. Call its method `open` for a new one.
     """
 
     def __init__(self, role: Role, kept: Optional[Budget] = None, windows: Optional[Budget] = None) -> None:
@@ -43,18 +44,18 @@ class StreamEnd:
 
     @property
     def round_trip(self) -> float:
-        """The seconds of a round trip."""
+        """The time from here to the peer and back, in seconds."""
         return self._stream.round_trip.get()
 
     @property
     def over(self) -> bool:
-        """True if the stream has ended, by either side, and `next_message` has returned the last message."""
+        """True if one of the two ends has ended the stream, and `next_message` has returned the last message."""
         return self.channels.finished
 
     def link_up(self, received: int) -> bool:
-        """Begins the use of a link. `received` is what the peer says has arrived there.
+        """Begins to use a new link. `received`: the number of bytes of the stream that have arrived at the peer.
 
-        Returns False, and does nothing, if the stream cannot go on from there.
+        Returns False, and does nothing, if the stream cannot go on after these bytes.
         """
         return self._stream.link_up(received)
 
@@ -74,7 +75,7 @@ class StreamEnd:
         return self.channels.receive(data, now)
 
     def next_message(self, now: float) -> Optional[bytes]:
-        """Returns the next message for the link; None if there is none. Call it only if the link takes it now."""
+        """Returns the next message for the link; None if there is none. Call it only if the link can send it now."""
         return self._stream.next_message(self.channels.take, now)
 
     def deadline(self) -> Optional[float]:

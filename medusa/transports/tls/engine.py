@@ -16,7 +16,7 @@ NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RE
 """OpenSSL's names for the error that the peer's first bytes are no TLS. Each version of OpenSSL uses some of them."""
 
 NOTHING = memoryview(b"")
-"""Replaces an empty rest of a view, which would keep the whole buffer alive."""
+"""An empty view. It replaces a view of which nothing is left, because that view would keep its whole buffer alive."""
 
 
 class TlsError(OSError):
