@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from medusa.option_types import LONGEST
+
 GAP = 2
 """Spaces between two columns."""
 
@@ -38,8 +40,8 @@ def cut(text: str, width: int) -> str:
 
 
 def duration(seconds: object) -> str:
-    """Returns a duration in its two largest units, such as 3m05s, or `-` if `seconds` is not a number."""
-    if not isinstance(seconds, (int, float)):
+    """Returns a duration in its two largest units, such as 3m05s, or `-` if `seconds` is not a number, or too large."""
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds < LONGEST:
         return "-"
     minutes, left = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
