@@ -28,8 +28,9 @@ class Timeouts:
             agent is told to ask again. This time is longer than the time between two of its requests.
         wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
             show each of them.
-        call_interval: the time from a call to the agent, for a client that has joined a session, to the next call.
-        call_timeout: how long such a client waits until the agent has dialled.
+        call_interval: the time between two messages that ask an agent to dial for a client that has joined a session.
+            The message is repeated until the agent has dialled.
+        call_timeout: how long a client that has joined a session waits until the agent has dialled.
         close_timeout: how long a peer may take to answer a Close frame, or to hang up, before its connection is
             dropped.
         unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this

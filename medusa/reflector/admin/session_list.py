@@ -156,8 +156,8 @@ class SessionList:
     def drain_here(self, name: SessionName, left: float, peer: str = "") -> bool:
         """Ends a leg of a session of this reflector after `left` seconds, and tells its user beforehand.
 
-        Call this if another reflector forwards a connection of the leg, and that reflector shuts down in `left`
-        seconds. For the notices see DrainNotices.
+        A leg is a pair of a client and an agent. Call this if another reflector forwards a connection of the leg, and
+        that reflector shuts down in `left` seconds. For the notices see DrainNotices.
 
         Returns False, and does nothing, if there is no such leg, or if its client does not show notices. A leg whose
         client shows no notices ends when the other reflector closes the connection.

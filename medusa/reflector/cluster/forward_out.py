@@ -128,7 +128,7 @@ class ForwardOut:
         """Tells other reflectors that this reflector stops at `ends_at`, a time.monotonic(). Does not block.
 
         The other reflectors are the owners of the sessions whose peers this reflector forwards. Each owner tells the
-        peer's user, and ends the peer's leg before `ends_at`.
+        user of such a session. Before `ends_at` it ends the peer's leg (the pair of client and agent).
         """
         self._ends_at = ends_at
         for carried in self._links.values():
@@ -137,8 +137,8 @@ class ForwardOut:
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
         """Waits until no connection is forwarded any more, but at most `timeout` seconds.
 
-        After `drain`, an owner may have answered that it will end a leg in time. Then this method waits up to
-        `grace` seconds more.
+        After `drain`, the owner of a session may have answered that it will end the forwarded connection in time. Then
+        this method waits up to `grace` seconds more.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))

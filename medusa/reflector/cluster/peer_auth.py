@@ -34,9 +34,10 @@ MIN_SECRET = 16
 """The least length of the secret, in bytes."""
 
 _BY_LEG = "leg"
-"""The word that stands in the place of a ticket if the peer is an agent which has dialled for a leg.
+"""The word in place of a ticket, for an agent that was called because one more client has joined its session.
 
-Such an agent signs nothing: the session's owner lets it in by its leg. A reflector that knows no legs refuses the word.
+Such an agent signs nothing. It sends the id of its leg (the new pair of client and agent), which the owner of the
+session checks. An older reflector refuses this word.
 """
 
 _HOST = r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.\-]{1,15})?"
@@ -92,7 +93,8 @@ class PeerAuth:
             origin: the peer's protocol and address.
             owner: the address of the reflector that gets the request.
             ticket: the reservation of the peer's signature; None if the peer needs none.
-            by_leg: True if the peer is an agent that has dialled for a leg. The owner has to check the leg.
+            by_leg: True if the peer is an agent that was called for a client which has joined. Such an agent needs no
+            signature. It sends the id of its leg (the new pair of client and agent), which the owner has to check.
         """
         reserved = "%s %s %d" % ticket if ticket is not None else _BY_LEG if by_leg else "-"
         fields = "2 %d %s %s %s %d %s" % (self._clock(), secrets.token_hex(16), *origin, reserved)

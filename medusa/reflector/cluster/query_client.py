@@ -94,8 +94,8 @@ class QueryClient:
     def announce_drain(self, owner: Owner, name: SessionName, peer: str, left: float) -> bool:
         """Tells the owner of a session that this reflector stops in `left` seconds.
 
-        Returns True if the owner answers that it will end the leg of `peer` before that time. Returns False if the
-        owner will not do this, does not answer, or does not know this request.
+        Returns True if the owner answers that it will end the peer's leg (the pair of client and agent) before that
+        time. Returns False if the owner will not do this, does not answer, or does not know this request.
 
         Args:
             peer: the address of the client or agent that this reflector forwards.

@@ -82,7 +82,8 @@ class QueryServer:
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Answers POST, by which another reflector says that it will soon stop forwarding a peer of a session here.
 
-        The answer says whether this reflector will end the peer's leg before that. Raises what `_check` raises.
+        The answer says whether this reflector will end the peer's leg (the pair of client and agent) before that time.
+        Raises what `_check` raises.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None

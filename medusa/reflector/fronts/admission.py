@@ -100,7 +100,8 @@ class Admission:
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
         """Authenticates the connection's request, then attaches the peer as `enter` does.
 
-        An agent that was called for a client that has joined is not authenticated: it alone knows the value it sends.
+        An agent that was called for a client that has joined is not authenticated here. It sends a secret value, which
+        the reflector has told to the session's agent only.
 
         Call access.check for Resource.SIGNED_ATTACH first. Returns what `enter` returns. Raises what `enter` raises,
         and Refusal if the signature does not allow the peer to attach to the session.

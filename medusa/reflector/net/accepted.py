@@ -100,7 +100,10 @@ class Accepted:
 
     @property
     def leg(self) -> str:
-        """The leg for which the peer, an agent, has dialled; "" if the peer names none. See features.LEG."""
+        """The value by which an agent was called for a client that has joined a session; "" if the peer sends none.
+
+        See features.LEG.
+        """
         return self._field(features.LEG) or ""
 
     @property

@@ -188,7 +188,7 @@ class Limits:
                 raise _exceeded("too many connections a minute %s (--max-connects-per-minute)" % what, wait)
 
     def give_back(self, side: Side, *, address: str | None = None, session: str | None = None) -> None:
-        """Undoes a part of a `connect`: stops counting the peer under its address, or under its session."""
+        """Undoes a part of `connect`: the peer no longer counts for the address or the session that is given."""
         for rates, key in ((self._by_address[side], address), (self._by_session[side], session)):
             if key:
                 rates.give_back(key)

@@ -127,11 +127,12 @@ class Registry:
         self._limits.connect(address=source, login=login, session=session, side=side)
 
     def forgive(self, side: Side, *, source: str | None = None, joined: SessionName | None = None) -> None:
-        """Stops counting an attempt that `connect` has counted.
+        """Stops counting a peer that `connect` has counted. Call this after the peer was let in.
 
         Args:
-            source: the key of the address of an agent that was called: no more of them are let in than clients.
-            joined: the session that a client has joined: its number of clients has a limit of its own.
+            source: for an agent that was called: the key of its address. It needs no count, because there is only one
+                such agent for each client.
+            joined: for a client that has joined: the session. The number of its clients has a limit of its own.
         """
         self._limits.give_back(side, address=source, session=str(joined) if joined is not None else None)
 
@@ -142,7 +143,8 @@ class Registry:
         the pair's `tell` instead.
 
         Args:
-            leg_id: the value by which the agent was called for a client that has joined; "" for the first agent.
+            leg_id: the value that the agent got when it was asked to dial for a client that has joined; "" for the
+                agent of the pair that opened the session.
 
         Raises:
             Refusal: 404 if there is no such session, 409 if it has an agent already or is closing, 403 if no client

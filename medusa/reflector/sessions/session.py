@@ -26,7 +26,7 @@ _FULL = "the session has as many clients as it may (--max-legs)"
 
 
 class Holder(Protocol):
-    """The registry that holds a session, with what the session calls."""
+    """The registry that a session belongs to: the method that the session calls."""
 
     def forget(self, session: Session) -> None:
         """Takes note that the session is over, and releases its name."""
@@ -64,7 +64,7 @@ class Session:
         """Checks that a further client may join now.
 
         Raises:
-            Refusal: 409 if there is no agent that takes further clients, 503 if there are as many as there may be.
+            Refusal: 409 if there is no agent that takes further clients, 503 if the session has `max_legs` clients.
         """
         if self.state is not State.LINKED:
             raise Refusal(409, _CLOSING if self.state in CLOSING else _NO_AGENT_YET)
@@ -74,12 +74,18 @@ class Session:
             raise Refusal(503, _FULL, retry_after=FULL_RETRY_AFTER)
 
     def _is_full(self) -> bool:
-        """Returns True if there are `max_legs` pairs. Those that are closing do not count, up to the same number."""
+        """Returns True if there are `max_legs` pairs. Pairs that are closing do not count, up to the number `max_legs`.
+
+        So there are never more than twice `max_legs` pairs.
+        """
         most, closing = self._context.config.max_legs, sum(pair.state in CLOSING for pair in self.pairs)
         return 0 < most <= len(self.pairs) - min(closing, most)
 
     def join(self, place: Place, address: str) -> Pair:
-        """Returns a new pair, for the client at `address` that joins. Call `check_join` first. `place` counts it."""
+        """Returns a new pair, for the client at `address` that joins. Call `check_join` first.
+
+        `place` counts the client in the limits.
+        """
         self._legs += 1
         pair = Pair(self, self._context, place, address, self._legs)
         self.pairs.append(pair)
@@ -95,9 +101,10 @@ class Session:
         return next(iter([pair for pair in legs if hmac.compare_digest(pair.leg_id.encode(), asked)]), None)
 
     def call(self, pair: Pair) -> None:
-        """Tells the agent to dial for `pair`, over the link of a linked pair: another one than the last time.
+        """Asks the session's agent to dial for `pair`. The message goes over the link of another pair, which is linked.
 
-        Prefers a link on which nothing waits. Ends the wait of `pair` if the session has no linked pair.
+        Takes another link than the last time if there is one, and prefers a link on which nothing waits. If the session
+        has no linked pair, ends the wait of `pair`.
         """
         if self.state is not State.LINKED:
             pair.abandon()
@@ -111,7 +118,7 @@ class Session:
     # ------------------------------------------------------------------ called by the pairs
 
     def linked(self, pair: Pair, took: float) -> None:
-        """Takes note that `pair` is linked, and forwards. `took`: seconds since the agent's request."""
+        """Takes note that the client and the agent of `pair` are linked. `took`: seconds since the agent's request."""
         self._takes_calls |= pair.takes_calls
         if pair.usage.leg == 1:
             self.linked_at = time.monotonic()
@@ -123,13 +130,16 @@ class Session:
                 self.call(other)
 
     def closing(self) -> None:
-        """Takes note that a pair is closing. If no linked pair is left, ends the wait of those who have joined."""
+        """Takes note that a pair is closing. If no linked pair is left, ends the wait of clients that have joined."""
         if self.state is not State.LINKED:
             for pair in self._waiting():
                 pair.abandon()
 
     def ended(self, pair: Pair, outcome: Outcome) -> None:
-        """Takes note that `pair` is over, and logs its usage. Idempotent. After the last one, the session is over."""
+        """Takes note that `pair` is over, and logs its usage. If it was the last pair, the session is over.
+
+        Does nothing if this method was called for `pair` before.
+        """
         if pair not in self.pairs:
             return
         self.pairs.remove(pair)
@@ -162,9 +172,10 @@ class Session:
             pair.drain(end)
 
     def drain_forwarded(self, end: float, words: str, peer: str) -> bool:
-        """Does the same for those pairs of which another reflector forwards a connection, and which show notices.
+        """Does the same as `drain`, but only for pairs that another reflector has forwarded, and that show notices.
 
-        Returns False if there are none. `peer`: the address of the peer of that connection; "" for any.
+        Returns False if there are none. `words`: the reason, as a text for the user. `peer`: the address of the client
+        or agent whose connection is forwarded; "" for all.
         """
         forwarded = [pair for pair in self.pairs if pair.is_forwarded and pair.shows_notices]
         concerned = [pair for pair in forwarded if not peer or peer in pair.sides.addresses.values()]

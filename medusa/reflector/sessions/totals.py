@@ -1,4 +1,4 @@
-"""What the legs of one session that are over add up to, for its usage record and for lists."""
+"""Sums over those legs of one session that are over, for its usage record and for lists."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from medusa.session import Outcome
 
 
 class Totals:
-    """The sums over the legs of a session that are over. A leg is a pair of client and agent.
+    """The sums over those legs of one session that are over. A leg is a pair of client and agent.
 
     Attributes:
-        outcome, reason: how the session ends. They are those of the leg that ended last among the linked ones: a client
-            that has joined, but went away before the agent came, does not count.
+        outcome, reason: how the session ends, and why. They are those of the leg that ended last. Legs that were never
+            linked do not count, unless there is no other.
         addresses: those of the first leg's client and agent, keyed by "client" and "agent".
         counts, terminal_bytes: see Sides.
     """

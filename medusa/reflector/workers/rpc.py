@@ -146,7 +146,7 @@ class OtherWorkers:
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
     def drain(self, name: SessionName, left: float, peer: str) -> bool:
-        """Ends a leg of a session of another worker in `left` seconds; see SessionList.drain_here.
+        """Ends a leg (a pair of client and agent) of a session of another worker; see SessionList.drain_here.
 
         Returns False if there is no such leg, if its client shows no notices, or if the worker does not answer.
         """

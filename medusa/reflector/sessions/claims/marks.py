@@ -28,9 +28,9 @@ class Lease(Protocol):
 
 
 class Forgetful(DirectoryError):
-    """No mark can be reserved now: the directory has lost its contents, for example by a restart.
+    """The error that no mark can be reserved now: the directory has lost its contents, for example by a restart.
 
-    A used mark may look unused, until all reflectors have told the directory which marks they have used.
+    A used mark may look unused until all reflectors have told the directory which marks they have used.
     """
 
 

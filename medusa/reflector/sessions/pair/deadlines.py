@@ -19,7 +19,7 @@ from medusa.session import Input, Side
 
 
 class Session(Protocol):
-    """The session of a pair, with what Deadlines asks."""
+    """The session that a pair belongs to: the method that Deadlines calls."""
 
     def active(self) -> float:
         """Returns the time of the last terminal byte, in any of the session's pairs."""
@@ -62,14 +62,14 @@ class Deadlines(LinkChecks):
         self._timed = {Input.WAIT_PULSE: pulse, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
 
     def wait_for_call(self, now: float) -> None:
-        """Starts the deadlines of a client that has joined a session, and waits until the called agent dials."""
+        """Starts the deadlines of a client that has joined a session. The client waits until the agent has dialled."""
         self.wait(now)
         timeouts = self._config.timeouts
         del self._timed[Input.WAIT_EXPIRED]
         self._timed |= {Input.CALL_EXPIRED: now + timeouts.call_timeout, Input.CALL_DUE: now}
 
     def abandon(self, now: float) -> None:
-        """Ends the wait of a client that has joined a session: the agent cannot be called any more."""
+        """Ends the wait of a client that has joined a session, because its agent cannot be called any more."""
         if Input.CALL_EXPIRED in self._timed:
             self._timed = {Input.AGENT_GONE: now}
 
@@ -105,7 +105,7 @@ class Deadlines(LinkChecks):
 
     @property
     def drain_words(self) -> str:
-        """The `words` of the last `drain` that has changed something."""
+        """The argument `words` of the call of `drain` that has set the end; "" if there was none."""
         return self._drain.words if self._drain is not None else ""
 
     def left_of_drain(self, now: float) -> float:

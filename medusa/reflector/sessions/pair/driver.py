@@ -34,7 +34,7 @@ _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: b
 
 
 class Session(deadlines.Session, Protocol):
-    """The session that a pair belongs to, with what the pair reads and calls."""
+    """The session that a pair belongs to: the attributes that the pair reads, and the methods that it calls."""
 
     name: SessionName
     linked_at: float | None
@@ -43,7 +43,7 @@ class Session(deadlines.Session, Protocol):
         """Asks the session's agent to dial for `pair`, whose client has joined the session."""
 
     def linked(self, pair: Pair, took: float) -> None:
-        """Takes note that `pair` is linked, and forwards. `took`: seconds since the agent's request."""
+        """Takes note that the client and the agent of `pair` are linked. `took`: seconds since the agent's request."""
 
     def closing(self) -> None:
         """Takes note that a pair is not linked any more, or ends before it was linked."""
@@ -62,9 +62,10 @@ class Pair(Runner):
         leg: the number of the pair in its session. That of the pair which opened the session is 1.
 
     Attributes:
-        leg_id: names a pair whose client has joined, until its agent is linked: who knows it may be that agent. "" for
-            the pair that opened the session.
-        called_over: the pair over whose agent's link the agent was called last. None: it was not called.
+        leg_id: a secret that identifies a pair whose client has joined. An agent that sends it is let in as the agent
+            of this pair. It is valid until that agent is linked. "" for the pair that opened the session.
+        called_over: the other pair over whose link the agent was last asked to dial for this pair. None: it was not
+            asked yet.
         is_forwarded: True if another reflector forwards one of the connections.
         shows_notices: True if the client has announced that it shows notices at any time.
         takes_calls: True if the agent has announced that it dials once more for each client that joins the session.
@@ -152,7 +153,7 @@ class Pair(Runner):
         self._wake()
 
     def abandon(self) -> None:
-        """Ends the wait of a client that has joined: there is no link over which its agent can be called."""
+        """Ends the wait of a client that has joined, because there is no link over which its agent can be called."""
         if self.machine.state is State.WAITING:
             self._deadlines.abandon(time.monotonic())
             self._wake()
@@ -171,7 +172,7 @@ class Pair(Runner):
 
     @property
     def can_call(self) -> bool:
-        """True if the agent can be sent a message of the reflector's."""
+        """True if the reflector can send the agent of this pair a message, such as a Call."""
         return self._linked_up and self.machine.state is State.LINKED and self._sides[Side.AGENT].open
 
     @property
@@ -180,7 +181,7 @@ class Pair(Runner):
         return self._sides[Side.AGENT].transport.wants_write
 
     def call(self, leg_id: str) -> None:
-        """Sends the agent the order to dial once more, for the pair that `leg_id` names."""
+        """Asks the agent, over the link of this pair, to dial once more for another pair, which `leg_id` names."""
         self._sides[Side.AGENT].announce(build(Call(leg_id)))
 
     # ------------------------------------------------------------------ inputs

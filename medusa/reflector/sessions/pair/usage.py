@@ -24,7 +24,7 @@ class Usage:
     Attributes:
         leg: the number of the leg in its session. The pair that opened the session is leg 1.
         created: the time at which the leg started, in seconds since the epoch.
-        about: what its client says about itself (the name of the session), and its agent (all else).
+        about: what its client and its agent say: the client the name of the session, the agent all else.
         reason: why it ended; "" if it has not ended, or nobody has told a reason.
     """
 
