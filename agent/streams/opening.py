@@ -30,7 +30,7 @@ def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
 def open_session(
     channel: Channel, fields: Mapping[str, Any], commands: Commands, context: Context, shared: Shared
 ) -> SessionChannel:
-    """Starts the command that the client asks for, and accepts the channel.
+    """Starts the command that the client asks for. Accept the channel next.
 
     Args:
         fields: the fields of the OPEN frame, by which the client has opened the channel.
@@ -53,5 +53,4 @@ def open_session(
         ends = child = PipeChild.start(launch, context.guard, context.inherited)
     commands.add(child)
     context.log("started %s, pid %d" % (launch.argv[0], child.pid))
-    channel.accept(pid=child.pid)
     return SessionChannel(channel, child, ends, commands, context)

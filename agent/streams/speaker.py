@@ -99,10 +99,13 @@ class StreamSpeaker:
         if channel.state is not State.OFFERED:
             return
         try:
-            self._sessions[channel] = open_session(channel, fields, self._commands, self._context, self._shared)
+            session = open_session(channel, fields, self._commands, self._context, self._shared)
         except CannotStart as error:
             self._context.log("not started: %s" % error)
             channel.refuse(error.code, str(error))
+            return
+        self._sessions[channel] = session  # first, because `accept` may raise StreamError, which ends all of these
+        channel.accept(pid=session.child.pid)
 
     def _over(self, goaway: Event) -> None:
         """Ends the commands of the stream, because the stream has ended. `goaway`: the event that says why."""

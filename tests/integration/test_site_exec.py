@@ -48,5 +48,5 @@ def test_commands_at_another_reflector(
             session.stdin.close()
             assert session.wait(PATIENCE) == 0
         record = here.ended(name)
-        assert (record["login"], record["name"], record["legs"]) == ("jill", "train", 3)
+        assert (record["login"], record["session_name"], record["legs"]) == ("jill", "train", 3)
     assert_nothing_left(tmp_path)

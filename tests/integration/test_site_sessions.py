@@ -72,7 +72,7 @@ def test_what_the_peers_say_of_themselves(both: tuple[Reflector, Reflector]) -> 
                 row = listed(reflector)[session]
                 assert (row["name"], row["host"], row["job"], row["until"], row["legs"]) == (*SAID, 1790000000, 1)
     record = here.ended(session)
-    assert (record["name"], record["host"], record["job"]) == SAID
+    assert (record["session_name"], record["host"], record["job"]) == SAID
 
 
 def test_kill(both: tuple[Reflector, Reflector]) -> None:

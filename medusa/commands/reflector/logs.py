@@ -127,4 +127,4 @@ class _Bunyan:
 
     def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         level = BUNYAN_LEVELS[event.pop("level")]
-        return {**self._head, "level": level, "msg": event.pop("event"), **event, "v": 0}
+        return {**self._head, "level": level, "msg": event.pop("event"), **event, **self._head, "v": 0}

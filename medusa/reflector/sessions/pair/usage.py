@@ -97,7 +97,8 @@ class Usage:
             counts: those of all legs; see Counted.counts.
         """
         record = {**self._record(outcome), "reason": reason, "legs": legs}
-        about = {key: said for key in ("name", "host", "job") if (said := getattr(self.about, key)) is not None}
+        about = {"session_name": self.about.name, "host": self.about.host, "job": self.about.job}
+        about = {key: said for key, said in about.items() if said is not None}
         log.info("session ended", **self._session, **about, **record, **addresses, **counts)
 
     def _record(self, outcome: Outcome) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from agent.process.commands import Commands
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
-from tests.waiting import wait_until
+from tests.unit.agent.process.starting import wait_for_end
 
 
 @pytest.fixture
@@ -19,9 +19,4 @@ def commands(guard: Guard) -> Iterator[Commands]:
     commands = Commands(guard, time.monotonic, Timeouts(hangup_grace=0))
     yield commands
     commands.end_all()
-
-    def ended() -> bool:
-        commands.step()
-        return not commands.ending
-
-    wait_until(ended)
+    wait_for_end(commands)

@@ -24,3 +24,13 @@ def exit_of(commands: Commands, command: Command) -> Exit:
 
     exit_: Exit = wait_until(ended)
     return exit_
+
+
+def wait_for_end(commands: Commands) -> None:
+    """Waits for the end of all commands that are being ended."""
+
+    def ended() -> bool:
+        commands.step()
+        return not commands.ending
+
+    wait_until(ended)

@@ -14,7 +14,7 @@ from agent.process.process_tree import ProcessTree, ended_line, live_sessions
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 from tests.agents import ROOT
-from tests.unit.agent.process.starting import exit_of, launch
+from tests.unit.agent.process.starting import exit_of, launch, wait_for_end
 from tests.waiting import PATIENCE, wait_until
 
 Shell = Callable[[str], PipeChild]
@@ -30,14 +30,6 @@ def shell(guard: Guard, commands: Commands) -> Shell:
         return child
 
     return shell
-
-
-def wait_for_end(commands: Commands) -> None:
-    def ended() -> bool:
-        commands.step()
-        return not commands.ending
-
-    wait_until(ended)
 
 
 def pids_of(child: PipeChild, count: int) -> list[int]:

@@ -23,7 +23,7 @@ def default_logging() -> Iterator[None]:
 
 def test_json_has_bunyans_fields(capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure("json", "info")
-    structlog.get_logger(component="test").warning("something", count=1)
+    structlog.get_logger(component="test").warning("something", count=1, name="x")
     entry = json.loads(capfd.readouterr().err)
     assert entry.pop("time").endswith("Z")
     assert entry == {

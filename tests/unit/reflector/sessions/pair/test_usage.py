@@ -39,7 +39,7 @@ def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
             "log_level": "info",
             "event": "session ended",
             "session": "abc",
-            "name": "train",
+            "session_name": "train",
             "host": "gpu01",
             "job": "slurm 4711",
             "outcome": "completed",

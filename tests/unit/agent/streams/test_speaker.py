@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.process.commands import Commands
+from agent.process.context import Context
+from agent.streams.shared import Shared
+from agent.streams.speaker import StreamSpeaker
+from agent.timeouts import Timeouts
+from medusa.guard import Guard
+from medusa.protocol.channels.channel import Channel
+from medusa.protocol.channels.kinds import Role
+from medusa.protocol.errors import StreamError
+from medusa.protocol.messages import Binary
+from medusa.protocol.streams.end import StreamEnd
+from tests.streamclients import PTY
+from tests.unit.agent.process.starting import wait_for_end
+
+
+class Stuck:
+    """A link that takes nothing."""
+
+    clear = False
+
+
+@pytest.mark.parametrize("pty", [None, PTY])
+def test_command_whose_start_cannot_be_told_is_ended(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch, pty: dict[str, Any] | None
+) -> None:
+    commands, shared = Commands(guard, time.monotonic, Timeouts(hangup_grace=0)), Shared()
+    log: list[str] = []
+    context = Context(None, guard, {}, log.append)  # type: ignore[arg-type]  # no signals
+    speaker = StreamSpeaker(Stuck(), commands, context, shared, lambda words, reason: None)  # type: ignore[arg-type]
+    client = StreamEnd(Role.CLIENT)
+    client.link_up(0)
+    client.channels.open("session", command="sleep 1000", pty=pty)
+    message = client.next_message(0.0)
+    assert message is not None
+
+    def overflow(*_: object, **__: object) -> None:
+        raise StreamError("overflow", "the peer does not take what it asks for")
+
+    monkeypatch.setattr(Channel, "accept", overflow)
+    speaker.receive(Binary(message))
+    speaker.serve({})
+    wait_for_end(commands)
+    assert log[0].startswith("started /bin/bash, pid ")
+    assert not Path("/proc", log[0].split()[-1]).exists()
+    assert shared.terminals == 0
