@@ -6,20 +6,25 @@ import hashlib
 import random
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.terminals import MLOGIN, environment, other_reflector
+from tests.own_sessions import environ, train
+from tests.terminals import MLOGIN
 from tests.waiting import PATIENCE
 
-BIG = random.Random(1).randbytes(20_000_000)
-FILES = 300
+BIG = random.Random(1).randbytes(5_000_000)
+FILES = 100
 
 
 class Line(NamedTuple):
-    """A line for bash, in which $M is mlogin; what it writes, and the statuses of the programs in its last pipe."""
+    """A line for bash; what it writes, and the statuses of the programs in its last pipe.
+
+    $M is mlogin, which starts a session of its own. $E is `medusa exec` in a session that runs: it starts in less time.
+    """
 
     script: str
     out: bytes = b""
@@ -28,18 +33,18 @@ class Line(NamedTuple):
 
 
 LINES = {
-    "bytes in": Line("$M -c sha256sum < big", f"{hashlib.sha256(BIG).hexdigest()}  -\n".encode()),
-    "bytes out": Line("$M -n -c 'cat big'", BIG),
-    "tar in": Line("tar c -C files . | $M -c 'mkdir in; tar x -C in'; diff -r files in", b""),
-    "tar out": Line("mkdir out; $M -n -c 'tar c -C files .' | tar x -C out; diff -r files out", b""),
+    "bytes in": Line("$E -- sha256sum < big", f"{hashlib.sha256(BIG).hexdigest()}  -\n".encode()),
+    "bytes out": Line("$E -n -- 'cat big'", BIG),
+    "tar in": Line("tar c -C files . | $E -- 'mkdir in; tar x -C in'; diff -r files in", b""),
+    "tar out": Line("mkdir out; $E -n -- 'tar c -C files .' | tar x -C out; diff -r files out", b""),
     "stderr apart": Line("$M -n -c 'echo out; echo err >&2; exit 3'", b"out\n", "3", b"err\n"),
-    "control bytes": Line(r"printf '\003\004\n\0' | $M -c 'od -An -c'", b" 003 004  \\n  \\0\n", "0 0"),
+    "control bytes": Line(r"printf '\003\004\n\0' | $E -- 'od -An -c'", b" 003 004  \\n  \\0\n", "0 0"),
     "reader that ends": Line("yes | $M -c 'head -1'", b"y\n", "141 0"),
     "reader here that ends": Line("$M -n -c yes | head -1", b"y\n", "141 0"),
-    "no input": Line(": | $M -c 'wc -c'", b"0\n", "0 0"),
-    "no last newline": Line("printf 'a\nb' | $M -c cat", b"a\nb", "0 0"),
+    "no input": Line(": | $E -- 'wc -c'", b"0\n", "0 0"),
+    "no last newline": Line("printf 'a\nb' | $E -- cat", b"a\nb", "0 0"),
     "killed": Line("$M -n -c 'kill -9 $$'", b"", "137"),
-    "in a loop": Line("printf '1\\n2\\n' | while read x; do $M -n -c \"echo $x\"; done", b"1\n2\n", "0 0"),
+    "in a loop": Line("printf '1\\n2\\n' | while read x; do $E -n -- \"echo $x\"; done", b"1\n2\n", "0 0"),
     "a shell": Line("echo 'tty; exit 5' | $M", b"not a tty\n", "0 5"),
 }
 
@@ -56,9 +61,11 @@ def place(home: Path) -> Path:
 
 
 def test_lines(home: Path, place: Path) -> None:
-    with other_reflector() as url:
-        environ = {**environment(home), "M": shlex.join([*MLOGIN, "-q", "--reflector", url, "--cwd", str(place)])}
-        started = {name: start(line.script, place, environ) for name, line in LINES.items()}
+    with train(home):
+        here = ["--cwd", str(place)]
+        own, joining = [*MLOGIN, "-q", *here], [sys.executable, "-m", "medusa", "exec", "train", *here]
+        programs = {"M": shlex.join(own), "E": shlex.join(joining)}
+        started = {name: start(line.script, place, {**environ(home), **programs}) for name, line in LINES.items()}
         results = {name: finish(process) for name, process in started.items()}
     assert {name: line for name, line in results.items() if line != LINES[name][1:]} == {}
 

@@ -8,14 +8,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from medusa.client.timeouts import Timeouts
-from tests.terminals import ROOT, assert_nothing_left, environment, find, mlogin
-from tests.waiting import MS, PATIENCE, wait_until
+from tests.own_sessions import environ, train
+from tests.terminals import ROOT, assert_nothing_left, find
+from tests.waiting import PATIENCE, wait_until
 
 MEDUSA = [sys.executable, "-m", "medusa"]
 
@@ -32,25 +31,6 @@ for _ in range(50):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
 """
 """Fifty short commands, one after the other, by forks of a program that has loaded all modules."""
-
-
-def environ(home: Path) -> dict[str, str]:
-    return {**environment(home), "HOME": str(home), "XDG_RUNTIME_DIR": ""}
-
-
-@contextmanager
-def train(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A session with the name `train`, which ends with the input of its mlogin."""
-    command = mlogin("-q", "--name", "train", "-c", "cat", timeouts=Timeouts(job_end_grace=10 * MS))
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=environ(home), cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
-        try:
-            wait_until(lambda: list(home.glob(f"medusa-{os.geteuid()}/*.json")), "the session")
-            yield process
-            process.stdin.close()
-            process.wait(PATIENCE)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_exec import MEDUSA, environ
+from tests.integration.test_exec import MEDUSA
 from tests.links import CERTIFICATE
+from tests.own_sessions import environ
 from tests.sites import Site
 from tests.terminals import ROOT, assert_nothing_left, mlogin
 from tests.waiting import PATIENCE, wait_until
