@@ -39,13 +39,13 @@ LINES = {
     "tar out": Line("mkdir out; $E -n -- 'tar c -C files .' | tar x -C out; diff -r files out", b""),
     "stderr apart": Line("$M -n -c 'echo out; echo err >&2; exit 3'", b"out\n", "3", b"err\n"),
     "control bytes": Line(r"printf '\003\004\n\0' | $E -- 'od -An -c'", b" 003 004  \\n  \\0\n", "0 0"),
-    "reader that ends": Line("yes | $M -c 'head -1'", b"y\n", "141 0"),
+    "reader that ends": Line("yes | $E -- 'head -1'", b"y\n", "141 0"),
     "reader here that ends": Line("$M -n -c yes | head -1", b"y\n", "141 0"),
     "no input": Line(": | $E -- 'wc -c'", b"0\n", "0 0"),
     "no last newline": Line("printf 'a\nb' | $E -- cat", b"a\nb", "0 0"),
-    "killed": Line("$M -n -c 'kill -9 $$'", b"", "137"),
+    "killed": Line("$E -n -- 'kill -9 $$'", b"", "137"),
     "in a loop": Line("printf '1\\n2\\n' | while read x; do $E -n -- \"echo $x\"; done", b"1\n2\n", "0 0"),
-    "a shell": Line("echo 'tty; exit 5' | $M", b"not a tty\n", "0 5"),
+    "a shell": Line("echo 'tty; exit 5' | $E", b"not a tty\n", "0 5"),
 }
 
 
