@@ -1,9 +1,10 @@
 """The websocket protocol (RFC 6455).
 
-_fastrelay  the inner loop of the relay in C; optional
-codec       converts between messages and frames
-handshake   the upgrade from HTTP, for client and server
-header      the header of a frame, and the payload of a close frame
-masking     applies a masking key to a payload
-relay       the reflector's relay, which forwards frames from one link to another
+_fastrelay   the inner loop of the relay in C; optional
+codec        converts between messages and frames
+handshake    the upgrade from HTTP, for client and server
+header       the header of a frame, and the payload of a close frame
+masking      applies a masking key to a payload
+relay        the reflector's relay, which forwards frames from one link to another
+relay_state  what a relay holds between two pieces of its stream
 """

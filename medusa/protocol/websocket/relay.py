@@ -12,15 +12,15 @@ Its rules:
 from __future__ import annotations
 
 import codecs
-import enum
 from typing import Any, Callable, Optional, Union
 
 from medusa.protocol.errors import BadText, RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Close, Kind, Ping
-from medusa.protocol.relay import FORGED, Framing, Relayed, Unfinished, may_pass, refuse_forged
-from medusa.protocol.websocket.codec import Fragments, parse_control
+from medusa.protocol.relay import FORGED, Framing, Relayed, may_pass, refuse_forged
+from medusa.protocol.websocket.codec import parse_control
 from medusa.protocol.websocket.header import BINARY, CONTINUATION, MASKED, TEXT, Header, build_header, parse_header
 from medusa.protocol.websocket.masking import NO_MASK, Buffer, apply_mask, rotate_key
+from medusa.protocol.websocket.relay_state import Mode, RelayState, in_pieces
 
 _SHORT = [[build_header(opcode, length) for length in range(126)] for opcode in range(BINARY + 1)]
 
@@ -45,14 +45,7 @@ _WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
 _TEXT, _BINARY = Kind.TEXT, Kind.BINARY
 
 
-class _Mode(enum.Enum):
-    """What WebSocketRelay does with the payload that is arriving."""
-
-    FORWARD = "it leaves as it arrives"
-    COLLECT = "it is added to the fragments"
-
-
-class WebSocketRelay:
+class WebSocketRelay(RelayState):
     """A relay that reads from a websocket client. The client must mask its frames.
 
     Call `feed` with each piece from the stream, and write `Relayed.pieces` to the other link. While `mid_frame` is
@@ -70,81 +63,11 @@ class WebSocketRelay:
     framing = WEBSOCKET
 
     def __init__(self, max_message: int = MAX_MESSAGE, stream_above: int = STREAM_ABOVE) -> None:
+        super().__init__(max_message, stream_above)
         self._rewrite = rewrite
-        self._limit = max_message
-        self._stream_above = max(stream_above, len(FORGED))  # so that a large frame is long enough to be checked
-        self._small = min(self._stream_above, max_message)
-        self._fragments = Fragments(max_message)
-        self._held = bytearray()  # the held bytes: an unfinished header or small frame ...
-        self._need = 0  # ... and the number of bytes that are needed to parse it further
-        self._left = 0  # payload bytes of the current frame that are still to come; the next lines say how to take them
-        self._mode = _Mode.FORWARD
-        self._key = NO_MASK
-        self._fin = True
-        self._utf8: Optional[codecs.IncrementalDecoder] = None
-        self._skip = False
-        self._done = False
-        self._finished = 0  # data messages that have ended ...
-        self._controls = 0  # ... and control frames
 
     def _parse_header(self, data: Buffer, at: int) -> Union[Header, int]:
         return parse_header(data, at, True, self._limit)
-
-    @property
-    def mid_frame(self) -> bool:
-        """True if a part of a frame was forwarded, and the rest of this frame has not come yet."""
-        return self._left > 0 and self._mode is _Mode.FORWARD and not self._skip
-
-    def skip_message(self) -> None:
-        """Drops the message that is arriving, if there is one. Later messages are forwarded as usual."""
-        data_frame_begun = bool(self._held) and not self._held[0] & 0x08
-        self._skip = data_frame_begun or self._left > 0 or self._fragments.started
-        self._fragments.drop()
-
-    def stream_above(self, size: int) -> None:
-        """Sets the limit, in bytes, for frames that begin from now on.
-
-        An unfragmented frame above this limit is forwarded piece by piece, as it arrives.
-        """
-        self._stream_above = max(size, len(FORGED))
-
-    def stop(self) -> None:
-        """Drops the held bytes (the start of an unfinished frame or message). All later input is ignored."""
-        self._done = True
-        self._held = bytearray()
-        self._fragments = Fragments(self._limit)
-
-    @property
-    def unfinished(self) -> Optional[Unfinished]:
-        """The message, or control frame, that has begun to arrive and is not whole yet. None if there is none."""
-        if self._fragments.started:
-            return Unfinished(self._finished, self._fragments.size)
-        if self._left:
-            return Unfinished(self._finished, -self._left)
-        if self._held and self._held[0] & 0x08:
-            return Unfinished(-1 - self._controls, len(self._held))
-        return Unfinished(self._finished, len(self._held)) if self._held else None
-
-    @property
-    def held(self) -> int:
-        """The number of held bytes: the start of an unfinished frame, which the relay keeps until the rest comes."""
-        return len(self._held)
-
-    def put_back(self, buffer: memoryview, end: int) -> int:
-        """Moves the held bytes to the start of `buffer`, so that the unfinished frame lies in one piece.
-
-        Call it before `feed`. The caller must have left `held` bytes free at the start of `buffer`, and must have read
-        new bytes into buffer[held:end]. If the frame is still too short to be parsed, nothing is moved.
-
-        Returns:
-            The offset in `buffer` at which the input for `feed` begins.
-        """
-        held = len(self._held)
-        if not held or end < self._need:
-            return held
-        buffer[:held] = self._held
-        self._held = bytearray()
-        return 0
 
     def feed(self, data: Buffer, framing: Framing) -> Relayed:
         """Turns bytes from the stream into bytes for a link of `framing`. May overwrite `data` if it is writable.
@@ -203,7 +126,7 @@ class WebSocketRelay:
 
         Returns the offset of the first byte that was not handled. The framing of the other link must be `in_place`.
         """
-        in_python = self._left and (self._mode is _Mode.COLLECT or self._utf8 is not None)
+        in_python = self._left and (self._mode is Mode.COLLECT or self._utf8 is not None)
         if in_python or self._fragments.started or self._skip:
             return at
         assert self._rewrite is not None
@@ -218,7 +141,7 @@ class WebSocketRelay:
         result.messages += messages
         result.size += size
         result.text += text
-        self._mode, self._utf8, self._fin = _Mode.FORWARD, None, True
+        self._mode, self._utf8, self._fin = Mode.FORWARD, None, True
         return at
 
     def _small_frames(self, data: bytes, at: int, framing: Framing, result: Relayed) -> int:
@@ -261,29 +184,12 @@ class WebSocketRelay:
         result.size += size
         return at
 
-    def _needed(self, header: Header) -> int:
-        """Returns how many bytes of this frame must have come before `_frame` can handle it.
-
-        Raises:
-            BadFrame: the frame continues a message, but none has begun. Or the frame begins a new message, but a
-                fragmented one has not ended.
-            MessageTooBig: the message would exceed the limit.
-        """
-        if header.opcode & 0x08:
-            return header.size + header.length
-        self._fragments.check(header)
-        if _in_pieces(header):
-            return header.size
-        if header.length <= self._stream_above:
-            return header.size + header.length
-        return header.size + (len(FORGED) if header.opcode == TEXT else 0)
-
     def _frame(self, header: Header, data: Buffer, at: int, framing: Framing, result: Relayed) -> int:
         """Handles a frame. If its payload is to be taken piece by piece, handles only its header.
 
         The payload begins at the offset `at` in `data`. Returns the offset of the first byte that was not handled.
         """
-        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
+        if header.opcode & 0x08 or not (in_pieces(header) or header.length > self._stream_above):
             end = at + header.length
             payload = _unmask(memoryview(data)[at:end], header.key)
             if header.opcode & 0x08:
@@ -297,14 +203,14 @@ class WebSocketRelay:
         if header.opcode == TEXT and header.fin:  # checked before `mid_frame` can become true
             refuse_forged(_unmask(data[at : at + len(FORGED)], header.key))
         self._left, self._key, self._fin = header.length, header.key, header.fin
-        if _in_pieces(header):
-            self._mode = _Mode.COLLECT
+        if in_pieces(header):
+            self._mode = Mode.COLLECT
             if header.opcode != CONTINUATION:
                 self._fragments.begin(Kind(header.opcode))
             if not header.length and header.fin:
                 self._end_of_message(framing, result)
             return at
-        self._mode = _Mode.FORWARD
+        self._mode = Mode.FORWARD
         self._utf8 = None
         if header.opcode == TEXT and not framing.carries_text:
             if not self._skip:
@@ -322,7 +228,7 @@ class WebSocketRelay:
         piece: Buffer = memoryview(data)[at : at + self._left]
         taken = len(piece)
         piece = _unmask(piece, self._key)
-        if self._mode is _Mode.COLLECT:
+        if self._mode is Mode.COLLECT:
             self._fragments.add(piece)
         elif not self._skip:
             _decode(self._utf8, piece, final=taken == self._left)
@@ -339,7 +245,7 @@ class WebSocketRelay:
     def _end_of_message(self, framing: Framing, result: Relayed) -> None:
         skip, self._skip = self._skip, False
         self._finished += skip
-        if self._mode is _Mode.COLLECT:
+        if self._mode is Mode.COLLECT:
             kind, payload = self._fragments.finish()
             if not skip:
                 self._emit(kind, payload, framing, result, decoded=True)
@@ -367,10 +273,6 @@ class WebSocketRelay:
         elif isinstance(message, Close):
             result.close = message
             self._done = True  # no data may follow a Close (RFC 6455 section 5.5.1)
-
-
-def _in_pieces(header: Header) -> bool:
-    return header.opcode == CONTINUATION or not header.fin
 
 
 def _unmask(piece: Buffer, key: bytes) -> Buffer:

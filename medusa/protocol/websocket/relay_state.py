@@ -1,0 +1,118 @@
+"""What a relay of websocket frames holds between two pieces of its stream. No I/O."""
+
+from __future__ import annotations
+
+import codecs
+import enum
+from typing import Optional
+
+from medusa.protocol.relay import FORGED, Unfinished
+from medusa.protocol.websocket.codec import Fragments
+from medusa.protocol.websocket.header import CONTINUATION, TEXT, Header
+from medusa.protocol.websocket.masking import NO_MASK
+
+
+class Mode(enum.Enum):
+    """What a WebSocketRelay does with the payload that is arriving."""
+
+    FORWARD = "it leaves as it arrives"
+    COLLECT = "it is added to the fragments"
+
+
+class RelayState:
+    """The state of a WebSocketRelay. For the arguments see there."""
+
+    def __init__(self, max_message: int, stream_above: int) -> None:
+        self._limit = max_message
+        self._stream_above = max(stream_above, len(FORGED))  # so that a large frame is long enough to be checked
+        self._small = min(self._stream_above, max_message)
+        self._fragments = Fragments(max_message)
+        self._held = bytearray()  # the held bytes: an unfinished header or small frame ...
+        self._need = 0  # ... and the number of bytes that are needed to parse it further
+        self._left = 0  # payload bytes of the current frame that are still to come; the next lines say how to take them
+        self._mode = Mode.FORWARD
+        self._key = NO_MASK
+        self._fin = True
+        self._utf8: Optional[codecs.IncrementalDecoder] = None
+        self._skip = False
+        self._done = False
+        self._finished = 0  # data messages that have ended ...
+        self._controls = 0  # ... and control frames
+
+    @property
+    def mid_frame(self) -> bool:
+        """True if a part of a frame was forwarded, and the rest of this frame has not come yet."""
+        return self._left > 0 and self._mode is Mode.FORWARD and not self._skip
+
+    def skip_message(self) -> None:
+        """Drops the message that is arriving, if there is one. Later messages are forwarded as usual."""
+        data_frame_begun = bool(self._held) and not self._held[0] & 0x08
+        self._skip = data_frame_begun or self._left > 0 or self._fragments.started
+        self._fragments.drop()
+
+    def stream_above(self, size: int) -> None:
+        """Sets the limit, in bytes, for frames that begin from now on.
+
+        An unfragmented frame above this limit is forwarded piece by piece, as it arrives.
+        """
+        self._stream_above = max(size, len(FORGED))
+
+    def stop(self) -> None:
+        """Drops the held bytes (the start of an unfinished frame or message). All later input is ignored."""
+        self._done = True
+        self._held = bytearray()
+        self._fragments = Fragments(self._limit)
+
+    @property
+    def unfinished(self) -> Optional[Unfinished]:
+        """The message, or control frame, that has begun to arrive and is not whole yet. None if there is none."""
+        if self._fragments.started:
+            return Unfinished(self._finished, self._fragments.size)
+        if self._left:
+            return Unfinished(self._finished, -self._left)
+        if self._held and self._held[0] & 0x08:
+            return Unfinished(-1 - self._controls, len(self._held))
+        return Unfinished(self._finished, len(self._held)) if self._held else None
+
+    @property
+    def held(self) -> int:
+        """The number of held bytes: the start of an unfinished frame, which the relay keeps until the rest comes."""
+        return len(self._held)
+
+    def put_back(self, buffer: memoryview, end: int) -> int:
+        """Moves the held bytes to the start of `buffer`, so that the unfinished frame lies in one piece.
+
+        Call it before `feed`. The caller must have left `held` bytes free at the start of `buffer`, and must have read
+        new bytes into buffer[held:end]. If the frame is still too short to be parsed, nothing is moved.
+
+        Returns:
+            The offset in `buffer` at which the input for `feed` begins.
+        """
+        held = len(self._held)
+        if not held or end < self._need:
+            return held
+        buffer[:held] = self._held
+        self._held = bytearray()
+        return 0
+
+    def _needed(self, header: Header) -> int:
+        """Returns how many bytes of this frame must have come before `_frame` can handle it.
+
+        Raises:
+            BadFrame: the frame continues a message, but none has begun. Or the frame begins a new message, but a
+                fragmented one has not ended.
+            MessageTooBig: the message would exceed the limit.
+        """
+        if header.opcode & 0x08:
+            return header.size + header.length
+        self._fragments.check(header)
+        if in_pieces(header):
+            return header.size
+        if header.length <= self._stream_above:
+            return header.size + header.length
+        return header.size + (len(FORGED) if header.opcode == TEXT else 0)
+
+
+def in_pieces(header: Header) -> bool:
+    """Returns True if the frame is a part of a message, and the message has other frames as well."""
+    return header.opcode == CONTINUATION or not header.fin
