@@ -1,4 +1,4 @@
-"""One channel, as its user sees it: opening, writing, requests, events, the end."""
+"""One channel: opens it, writes to it, sends requests, ends it. Also the events that report what has arrived."""
 
 from __future__ import annotations
 
@@ -47,18 +47,21 @@ ALLOWED = {
     State.OFFERED: frozenset((EOF, STOP, WINDOW, REQUEST, CLOSE)),
     State.OPEN: frozenset((DATA, EOF, STOP, WINDOW, REQUEST, RESULT, CLOSE)),
 }
-"""Maps the states of a channel to the frames that the peer may send. After this end has sent CLOSE, all are dropped."""
+"""State of a channel -> the types of frames that the peer may send.
+
+In the state CLOSED it may send any: all but CLOSE and REFUSED are dropped.
+"""
 
 
 class Event(NamedTuple):
-    """Something that has arrived.
+    """Something that has arrived: a frame, or the data of one or more DATA frames.
 
     Attributes:
-        type: the type of the frame. A DATA event comes once for all data of a sub in one message.
-        channel: None for GOAWAY.
+        type: the type of the frame. All data of a sub (one direction of a channel) in one message make one DATA event.
+        channel: the channel of the frame; None for GOAWAY, which is about the whole stream.
         sub: the number of the sub, for DATA, EOF and STOP.
-        value: the fields of OPEN, OPENED, REQUEST and RESULT; the Reason of REFUSED, CLOSE and GOAWAY; for EOF an empty
-            text, or the code of what is wrong with the sub. The channel does not keep it.
+        value: for OPEN, OPENED, REQUEST and RESULT: the fields. For REFUSED, CLOSE and GOAWAY: the Reason. For EOF: "",
+            or an error code if the data of the sub did not arrive as they were sent.
     """
 
     type: int
@@ -74,8 +77,8 @@ class TooManyChannels(Exception):
 class Channel:
     """One end of a channel.
 
-    Methods that send a frame may raise StreamError (`overflow`), if the peer does not take what waits. Then call
-    `Channels.fail`.
+    Methods that send a frame raise StreamError (`overflow`) if too many frames wait, because the peer does not take
+    them. Then call `Channels.fail`.
 
     Attributes:
         number: the channel's id.
@@ -83,7 +86,8 @@ class Channel:
         opener: True if this end has opened it.
         has_result: True if its RESULT has arrived or was queued.
         broken: True if this end has closed it because the peer broke a rule.
-        readers, writers: map each sub that the peer sends, and each sub that this end sends, to its state.
+        readers: the Reader of each sub (direction of bytes) that the peer sends, by the number of the sub.
+        writers: the Writer of each sub that this end sends, by the number of the sub.
     """
 
     def __init__(
@@ -121,7 +125,10 @@ class Channel:
             self._shut()
 
     def room(self, sub: int) -> int:
-        """Returns how many bytes `write` takes now: what the peer allows, and what may wait in this process."""
+        """Returns how many bytes of `sub` may be passed to `write` now.
+
+        Two limits count: the bytes that the peer allows, and the bytes that may wait in this process.
+        """
         writer = self.writers[sub]
         if self.state is not State.OPEN or writer.ended:
             return 0
@@ -132,7 +139,7 @@ class Channel:
         """Queues bytes, which must not change afterwards.
 
         Raises:
-            LocalProtocolError: these are more than `room(sub)`.
+            LocalProtocolError: there are more bytes than `room(sub)`.
         """
         size = len(data)
         if size > self.room(sub):
@@ -149,7 +156,7 @@ class Channel:
             self._put(DATA, sub, data)
 
     def end(self, sub: int) -> None:
-        """Ends a sub, after what was written. Does nothing if it has ended."""
+        """Ends a sub (one direction of bytes) after all that was written to it. Does nothing if it has ended."""
         writer = self.writers[sub]
         if not writer.ended and self.state is not State.CLOSED:
             writer.ended = True
@@ -157,12 +164,15 @@ class Channel:
                 self._put(EOF, sub, b"")
 
     def request(self, name: str, /, **fields: object) -> None:
-        """Sends a REQUEST, which may pass data. Does nothing if the channel is closed, or not accepted by this end."""
+        """Sends a REQUEST, which may overtake data.
+
+        Does nothing if the channel is closed, or if this end has still to accept it.
+        """
         if self.state in (State.OPENING, State.OPEN):
             self._outbox.control(build_json(REQUEST, self.number, {"type": name, **fields}))
 
     def result(self, **fields: object) -> None:
-        """Ends all subs, and sends the RESULT of a command: its `status` or its `signal`."""
+        """Ends all subs that this end sends. Then sends the RESULT of a command: its `status` or its `signal`."""
         if self.state is State.OPEN and not self.has_result:
             self.has_result = True
             for sub in self.writers:
@@ -170,7 +180,10 @@ class Channel:
             self._put(RESULT, 0, build_json(RESULT, self.number, fields))
 
     def close(self, reason: Reason = NO_REASON, *, at_once: bool = False) -> None:
-        """Closes the channel, after what was written, or `at_once`. What arrives from now on is dropped."""
+        """Closes the channel after all that was written is sent. If `at_once`, drops what was written and not sent.
+
+        What arrives from now on is dropped.
+        """
         if self.state is State.OFFERED:
             self.refuse(reason.code or "closed", reason.words)
         elif self.state is not State.CLOSED:
@@ -209,7 +222,7 @@ class Channel:
             reader.cut()
 
     def stop(self, sub: int) -> bool:
-        """Notes that the peer takes no more of `sub`. Returns False if its end was sent or it was stopped before."""
+        """Notes that the peer takes no more of `sub`. Returns False if its end was sent, or if it was stopped before."""
         writer = self.writers[sub]
         if writer.ended_on_wire or writer.stopped:
             return False
@@ -228,7 +241,7 @@ class Channel:
             reader.discard()
 
     def _drop(self, stopped: Optional[int] = None) -> None:
-        """Drops the frames that wait; if a sub is `stopped`, only its data."""
+        """Drops all frames that wait to be sent. `stopped`: the number of a sub, to drop only the data of this sub."""
         kept = [] if stopped is None else [item for item in self._queue if item[:2] != (DATA, stopped)]
         dropped = sum(len(payload) for kind, _, payload in self._queue if kind == DATA)
         dropped -= sum(len(payload) for kind, _, payload in kept if kind == DATA)
@@ -240,13 +253,13 @@ class Channel:
 
     @property
     def waiting(self) -> bool:
-        """True if frames wait."""
+        """True if frames of this channel wait to be sent."""
         return bool(self._queue)
 
     def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
-        """Adds frames to `pieces`: at most `limit` and `total` bytes, and at most `data` if there are DATA.
+        """Adds waiting frames to `pieces`, at most `limit` bytes. Returns the number of bytes.
 
-        Returns the number of bytes.
+        DATA frames must lie within the first `data` bytes, and other frames within the first `total` bytes.
         """
         queue, number, used = self._queue, self.number, 0
         while queue:

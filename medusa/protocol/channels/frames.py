@@ -34,7 +34,7 @@ _SIZES = {
     CLOSE: (0, MAX_PAYLOAD),
     GOAWAY: (0, MAX_PAYLOAD),
 }
-"""Maps the types to the least and the largest length of their payload, in bytes."""
+"""Type of a frame -> the least and the largest length of its payload, in bytes."""
 
 WITH_SUB = frozenset((DATA, EOF, STOP, WINDOW))
 
@@ -47,7 +47,11 @@ class Reason(NamedTuple):
 
 
 def check_header(kind: int, sub: int, length: int, channel: int) -> None:
-    """Checks what can be told by a header alone. Raises StreamError: `bad-frame`."""
+    """Checks the header of a frame, as far as that is possible without its payload and its channel.
+
+    Raises:
+        StreamError: the header breaks a rule (`bad-frame`).
+    """
     if kind not in _SIZES:
         raise StreamError("bad-frame", "a frame of unknown type %d" % kind)
     least, most = _SIZES[kind]
@@ -71,7 +75,7 @@ def build_json(kind: int, channel: int, fields: Dict[str, Any]) -> bytes:
 
 
 def build_reason(kind: int, channel: int, reason: Reason) -> bytes:
-    """Returns a CLOSE, REFUSED or GOAWAY. Cuts the words if they are too long."""
+    """Returns a frame CLOSE, REFUSED or GOAWAY. Cuts the words of `reason` if they are too long."""
     if kind == CLOSE and not reason.code:
         return build_frame(CLOSE, 0, channel)
     return build_json(kind, channel, {"code": reason.code, "words": reason.words[:MAX_WORDS]})
@@ -91,7 +95,7 @@ def parse_json(payload: bytes) -> Dict[str, Any]:
 
 
 def parse_reason(payload: bytes) -> Reason:
-    """Returns the reason in a CLOSE, REFUSED or GOAWAY; with the code `bad-json` if it cannot be read."""
+    """Returns the reason in a CLOSE, REFUSED or GOAWAY. If it cannot be read, its code is `bad-json`."""
     if not payload:
         return Reason()
     try:

@@ -14,25 +14,30 @@ MAX_NAME, MAX_PATH = 255, 4096
 
 
 class Role(enum.IntEnum):
-    """The role of an end of a stream. The number is that of its first channel; the next ones have every second one."""
+    """The role of an end of a stream. The client gives its channels the numbers 1, 3, 5 and so on, the agent 2, 4, 6.
+
+    The value is the number of the first channel.
+    """
 
     CLIENT = 1
     AGENT = 2
 
 
 REQUIRED = object()
-"""Stands for the default of a field that has none."""
+"""Takes the place of the default in the description of a field that must be given."""
 
 Check = Callable[[Any], Any]
 Fields = Mapping[str, Tuple[Check, Any]]
-"""Maps the name of a field to a function, which returns its value or raises ValueError, and to its default."""
+"""Name of a field -> (function, default). The function checks a value, and returns it or raises ValueError."""
 
 
 def parse(given: Mapping[str, Any], fields: Fields) -> Dict[str, Any]:
-    """Returns the values of all `fields`. Ignores unknown ones, and takes null for a field that is not there.
+    """Returns the values of all `fields`, by name. A field that is missing in `given`, or null, has its default.
+
+    Ignores names in `given` that are not in `fields`.
 
     Raises:
-        ValueError: a field is missing or has a wrong value. The text names it.
+        ValueError: a field without a default is missing, or a field has a wrong value. The text names the field.
     """
     found = {}
     for name, (check, default) in fields.items():
@@ -93,8 +98,10 @@ class Kind(NamedTuple):
 
     Attributes:
         opener: the end that may open it.
-        subs: the subs that the opener sends, and those that the other end sends.
-        result: True if the other end sends a RESULT.
+        fields: the parameters in the frame OPEN.
+        subs: the numbers of the subs (directions of bytes, such as stdin) that the opener sends, and the numbers of
+            those that the other end sends.
+        result: True if the end that has not opened the channel sends a RESULT.
     """
 
     opener: Role
@@ -151,12 +158,12 @@ RESULT: Fields = {"status": (check_integer(0, 255), None), "signal": (_NAME, Non
 
 
 def is_terminal(kind: str, parameters: Mapping[str, Any]) -> bool:
-    """Returns True if sub 1 of the channel is the output of a terminal."""
+    """Returns True if the channel is a terminal: its sub 1 (the bytes to the client) is the terminal's output."""
     return kind == "attach" or (kind == "session" and parameters["pty"] is not None)
 
 
 def subs(kind: str, parameters: Mapping[str, Any]) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
-    """Returns the subs that the opener of a channel sends, and those that the other end sends."""
+    """Returns the subs (numbers of directions of bytes) that a channel's opener sends, and those of the other end."""
     if kind == "session" and parameters["pty"] is not None:
         return (STDIN,), (STDOUT,)
     if kind == "attach" and parameters["read_only"]:
@@ -165,7 +172,11 @@ def subs(kind: str, parameters: Mapping[str, Any]) -> Tuple[Tuple[int, ...], Tup
 
 
 def parse_result(given: Mapping[str, Any]) -> Dict[str, Any]:
-    """Returns `status` and `signal` of a RESULT, of which one is None. Raises ValueError if it has not one of both."""
+    """Returns the fields `status` and `signal` of a RESULT. One of them is None.
+
+    Raises:
+        ValueError: a field has a wrong value, or not exactly one of the two is given.
+    """
     found = parse(given, RESULT)
     if (found["status"] is None) is (found["signal"] is None):
         raise ValueError("neither a status nor a signal, or both")
@@ -173,7 +184,11 @@ def parse_result(given: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def parse_request(given: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
-    """Returns the `type` and the fields of a REQUEST; None if its type is unknown. Raises ValueError: a wrong field."""
+    """Returns the `type` and the fields of a REQUEST; None if its type is unknown.
+
+    Raises:
+        ValueError: a field is missing or has a wrong value.
+    """
     name = given.get("type")
     if not isinstance(name, str) or name not in REQUESTS:
         return None

@@ -1,4 +1,7 @@
-"""All channels of one end of a stream: what arrives, and what is opened. No I/O; the caller passes the time."""
+"""All channels of one end of a stream: opens them, and processes the frames that arrive.
+
+No I/O; the caller passes the time.
+"""
 
 from __future__ import annotations
 
@@ -65,11 +68,12 @@ class Channels(FrameParser):
         return self._outbox.over
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
-        """Opens a channel. The answer is an event: OPENED or REFUSED.
+        """Opens a channel. The peer's answer comes later, as an event: OPENED or REFUSED.
 
         Raises:
             ValueError: the parameters are wrong, or too long for a frame.
-            TooManyChannels: there are MAX_CHANNELS, no memory is left for its windows, or the stream is over.
+            TooManyChannels: there are MAX_CHANNELS already, no memory is left for the windows of one more, or the
+                stream is over.
         """
         known = parse(parameters, KINDS[kind].fields)
         frame = build_json(frames.OPEN, self._next, {"kind": kind, **parameters})
@@ -80,7 +84,7 @@ class Channels(FrameParser):
         return self._add(self._next - 2, kind, known, opener=True)
 
     def receive(self, data: Union[bytes, memoryview], now: float) -> List[Event]:
-        """Processes bytes of the stream, cut anywhere. Returns what has arrived."""
+        """Processes the next bytes of the stream, and returns the events. `data` may begin and end within frames."""
         for reader in self._touched:
             reader.settle()
         self._touched.clear()
@@ -95,17 +99,20 @@ class Channels(FrameParser):
         return events
 
     def fail(self, error: StreamError) -> Event:
-        """Ends all channels because the peer broke a rule, and returns the event. `take` returns a GOAWAY for it."""
+        """Ends all channels, because the peer broke a rule. Returns the event of the end.
+
+        `take` then returns a GOAWAY, which tells the peer.
+        """
         reason = Reason(error.code, str(error))
         self._outbox.finish(reason, at_once=True)
         return self._end(reason)
 
     def go_away(self, reason: Reason = NO_REASON) -> None:
-        """Sends a GOAWAY after all that waits. Open no channel after that."""
+        """Ends the stream: sends a GOAWAY after all that waits to be sent. Open no channel after that."""
         self._outbox.finish(reason, at_once=False)
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `expire`; None if no channel waits for an answer of this end."""
+        """Returns when to call `expire`; None if this end has answered all channels that the peer has opened."""
         while self._offered:
             number = next(iter(self._offered))
             channel = self._channels.get(number)
@@ -115,7 +122,7 @@ class Channels(FrameParser):
         return None
 
     def expire(self, now: float) -> None:
-        """Refuses the channels that were not answered in time."""
+        """Refuses the channels that the peer has opened and that this end has not answered within OPEN_TIMEOUT."""
         at = self.deadline()
         while at is not None and at <= now:
             channel = self._channels[next(iter(self._offered))]
@@ -162,7 +169,11 @@ class Channels(FrameParser):
                 self._fields(kind, channel, payload)
 
     def _find(self, kind: int, number: int) -> Optional[Channel]:
-        """Returns the channel of a frame; None if the frame is dropped. Raises StreamError if it is not allowed."""
+        """Returns the channel of a frame; None if the frame is to be dropped.
+
+        Raises:
+            StreamError: the peer may not send such a frame now.
+        """
         try:
             channel = self._channels[number]
         except KeyError:
@@ -276,7 +287,7 @@ class Channels(FrameParser):
             self._events.append(Event(frames.REFUSED if refused else frames.CLOSE, channel, 0, reason))
 
     def _break(self, channel: Channel, code: str, words: str) -> None:
-        """Ends one channel, whose peer broke a rule."""
+        """Ends one channel, because the peer broke a rule in it. The stream goes on."""
         reason = Reason(code, words)
         channel.close(reason, at_once=True)
         channel.broken = True

@@ -1,4 +1,4 @@
-"""What waits to be sent: the order of the frames, and the channels' turns."""
+"""The frames that wait to be sent, and the order in which they are sent: the channels take turns."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ WINDOW_FRAME = HEADER.size + LIMIT.size
 
 
 class Queue(Protocol):
-    """The frames of one channel that keep their order."""
+    """The frames of one channel that are sent in the order in which they were queued. A Channel implements this."""
 
     def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
-        """Adds frames to `pieces`: at most `limit` and `total` bytes, and at most `data` if there are DATA.
+        """Adds waiting frames to `pieces`, at most `limit` bytes. Returns the number of bytes.
 
-        Returns the number of bytes.
+        DATA frames must lie within the first `data` bytes, and other frames within the first `total` bytes.
         """
 
     @property
     def waiting(self) -> bool:
-        """True if frames wait."""
+        """True if frames of this channel wait to be sent."""
 
 
 class Outbox:
-    """All frames that wait to be sent.
+    """All frames of one end of a stream that wait to be sent.
 
-    Frames that may overtake data go first. Then channels take turns. A GOAWAY comes last.
+    Frames that may overtake data are sent first. Then the channels take turns. A GOAWAY is sent last.
 
     Attributes:
         data: the number of bytes of data that wait.
@@ -49,10 +49,11 @@ class Outbox:
         self.over = False
 
     def control(self, frame: bytes) -> None:
-        """Adds a frame that may pass data.
+        """Adds a frame that may overtake data.
 
         Raises:
-            StreamError: `overflow`: the peer takes none of them, or acknowledges none. A GOAWAY was added.
+            StreamError: too many such frames wait, because the peer does not take or acknowledge them (`overflow`). A
+                GOAWAY was added.
         """
         if self.finishing:
             return
@@ -69,11 +70,11 @@ class Outbox:
         return self.over or bool(self._goodbye)
 
     def wake(self, queue: Queue) -> None:
-        """Gives a turn to a channel whose first frame was queued."""
+        """Gives turns to a channel from now on. Call it when a frame is queued in a channel in which none waited."""
         self._turns[queue] = None
 
     def finish(self, reason: Reason, *, at_once: bool) -> None:
-        """Adds the GOAWAY, after which nothing is sent. With `at_once` all that waits is dropped."""
+        """Adds the GOAWAY, after which nothing is sent. If `at_once`, drops all other frames that wait."""
         if not self.finishing or (at_once and not self.over):
             self._goodbye = [build_reason(GOAWAY, 0, reason)]
         if at_once:
@@ -86,7 +87,7 @@ class Outbox:
         self.over = True
 
     def take(self, limit: int, data: int, total: int) -> List[Buffer]:
-        """Returns the next frames, in pieces. See `medusa.protocol.resume.stream.Source` for the arguments."""
+        """Returns the next frames to send, in pieces. For the arguments see `medusa.protocol.resume.stream.Source`."""
         pieces: List[Buffer] = []
         if self.over:
             return pieces

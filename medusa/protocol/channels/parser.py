@@ -9,7 +9,7 @@ class FrameParser:
     """The base class of a receiver of frames.
 
     Attributes:
-        over: True if whatever comes is dropped.
+        over: True if everything that comes from now on is dropped.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,11 @@ class FrameParser:
         raise NotImplementedError
 
     def parse(self, data: memoryview) -> None:
-        """Takes the next bytes of the stream, cut anywhere. Raises StreamError, at least `bad-frame`."""
+        """Processes the next bytes of the stream, which may begin and end within frames.
+
+        Raises:
+            StreamError: a frame is malformed (`bad-frame`), or a method of the subclass has raised it.
+        """
         at, end = 0, len(data)
         while at < end and not self.over:
             if self._rest:
@@ -56,7 +60,10 @@ class FrameParser:
                 at = stop
 
     def _gather(self, data: memoryview, at: int) -> int:
-        """Adds bytes to a frame that has begun, and processes it if it is whole. Returns where the next bytes are."""
+        """Adds bytes of `data`, from `at` on, to a frame that has begun. If the frame is whole now, processes it.
+
+        Returns the index in `data` of the next byte.
+        """
         partial = self._partial
         if len(partial) < HEADER.size:
             stop = at + HEADER.size - len(partial)

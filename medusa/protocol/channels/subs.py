@@ -11,22 +11,22 @@ from medusa.protocol.channels.windows import TerminalWindow, Window, Windows
 from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
 
 NO_DIGEST = bytes(32)
-"""Stands for the digest of a sub that the peer has stopped, which is not compared."""
+"""Is sent in place of the digest of a sub that the peer has stopped. The peer does not check the digest then."""
 
 
 class Reader:
-    """The bytes of one sub that the peer sends.
+    """The receiving end of one sub, which is one direction of bytes in a channel, such as stdout.
 
-    Take bytes by `read`, or by `pieces` and then `took`. The views that `pieces` returns are good until the next bytes
+    Take bytes by `read`, or by `pieces` and then `took`. The views that `pieces` returns are valid until the next bytes
     of the stream are processed.
 
     Attributes:
         received: the number of bytes that have arrived.
         taken: the number of bytes that were taken.
-        limit: the number of bytes that the peer may send.
+        limit: the number of bytes that the peer may send, counted from the beginning of the sub.
         over: True if no more bytes will arrive.
-        complete: True if the peer ended the sub, and count and digest were right.
-        stopped: True if this end wants no more of it.
+        complete: True if the peer has ended the sub, and all its bytes have arrived as they were sent.
+        stopped: True if this end wants no more bytes.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Reader:
         return [*self._queue.views(0, len(self._queue)), *self._fresh] if self._queue else list(self._fresh)
 
     def took(self, size: int, now: float) -> None:
-        """Drops the first `size` bytes, which were taken, and gives the peer a larger limit if it is time to."""
+        """Drops the first `size` bytes, because the caller has taken them. Raises the peer's limit if it is time to."""
         assert 0 <= size <= len(self)
         if size == len(self):
             self._fresh.clear()
@@ -76,7 +76,7 @@ class Reader:
         return data
 
     def stop(self) -> None:
-        """Drops what has arrived, and tells the peer that no more is wanted."""
+        """Drops the bytes that have arrived, and tells the peer that no more are wanted."""
         if not self.over and not self.stopped and self._window is not None:  # before that, `start` sends it
             self._control(build_frame(STOP, *self._key))
         self.discard()
@@ -94,7 +94,9 @@ class Reader:
             self._charge()
 
     def feed(self, data: memoryview) -> bool:
-        """Adds bytes that have arrived, and that fit into the window. Returns True if they are the first of a message.
+        """Adds bytes that have arrived. The caller has checked that the peer may send them.
+
+        Returns True if they are the first bytes of this sub in a message.
 
         Call `settle` before the next message is processed.
         """
@@ -106,13 +108,16 @@ class Reader:
         return len(self._fresh) == 1
 
     def settle(self) -> None:
-        """Copies what was not taken, so that it does not keep whole messages alive."""
+        """Copies the bytes that were not taken. Otherwise they would keep the whole messages in memory."""
         if self._fresh:
             self._queue.append(b"".join(self._fresh))
             self._fresh.clear()
 
     def end(self, count: int, digest: bytes) -> str:
-        """Notes the end of this sub-stream. Returns "", or "count" or "digest" if that differs from what has come."""
+        """Notes the end of this sub, with the number and the digest of its bytes, as the peer has sent them.
+
+        Returns "" if both are right, otherwise the name of the wrong one: "count" or "digest".
+        """
         wrong = ""
         if not self.stopped:
             if count != self.received:
@@ -130,7 +135,7 @@ class Reader:
         self._charge()
 
     def discard(self) -> None:
-        """Drops what has arrived, and whatever will arrive."""
+        """Drops the bytes that have arrived, and all that will arrive."""
         self.stopped = True
         self._fresh.clear()
         self._queue.drop(len(self._queue))
@@ -156,14 +161,14 @@ class Reader:
 
 
 class Writer:
-    """The state of one sub that this end sends.
+    """The sending end of one sub, which is one direction of bytes in a channel, such as stdout.
 
     Attributes:
-        limit: the number of bytes that the peer allows.
+        limit: the number of bytes that the peer allows this end to send, counted from the beginning of the sub.
         written: the number of bytes that were queued so far.
-        sent: the number of bytes that are in frames so far.
-        ended: True if the end was queued.
-        stopped: True if the peer takes no more of it.
+        sent: the number of bytes that were put into frames so far.
+        ended: True if the end of the sub was queued.
+        stopped: True if the peer wants no more bytes.
     """
 
     def __init__(self) -> None:
@@ -177,6 +182,6 @@ class Writer:
         self._hash.update(data)
 
     def end(self) -> bytes:
-        """Returns the payload of the EOF, which is sent now."""
+        """Returns the payload of the frame EOF: the number and the digest of the bytes. The frame is sent now."""
         self.ended_on_wire = True
         return END.pack(self.sent, NO_DIGEST if self.stopped else self._hash.digest())

@@ -1,4 +1,7 @@
-"""How large a window is, and what all windows of a stream use."""
+"""The sizes of windows, and the memory that all windows of a stream use.
+
+A window is the number of bytes that the peer may send on a sub (one direction of a channel) before this end takes any.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,16 @@ from medusa.protocol.channels.limits import (
 from medusa.protocol.resume.budget import Budget
 
 SLOT = 0.01
-"""Seconds. What a terminal's reader takes within this time is one entry."""
+"""Seconds. TerminalWindow notes as one number how many bytes its reader takes within this time."""
 
 
 class Windows:
-    """What the windows of all readers of one stream use.
+    """The memory that the windows of all readers of one stream use.
 
     Attributes:
-        budget: the bytes that are granted and not taken; for each reader at least MIN_WINDOW, until its sub has ended.
-        due: maps sub and channel to the new limit, which the peer has to be told.
+        budget: counts the bytes that the peer may send or has sent, and that were not taken. Each reader counts for
+            MIN_WINDOW or more until its sub has ended.
+        due: (sub, channel) -> the new limit of the peer, for limits that the peer was not told yet.
     """
 
     def __init__(self, round_trip: Callable[[], float], whole: Optional[Budget] = None) -> None:
@@ -37,20 +41,26 @@ class Windows:
         self._reserved = MIN_WINDOW * MAX_CHANNELS
 
     def channels(self, change: int) -> None:
-        """Notes that `change` channels more are open: for those that are not, a least window each is left free."""
+        """Notes that `change` more channels are open; negative if channels have ended.
+
+        For each channel that may still be opened, MIN_WINDOW bytes are kept free.
+        """
         self._reserved -= MIN_WINDOW * change
 
     @property
     def spare(self) -> int:
-        """The number of bytes that windows may use beyond the least ones; negative if they use too many."""
+        """The number of bytes by which windows may grow; negative if they use too much memory.
+
+        The bytes that are kept free for channels still to be opened are not a part of it.
+        """
         return self.budget.free - self._reserved
 
 
 class Window:
-    """The size of the window of a pipe or connection: grows by what its reader takes, as long as bytes are to spare.
+    """The size of the window of a pipe or connection. It grows by what its reader takes, as long as there is memory.
 
     Attributes:
-        size: the number of bytes that may be granted and not taken.
+        size: the number of bytes that the peer may send before the reader takes any.
     """
 
     FIRST = FIRST_WINDOW
@@ -59,7 +69,7 @@ class Window:
         self.size = max(MIN_WINDOW, min(self.FIRST, spare))
 
     def took(self, size: int, spare: int, now: float) -> None:
-        """Adapts `size` after the reader took `size` bytes. `spare`: how many more bytes of memory it may use now."""
+        """Adapts the window after the reader took `size` bytes. `spare`: the number of bytes by which it may grow."""
         if spare > 0:
             self.size = min(MAX_WINDOW, self.size + min(size, spare))
         elif self.size > FIRST_WINDOW:
@@ -67,9 +77,9 @@ class Window:
 
 
 class TerminalWindow(Window):
-    """The size of the window of a terminal's output: what its reader took in the last TERMINAL_DELAY and a round trip.
+    """The size of the window of a terminal's output: small, so that little output is still shown after Control-C.
 
-    So after ^C the user sees little of what was sent before.
+    It is the number of bytes that the reader took in the last seconds: TERMINAL_DELAY and one round trip.
     """
 
     FIRST = FIRST_TERMINAL_WINDOW
@@ -81,7 +91,7 @@ class TerminalWindow(Window):
         self._sum = 0
 
     def took(self, size: int, spare: int, now: float) -> None:
-        """Adapts `size` after the reader took `size` bytes. `spare`: how many more bytes of memory it may use now."""
+        """Adapts the window after the reader took `size` bytes. `spare`: the number of bytes by which it may grow."""
         taken = self._taken
         self._sum += size
         if taken and now - taken[-1][0] < SLOT:

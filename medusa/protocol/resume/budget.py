@@ -1,4 +1,4 @@
-"""Counts bytes against a limit, and against the limit of a larger whole, such as all streams of an agent."""
+"""Counts bytes against a limit, and also against that of a larger budget, such as that of all streams of an agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Budget:
     """A limit of bytes, and how many of them are used.
 
     Args:
-        whole: the budget that this one is a part of. What is used of this one is used of the whole as well.
+        whole: a larger budget, of which this one is a part. Bytes that this budget uses are also counted there.
     """
 
     def __init__(self, limit: int, whole: Optional[Budget] = None) -> None:

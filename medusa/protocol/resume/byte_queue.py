@@ -8,10 +8,10 @@ from typing import Deque, List, Union
 Buffer = Union[bytes, memoryview]
 
 SMALL = 4096
-"""Bytes. What is not larger is copied, and is joined to its neighbour as long as both together are not larger.
+"""The largest size, in bytes, of a piece that is copied. Neighbours that together are not larger are joined.
 
-So the queue keeps no large message alive for a few bytes of it, and the memory of its pieces is a small part of their
-bytes.
+A piece that is not copied keeps the whole message that it belongs to in memory. For a small piece, that would be much
+more than its bytes.
 """
 
 

@@ -1,11 +1,11 @@
-"""The least round trip of the last seconds. What is more than the least was spent waiting in queues."""
+"""The least round trip of the last seconds. A longer one contains time that the bytes have waited in queues."""
 
 from __future__ import annotations
 
 from typing import Dict
 
 KEPT = 10
-"""The number of seconds whose samples count. There is one number for each second."""
+"""Samples of the last KEPT seconds count. For each second, only the least sample is kept."""
 
 
 class RoundTrip:

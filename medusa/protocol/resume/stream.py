@@ -14,24 +14,26 @@ from medusa.protocol.resume.records import ACK, DATA, MAX_DATA, NOTHING, RECORD,
 from medusa.protocol.resume.round_trip import RoundTrip
 
 MAX_KEPT = 4 * 1024 * 1024
-"""Bytes. While as many are not acknowledged, no more data are sent."""
+"""The most bytes that are kept because they are not acknowledged. While there are so many, no data are sent."""
 
 MAX_KEPT_CONTROL = 256 * 1024
-"""Bytes. Frames that are not data may exceed MAX_KEPT by as many."""
+"""Bytes that may be kept in addition to MAX_KEPT, for frames that are not DATA."""
 
 MIN_KEPT = 64 * 1024
-"""Bytes that each stream may keep, even if the whole that it is a part of is used up: so none is stuck for another."""
+"""Bytes that each stream may keep, even if the memory that all streams share is used up. So no stream stands still."""
 
 ACK_AFTER = 64 * 1024
-"""Bytes. As many are acknowledged at once."""
+"""Bytes. After so many have arrived, they are acknowledged at once."""
 
 ACK_INTERVAL = 0.05
-"""Seconds. Fewer bytes are acknowledged after this time."""
+"""Seconds. If fewer bytes than ACK_AFTER have arrived, they are acknowledged after this time."""
 
 Source = Callable[[int, int, int], List[Buffer]]
-"""A function that is asked for bytes to send, and returns them in pieces. Its arguments are numbers of bytes:
+"""A function that returns frames to send, in pieces. It has three arguments, which are limits in bytes:
 
-how many may be returned at most; how many of these may be data; and how many in all, if some are not data.
+limit  the most bytes to return
+data   DATA frames must lie within the first `data` bytes. If it is not positive, there are none
+total  other frames must lie within the first `total` bytes
 """
 
 
@@ -72,9 +74,10 @@ class Stream:
         return self.sent - self.acknowledged
 
     def link_up(self, received: int) -> bool:
-        """Begins a link, to which the peer has come with `received` bytes, and which knows `self.received` of the peer.
+        """Begins to use a new link. `received`: the number of bytes of the stream that have arrived at the peer.
 
-        Returns False, and does nothing, if the bytes from `received` on are not kept: the stream cannot go on.
+        The peer must have been told `self.received`. Returns False, and does nothing, if the stream cannot go on: the
+        bytes after the first `received` ones are not kept any more.
         """
         if not self.acknowledged <= received <= self.sent:
             return False
@@ -89,10 +92,11 @@ class Stream:
         self._ack_at = self._timed = None
 
     def receive(self, message: bytes, now: float) -> memoryview:
-        """Takes a message from the link. Returns the bytes that are new, perhaps none.
+        """Processes a message of the link. Returns those of its bytes that have not arrived before, perhaps none.
 
         Raises:
-            StreamError: `bad-record`, `ack-ahead`, `gap`.
+            StreamError: the message is malformed (`bad-record`), acknowledges bytes that were not sent (`ack-ahead`),
+                or does not continue the bytes that have arrived (`gap`).
         """
         ack, offset, data = parse_message(message)
         if ack is not None:
@@ -112,10 +116,11 @@ class Stream:
         return data or NOTHING
 
     def next_message(self, source: Source, now: float) -> Optional[bytes]:
-        """Returns the next message for the link; None if there is none. It has bytes to be sent again, or of `source`.
+        """Returns the next message for the link; None if there is none.
 
-        Call it only if the link takes the message now: its bytes get their offsets here. An acknowledgement goes with
-        the message, or alone if it is due.
+        The message has bytes that have to be sent again, or else new ones from `source`. If new bytes have arrived, it
+        also acknowledges them. If an acknowledgement is due and there are no bytes to send, the message has nothing
+        else. Call this only if the link can send the message now, because its bytes count as sent.
         """
         if not self._linked:
             return None
