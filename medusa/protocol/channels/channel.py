@@ -222,7 +222,7 @@ class Channel:
             reader.cut()
 
     def stop(self, sub: int) -> bool:
-        """Notes that the peer takes no more of `sub`. Returns False if its end was sent, or if it was stopped before."""
+        """Notes that the peer takes no more of `sub`. Returns False if its end was sent, or it was stopped before."""
         writer = self.writers[sub]
         if writer.ended_on_wire or writer.stopped:
             return False
