@@ -105,6 +105,8 @@ def test_each_client_has_its_own_commands(stream: StreamClient, agent: Agent, le
         check(witness)
         terminal = legs.call(second)
         shell = terminal.start().pid
+        with legs.stream(terminal) as fourth:  # called over the link of a terminal
+            assert fourth.run("exit 3").outcome() == {"status": 3}
         lost = stream.run("nohup sleep 1001 > /dev/null 2>&1 & exec sleep 1000").pid
         stream.link.abort()  # the first client
         wait_until_session_is_gone(lost)
