@@ -126,6 +126,7 @@ class Timeouts:
         disconnect_grace: for a job to end by itself after mlogin has ended the session, such as because of a signal. It
             replaces `job_end_grace` in this case, and is short because the user waits for it.
         answer_timeout: for the agent to answer the offer of a stream, if mlogin cannot do without one.
+        second_signal_delay: a SIGINT or SIGTERM that mlogin gets so soon after the same signal counts as sent twice.
         undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in the terminal.
         walltime_interval: between two checks of the job's remaining time, which the job system may change.
         job_end_grace: for a job to end by itself after its session.
@@ -155,6 +156,7 @@ class Timeouts:
     disconnect_timeout: float = 0.3
     disconnect_grace: float = 0.5
     answer_timeout: float = 30.0
+    second_signal_delay: float = 0.1
     undo_timeout: float = 0.5
     walltime_interval: float = 5.0
     job_end_grace: float = 5.0

@@ -1,11 +1,12 @@
-"""The signals that mlogin passes on to a command on pipes."""
+"""The signals that mlogin passes on to a command on pipes. No I/O; the time is passed in."""
 
 from __future__ import annotations
 
+import math
 import signal
 
 ENDING = frozenset((signal.SIGINT, signal.SIGTERM))
-"""Signals of which only the first one is passed on. A second one ends mlogin, because the command may not react."""
+"""Signals that are passed on once. The next one of them ends mlogin, because the command may not react."""
 
 OTHERS = frozenset((signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2))
 """Signals that are passed on each time."""
@@ -14,17 +15,24 @@ OTHERS = frozenset((signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2))
 class PassedOn:
     """Decides which signals are passed on.
 
-    Attributes:
-        asked: True if the command was asked to end.
+    Args:
+        delay: seconds after the first signal in ENDING before the same signal counts as a second one. timeout(1), for
+            example, sends a signal to its child, and then to its process group, to which the child belongs.
     """
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+        self._asked: tuple[int, float] | None = None
 
-    def name(self, number: int) -> str | None:
-        """Returns the name of a signal, such as `INT`, if it is to be passed on; otherwise None."""
+    def is_double(self, number: int, now: float) -> bool:
+        """Returns True if the signal is the same as the last one that asked the command to end, sent twice."""
+        asked, at = self._asked or (0, -math.inf)
+        return number == asked and now < at + self._delay
+
+    def name(self, number: int, now: float) -> str | None:
+        """Returns the name to pass on, such as `INT`. None if the signal is not for the command, or not any more."""
         if number not in OTHERS:
-            if number not in ENDING or self.asked:
+            if number not in ENDING or self._asked is not None:
                 return None
-            self.asked = True
+            self._asked = (number, now)
         return signal.Signals(number).name[3:]

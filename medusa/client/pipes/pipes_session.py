@@ -82,7 +82,7 @@ class PipesSession:
         self._silence = SilenceWatch(link, Silence(clock(), timeouts), messages.error)
         self._source = Source(fds[STDIN], timeouts)
         self._outputs = Outputs(fds[STDOUT], fds[STDERR], messages.shown, clock)
-        self._passed_on = PassedOn()
+        self._passed_on = PassedOn(timeouts.second_signal_delay)
         self._poll = PollSet()
         self._channel: Channel | None = None
         self._readable = False
@@ -293,9 +293,11 @@ class PipesSession:
     # ------------------------------------------------------------------ signals
 
     def _take_signals(self) -> None:
+        now = self._clock()
         for number in self._signals.take():
-            name = self._passed_on.name(number) if self._channel is not None else None
-            if name is not None and self._channel is not None:
+            if self._passed_on.is_double(number, now):
+                continue
+            if self._channel is not None and (name := self._passed_on.name(number, now)):
                 self._channel.request("signal", name=name)
             elif number in FATAL:
                 raise Interrupted(number)

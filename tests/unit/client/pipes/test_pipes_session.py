@@ -287,6 +287,8 @@ def test_a_full_output_stops_neither_the_other_nor_the_input(stage: Stage) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_passed_on_and_the_second_disconnects(stage: Stage, number: signal.Signals) -> None:
+    stage.timeouts = Timeouts(second_signal_delay=0.0)
+
     def script(agent: PlayedAgent) -> None:
         agent.accept()
         for other in (signal.SIGUSR1, signal.SIGQUIT, number):
