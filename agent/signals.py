@@ -19,7 +19,7 @@ PASSED_ON = tuple(
 )
 """The signals that the agent passes on to its session's foreground processes. Job systems send them to programs.
 
-For the step of `wrap` other rules hold, see agent/wrap/step_signals.py.
+The signals that `wrap` passes on to its step are others, see agent/wrap/step_signals.py.
 """
 
 

@@ -77,8 +77,8 @@ class Commands:
     def end(self, *commands: Command) -> None:
         """Closes commands, and begins to end what is left of their processes. The other commands are not touched.
 
-        Does not find a process that has left its command's kernel session and whose parent has ended before. `end_all`
-        does.
+        A process may have left its command's kernel session, and have lost its parent, before this call. Only `end_all`
+        finds such a process.
         """
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
         pids = [command.pid for command in found]

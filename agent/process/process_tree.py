@@ -1,4 +1,4 @@
-"""Finds all processes of a session, and ends them: sends SIGHUP, and after some seconds SIGKILL.
+"""Finds all processes of a command, and ends them: sends SIGHUP, and after some seconds SIGKILL.
 
 It is not enough to signal one process group, because a shell gives each of its jobs a group of its own. SIGHUP is not
 enough either, because nohup makes a program ignore it.
@@ -16,7 +16,7 @@ from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.process_table import PROC, Process, processes
 
 MAX_LISTINGS = 10
-"""How many times the processes of a tree are listed and stopped, if each time there are new ones."""
+"""The most times that the processes of a tree are listed and stopped. They are listed again if there were new ones."""
 
 _STARTED = "session "
 _ENDED = "ended "
@@ -80,9 +80,9 @@ class ProcessTree:
         return process.session in self._sessions or adopted or inherited
 
     def stop(self) -> bool:
-        """Stops all processes of the tree, so that none of them forks unseen, or ends and leaves orphans.
+        """Suspends all processes of the tree by SIGSTOP. Returns True if there was at least one process.
 
-        Returns True if there was at least one.
+        A suspended process cannot fork a process that is not found, and cannot end and leave orphans.
         """
         stopped: Set[int] = set()
         for _ in range(MAX_LISTINGS):
@@ -169,7 +169,7 @@ def terminate(tree: ProcessTree, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
 
 
 def started_line(session: int) -> str:
-    """Returns the line to record in a guard (helper process) when a session has started.
+    """Returns the line to record in a guard (helper process) when a session of the kernel (setsid) has started.
 
     If the agent dies, the guard ends the sessions that were recorded.
     """

@@ -1,4 +1,4 @@
-"""The table of a step. No I/O, no clock."""
+"""The phases of a step (the job's command that `wrap` runs), as a table. No I/O, no clock."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Timeouts:
         directory_timeout: how long a shared directory may take to accept a connection, and again to answer a request.
         directory_connections: a count, not a time: the maximum number of connections to a shared directory.
         connect_timeout: how long to try to connect to another reflector, including the TLS handshake.
-        forward_answer_timeout: how long the reflector that owns a session may take to answer a forwarded agent. It may
+        forward_answer_timeout: how long the reflector that owns a session may take to answer a forwarded peer. It may
             have to ask a slow directory first.
         query_timeout: how long it may take to connect to another reflector, send a question and receive the answer.
         handoff_timeout: how long to wait until another worker's full inbox has room. This is longer than the restart of

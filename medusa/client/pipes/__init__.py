@@ -2,8 +2,8 @@
 
 pipes_session  runs the session, until the command has ended
 source         standard input: what the command reads
-outputs        standard output and standard error together
-sink           one of them: writes what the command has written to a descriptor
-descriptors    changes where a descriptor leads to, and how much a pipe holds
+outputs        standard output and standard error: writes both, so that neither waits for the other
+sink           one of these two outputs: writes it to a descriptor
+descriptors    makes a descriptor lead to /dev/null, and a pipe hold more bytes
 passed_on      the signals that mlogin passes on to the command
 """

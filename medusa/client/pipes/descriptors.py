@@ -1,4 +1,4 @@
-"""Changes where a descriptor leads to, and how much a pipe holds."""
+"""Makes a descriptor lead to /dev/null, and a pipe hold more bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import os
 import sys
 
 PIPE_SIZE = 1024 * 1024
-"""Bytes. A pipe that carries much gets this size: then its two ends wait for each other less often.
+"""The size, in bytes, of a pipe through which many bytes pass. So its two ends wait for each other less often.
 
-Other pipes keep theirs, because all pipes of a user can have 64 MiB (pipe(7)).
+Other pipes keep their size, because all pipes of a user together can have 64 MiB (pipe(7)).
 """
 
 _F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032

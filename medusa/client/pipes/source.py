@@ -12,7 +12,7 @@ from medusa.client.terminal.stdin import Stdin
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 MUCH = 64 * 1024
-"""Bytes. If more comes, the pipe is enlarged."""
+"""Bytes. After as many have been read from a pipe, the pipe is enlarged."""
 
 
 class Source:

@@ -31,10 +31,10 @@ long as stderr accepts no bytes.
 """
 
 BACKGROUND_INTERVAL = 1.0
-"""While mlogin is in the background, it checks after every so many seconds whether it may show a spinner again."""
+"""Seconds between two checks, while mlogin is in the background, whether it may show a spinner again."""
 
 PROGRESS_DELAY = 1.0
-"""After so many seconds in a blocking call, the user is told what mlogin waits for."""
+"""Seconds that a blocking call may take before the user is told what mlogin waits for."""
 
 
 DUMB = ("", "dumb", "emacs", "network", "unknown")

@@ -34,7 +34,8 @@ def check_identifier(value: Any) -> str:
 def check_offer(value: Any) -> Optional[StreamOffer]:
     """Returns the offer in `value`, a part of parsed JSON. None if it is no offer that this version understands.
 
-    A wrong value counts as none, as a later version does: the agent then answers as in part 2.
+    None is also returned for a malformed offer, and for one of a later version. The agent then does what an agent
+    without streams does: it starts the command of `start`.
     """
     if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
         return None

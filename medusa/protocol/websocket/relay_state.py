@@ -1,4 +1,4 @@
-"""What a relay of websocket frames holds between two pieces of its stream. No I/O."""
+"""What a relay of websocket frames remembers after one piece of its stream until it gets the next one. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Mode(enum.Enum):
 
 
 class RelayState:
-    """The state of a WebSocketRelay. For the arguments see there."""
+    """The state of a WebSocketRelay. For the arguments see WebSocketRelay."""
 
     def __init__(self, max_message: int, stream_above: int) -> None:
         self._limit = max_message

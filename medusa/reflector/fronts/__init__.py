@@ -5,7 +5,7 @@ raw_front     accepts raw TCP: reads a greeting, then makes a link with frames o
 upgrade       writes the answer 101, with gevent-websocket's handler
 request_head  reads the head of a request, strictly and with a time limit
 routes        finds the function for the path of an HTTP request
-admission     decides whether a peer may attach to a session, and attaches it
+admission     decides whether a peer may attach to a session, and attaches the peer
 doorkeeper    drops connections while too many peers have not identified themselves
 startups      counts the connections of such peers, in all and by their sources
 refusal_log   limits the number of log lines about peers that are refused

@@ -95,7 +95,7 @@ class Workers(Protocol):
 
 
 Forwarded = Callable[[Accepted, Callable[[], RelayedTransport]], None]
-"""A function that attaches an agent which another reflector forwards.
+"""A function that attaches a peer which another reflector forwards: an agent, or a client that joins a session.
 
 Its arguments are the connection, and a function that answers the upgrade with 101 and returns the transport.
 """
@@ -106,7 +106,7 @@ class Application:
 
     Args:
         workers: asks all workers. None if this process is the only worker.
-        forwarded: attaches agents that other reflectors forward. None if there are no other reflectors.
+        forwarded: attaches peers that other reflectors forward. None if there are no other reflectors.
         routes: additional routes, which are tried before the fixed routes of this class.
     """
 
@@ -193,7 +193,7 @@ class Application:
         return self._attach(handler, raw_id, role, login)
 
     def _attach_forwarded(self, handler: Upgrade) -> Answer:
-        """Attaches an agent that another reflector has admitted and forwards here."""
+        """Attaches a peer that another reflector has admitted and forwards here."""
         if self._forwarded is None:
             raise Refusal(404, NOTHING_HERE)
         self._forwarded(handler.accepted, lambda: handler.upgrade(_upgrade_key(handler.accepted)))

@@ -98,8 +98,8 @@ class OfferedRemote:
 
 
 def remote_for(link: Link, start: Start, tell: Callable[[str], None]) -> Remote:
-    """Returns the agent's side of a session that begins with `start`. For `tell` see OfferedRemote.
+    """Returns the agent's side of a session that begins with the message `start`. For `tell` see OfferedRemote.
 
-    No stream is offered if the command is too long for one.
+    If the command is too long for the frame that opens a channel, offers the agent no stream.
     """
     return OfferedRemote(Conversation(link), start, tell) if fits(start) else PlainRemote(link, start, tell)

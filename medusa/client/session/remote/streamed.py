@@ -130,7 +130,7 @@ class StreamRemote:
 
 
 def fits(start: Start) -> bool:
-    """Returns True if what `start` asks for fits into the one frame that opens a channel."""
+    """Returns True if the command of `start`, with its variables, fits into the frame that opens a channel."""
     try:
         build_json(OPEN, 1, {"kind": "session", **parameters(start)})
     except ValueError:
