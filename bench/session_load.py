@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from agent.process.inherited import adopt_orphans
+
 READ_SIZE = 64 * 1024
 
 LINE = b"the quick brown fox jumps over the lazy dog 0123456789 and so on to the end\n"
@@ -37,6 +39,12 @@ START_TIMEOUT = 60.0
 
 END_TIMEOUT = 120.0
 """Seconds for the rest of it."""
+
+ORPHANS_TIMEOUT = 5.0
+"""Seconds for the session's other processes, such as the agent, to end after the program."""
+
+POLL_INTERVAL = 0.01
+"""Seconds."""
 
 ON_A_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
@@ -212,5 +220,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _reap_orphans() -> None:
+    """Waits until all processes of the session have ended, so that their time counts as that of this process."""
+    deadline = time.monotonic() + ORPHANS_TIMEOUT
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(POLL_INTERVAL)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    adopt_orphans()
+    status = main()
+    _reap_orphans()
+    sys.exit(status)
