@@ -20,9 +20,9 @@ from medusa.transports.link import Link, LinkLost, Loss
 MESSAGES_PER_ROUND = 64
 
 _MAX_GONE = 1
-"""The number of answers, on one link, that the agent does not have the stream that a `start` wants to resume.
+"""How often the agent answers, on one link, that it does not have the stream which the client wants to resume.
 
-Further messages `start` of this kind are ignored.
+After that, it ignores such messages `start`.
 """
 
 

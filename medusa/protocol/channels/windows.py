@@ -79,7 +79,7 @@ class Window:
 class TerminalWindow(Window):
     """The size of the window of a terminal's output: small, so that little output is still shown after Control-C.
 
-    It is the number of bytes that the reader took in the last seconds: TERMINAL_DELAY and one round trip.
+    It is the number of bytes that the reader took within TERMINAL_DELAY plus the time of one round trip.
     """
 
     FIRST = FIRST_TERMINAL_WINDOW

@@ -130,7 +130,7 @@ class EphemeralJob(Job):
             self.report_problem(str(error))
 
     def close(self, *, clean: bool) -> list[str]:
-        """Does nothing: the container cannot be deleted. If it has an agent, it ends by itself after the session.
+        """Does nothing, because the container cannot be deleted. A container with an agent ends after the session.
 
         Returns:
             Lines for the user. If the container still waits for its agent, one line says when the container will end.

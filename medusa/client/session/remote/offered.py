@@ -13,7 +13,7 @@ from medusa.protocol.control import Start
 from medusa.transports.link import Link
 
 ANSWER_TIMEOUT = 5.0
-"""Seconds to wait for the agent's answer. After this time, what the user types is sent to the agent without an answer.
+"""Seconds to wait for the agent's answer. After this time, the agent gets what the user types even if it is silent.
 
 Some agents never answer: programs like socat, which attach to a port for raw TCP. If the agent sends output before
 this time has passed, it is such a program, and the wait is over.
