@@ -13,6 +13,9 @@ from medusa.protocol.channels.kinds import STDERR, STDOUT
 from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
 
+STOPPED = "stopped"
+"""The code of a GOAWAY of an agent that a signal stops, for example because the job's time is over."""
+
 MAX_WORDS = 1024
 """The maximum number of characters that are shown of a reason from the agent."""
 
@@ -126,6 +129,8 @@ def _on_close(event: Event) -> SessionEnded:
 
 
 def _on_goaway(event: Event) -> SessionEnded:
+    if event.value.code == STOPPED:
+        return SessionEnded(Ending.BROKEN, f"the agent says: {_words(event.value)}")
     return SessionEnded(Ending.BROKEN, f"the stream between mlogin and the agent has ended{_why(event.value)}")
 
 
