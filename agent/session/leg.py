@@ -14,6 +14,7 @@ from medusa.protocol import control
 from medusa.protocol.control import Call, Control, Start, StreamAnswer
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.resume.offer import StreamOffer
+from medusa.protocol.resume.records import MAX_READ
 from medusa.transports.base import Transport
 from medusa.transports.link import Link, LinkLost, Loss
 
@@ -179,6 +180,7 @@ class Leg:
             self._gone += 1
             return
         self._answer(offer)
+        self._link.limit_messages(MAX_READ)
         self._speaker = StreamSpeaker(self._link, self._commands, self._context, self._shared, self._close)
 
     def _answer(self, offer: StreamOffer, *, gone: Optional[bool] = None) -> None:

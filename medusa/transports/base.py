@@ -80,6 +80,10 @@ class Transport:
         """Returns the file descriptor to poll; -1 after the transport was closed."""
         return self._stream.fileno()
 
+    def limit_messages(self, size: int) -> None:
+        """Sets the limit of one message of the peer to `size` bytes. A longer one is answered with a Close 1009."""
+        self._codec.limit_messages(size)
+
     @property
     def wants_write(self) -> bool:
         """True if bytes wait until the kernel can take them: call `flush` when the stream is writable."""

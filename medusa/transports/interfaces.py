@@ -51,6 +51,9 @@ class Stream(Protocol):
 class Codec(Protocol):
     """A codec: converts messages to bytes in one framing, and back."""
 
+    def limit_messages(self, size: int) -> None:
+        """Sets the limit of one message to `size` bytes, for the frames that begin from now on."""
+
     def receive_data(self, data: bytes) -> None:
         """Stores bytes from the stream for `next_message`."""
 

@@ -79,6 +79,10 @@ class Link:
         self.unread = True
         self.reset_keepalive()
 
+    def limit_messages(self, size: int) -> None:
+        """Sets the limit of one message of the peer to `size` bytes. A longer one ends the link: Loss.ILLEGAL."""
+        self._transport.limit_messages(size)
+
     def fileno(self) -> int:
         """Returns the file descriptor to poll."""
         return self._transport.fileno()

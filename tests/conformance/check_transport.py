@@ -54,6 +54,16 @@ def check_the_limit_is_an_option(make: Make) -> None:
     assert close.code == 1009
 
 
+def check_the_limit_can_be_lowered(make: Make) -> None:
+    one, other = make()
+    assert carry(other, one, [Binary(bytes(1001))]) == [Binary(bytes(1001))]
+    one.limit_messages(1000)
+    assert carry(other, one, [Binary(bytes(1000))]) == [Binary(bytes(1000))]
+    send(other, Binary(bytes(1001)))
+    with pytest.raises(MessageTooBig):
+        receive(one)
+
+
 def check_any_cut_of_the_bytes_gives_the_same_messages(make: Make) -> None:
     one, other = make()
     messages: list[Message] = [Text("é" * 100), Binary(bytes(300)), Binary(b""), Ping(b"p")]

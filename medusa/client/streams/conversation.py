@@ -17,6 +17,7 @@ from medusa.protocol.control import Control, Error, Exit, Notice, Start, Started
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.resume.offer import StreamOffer
+from medusa.protocol.resume.records import MAX_READ
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost, Loss
 
@@ -157,6 +158,7 @@ class Conversation:
         if answer.id != self._id:
             return NOTHING
         self.speech, self.answer = Speech.STREAM, answer
+        self.link.limit_messages(MAX_READ)
         if answer.gone or not self.stream.link_up(answer.received):
             words = "the agent has answered the offer of a new stream as if it were another one"
             return Arrived([Event(GOAWAY, None, 0, Reason("bad-answer", words))])

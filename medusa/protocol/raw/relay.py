@@ -126,6 +126,9 @@ class PlainCodec:
         self.linked = False
         self._data = bytearray()
 
+    def limit_messages(self, size: int) -> None:
+        """Does nothing, because bytes without frames have no messages."""
+
     def receive_data(self, data: bytes) -> None:
         """Stores bytes from the stream for `next_message`."""
         self._data += data

@@ -17,6 +17,12 @@ MAX_MESSAGE = 65536
 DATA, ACK = 1, 2
 RECORD = struct.Struct("!BQ")
 
+MAX_READ = 4 * MAX_MESSAGE
+"""Bytes. A link does not read a longer message, so that a peer cannot make this end hold it.
+
+A message that is shorter than this and too long for a record ends the stream with `bad-record`.
+"""
+
 MAX_DATA = MAX_MESSAGE - 2 * RECORD.size
 """The number of bytes that fit into a message beside an ACK."""
 

@@ -56,13 +56,14 @@ class Fragments:
 
     Attributes:
         started: True if a fragmented message has begun and has not ended yet.
+        limit: see above.
         size: the number of payload bytes of this message that have come so far.
     """
 
     def __init__(self, limit: int) -> None:
         self.started = False
         self.size = 0
-        self._limit = limit
+        self.limit = limit
         self._kind = Kind.BINARY
         self._data = bytearray()
         self._kept = True
@@ -83,8 +84,8 @@ class Fragments:
         """
         if (header.opcode == CONTINUATION) is not self.started:
             raise BadFrame("continuation of nothing" if header.opcode == CONTINUATION else "message inside a message")
-        if self.size + header.length > self._limit:
-            raise MessageTooBig("message above the limit of %d bytes" % self._limit)
+        if self.size + header.length > self.limit:
+            raise MessageTooBig("message above the limit of %d bytes" % self.limit)
 
     def begin(self, kind: Kind) -> None:
         """Begins a fragmented message of `kind`. Then call `add` for each piece of payload, and `finish` at the end."""
@@ -148,6 +149,10 @@ class MessageCodec:
             BadFrame, MessageTooBig: the header breaks a rule.
         """
         raise NotImplementedError
+
+    def limit_messages(self, size: int) -> None:
+        """Sets the limit of one message to `size` bytes, for all frames whose header has not been parsed yet."""
+        self._limit = self._fragments.limit = size
 
     def receive_data(self, data: bytes) -> None:
         """Stores bytes from the stream. Then call `next_message` until it returns None."""

@@ -11,9 +11,9 @@ from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Error, Exit, Linkup, Notice, Start, Started, StreamAnswer, build, parse
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary, Close, Text
-from medusa.protocol.resume.records import MAX_MESSAGE
+from medusa.protocol.resume.records import MAX_MESSAGE, MAX_READ
 from medusa.protocol.streams.end import StreamEnd
-from medusa.transports.link import Link, LinkLost
+from medusa.transports.link import Link, LinkLost, Loss
 from tests.memory_transport import memory_pair
 
 START = Start(command="/bin/sh", arguments=("-c", ":"))
@@ -207,3 +207,11 @@ def test_how_a_session_ends(event: Event, ending: Ending, words: str) -> None:
 @pytest.mark.parametrize("event", [Event(frames.OPENED, WHOLE, 0, {}), Event(frames.EOF, WHOLE, 1, "")])
 def test_what_does_not_end_a_session(event: Event) -> None:
     assert channel_end(event) is None
+
+
+def test_a_message_that_no_record_can_fill_is_not_read() -> None:
+    agent = Agent()
+    agent.answer()
+    with pytest.raises(LinkLost) as lost:
+        agent.say(bytes(MAX_READ + 1))
+    assert lost.value.loss is Loss.ILLEGAL
