@@ -39,7 +39,7 @@ class Drain:
         return self._bytes_left <= 0 or self._time_left <= 0
 
     def received(self, size: int, now: float) -> None:
-        """Call this after `size` bytes were read from the terminal."""
+        """Notes that `size` bytes were read from the terminal, so that the quiet time begins anew."""
         self._bytes_left -= size
         self._quiet_since = now
 

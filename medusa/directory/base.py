@@ -170,9 +170,11 @@ class Directory(abc.ABC):
         """
 
     def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
-        """Makes `mark` unused again if it was reserved or confirmed with one of `tokens`. Otherwise does nothing.
+        """Makes `mark` unused again, if this caller has reserved or confirmed it. Otherwise does nothing.
 
-        `tokens`: texts that were passed to `reserve` as `token`, or to `confirm` as `use`.
+        Args:
+            tokens: the texts that the caller has passed to `reserve` as `token`, or to `confirm` as `use`. A mark that
+                was reserved or confirmed with another text stays as it is.
         """
 
     def close(self) -> None:  # noqa: B027 - not every store has connections

@@ -20,7 +20,12 @@ it raised DirectoryError, but not its subclass BrokenEntry.
 
 
 class TimedDirectory(Directory):
-    """A directory that passes each call to `directory`. After each call it calls `asked`; see Asked."""
+    """A directory that passes each call on to another directory, and measures how long the call took.
+
+    Args:
+        directory: the other directory.
+        asked: called with the measured time after each call; see Asked.
+    """
 
     def __init__(self, directory: Directory, asked: Asked) -> None:
         self._directory = directory

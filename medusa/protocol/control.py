@@ -110,9 +110,9 @@ class Wait(Control):
 
 @dataclass(frozen=True)
 class Linkup(Control):
-    """The message from reflector to client and agent that both are attached.
+    """The message by which the reflector tells client and agent that the other one is attached as well.
 
-    The reflector forwards all later messages between them.
+    After it the reflector forwards all messages between them.
     """
 
 

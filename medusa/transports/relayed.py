@@ -173,7 +173,10 @@ class RelayedTransport(Transport):
             self._settle_grant(self._relay.held)
 
     def flush(self) -> bool:
-        """Writes waiting bytes, see `Transport.flush`. Then counts in `share` the bytes that still wait."""
+        """Writes waiting bytes, see `Transport.flush`.
+
+        Afterwards the transport's share of the memory budget is set to the number of bytes that still wait.
+        """
         try:
             return super().flush()
         finally:

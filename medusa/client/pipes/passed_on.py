@@ -25,7 +25,11 @@ class PassedOn:
         self._asked: tuple[int, float] | None = None
 
     def is_double(self, number: int, now: float) -> bool:
-        """Returns True if the signal is the same as the last one that asked the command to end, sent twice."""
+        """Returns True if the signal only repeats the last signal that asked the command to end.
+
+        It does so if it has the same number and comes within a short time: timeout(1), for example, sends a
+        signal to mlogin and again to mlogin's process group. `now`: the time in monotonic seconds.
+        """
         asked, at = self._asked or (0, -math.inf)
         return number == asked and now < at + self._delay
 

@@ -1,4 +1,4 @@
-"""Counts bytes against a limit, and also against that of a larger budget, such as that of all streams of an agent."""
+"""Counts bytes against a limit. A budget may be a part of another one, such as that of all streams of an agent."""
 
 from __future__ import annotations
 

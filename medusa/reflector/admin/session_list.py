@@ -198,8 +198,9 @@ class SessionList:
 def _once(entries: list[Entry]) -> list[Entry]:
     """Returns `entries` with only the best entry for each session.
 
-    The best entry is that of the reflector in which the session lives. Otherwise it is the entry with the state HELD
-    whose agent has asked last. An entry with an error is the worst.
+    The best entry comes from the reflector in which the session lives. If the session lives in none, its agent still
+    waits for a client, and has asked several reflectors: the best entry is that of the reflector it has asked last. An
+    entry with an error is the worst.
     """
     best: dict[tuple[Any, Any], tuple[int, float]] = {}
     for entry in entries:

@@ -73,7 +73,9 @@ class Keyboard:
         return min(self._input.deadline, self._look_at) if waits else self._input.deadline
 
     def read(self) -> list[Action]:
-        """Reads what was typed. Returns the actions that the escapes in it ask for.
+        """Reads what was typed, and adds it to the input that waits for the link.
+
+        Returns the actions that the escapes in it ask for.
 
         Raises:
             SessionEnded: the terminal is gone.

@@ -24,7 +24,11 @@ class Lease(Protocol):
         """True if this reflector has the lease, as far as it knows."""
 
     def keep(self) -> bool:
-        """Renews the lease. If the directory has lost it, records it anew, and returns True. Raises DirectoryError."""
+        """Renews the lease. If the directory does not have it any more, takes it again.
+
+        Returns True if the lease had to be taken again: the directory has lost its contents. Returns False otherwise.
+        Raises DirectoryError.
+        """
 
 
 class Forgetful(DirectoryError):
