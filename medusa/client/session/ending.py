@@ -93,6 +93,9 @@ class SessionEnded(Exception):
 
 _NAMES = {STDOUT: "the output", STDERR: "the error output"}
 
+STOPPED = "stopped"
+"""The code of a GOAWAY whose words suffice: a signal stops the agent."""
+
 _REFUSALS = {"not-found": Ending.NOT_FOUND, "not-executable": Ending.NOT_EXECUTABLE}
 """Code of the event REFUSED -> how the session ends. Any other code means that the command could not be started."""
 
@@ -129,6 +132,8 @@ def _on_close(event: Event) -> SessionEnded:
 
 
 def _on_goaway(event: Event) -> SessionEnded:
+    if event.value.code == STOPPED:
+        return SessionEnded(Ending.BROKEN, f"the agent says: {_words(event.value)}")
     if event.value.code == STOPPED:
         return SessionEnded(Ending.BROKEN, f"the agent says: {_words(event.value)}")
     return SessionEnded(Ending.BROKEN, f"the stream between mlogin and the agent has ended{_why(event.value)}")

@@ -190,6 +190,7 @@ DONE = {"status": 3, "signal": None}
         (Event(frames.REFUSED, WHOLE, 0, Reason("limit", "")), Ending.NOT_STARTED, "the agent says: limit"),
         (Event(frames.CLOSE, WHOLE, 0, Reason()), Ending.BROKEN, "the agent has not said how the command ended"),
         (Event(frames.GOAWAY, None, 0, Reason("stopped", "got X")), Ending.BROKEN, "the agent says: got X"),
+        (Event(frames.GOAWAY, None, 0, Reason("stopped", "by SIGTERM")), Ending.BROKEN, "the agent says: by SIGTERM"),
         (
             Event(frames.GOAWAY, None, 0, Reason("gap", "a b")),
             Ending.BROKEN,
