@@ -60,7 +60,8 @@ class Inherited:
     def restore(self) -> None:
         """Restores all inherited settings, in a forked child or before an exec.
 
-        It leaves most handlers of signals alone, because an exec replaces each handler with the default action.
+        The caller executes a program next. The exec replaces the agent's handlers of signals by default actions. So
+        only the signals that the agent or Python ignores need to be restored here.
         """
         for number in (*IGNORED_BY_PYTHON, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN if number in self.ignored else signal.SIG_DFL)

@@ -28,9 +28,9 @@ class Keepalive:
     Args:
         interval: seconds of silence before the first ping, and between two pings.
         now: the current time.
-        idle_sender: True to ping the peer also if this end has sent nothing for an interval. For an end that does not
-            always read: while it does not read, it does not answer the peer's pings. Without pings of its own, the
-            peer would then count it as lost.
+        idle_sender: True to ping the peer also if this end has sent nothing for an interval. An end needs this if it
+            sometimes stops reading. Then it does not answer the peer's pings, and its own pings are the only sign that
+            it lives.
     """
 
     def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:

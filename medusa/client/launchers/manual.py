@@ -126,6 +126,6 @@ def _line_for_sh(request: JobRequest, url: str) -> str:
 def _quoted(url: str) -> str:
     """Returns `url` in single quotes, always.
 
-    shlex.quote would leave them out if `url` needs none. But the user may edit the line so that it needs them.
+    shlex.quote leaves out quotes that `url` does not need. But the user may put another URL there, which needs them.
     """
     return "'" + url.replace("'", "'\"'\"'") + "'"

@@ -48,10 +48,12 @@ class Outputs:
         return {sink.fileno(): sink.events() for sink in self._sinks.values()}
 
     def act(self, ready: Container[int]) -> None:
-        """Writes to the descriptors that poll has reported. Tells the agent if nobody reads one of them any more.
+        """Writes to the descriptors that poll has reported.
+
+        If a descriptor is a pipe whose reader is gone, the agent is told to stop sending, and the session goes on.
 
         Raises:
-            SessionEnded: a descriptor cannot be written.
+            SessionEnded: writing has failed for another reason, such as a full disk.
             StreamError: too much waits to be sent to the agent (`overflow`).
         """
         for sub, sink in self._sinks.items():

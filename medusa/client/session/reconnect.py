@@ -94,10 +94,12 @@ class Dialer:
                 return transport
 
     def _sign_otherwise(self, refused: ConnectRefused) -> bool:
-        """Decides how to sign the next request after a refusal. Returns False if there is no other way to sign it.
+        """Decides how to sign the next request after a refusal.
 
         If the refused request was not signed, the account that `find_account` returns signs the next one. If it was
         signed, the same account signs the next one with its next key.
+
+        Returns False if all keys of the account have been refused.
 
         Raises:
             Failure: the request was not signed, and the account has no key.

@@ -182,6 +182,9 @@ class Writer:
         self._hash.update(data)
 
     def end(self) -> bytes:
-        """Returns the payload of the frame EOF: the number and the digest of the bytes. The frame is sent now."""
+        """Returns the payload of the frame EOF: the number and the digest of the bytes.
+
+        Afterwards `ended_on_wire` is True, so the caller must send the frame.
+        """
         self.ended_on_wire = True
         return END.pack(self.sent, NO_DIGEST if self.stopped else self._hash.digest())

@@ -24,7 +24,7 @@ class Budget:
         return free if self._whole is None else min(free, self._whole.free)
 
     def leave(self) -> None:
-        """Gives all bytes of this budget back to the whole. From now on, this budget is no part of the whole."""
+        """Ends being a part of the larger budget `whole`: the bytes used here do not count there any more."""
         if self._whole is not None:
             self._whole.use(-self.used)
             self._whole = None

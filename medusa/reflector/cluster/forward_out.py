@@ -135,10 +135,12 @@ class ForwardOut:
             gevent.spawn(self._tell, *carried)
 
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
-        """Waits until no connection is forwarded any more, but at most `timeout` seconds.
+        """Waits until no connection is forwarded any more.
 
-        After `drain`, the owner of a session may have answered that it will end the forwarded connection in time. Then
-        this method waits up to `grace` seconds more.
+        Args:
+            timeout: the limit of the wait, in seconds.
+            grace: seconds by which the wait may become longer, if an owner has answered to `drain` that it ends its
+                sessions here before `timeout`. Their last bytes may still be on the way.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))

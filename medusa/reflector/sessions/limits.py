@@ -91,9 +91,10 @@ _WAITING = "too many sessions of this %s wait for an agent (--max-waiting-per-%s
 
 
 class Place:
-    """The counting of one session. It begins before the session's name is claimed, and lasts until the session is over.
+    """One session in the counts that limits are compared with, such as the number of sessions of a login.
 
-    Both methods are idempotent, so a session cannot be subtracted twice.
+    The session is counted from the creation of this object, before its name is claimed, until `leave`. Each method may
+    be called again, and then does nothing.
     """
 
     __slots__ = ("_counts", "_living", "_waiting")

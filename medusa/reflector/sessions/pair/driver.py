@@ -127,7 +127,8 @@ class Pair(Runner):
 
         Args:
             address: the peer's address, for logs and lists.
-            source: an address. If the session has no login, the memory held for the peer is counted for this address.
+            source: the address or the network to which limits count the peer. The memory that is held for the peer is
+                counted for the session's login, or for this address if the session has no login.
             announced: the names of the features that the peer has announced; see medusa.protocol.features.
             about: what the peer says about itself, for lists and logs.
         """
