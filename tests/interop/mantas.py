@@ -75,7 +75,8 @@ class Place:
     def exec(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Runs a command in the last session, by `medusa exec` at the reflector itself."""
         session = self.reflector.logged("session started")[-1]["session"]
-        account = ["-a", LOGIN, "-k", str(self._home.directory / ".ssh" / "id_test"), "-i"] if self.door else ["-a", ""]
+        key = str(self._home.directory / ".ssh" / "id_test")
+        account = ["-a", LOGIN, "-k", key, "--insecure-tls"] if self.door else ["-a", ""]
         argv = [sys.executable, "-m", "medusa", "exec", session, "--reflector", self.reflector.url, *account]
         argv += ["-n", "--", *command]
         return subprocess.run(argv, capture_output=True, text=True, env=self.environ(), timeout=PATIENCE, check=False)
