@@ -130,10 +130,15 @@ class Session:
                 self.call(other)
 
     def closing(self) -> None:
-        """Takes note that a pair is closing. If no linked pair is left, ends the wait of clients that have joined."""
-        if self.state is not State.LINKED:
-            for pair in self._waiting():
-                pair.abandon()
+        """Takes note that a pair is closing. Calls the agent again for clients for whom it was called over this link.
+
+        If no linked pair is left, ends the wait of all clients that have joined.
+        """
+        for pair in self._waiting():
+            over = pair.called_over
+            if self.state is not State.LINKED or (over is not None and not over.can_call):
+                pair.called_over = None
+                self.call(pair)
 
     def ended(self, pair: Pair, outcome: Outcome) -> None:
         """Takes note that `pair` is over, and logs its usage. If it was the last pair, the session is over.

@@ -186,6 +186,16 @@ class TestCalls:
         until(lambda: late.called_over is leg)
         assert calls(link) == [late.leg_id]
 
+    @pytest.mark.parametrize("limited", [{"timeouts": Timeouts(call_interval=1000.0)}], indirect=True)
+    def test_a_call_over_a_link_that_ends_is_made_again_at_once(self, limited: Bench) -> None:
+        first, client, _ = limited.linked("call")
+        _, _, other = limited.leg()
+        late, _ = limited.joined()
+        assert late.called_over is first
+        client.send(close_frame())
+        until(lambda: late.called_over is not first)
+        assert calls(other) == [late.leg_id]
+
     def test_a_client_whose_upgrade_is_under_way_when_the_session_ends(self, bench: Bench) -> None:
         first, client, _ = bench.linked("call")
         late = bench.registry.join(NAME, "127.0.0.1:3")
