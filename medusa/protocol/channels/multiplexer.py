@@ -14,12 +14,13 @@ from medusa.protocol.channels.kinds import KINDS, Role, parse, parse_request, pa
 from medusa.protocol.channels.limits import MAX_CHANNELS, MAX_REFUSED, MIN_WINDOW, OPEN_TIMEOUT
 from medusa.protocol.channels.outbox import Outbox
 from medusa.protocol.channels.parser import FrameParser
-from medusa.protocol.channels.subs import Reader
+from medusa.protocol.channels.subs import Reader, find_sub
 from medusa.protocol.channels.windows import Windows
 from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.budget import Budget
 
 LAST_NUMBER = (1 << 32) - 1
+_FULL = "no more than %d channels, or no memory for one more" % MAX_CHANNELS
 
 
 class Channels(FrameParser):
@@ -72,13 +73,12 @@ class Channels(FrameParser):
 
         Raises:
             ValueError: the parameters are wrong, or too long for a frame.
-            TooManyChannels: there are MAX_CHANNELS already, no memory is left for the windows of one more, or the
-                stream is over.
+            TooManyChannels: there are MAX_CHANNELS, or no memory is left for one more, or the stream is over.
         """
         known = parse(parameters, KINDS[kind].fields)
         frame = build_json(frames.OPEN, self._next, {"kind": kind, **parameters})
         if self.over or self._outbox.finishing or self._next > LAST_NUMBER or not self._fits(len(subs(kind, known)[1])):
-            raise TooManyChannels("no more than %d channels" % MAX_CHANNELS)
+            raise TooManyChannels(_FULL)
         self._outbox.control(frame)
         self._next += 2
         return self._add(self._next - 2, kind, known, opener=True)
@@ -136,7 +136,7 @@ class Channels(FrameParser):
         self._reader = None
         if channel is None:
             return
-        reader: Reader = self._sub(channel.readers, sub, channel)
+        reader: Reader = find_sub(channel.readers, sub, channel)
         if reader.over:
             raise StreamError("bad-order", "data after the end of sub %d of channel %d" % (sub, number))
         if reader.received + length > reader.limit:
@@ -169,11 +169,7 @@ class Channels(FrameParser):
                 self._fields(kind, channel, payload)
 
     def _find(self, kind: int, number: int) -> Optional[Channel]:
-        """Returns the channel of a frame; None if the frame is to be dropped.
-
-        Raises:
-            StreamError: the peer may not send such a frame now.
-        """
+        """Returns the channel of a frame; None to drop the frame. Raises StreamError: the peer may not send it now."""
         try:
             channel = self._channels[number]
         except KeyError:
@@ -191,13 +187,6 @@ class Channels(FrameParser):
             raise StreamError("bad-order", "a frame of type %d for channel %d at this time" % (kind, number))
         return channel
 
-    @staticmethod
-    def _sub(subs_: Dict[int, Any], sub: int, channel: Channel) -> Any:
-        try:
-            return subs_[sub]
-        except KeyError:
-            raise StreamError("bad-sub", "sub %d of channel %d (%s)" % (sub, channel.number, channel.kind)) from None
-
     def _offer(self, number: int, payload: bytes) -> None:
         if number % 2 == self._next % 2 or number <= self._last:
             raise StreamError("bad-id", "channel %d was opened after channel %d" % (number, self._last))
@@ -213,7 +202,7 @@ class Channels(FrameParser):
             self._refuse(number, Reason("bad-open", str(error)))
             return
         if not self._fits(len(subs(kind, parameters)[0])):
-            self._refuse(number, Reason("limit", "no more than %d channels" % MAX_CHANNELS))
+            self._refuse(number, Reason("limit", _FULL))
             return
         channel = self._add(number, kind, parameters, opener=False)
         self._offered[number] = self._now
@@ -236,7 +225,7 @@ class Channels(FrameParser):
         return channel
 
     def _eof(self, channel: Channel, sub: int, payload: bytes) -> None:
-        reader: Reader = self._sub(channel.readers, sub, channel)
+        reader: Reader = find_sub(channel.readers, sub, channel)
         if reader.over:
             raise StreamError("bad-order", "a second end of sub %d of channel %d" % (sub, channel.number))
         wrong = reader.end(*frames.END.unpack(payload))
@@ -245,12 +234,12 @@ class Channels(FrameParser):
             self._break(channel, wrong, "sub %d of channel %d did not arrive as it was sent" % (sub, channel.number))
 
     def _stop(self, channel: Channel, sub: int, payload: bytes) -> None:
-        self._sub(channel.writers, sub, channel)
+        find_sub(channel.writers, sub, channel)
         if channel.stop(sub):
             self._events.append(Event(frames.STOP, channel, sub))
 
     def _window(self, channel: Channel, sub: int, payload: bytes) -> None:
-        writer = self._sub(channel.writers, sub, channel)
+        writer = find_sub(channel.writers, sub, channel)
         (limit,) = frames.LIMIT.unpack(payload)
         if limit < writer.limit:
             raise StreamError("window-back", "the window of sub %d of channel %d goes back" % (sub, channel.number))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Callable, List, Optional
+from typing import Any, Callable, List, Mapping, Optional
 
 from medusa.protocol.channels.frames import END, STOP, build_frame
 from medusa.protocol.channels.limits import MIN_WINDOW
 from medusa.protocol.channels.windows import TerminalWindow, Window, Windows
+from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
 
 NO_DIGEST = bytes(32)
@@ -188,3 +189,11 @@ class Writer:
         """
         self.ended_on_wire = True
         return END.pack(self.sent, NO_DIGEST if self.stopped else self._hash.digest())
+
+
+def find_sub(ends: Mapping[int, Any], sub: int, channel: Any) -> Any:
+    """Returns the end of `sub`, which is among the `ends` of a channel. Raises StreamError if there is none."""
+    try:
+        return ends[sub]
+    except KeyError:
+        raise StreamError("bad-sub", "sub %d of channel %d (%s)" % (sub, channel.number, channel.kind)) from None
