@@ -14,7 +14,7 @@ from medusa.forked import blocked_signals
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 128 * 1024
 
 PIPE_SIZE = 256 * 1024
 """Bytes. The size of the pipes, if the system allows it. A user's pipes can have 64 MiB in all (pipe(7))."""

@@ -47,7 +47,7 @@ _AT_ONCE = 8
 After that the other direction has its turn.
 """
 
-_READ_SIZE = 64 * 1024
+_READ_SIZE = 128 * 1024
 
 
 class PipesSession:

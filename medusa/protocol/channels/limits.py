@@ -47,8 +47,8 @@ After Control-C, the user may still see as many bytes of output: they have been 
 TERMINAL_DELAY = 0.1
 """Seconds. A terminal's window is the number of bytes that its reader takes in this time plus one round trip."""
 
-MAX_QUEUED = 64 * 1024 - 50
-"""The most bytes of data that may wait in one channel. They fit into one message of the stream, as two frames.
+MAX_QUEUED = 128 * 1024 - 60
+"""The most bytes of data that may wait in one channel. They fit into one message of the stream, as four frames.
 
 If the limit were a little larger, each full message would be followed by a tiny one.
 """

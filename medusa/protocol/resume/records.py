@@ -11,7 +11,7 @@ from typing import Optional, Tuple
 
 from medusa.protocol.errors import StreamError
 
-MAX_MESSAGE = 65536
+MAX_MESSAGE = 128 * 1024
 """The limit of a message, in bytes."""
 
 DATA, ACK = 1, 2

@@ -9,7 +9,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 def test_the_limits() -> None:
-    assert (records.MAX_MESSAGE, stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (65536, 4 * MIB, 256 * KIB)
+    assert (records.MAX_MESSAGE, stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (128 * KIB, 4 * MIB, 256 * KIB)
     assert stream.MIN_KEPT == 64 * KIB
     assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (64 * KIB, 0.05)
     assert {name: value for name, value in vars(limits).items() if name.isupper()} == {
@@ -27,7 +27,7 @@ def test_the_limits() -> None:
         "MIN_TERMINAL_WINDOW": 16 * KIB,
         "MAX_TERMINAL_WINDOW": 256 * KIB,
         "TERMINAL_DELAY": 0.1,
-        "MAX_QUEUED": 64 * KIB - 50,
+        "MAX_QUEUED": 128 * KIB - 60,
         "QUEUED_HIGH": 256 * KIB,
         "MIN_QUEUED": KIB,
         "MAX_QUEUED_CONTROL": 256 * KIB,
