@@ -80,7 +80,7 @@ class PipesSession:
         self._notices, self._timeouts, self._clock = notices, timeouts, clock
         self._conversation = Conversation(link, clock)
         self._silence = SilenceWatch(link, Silence(clock(), timeouts), messages.error)
-        self._source = Source(fds[STDIN], timeouts)
+        self._source = Source(fds[STDIN], messages.error, timeouts)
         self._outputs = Outputs(fds[STDOUT], fds[STDERR], messages.shown, clock)
         self._passed_on = PassedOn(timeouts.second_signal_delay)
         self._poll = PollSet()
@@ -232,7 +232,7 @@ class PipesSession:
         for _ in range(1 if self._source.may_block else _AT_ONCE):
             if not self._takes_input():
                 return
-            data = self._read_some(min(channel.room(STDIN), _READ_SIZE))
+            data = self._source.read(min(channel.room(STDIN), _READ_SIZE))
             if data is None:
                 return
             if not data:
@@ -244,17 +244,6 @@ class PipesSession:
     def _takes_input(self) -> bool:
         """Returns True if the agent and the link take more input."""
         return self._channel is not None and self._link.clear and self._channel.room(STDIN) > 0
-
-    def _read_some(self, size: int) -> bytes | None:
-        try:
-            return self._source.read(size)
-        except OSError as error:
-            text = f"cannot read standard input ({error.strerror})"
-            if self._source.taken:
-                raise SessionEnded(Ending.DISCONNECTED, text) from error
-            self._messages.error(text)  # the command may not need it
-            self._source.over = True
-            return b""
 
     # ------------------------------------------------------------------ waiting for events
 

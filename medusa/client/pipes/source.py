@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import termios
+from collections.abc import Callable
 
 from medusa.client.cleanup.tty_modes import in_foreground
 from medusa.client.pipes.descriptors import enlarge, release
+from medusa.client.session.ending import Ending, SessionEnded
 from medusa.client.terminal.stdin import Stdin
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
@@ -26,8 +28,8 @@ class Source:
             background of its terminal, and must not read it.
     """
 
-    def __init__(self, fd: int = 0, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-        self._fd = fd
+    def __init__(self, fd: int, tell: Callable[[str], None], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+        self._fd, self._tell = fd, tell
         self._stdin = Stdin(fd)
         self.may_block = self._stdin.may_block
         self._is_tty = os.isatty(fd)
@@ -52,16 +54,15 @@ class Source:
     def read(self, size: int) -> bytes | None:
         """Returns up to `size` bytes; b"" at the end of the input; None if there are none now.
 
+        If it cannot be read at all, this tells the user so, and the input has ended: the command may not need it.
+
         Raises:
-            OSError: standard input cannot be read.
+            SessionEnded: it cannot be read any more.
         """
         try:
             data = self._stdin.read(size)
-        except OSError:
-            if not self._is_tty:
-                raise
-            self._away = not _is_gone(self._fd)
-            data = None if self._away else b""
+        except OSError as error:
+            data = self._failed(error)
         if data == b"":
             self.over = True
         self.taken += len(data or b"")
@@ -69,6 +70,16 @@ class Source:
             self._enlarged = True
             enlarge(self.fileno())
         return data
+
+    def _failed(self, error: OSError) -> bytes | None:
+        if self._is_tty:
+            self._away = not _is_gone(self._fd)
+            return None if self._away else b""
+        text = f"cannot read standard input ({error.strerror})"
+        if self.taken:
+            raise SessionEnded(Ending.DISCONNECTED, text) from error
+        self._tell(text)
+        return b""
 
     def stop(self) -> None:
         """Closes standard input, because the command takes no more. Then the program that writes to it gets SIGPIPE.

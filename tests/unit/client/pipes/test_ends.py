@@ -114,7 +114,7 @@ def test_a_source_reads_to_the_end_without_blocking(ends: Ends) -> None:
     near, far = ends
     if os.isatty(far):
         near, far = far, near
-    source = Source(near)
+    source = Source(near, print)
     assert source.ready(0.0)
     os.write(far, b"line\n")
     assert source.read(100) == b"line\n"
@@ -125,7 +125,7 @@ def test_a_source_reads_to_the_end_without_blocking(ends: Ends) -> None:
 
 def test_a_source_that_is_not_wanted_is_closed_for_its_writer() -> None:
     near, far = os.pipe()
-    source = Source(near)
+    source = Source(near, print)
     source.stop()
     assert (source.over, source.ready(0.0)) == (True, False)
     with pytest.raises(BrokenPipeError):
@@ -136,7 +136,7 @@ def test_a_source_that_is_not_wanted_is_closed_for_its_writer() -> None:
 
 def test_a_pipe_that_brings_much_is_enlarged() -> None:
     near, far = os.pipe()
-    source = Source(near)
+    source = Source(near, print)
     os.write(far, bytes(MUCH))
     assert source.read(MUCH) == bytes(MUCH)
     assert fcntl.fcntl(far, GETPIPE_SZ) == PIPE_SIZE
@@ -148,7 +148,7 @@ def test_a_pipe_that_brings_much_is_enlarged() -> None:
 def test_a_terminal_is_read_in_the_foreground_only(tty: int, monkeypatch: pytest.MonkeyPatch) -> None:
     foreground = False
     monkeypatch.setattr(sources, "in_foreground", lambda fd: foreground)
-    source = Source(tty)
+    source = Source(tty, print)
     assert (source.ready(1.0), source.ready(1.1)) == (False, False)
     assert 1.1 < source.deadline < 2.0
     foreground = True
@@ -158,7 +158,7 @@ def test_a_terminal_is_read_in_the_foreground_only(tty: int, monkeypatch: pytest
 
 def test_a_terminal_that_is_gone_is_the_end() -> None:
     master, slave = os.openpty()
-    source = Source(slave)
+    source = Source(slave, print)
     os.close(master)
     assert (source.read(10), source.over) == (b"", True)
     source.close()

@@ -3,70 +3,17 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from medusa.client.launchers.base import JobState
 from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown, status_of
-from medusa.client.pipes.pipes_session import HARMLESS, PipesSession
-from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.terminal.messages import Messages
-from medusa.client.terminal.signals import Signals
+from medusa.client.pipes.pipes_session import HARMLESS
 from medusa.client.timeouts import Timeouts
-from medusa.protocol.channels.frames import END, EOF, Reason, build_frame
 from medusa.protocol.channels.kinds import STDERR, STDIN, STDOUT
-from medusa.protocol.control import Error, Exit, Notice, Start, Started
-from medusa.protocol.messages import Close
-from tests.unit.client.peers import Desk, Peer
+from medusa.protocol.control import Exit, Notice, Start
 from tests.unit.client.pipes.played_agent import PlayedAgent
-
-Script = Callable[[PlayedAgent], None]
-
-
-class Stage(Desk):
-    """mlogin on three pipes, whose other ends the test holds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.errors, self.error_pipe = os.pipe()
-        self.job = JobState(alive=True, words="runs")
-        self.timeouts = Timeouts()
-
-    def close(self) -> None:
-        super().close()
-        for fd in (self.errors, self.error_pipe):
-            os.close(fd)
-
-    def type(self, data: bytes) -> None:
-        os.write(self.keyboard, data)
-
-    def hang_up(self) -> None:
-        os.close(self.keyboard)
-        self.keyboard = -1
-
-    def leave(self) -> None:
-        """Nobody reads standard output any more."""
-        os.close(self.screen)
-        self.screen = -1
-
-    def run(self, script: Script, stdin: int | None = None, **wish: object) -> Exit:
-        fds = (self.stdin if stdin is None else stdin, self.stdout, self.error_pipe)
-
-        def play(peer: Peer) -> None:
-            script(PlayedAgent(peer))
-
-        with Signals() as signals, Peer(self.far, play):
-            notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
-            session = PipesSession(self.link, Messages(self.said_to), signals, notices, self.timeouts, fds)
-            return session.run(**({"command": "cat"} | wish))
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
+from tests.unit.client.pipes.stage import Stage
 
 
 def read(fd: int) -> bytes:
@@ -89,94 +36,6 @@ def test_bytes_pass_both_ways_apart_and_unchanged(stage: Stage) -> None:
 
     assert stage.run(script, command="od -c", cwd="/tmp") == Exit(status=3)
     assert (read(stage.screen), read(stage.errors)) == (b"\x03\x04\n\0\xff", b"err\n")
-
-
-def cut(reason: Reason) -> Script:
-    def script(agent: PlayedAgent) -> None:
-        agent.accept()
-        agent.channel.close(reason)
-        agent.flush()
-        agent.until(lambda: agent.closed is not None)
-
-    return script
-
-
-def refuse(code: str) -> Script:
-    def script(agent: PlayedAgent) -> None:
-        agent.answer()
-        agent.channel.refuse(code, "no such thing")
-        agent.flush()
-        agent.until(lambda: agent.closed is not None)
-
-    return script
-
-
-def go_away(agent: PlayedAgent) -> None:
-    agent.accept()
-    agent.stream.go_away(Reason("limit", "the agent ends"))
-    agent.flush()
-    agent.until(lambda: agent.closed is not None)
-
-
-def wrong_digest(agent: PlayedAgent) -> None:
-    agent.accept()
-    agent.write(STDOUT, b"abc")
-    agent.stream.channels._outbox.control(build_frame(EOF, STDOUT, agent.channel.number, END.pack(3, bytes(32))))
-    agent.flush()
-    agent.until(lambda: agent.closed is not None)
-
-
-def broken_record(agent: PlayedAgent) -> None:
-    agent.accept()
-    agent.peer.say(b"\x07")
-    agent.until(lambda: agent.closed is not None)
-    assert agent.goodbye == "bad-record"
-
-
-def lost(agent: PlayedAgent) -> None:
-    agent.accept()
-    agent.peer.transport.abort()
-
-
-def closed(agent: PlayedAgent) -> None:
-    agent.accept()
-    agent.peer.say(Close(1000, "the session was idle for too long"))
-
-
-def older(message: Started | Error) -> Script:
-    def script(agent: PlayedAgent) -> None:
-        assert isinstance(agent.peer.hear(Start), Start)
-        agent.peer.say(b"stale")
-        agent.peer.say(message)
-        agent.until(lambda: agent.closed is not None)
-        assert agent.closed == "aborting"
-
-    return script
-
-
-@pytest.mark.parametrize(
-    ("script", "status", "words"),
-    [
-        (cut(Reason("bad-request", "what?")), 254, r"not said how the command ended \(bad-request: what\?\)"),
-        (cut(Reason()), 254, "not said how the command ended; outcome unknown"),
-        (go_away, 254, r"stream between mlogin and the agent has ended \(limit: the agent ends\)"),
-        (wrong_digest, 254, r"the output did not arrive as it was sent \(digest\)"),
-        (broken_record, 254, r"\(bad-record: a message of 1 bytes\)"),
-        (lost, 254, "the link to the reflector is lost"),
-        (closed, 254, "idle for too long"),
-        (refuse("not-found"), 127, "the agent says: no such thing"),
-        (refuse("not-executable"), 126, "the agent says: no such thing"),
-        (refuse("limit"), 255, "the agent says: no such thing"),
-        (older(Started(1)), 255, r"^the agent is too old for pipes \(part 2\); use -t for a terminal$"),
-        (older(Error("no sh")), 255, "too old for pipes.*\n.*no sh"),
-    ],
-)
-def test_every_end_without_a_result_has_its_status_and_words(
-    stage: Stage, script: Script, status: int, words: str
-) -> None:
-    with pytest.raises(Failure, match=words) as failure:
-        stage.run(script)
-    assert failure.value.status == status
 
 
 @pytest.mark.parametrize(("result", "status"), [({"status": 7}, 7), ({"signal": "SIGKILL"}, 137)])
