@@ -26,7 +26,7 @@ from typing import Protocol
 
 from medusa.client import processes
 from medusa.client.cleanup import emulator, tty_modes
-from medusa.client.cleanup.emulator import Note
+from medusa.client.cleanup.note import Note
 from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.timeouts import Timeouts
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
 from medusa.client.choice import Choice
-from medusa.client.cleanup.emulator import Emulator, Note
+from medusa.client.cleanup.emulator import Emulator
+from medusa.client.cleanup.note import Note
 from medusa.client.embedded_reflector import embedded_reflector
 from medusa.client.launchers.base import JobRequest, Launcher
 from medusa.client.ledger import Ledger

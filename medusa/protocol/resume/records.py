@@ -17,7 +17,7 @@ MAX_MESSAGE = 128 * 1024
 DATA, ACK = 1, 2
 RECORD = struct.Struct("!BQ")
 
-MAX_READ = 4 * MAX_MESSAGE
+MAX_READ = 2 * MAX_MESSAGE
 """Bytes. A link does not read a longer message, so that a peer cannot make this end hold it.
 
 A message that is shorter than this and too long for a record ends the stream with `bad-record`.

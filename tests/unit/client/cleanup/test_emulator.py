@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medusa.client.cleanup.emulator import Emulator, Note, write_undo
+from medusa.client.cleanup.emulator import Emulator, write_undo
+from medusa.client.cleanup.note import Note
 
 
 def undo(*pieces: bytes) -> bytes:
