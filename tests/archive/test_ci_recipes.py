@@ -79,7 +79,7 @@ class Runner:
             log = step.logged("to look into it: mlogin .*\n")
             found = re.search("mlogin (.*)\n", log)
             assert found is not None
-            words = [*MLOGIN, *shlex.split(found.group(1)), "-c"]
+            words = [*MLOGIN, *shlex.split(found.group(1)), "-t", "-c"]
             user = {**environment(self.temp), "HOME": str(self.place / "alice")}
             for _ in range(sessions):  # each session needs a URL of its own
                 done = run_alone([*words, "pwd"], user)

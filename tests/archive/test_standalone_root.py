@@ -56,7 +56,7 @@ def test_a_session(root: Path, home: Path, tmp_path: Path) -> None:
     """mlogin and its reflector run outside, the local job inside."""
     job = tmp_path / "job.sh"
     job.write_text(_job(root))
-    arguments = ["-q", "--archive", str(job), "-c", "tty; ls /; cat /proc/mounts | grep -c python; exit 7"]
+    arguments = ["-qt", "--archive", str(job), "-c", "tty; ls /; cat /proc/mounts | grep -c python; exit 7"]
     done = subprocess.run([*MLOGIN, *arguments], env=environment(home), capture_output=True, timeout=6 * PATIENCE)
     assert done.returncode == 7, done.stderr
     assert done.stdout.split()[:2] == [b"/dev/pts/0", b"agent.sh"]
