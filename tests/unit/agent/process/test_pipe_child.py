@@ -119,7 +119,8 @@ def test_process_is_as_a_fresh_one(start: Start) -> None:
     _, _, group, session, terminal = stat.rpartition(")")[2].split()[:5]
     assert int(group) == int(session) == child.pid
     assert terminal == "0"
-    assert {int(line.split()[1], 16) for line in (blocked, ignored)} == {0}
+    valid = sum(1 << number - 1 for number in signal.valid_signals())  # GNU make ignores some that libc reserves
+    assert {int(line.split()[1], 16) & valid for line in (blocked, ignored)} == {0}
     assert fds == ["0", "1", "2", "3"]  # the last one is the listing's own
     assert cwd == "/"
 
