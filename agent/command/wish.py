@@ -50,7 +50,7 @@ def _start(fields: Mapping[str, Any]) -> Start:
 
 
 def _hexadecimal(modes: str) -> Optional[str]:
-    # As in `start`, a wrong value counts as none.
+    # A wrong value counts as none, which is the rule of `start` too.
     try:
         return bytes.fromhex(modes).hex()
     except ValueError:
