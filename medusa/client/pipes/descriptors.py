@@ -1,10 +1,11 @@
-"""Makes a descriptor lead to /dev/null, and a pipe hold more bytes."""
+"""Recognises a pipe, makes it hold more bytes, and makes a descriptor lead to /dev/null."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import stat
 import sys
 
 PIPE_SIZE = 1024 * 1024
@@ -22,6 +23,14 @@ def enlarge(fd: int) -> None:
         with contextlib.suppress(OSError):
             if fcntl.fcntl(fd, _F_GETPIPE_SZ) < PIPE_SIZE:
                 fcntl.fcntl(fd, _F_SETPIPE_SZ, PIPE_SIZE)
+
+
+def is_pipe(fd: int) -> bool:
+    """True if `fd` is a pipe or a socket, so that another program may be at its other end."""
+    with contextlib.suppress(OSError):
+        mode = os.fstat(fd).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    return False
 
 
 def release(fd: int) -> None:

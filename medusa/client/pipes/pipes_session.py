@@ -80,7 +80,7 @@ class PipesSession:
         self._notices, self._timeouts, self._clock = notices, timeouts, clock
         self._conversation = Conversation(link, clock)
         self._silence = SilenceWatch(link, Silence(clock(), timeouts), messages.error)
-        self._source = Source(fds[STDIN], messages.error, timeouts)
+        self._source = Source(fds[STDIN], messages.error, timeouts, fds[STDOUT:])
         self._outputs = Outputs(fds[STDOUT], fds[STDERR], messages.shown, clock)
         self._passed_on = PassedOn(timeouts.second_signal_delay)
         self._poll = PollSet()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from medusa.client.cleanup.tty_modes import in_foreground
-from medusa.client.pipes.descriptors import enlarge, release
+from medusa.client.cleanup.tty_modes import in_foreground, reads_lines
+from medusa.client.pipes.descriptors import enlarge, is_pipe, release
 from medusa.client.session.ending import Ending, SessionEnded
 from medusa.client.terminal.stdin import Stdin
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -20,19 +20,32 @@ MUCH = 64 * 1024
 class Source:
     """Reads standard input, the descriptor `fd`, for a command on pipes.
 
+    Args:
+        tell: shows the user a line.
+        outputs: the descriptors of standard output and error. If one of them is a pipe, its reader may read the same
+            terminal, as in `mlogin -c ... | less`. While the terminal has the modes of such a program, this object
+            leaves the keys to it.
+
     Attributes:
         over: True if the input has ended, or is not wanted any more.
         may_block: True if `read` may block. Then call it only once each time that poll has reported bytes.
         taken: the number of bytes that were read.
-        deadline: the time at which to call `ready` next, even without an event. It is infinite unless mlogin is in the
-            background of its terminal, and must not read it.
+        deadline: the time at which to call `ready` next, even without an event. It is infinite unless mlogin must
+            not read its terminal now: mlogin is in the background, or another program reads the keys.
     """
 
-    def __init__(self, fd: int, tell: Callable[[str], None], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+    def __init__(
+        self,
+        fd: int,
+        tell: Callable[[str], None],
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        outputs: Iterable[int] = (),
+    ) -> None:
         self._fd, self._tell = fd, tell
         self._stdin = Stdin(fd)
         self.may_block = self._stdin.may_block
         self._is_tty = os.isatty(fd)
+        self._shared = self._is_tty and any(is_pipe(output) for output in outputs)
         self._interval = timeouts.foreground_interval
         self._away = self._is_tty
         self._enlarged = False
@@ -45,9 +58,9 @@ class Source:
         return self._stdin.fileno()
 
     def ready(self, now: float) -> bool:
-        """Returns True if `read` may be called: the input has not ended, and mlogin is not in the background."""
+        """Returns True if `read` may be called: the input has not ended, and mlogin may read its terminal."""
         if self._away and (self.deadline == math.inf or now >= self.deadline):
-            self._away = not in_foreground(self._fd)
+            self._away = not in_foreground(self._fd) or self._read_by_another()
             self.deadline = now + self._interval if self._away else math.inf
         return not (self.over or self._away)
 
@@ -59,6 +72,9 @@ class Source:
         Raises:
             SessionEnded: it cannot be read any more.
         """
+        if self._read_by_another():  # it may have begun to after `ready`
+            self._away = True
+            return None
         try:
             data = self._stdin.read(size)
         except OSError as error:
@@ -70,6 +86,14 @@ class Source:
             self._enlarged = True
             enlarge(self.fileno())
         return data
+
+    def _read_by_another(self) -> bool:
+        if not self._shared:
+            return False
+        try:
+            return not reads_lines(termios.tcgetattr(self._fd))
+        except termios.error:
+            return False
 
     def _failed(self, error: OSError) -> bytes | None:
         if self._is_tty:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tty import setcbreak
 
 import pytest
 
@@ -154,6 +156,29 @@ def test_a_terminal_is_read_in_the_foreground_only(tty: int, monkeypatch: pytest
     foreground = True
     assert (source.ready(1.1), source.ready(source.deadline)) == (False, True)
     source.close()
+
+
+@pytest.mark.parametrize("output", ["pipe", "socket", "file"])
+def test_keys_are_left_to_the_reader_of_the_output(
+    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pager sets its modes at any time, also between `ready` and `read`."""
+    monkeypatch.setattr(sources, "in_foreground", lambda fd: True)
+    far, near = KINDS[output](tmp_path)
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    source = Source(slave, print, outputs=[near])
+    assert source.ready(1.0)
+    setcbreak(slave)
+    os.write(master, b"k\n")
+    if output != "file":
+        assert (source.read(10), source.ready(1.0), source.ready(1.0)) == (None, False, False)
+        termios.tcsetattr(slave, termios.TCSANOW, before)
+        assert source.ready(source.deadline)
+    assert source.read(10) == b"k\n"
+    source.close()
+    for fd in (far, near, master, slave):
+        os.close(fd)
 
 
 def test_a_terminal_that_is_gone_is_the_end() -> None:
