@@ -81,6 +81,12 @@ def _modes(value: Any) -> Optional[str]:
     return value if isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{2})*", value) else None
 
 
+def _ticket(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[A-Za-z0-9_.-]{1,512}", value):
+        raise ValueError("not a ticket")
+    return value
+
+
 def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
     return {"check": function}
 
@@ -89,6 +95,7 @@ _TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (check_text, _texts, _natural, ch
 _VARIABLES, _NAMES_OF_THEM, _MODES = map(_check, (_variables, _names, _modes))
 _LOGIN = _TRUE = _check(lambda value: value is True or None)
 _IDENTIFIER, _OFFER, _FEATURES = map(_check, (check_identifier, check_offer, _names))
+_TICKET = _check(_ticket)
 _OFFSET = _check(check_integer(0, (1 << 63) - 1))
 _STATUS = _check(check_integer(0, 255))
 
@@ -134,6 +141,13 @@ class Call(Control):
     """
 
     leg: str = field(metadata=_IDENTIFIER)
+
+
+@dataclass(frozen=True)
+class Ticket(Control):
+    """The message from reflector to a side that holds: a new ticket, in place of the one that the side has."""
+
+    ticket: str = field(metadata=_TICKET)
 
 
 @dataclass(frozen=True)
@@ -234,6 +248,7 @@ MESSAGES: Dict[Tuple[str, str], Type[Any]] = {
     (REFLECTOR_PREFIX, "linkup"): Linkup,
     (REFLECTOR_PREFIX, "notice"): Notice,
     (REFLECTOR_PREFIX, "call"): Call,
+    (REFLECTOR_PREFIX, "ticket"): Ticket,
     (PEER_PREFIX, "start"): Start,
     (PEER_PREFIX, "resize"): Resize,
     (PEER_PREFIX, "stream"): StreamAnswer,

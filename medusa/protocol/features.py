@@ -20,6 +20,28 @@ JOIN = "Medusa-Join"
 LEG = "Medusa-Leg"
 """The header field of an agent that dials because of a Call. Its value is the Call's `leg`. On raw TCP: word `leg=`."""
 
+HOLD = "hold"
+"""The feature of a peer whose session survives its links: it comes back with the ticket that it was given."""
+
+KEPT = "Medusa-Hold"
+"""The header field of an agent that holds: for how many seconds the session lives on after the agent's link is lost.
+
+A reflector that gives the agent a ticket answers with the same field: the seconds that it grants. On raw TCP: the word
+`hold=`.
+"""
+
+TICKET = "Medusa-Ticket"
+"""The header field with a ticket: in a reflector's answer that gives one, and in the request of a peer that returns.
+
+On raw TCP: the word `ticket=`, which follows `OK` in the answer.
+"""
+
+INCARNATION = "Medusa-Incarnation"
+"""The header field in which an agent that holds names its process. On raw TCP: the word `incarnation=`.
+
+The value has 32 hexadecimal digits, the same as in control.StreamAnswer.
+"""
+
 ABOUT = "Medusa-About"
 """The header field by which a peer describes itself for lists of sessions. On raw TCP: the word `about=`.
 

@@ -9,7 +9,7 @@ the kernel takes them.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Optional, Sequence, Type
+from typing import Any, Dict, Mapping, Optional, Sequence, Type
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
@@ -49,6 +49,7 @@ class Transport:
 
     Attributes:
         received, sent: the number of bytes received and sent so far. If `received` grows, the peer is alive.
+        answer: the fields of the reflector's answer that begin with `medusa-`, by their names in lower case.
 
     Args:
         leftover: the bytes that were read from the stream before the transport was made, for example together with a
@@ -73,6 +74,7 @@ class Transport:
         self._peer_close: Optional[Close] = None
         self._ended: Optional[Exception] = None  # why nothing more can be read
         self._write_error: Optional[BrokenTransport] = None  # why nothing more can be written; reading may still work
+        self.answer: Mapping[str, str] = {}
         self.received = len(leftover)
         self.sent = 0
 

@@ -137,7 +137,8 @@ def upgrade(
     except BaseException:
         stream.close()
         raise
-    return Transport(stream, WebSocketCodec(Role.CLIENT, _new_key, max_message), rest)
+    transport = Transport(stream, WebSocketCodec(Role.CLIENT, _new_key, max_message), rest)
+    return _answered(transport, response.headers.items)
 
 
 def greet(
@@ -156,7 +157,7 @@ def greet(
         yield from send_all(stream, build_framed(target, host, headers), deadline)
         line, rest = yield from read_answer(stream, deadline, LineReader().feed)
         try:
-            check_answer(line)
+            answer = check_answer(line)
         except HandshakeError as error:
             status = error.http_status if line.startswith(REFUSED) else None
             raise ConnectRefused(str(error), status, error.http_status in RETRYABLE) from None
@@ -166,7 +167,13 @@ def greet(
     except BaseException:
         stream.close()
         raise
-    return Transport(stream, FramedCodec(max_message), rest)
+    return _answered(Transport(stream, FramedCodec(max_message), rest), answer)
+
+
+def _answered(transport: Transport, fields: Iterable[Tuple[str, str]]) -> Transport:
+    """Gives the transport the reflector's fields of the answer that has accepted it. Returns the transport."""
+    transport.answer = {name.lower(): value for name, value in fields if name.lower().startswith("medusa-")}
+    return transport
 
 
 def _new_key() -> bytes:

@@ -178,15 +178,23 @@ def build_refusal(code: int, words: str) -> bytes:
     return ("ERR %d %s\n" % (code, printable(words) or "no reason given")).encode("utf-8")
 
 
-def check_answer(line: bytes) -> None:
+def build_accepted(headers: Iterable[Field] = ()) -> bytes:
+    """Returns the line that accepts a greeting. `headers`: as for `build_framed`."""
+    return ("OK%s\n" % build_words(headers)).encode("ascii")
+
+
+def check_answer(line: bytes) -> Tuple[Field, ...]:
     """Checks that `line` accepts the greeting of a link with frames.
+
+    Returns (name, value) of the header fields that the words after `OK` stand for. Ignores unknown words.
 
     Raises:
         HandshakeError: the line does not accept the greeting. The status is the one in the line if the reflector has
             refused the greeting, 400 if the peer speaks HTTP, and 502 for any other line.
     """
-    if line == ACCEPTED.strip():
-        return
+    accepted, *words = line.decode("utf-8", "replace").split(" ")
+    if accepted == ACCEPTED.decode().strip() and all("=" in word for word in words):
+        return tuple(field for word in words for field in parse_words([word]) or ())
     text = printable(line.decode("utf-8", "replace"))
     refused = _REFUSED.match(text)
     if refused:

@@ -6,13 +6,16 @@ import re
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.features import ABOUT, HEADER, JOIN, LEG
+from medusa.protocol.features import ABOUT, HEADER, INCARNATION, JOIN, KEPT, LEG, TICKET
 from medusa.protocol.http.own_header import Field
 
 WORDS: Dict[str, Tuple[str, str]] = {
     "features": (HEADER, "[a-z0-9,-]{1,200}"),
     "join": (JOIN, "1"),
     "leg": (LEG, "[0-9a-f]{32}"),
+    "hold": (KEPT, "[0-9]{1,9}"),
+    "ticket": (TICKET, "[A-Za-z0-9_.-]{1,512}"),
+    "incarnation": (INCARNATION, "[0-9a-f]{32}"),
     "about": (ABOUT, r"[\x21-\x7e]{1,1024}"),
 }
 """The words: name -> (header field, pattern of the value). They come in any order, each at most once."""
@@ -20,13 +23,15 @@ WORDS: Dict[str, Tuple[str, str]] = {
 _FIRST = frozenset((HEADER,))
 """The fields whose words all reflectors know that know any. The oldest reflectors know no words at all."""
 
-_NEEDED = frozenset((JOIN, LEG))
+_NEEDED = frozenset((JOIN, LEG, TICKET))
 """The fields that must not be left out for an older reflector: without them the greeting would mean something else."""
 
 UNKNOWN = "not a greeting"
 """The beginning of the reason, with status 400, if a raw port refuses a greeting because it does not know its form."""
 
 TOO_OLD = "the reflector is too old: its raw port does not let another client join a session"
+
+NO_TICKETS = "the reflector is too old: its raw port knows no tickets"
 
 
 def parse_words(words: Iterable[str]) -> Optional[Tuple[Field, ...]]:
@@ -70,6 +75,6 @@ def older_headers(headers: Sequence[Field], status: Optional[int], reason: str) 
         return None
     if newest & _NEEDED:
         if reason.startswith(UNKNOWN):
-            raise HandshakeError(400, TOO_OLD)
+            raise HandshakeError(400, NO_TICKETS if TICKET in newest else TOO_OLD)
         return None
     return [(name, value) for name, value in headers if name not in newest]

@@ -6,6 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Optional
 
+KEEP = 3600
+"""Seconds for which the agent keeps a stream after its link is lost, unless the offer says otherwise."""
+
+MAX_KEEP = 31536000
+"""The most seconds that an offer may ask for: a year."""
+
 
 @dataclass(frozen=True)
 class StreamOffer:
@@ -15,6 +21,7 @@ class StreamOffer:
         id: the stream's id, 32 hexadecimal digits.
         resume: True if the stream exists, and goes on over this link.
         received: the number of bytes of the stream that have arrived at the client.
+        keep: for how many seconds the agent keeps the stream after its link is lost; 0: it ends with the link.
     """
 
     id: str
@@ -22,6 +29,7 @@ class StreamOffer:
     received: int = 0
     version: int = 1
     security: str = "plain"
+    keep: int = KEEP
 
 
 def check_identifier(value: Any) -> str:
@@ -39,10 +47,15 @@ def check_offer(value: Any) -> Optional[StreamOffer]:
     """
     if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
         return None
-    received = value.get("received", 0)
-    if isinstance(received, bool) or not isinstance(received, int) or not 0 <= received < 1 << 63:
-        return None
     try:
-        return StreamOffer(check_identifier(value.get("id")), value.get("resume", False) is True, received)
+        received = _check_integer(value.get("received", 0), (1 << 63) - 1)
+        keep = _check_integer(value.get("keep", KEEP), MAX_KEEP)
+        return StreamOffer(check_identifier(value.get("id")), value.get("resume", False) is True, received, keep=keep)
     except ValueError:
         return None
+
+
+def _check_integer(value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError("not a whole number in range")
+    return value

@@ -17,6 +17,7 @@ from medusa.protocol.control import (
     Start,
     Started,
     StreamAnswer,
+    Ticket,
     Wait,
     build,
     parse,
@@ -32,8 +33,9 @@ EVERY = [
     Start(),
     Start(modes="030000000800", env={"LANG": "de_DE.UTF-8", "ODD": "\udcff"}, named=("PATH",)),
     Start(stream=StreamOffer(32 * "a")),
-    Start(stream=StreamOffer(32 * "0", resume=True, received=7)),
+    Start(stream=StreamOffer(32 * "0", resume=True, received=7, keep=0)),
     Call(32 * "b"),
+    Ticket("1.a-B_c"),
     StreamAnswer(32 * "a", 0, 32 * "c", ("call",)),
     StreamAnswer(32 * "a", 7, 32 * "c", (), gone=True),
     Resize(0, 65535),
@@ -157,11 +159,29 @@ def test_bytes_of_a_command_line_that_are_not_utf_8_survive() -> None:
         {"version": 1, "id": 32 * "a", "security": "tls"},
         {"version": 1, "id": 32 * "a", "received": -1},
         {"version": 1, "id": 32 * "a", "received": 1 << 63},
+        {"version": 1, "id": 32 * "a", "keep": -1},
+        {"version": 1, "id": 32 * "a", "keep": 31536001},
+        {"version": 1, "id": 32 * "a", "keep": 1.5},
     ],
     ids=repr,
 )
 def test_an_offer_of_a_stream_that_is_not_understood_counts_as_none(offer: object) -> None:
     assert parse("mlogin:" + json.dumps({"type": "start", "stream": offer})) == Start()
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, 3600), ({"keep": 0}, 0), ({"keep": 31536000}, 31536000)], ids=repr)
+def test_an_offer_says_how_long_the_stream_is_kept(given: dict[str, int], kept: int) -> None:
+    offer = {"version": 1, "id": 32 * "a", **given}
+    start = parse("mlogin:" + json.dumps({"type": "start", "stream": offer}))
+    assert isinstance(start, Start)
+    assert start.stream is not None
+    assert start.stream.keep == kept
+
+
+@pytest.mark.parametrize("ticket", ["", "a b", "a:b", 513 * "a", 7, None], ids=repr)
+def test_a_wrong_ticket_is_no_message(ticket: object) -> None:
+    assert parse("medusa:" + json.dumps({"type": "ticket", "ticket": ticket})) is None
+    assert parse('medusa:{"type":"ticket","ticket":"1.a-B_c"}') == Ticket("1.a-B_c")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from medusa.protocol.raw.greeting import (
     LineReader,
     Plain,
     SpokeHttp,
+    build_accepted,
     build_framed,
     build_refusal,
     check_answer,
@@ -156,7 +157,12 @@ def test_a_built_greeting_is_parsed() -> None:
 
 class TestCheckAnswer:
     def test_an_acceptance(self) -> None:
-        check_answer(b"OK")
+        assert check_answer(b"OK") == ()
+
+    def test_an_acceptance_with_words(self) -> None:
+        fields = (("Medusa-Ticket", "1.a-b_c"), ("Medusa-Hold", "60"))
+        assert build_accepted([*fields, ("Date", "now")]) == b"OK ticket=1.a-b_c hold=60\n"
+        assert check_answer(b"OK ticket=1.a-b_c later=x hold=60 hold=-1") == fields
 
     @pytest.mark.parametrize("code", [404, 1000])
     def test_a_refusal(self, code: int) -> None:
