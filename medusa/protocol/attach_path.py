@@ -3,6 +3,7 @@
     /attach/ID/ROLE                 the internal API: the reflector checks the address that the peer connects from
     /LOGIN/medusa/attach/ID/ROLE    the public API: the request must be signed by the account LOGIN
     /LOGIN/medusa/sessions          the list of that account's sessions, in the public API
+    /LOGIN/medusa/sessions/ID       one of them, to be ended by DELETE
 
 ID is percent-encoded (RFC 3986 section 2.1). ROLE is `master` (the client) or `slave` (the agent), as in the original.
 """
@@ -30,11 +31,13 @@ _SESSION = r"/attach/([^/]*)/(%s|%s)\Z" % (CLIENT, AGENT)
 INTERNAL = re.compile(_SESSION)
 SIGNED = re.compile("/(%s)/medusa%s" % (LOGIN, _SESSION))
 OWN_SESSIONS = re.compile(r"/(%s)/medusa/sessions\Z" % LOGIN)
-"""INTERNAL, SIGNED and OWN_SESSIONS are the regular expressions of the three kinds of path.
+OWN_SESSION = re.compile(r"/(%s)/medusa/sessions/([^/]*)\Z" % LOGIN)
+"""INTERNAL, SIGNED, OWN_SESSIONS and OWN_SESSION are the regular expressions of the four kinds of path.
 
 INTERNAL matches an attach path of the internal API. Its groups: session id (still percent-encoded), role.
 SIGNED matches an attach path of the public API. Its groups: login (name of the account), session id, role.
 OWN_SESSIONS matches the path of an account's list of sessions. Its group: login.
+OWN_SESSION matches the path of one session of an account. Its groups: login, session id (still percent-encoded).
 """
 
 _WITH_PREFIX = re.compile("(.*?)(?:/(%s)/medusa)?%s" % (LOGIN, _SESSION), re.DOTALL)

@@ -17,7 +17,7 @@ import structlog
 
 from medusa.directory import Directory, DirectoryError, Owner
 from medusa.directory.timed import TimedDirectory
-from medusa.protocol.attach_path import OWN_SESSIONS
+from medusa.protocol.attach_path import OWN_SESSION, OWN_SESSIONS
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.own_sessions import OwnSessions
 from medusa.reflector.admin.publisher import Publisher
@@ -134,7 +134,7 @@ class Reflector:
         claims.marks.used = admission.single_use.used
         listing = SessionList(self.registry, owner.address, self._workers, self._others(peer_auth))
         administration = self._administration(listing, metrics, authenticator, admission)
-        forwarded, routes = None, [self._own_sessions(listing, authenticator, admission)]
+        forwarded, routes = None, self._own_sessions(listing, authenticator, admission)
         if peer_auth is not None:
             forwarded = ForwardIn(peer_auth, admission, config, owner, queue.scratch).enter
             routes += QueryServer(peer_auth, claims.marks, listing, owner, admission).routes()
@@ -184,9 +184,12 @@ class Reflector:
         reserve, count = admission.single_use.reserve, admission.count
         return Administration(self._config, listing, metrics, authenticator, reserve, count, more)
 
-    def _own_sessions(self, listing: SessionList, authenticator: Authenticator | None, admission: Admission) -> Route:
-        own = OwnSessions(self._config, listing, authenticator, admission.count, admission.count_login)
-        return Route(OWN_SESSIONS, own.sessions)
+    def _own_sessions(
+        self, listing: SessionList, authenticator: Authenticator | None, admission: Admission
+    ) -> list[Route]:
+        reserve, count = admission.single_use.reserve, admission.count
+        own = OwnSessions(self._config, listing, authenticator, reserve, count, admission.count_login)
+        return [Route(OWN_SESSIONS, own.sessions), Route(OWN_SESSION, own.session, ("DELETE",))]
 
     def _prepare_raw(
         self, config: ReflectorConfig, admission: Admission, metrics: Metrics, queue: FairQueue, doorkeeper: Doorkeeper

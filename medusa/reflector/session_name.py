@@ -74,8 +74,11 @@ def parse_path(path: str) -> tuple[SessionName, Side] | None:
 
 
 def parse_session_path(path: str) -> SessionName | None:
-    """Returns the session of a path /sessions/ID or /sessions/LOGIN/ID. None for another path, or an invalid id."""
-    found = _ONE_SESSION.match(path)
+    """Returns the session of a path /sessions/ID, /sessions/LOGIN/ID or /LOGIN/medusa/sessions/ID.
+
+    Returns None for another path, or an invalid id.
+    """
+    found = _ONE_SESSION.match(path) or attach_path.OWN_SESSION.match(path)
     try:
         return SessionName(parse_id(found[2]), found[1] or "") if found is not None else None
     except HandshakeError:

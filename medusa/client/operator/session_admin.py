@@ -8,7 +8,7 @@ from typing import Any
 
 from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
-from medusa.client.queries.api import NOT_AUTHORISED, Api, NoAnswer
+from medusa.client.queries.api import NOT_AUTHORISED, NOT_FOUND, Api, NoAnswer
 from medusa.protocol.printable import printable
 from medusa.transports.dial.headers import NO_HEADERS, Headers
 
@@ -88,14 +88,14 @@ class Administrator:
 
     def kill(self, entry: Entry) -> None:
         """Ends a session. `entry`: its description from `sessions` or `find`. Raises Failure."""
-        if entry.get("state") == HELD:
-            what = f"the session {printable(str(entry['id']))} has not begun: its agent waits for a client"
-            raise Failure(f"{what}, and stops when the time of the hold is over")
         quoted = urllib.parse.quote(str(entry["id"]), safe="-_.~:@+")
         login = f"{entry['login']}/" if entry.get("login") else ""
         try:
             self._api.ask("DELETE", f"/sessions/{login}{quoted}")
         except NoAnswer as error:
+            if error.http_status == NOT_FOUND and entry.get("state") == HELD:
+                what = f"the session {printable(str(entry['id']))} has not begun: its agent waits for a client"
+                raise Failure(f"{what}, and stops when the time of the hold is over") from None
             raise self._with_advice(error) from None
 
     def _with_advice(self, error: NoAnswer) -> Failure:

@@ -3,6 +3,7 @@
 api      sends one request, and reads the JSON of its answer
 finding  finds the session whose id begins with a text
 joining  finds the session that a user joins, by its id, the beginning of its id, or its name
+ending   ends one of the user's own sessions
 meaning  decides which session a text means: an id, the beginning of one, or a name
 local    the sessions of this user's own mlogin on this machine
 """

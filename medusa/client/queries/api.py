@@ -26,6 +26,9 @@ TIMEOUT = 30.0
 NOT_AUTHORISED = (401, 403, 404)
 """The HTTP statuses by which a reflector refuses an account, or hides the sessions from it."""
 
+NOT_FOUND = http.client.NOT_FOUND
+"""The HTTP status for a path that means nothing, such as that of a session that has ended."""
+
 MAX_ANSWER = 256 * 1024 * 1024
 """The maximum number of bytes that are read of an answer."""
 

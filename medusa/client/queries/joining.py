@@ -51,17 +51,7 @@ def find_live(
         Failure: there is no such session, or there are several; the session cannot be joined now; or the reflector does
             not answer.
     """
-    entries, missing = list(local), ""
-    if api is not None:
-        try:
-            found, missing = own_entries(api, login, find_account)
-        except NoAnswer as error:
-            raise Failure(f"the session `{printable(text)}` cannot be looked up\n  {error}") from None
-        entries += found
-    candidates = meant(text, entries)
-    if len(candidates) != 1:
-        raise Failure("\n".join(_complaint(text, candidates, entries, api, missing)))
-    (entry,) = candidates
+    entry = find_own(text, local, api, login=login, find_account=find_account, prefer_live=True)
     why = _NOT_YET.get(str(entry.get("state")))
     if why is not None:
         raise Failure(f"the session {printable(entry['id'])} cannot be joined: {why}")
@@ -70,6 +60,37 @@ def find_live(
     if api.account is None and find_account is not None:
         return Place(entry["id"], None, find_account())
     return Place(entry["id"], None, api.account)
+
+
+def find_own(
+    text: str,
+    local: Sequence[Entry],
+    api: Api | None,
+    *,
+    login: str | None = None,
+    find_account: Callable[[], Account] | None = None,
+    prefer_live: bool = False,
+) -> Entry:
+    """Returns the entry of the user's own session that `text` means.
+
+    Args:
+        local, api, login, find_account: as for `find_live`.
+        prefer_live: True if `text` means only sessions that can be joined, if it may mean any of them.
+
+    Raises:
+        Failure: there is no such session, or there are several; or the reflector does not answer.
+    """
+    entries, missing = list(local), ""
+    if api is not None:
+        try:
+            found, missing = own_entries(api, login, find_account)
+        except NoAnswer as error:
+            raise Failure(f"the session `{printable(text)}` cannot be looked up\n  {error}") from None
+        entries += found
+    candidates = meant(text, entries, prefer_live=prefer_live)
+    if len(candidates) != 1:
+        raise Failure("\n".join(_complaint(text, candidates, entries, api, missing)))
+    return candidates[0]
 
 
 def own_entries(api: Api, login: str | None, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:

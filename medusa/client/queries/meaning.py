@@ -39,8 +39,8 @@ def find_here(text: str, local: Sequence[Entry]) -> Place | None:
     return Place(found[0]["id"], found[0][REFLECTOR]) if len(found) == 1 else None
 
 
-def meant(text: str, entries: Sequence[Entry]) -> list[Entry]:
-    """Returns the sessions that `text` may mean. If some of them can be joined, returns only these.
+def meant(text: str, entries: Sequence[Entry], *, prefer_live: bool = True) -> list[Entry]:
+    """Returns the sessions that `text` may mean. If `prefer_live` and some of them can be joined, returns only these.
 
     `text` means the session with this id. If there is none, it means the sessions with this name. If there are none of
     them either, it means the sessions whose ids begin with it.
@@ -52,5 +52,6 @@ def meant(text: str, entries: Sequence[Entry]) -> list[Entry]:
         [entry for entry in entries if lower and str(entry.get("id")).startswith(lower)],
     ):
         if found:
-            return [entry for entry in found if entry.get("state", LIVE) == LIVE] or found
+            live = [entry for entry in found if entry.get("state", LIVE) == LIVE] if prefer_live else []
+            return live or found
     return []

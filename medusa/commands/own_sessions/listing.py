@@ -8,8 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from medusa.client.outcome import Failure
 from medusa.commands import tables
@@ -19,9 +18,6 @@ from medusa.commands.tables import duration
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
-
-if TYPE_CHECKING:
-    from medusa.client.keys.account import Account
 
 PROG = "medusa ls"
 USAGE_ERROR = 2
@@ -119,20 +115,10 @@ def _local() -> list[Entry]:
 
 def _at_reflector(way: Access) -> tuple[list[Entry], str]:
     """Returns the user's sessions at the reflector, and a text that says why some are missing. Raises Failure."""
-    from medusa.client.queries.api import Api  # takes long to import
-    from medusa.client.queries.joining import own_entries
+    from medusa.client.queries.joining import own_entries  # takes long to import
+    from medusa.commands.own_sessions.asking import asked
 
-    def account() -> Account:
-        from medusa.client.keys.account import Account, find_signer
-
-        assert way.signing.account is not None
-        signer = find_signer(way.signing.key, urlsplit(way.reflector or "").hostname)
-        return Account(way.signing.account, way.signing.subuser, signer)
-
-    signs = way.signing.account is not None
-    first = account() if signs and not way.unsigned_first else None
-    api = Api(way.reflector or "", first, insecure_tls=way.signing.insecure_tls, headers=way.headers)
-    return own_entries(api, way.signing.account, account if signs and way.unsigned_first else None)
+    return own_entries(*asked(way))
 
 
 def _show(entries: Sequence[Entry], given: SimpleNamespace, way: Access, status: int) -> None:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
-
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.aggregate import summed
+from medusa.reflector.admin.ending import NO_SESSION, Reserve, end_session
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
-from medusa.reflector.auth.authenticator import Authenticator, Grant, denied
-from medusa.reflector.auth.single_use import Reservation
+from medusa.reflector.auth.authenticator import Authenticator, Grant
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import CONTENT_TYPE, Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
-
-log = structlog.get_logger(component="admin")
 
 
 class Administration:
@@ -39,7 +35,7 @@ class Administration:
         listing: SessionList,
         metrics: Metrics,
         authenticator: Authenticator | None,
-        reserve: Callable[[Grant], Reservation],
+        reserve: Reserve,
         count: Callable[[str | None], None],
         workers_metrics: Callable[[], list[str]] | None = None,
     ) -> None:
@@ -66,47 +62,16 @@ class Administration:
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Handles a request for one session: GET returns its entry, DELETE ends the session."""
-        grant = self.check(Resource.SESSIONS, accepted)
         assert accepted.request is not None
+        ending = accepted.request.method == "DELETE"
+        grant = self.check(Resource.ENDING if ending and login is None else Resource.SESSIONS, accepted)
         name = SessionName(parse_id(raw_id), login or "")
-        if accepted.request.method != "DELETE":
+        if not ending:
             entry = self._listing.find(name)
             if entry is None:
-                raise Refusal(404, "there is no such session")
+                raise Refusal(404, NO_SESSION)
             return json_answer(entry)
-        if accepted.request.headers.get("origin") is not None:
-            raise denied(403, "web pages may not end sessions")
-        if not self._kill(name, grant):
-            raise Refusal(404, "there is no such session")
-        by = grant.key_id.login if grant is not None else accepted.client
-        log.warning("session killed", session=name.session_id, login=login, by=by)
-        return json_answer({"killed": True})
-
-    def _kill(self, name: SessionName, grant: Grant | None) -> bool:
-        """Ends a session, and marks the request's signature as used. Returns False if there is no such session.
-
-        The signature can be used again after a refusal, if it is certain that the session was not told to end.
-
-        Args:
-            grant: what the request's signature proves. None if the request needs no signature.
-
-        Raises:
-            Refusal: the session cannot be ended.
-        """
-        if grant is None:
-            return self._listing.kill(name)
-        reservation = self._reserve(grant)
-        try:
-            reservation.confirm()
-            killed = self._listing.kill(name)
-        except BaseException as error:
-            if isinstance(error, Refusal) and not error.uncertain:
-                reservation.give_back()
-            else:
-                reservation.settle()
-            raise
-        reservation.settle()
-        return killed
+        return end_session(accepted, name, self._listing, grant, self._reserve)
 
     def check(self, resource: Resource, accepted: Accepted) -> Grant | None:
         """Checks the administrator's signature, and returns what it proves.

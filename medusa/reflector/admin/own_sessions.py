@@ -1,16 +1,21 @@
-"""Handles the requests of users for the list of their own sessions."""
+"""Handles the requests of users about their own sessions: for the list of them, and to end one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from medusa.protocol.http.head import Request
+from medusa.protocol.session_id import parse_id
+from medusa.reflector.admin.ending import NO_SESSION, Reserve, end_session
 from medusa.reflector.admin.session_list import Entry, SessionList
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
-from medusa.reflector.auth.authenticator import Authenticator
+from medusa.reflector.auth.authenticator import Authenticator, Grant
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer
+from medusa.reflector.refusal import Refusal
+from medusa.reflector.session_name import SessionName
 from medusa.session import State, stage
 
 _WITHOUT_AGENT = tuple(map(stage, (State.CLAIMED, State.WAITING)))
@@ -18,10 +23,11 @@ _WITHOUT_AGENT = tuple(map(stage, (State.CLAIMED, State.WAITING)))
 
 
 class OwnSessions:
-    """The handler of the requests of users for the list of their own sessions.
+    """The handler of the requests of users about their own sessions.
 
     Args:
         authenticator: checks signatures. None if the reflector has no accounts.
+        reserve: reserves the signature of a request that ends a session; see SingleUse.reserve.
         count: counts a request under the address that it comes from; see Admission.count.
         count_login: counts a request that was signed for a login (an account); see Admission.count_login.
     """
@@ -31,12 +37,14 @@ class OwnSessions:
         config: ReflectorConfig,
         listing: SessionList,
         authenticator: Authenticator | None,
+        reserve: Reserve,
         count: Callable[[str | None], None],
         count_login: Callable[[str], None],
     ) -> None:
         self._config = config
         self._listing = listing
         self._authenticator = authenticator
+        self._reserve = reserve
         self._count = count
         self._count_login = count_login
 
@@ -53,16 +61,45 @@ class OwnSessions:
         Raises:
             Refusal: the signature is missing or wrong, or there were too many requests.
         """
+        grant = self._check(accepted, login, lambda authenticator: authenticator.check_reader)
+        whole = self._listing.whole(login)
+        whole["sessions"] = [_shown(entry) for entry in whole["sessions"] if not _hidden(entry, grant)]
+        return json_answer(whole)
+
+    def session(self, accepted: Accepted, login: str, raw_id: str) -> Answer:
+        """Ends a session of the account `login`. The request must be signed as for the list. Each signature ends one.
+
+        A session that is not in the list for this signature is refused, as if it did not exist.
+
+        Raises:
+            Refusal: the signature is missing, wrong or used before, there is no such session, it cannot be ended, or
+                there were too many requests.
+        """
+        grant = self._check(accepted, login, lambda authenticator: authenticator.check_owner)
+        name = SessionName(parse_id(raw_id), login)
+        if grant.key_id.user is not None and _hidden(self._listing.find(name), grant):
+            raise Refusal(404, NO_SESSION)
+        return end_session(accepted, name, self._listing, grant, self._reserve)
+
+    def _check(
+        self, accepted: Accepted, login: str, check: Callable[[Authenticator], Callable[[Request, str], Grant]]
+    ) -> Grant:
+        """Checks the signature of a request, and counts the request. Returns what the signature proves.
+
+        `check`: returns the method of the authenticator that checks it. Raises Refusal.
+        """
         access.check(Resource.SIGNED_ATTACH, accepted, self._config)
         assert accepted.request is not None
         assert self._authenticator is not None
         self._count(accepted.source)
-        grant = self._authenticator.check_reader(accepted.request, login)
+        grant = check(self._authenticator)(accepted.request, login)
         self._count_login(login)
-        whole = self._listing.whole(login)
-        hidden = _WITHOUT_AGENT if grant.key_id.user is not None else ()
-        whole["sessions"] = [_shown(entry) for entry in whole["sessions"] if entry.get("state") not in hidden]
-        return json_answer(whole)
+        return grant
+
+
+def _hidden(entry: Entry | None, grant: Grant) -> bool:
+    """Returns True if the list for this signature does not have the session of `entry`. None: there is no session."""
+    return entry is None or (grant.key_id.user is not None and entry.get("state") in _WITHOUT_AGENT)
 
 
 def _shown(entry: Entry) -> Entry:

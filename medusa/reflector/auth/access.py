@@ -13,11 +13,15 @@ the answer 404, as if there were no such path:
 | METRICS: /metrics            | nothing           | allowed           | allowed   | other host | not local |
 | SESSIONS: /status, /sessions | nothing           | allowed           | allowed   | other host | not local |
 | SESSIONS, --no-status        | nothing           | nothing           | nothing   | other host | not local |
+| ENDING: DELETE /sessions/ID  | nothing           | allowed           | allowed   | other host | not local |
 
 "This host": the peer has a loopback address, and no proxy has forwarded the request. "Other name": the same, but the
-Host header has a name other than localhost. METRICS and SESSIONS refuse a request with such a name. If they did not,
-the owner of a web site could make the site's name an alias of this host. Then a page of the site, in a browser on this
-host, could read the answer.
+Host header has a name other than localhost. METRICS, SESSIONS and ENDING refuse a request with such a name. If they
+did not, the owner of a web site could make the site's name an alias of this host. Then a page of the site, in a browser
+on this host, could read the answer.
+
+ENDING is for sessions of no account. Their id is all that a peer needs to attach, so it is all that a peer needs to
+end them. That is why --no-status, which hides the ids, does not forbid it.
 
 A raw greeting has no header by which a proxy on this host could be recognised. So with --accounts, a loopback address
 does not prove that the peer is on this host.
@@ -25,8 +29,8 @@ does not prove that the peer is on this host.
 Three rules come before the table, in this order:
 
 - METRICS is allowed for the addresses that --metrics-from names; see `is_monitor`.
-- METRICS, SESSIONS: if --accounts is given and the request has an Authorization header, its signature decides. It must
-  be the signature of an account that --admins names.
+- METRICS, SESSIONS, ENDING: if --accounts is given and the request has an Authorization header, its signature decides.
+  It must be the signature of an account that --admins names.
 - SIGNED_ATTACH (/LOGIN/medusa/attach/...): if --accounts is given, the signature decides. It must be the signature of
   the account LOGIN, or of one of its users. Without --accounts, the request is refused.
 
@@ -61,6 +65,7 @@ class Resource(enum.IntEnum):
     SIGNED_ATTACH = enum.auto()
     METRICS = enum.auto()
     SESSIONS = enum.auto()
+    ENDING = enum.auto()
 
 
 class Place(enum.IntEnum):
@@ -97,6 +102,7 @@ _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Ou
     (Resource.METRICS, False): (_NOTHING, _ALLOWED, _ALLOWED, _OTHER_HOST, _NOT_LOCAL),
     (Resource.SESSIONS, False): (_NOTHING, _ALLOWED, _ALLOWED, _OTHER_HOST, _NOT_LOCAL),
     (Resource.SESSIONS, True): (_NOTHING, _NOTHING, _NOTHING, _OTHER_HOST, _NOT_LOCAL),
+    (Resource.ENDING, False): (_NOTHING, _ALLOWED, _ALLOWED, _OTHER_HOST, _NOT_LOCAL),
 }
 
 
@@ -114,7 +120,7 @@ def decide(
     has_accounts = config.accounts is not None
     if resource is Resource.SIGNED_ATTACH:
         return Outcome.BY_SIGNATURE if has_accounts else Outcome.NO_ACCOUNTS
-    if resource in (Resource.METRICS, Resource.SESSIONS) and signed and has_accounts:
+    if resource in (Resource.METRICS, Resource.SESSIONS, Resource.ENDING) and signed and has_accounts:
         return Outcome.BY_SIGNATURE
     own_option = (resource is Resource.RAW_ATTACH and has_accounts) or (
         resource is Resource.SESSIONS and config.no_status

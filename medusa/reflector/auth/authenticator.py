@@ -149,10 +149,7 @@ class Authenticator:
         key = self._key(claim)
         if claim.key_id.login not in self._config.admins or claim.key_id.user is not None:
             raise denied(403, "this is for the accounts that --admins names")
-        digest = hashlib.sha256(b"admin\n" + key.sha256.encode() + b"\n" + claim.text).digest()
-        if self.nonces.used(digest):
-            raise used_before()
-        return Grant(claim.key_id, digest, claim.until)
+        return self._unused(b"admin\n", key, claim)
 
     def check_reader(self, request: Request, login: str) -> Grant:
         """Checks that the account `login`, or one of its users, has signed `request` in its Authorization header.
@@ -163,11 +160,32 @@ class Authenticator:
         Raises:
             Refusal: the signature is missing, wrong, expired, or made by another account. `denied` makes the refusal.
         """
+        claim, _ = self._of_owner(request, login)
+        return Grant(claim.key_id, b"", claim.until)
+
+    def check_owner(self, request: Request, login: str) -> Grant:
+        """Checks a signature as `check_reader` does, for a request that changes something.
+
+        Call SingleUse.reserve with the returned Grant next, so that the signature cannot be used twice.
+
+        Raises:
+            Refusal: as `check_reader`; also if the signature was used before.
+        """
+        claim, key = self._of_owner(request, login)
+        return self._unused(b"owner\n", key, claim)
+
+    def _of_owner(self, request: Request, login: str) -> tuple[_Claim, PublicKey]:
         claim = self._header_only(request)
         if claim.key_id.login != login:
             raise unknown("signed by another login: " + claim.key_id.login)
-        self._key(claim)
-        return Grant(claim.key_id, b"", claim.until)
+        return claim, self._key(claim)
+
+    def _unused(self, purpose: bytes, key: PublicKey, claim: _Claim) -> Grant:
+        """Returns the Grant of a verified signature that may be used once. Raises Refusal if it was used before."""
+        digest = hashlib.sha256(purpose + key.sha256.encode() + b"\n" + claim.text).digest()
+        if self.nonces.used(digest):
+            raise used_before()
+        return Grant(claim.key_id, digest, claim.until)
 
     def _header_only(self, request: Request) -> _Claim:
         """Returns the claim in the Authorization header.

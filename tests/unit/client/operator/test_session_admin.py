@@ -28,5 +28,12 @@ def test_a_reflector_that_cannot_be_reached_is_named_with_the_reason() -> None:
 
 
 def test_a_session_that_has_not_begun_cannot_be_ended() -> None:
-    with pytest.raises(Failure, match="the session 5d3e has not begun: its agent waits"):
-        Administrator("http://localhost:1").kill({"id": "5d3e", "state": "held"})
+    def refuse(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with (
+        ScriptedServer(refuse) as server,
+        pytest.raises(Failure, match="the session 5d3e has not begun: its agent waits"),
+    ):
+        Administrator(server.url("", "http")).kill({"id": "5d3e", "state": "held"})

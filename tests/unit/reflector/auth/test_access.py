@@ -38,7 +38,7 @@ def expected(resource: Resource, place: Place, config: ReflectorConfig, signed: 
     """The rules as conditions, one after another."""
     if resource is Resource.METRICS and monitor:
         return Outcome.ALLOWED
-    shown = resource in (Resource.METRICS, Resource.SESSIONS)
+    shown = resource in (Resource.METRICS, Resource.SESSIONS, Resource.ENDING)
     if resource is Resource.SIGNED_ATTACH:
         return Outcome.NO_ACCOUNTS if config.accounts is None else Outcome.BY_SIGNATURE
     if shown and signed and config.accounts is not None:
