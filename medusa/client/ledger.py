@@ -7,7 +7,8 @@ the guard undoes the entries that are left, in this order:
 2. It ends process groups.
 3. It runs commands and sends HTTP requests that remove things on other machines. The guard has no private key, so
    mlogin signs these requests in advance.
-4. It removes files and directories. They come last because the commands may need files in them.
+4. If a job goes on although mlogin is gone, and needs something on this machine, it waits for the end of that job.
+5. It removes files and directories. They come last because the commands and the job may need files in them.
 
 Launchers of other packages may use this module, see docs/launchers.md.
 """
@@ -20,7 +21,8 @@ import os
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -43,12 +45,18 @@ tty        the terminal modes to restore, as text that tty_modes.record made
 group      the number of the process group to end
 command    the command to run, as a JSON list of words
 request    the HTTP request to send, as text that SignedRequest.text made
+await      the number of a process group that goes on: the guard waits for its end
+after      the command to run after that, as a JSON list of words
 directory  the path of the directory to remove
 file       the path of the file to remove; also removes its directory if nothing else is in it
 """
 
 COMMAND_TIMEOUT = 300.0
 """Seconds that the guard process waits for a command to end."""
+
+
+AWAIT_INTERVAL = 1.0
+"""Seconds between two checks by the guard process whether a job that goes on has ended."""
 
 
 class GuardPipe(Protocol):
@@ -112,6 +120,12 @@ class Ledger:
             del self._open[kind, value]
             self._write("-", kind, value)
 
+    def replace(self, kind: str, value: str, new_kind: str) -> None:
+        """Gives the entry with this value another kind, if it is there."""
+        if (kind, value) in self._open:
+            self.add(new_kind, value)
+            self.remove(kind, value)
+
     def close(self) -> None:
         """Ends the guard process if no entry is left. Otherwise the guard undoes the entries when this process ends."""
         if self._guard is not None and not self._open:
@@ -140,13 +154,14 @@ def left_open(lines: Iterable[str]) -> list[Entry]:
     return list(entries)
 
 
-def undo(lines: list[str], grace: float = GRACE, note: Note | None = None) -> None:
+def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, interval: float = AWAIT_INTERVAL) -> None:
     """Undoes the entries that mlogin has not removed. Runs in the guard process after mlogin was killed.
 
     Args:
         lines: all lines that mlogin's ledger sent to the guard.
         grace: seconds between SIGTERM and SIGKILL to a process group.
         note: what to write to the terminal.
+        interval: seconds between two checks whether a job that goes on has ended.
     """
     entries = left_open(lines)
     for kind, value in entries:
@@ -158,16 +173,33 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None) -> No
     for kind, value in entries:
         if kind == "group":
             processes.stop_group(int(value), grace)
-    for kind, value in entries:
-        if kind == "command":
-            with contextlib.suppress(Exception):
-                subprocess.run(json.loads(value), stdin=subprocess.DEVNULL, timeout=COMMAND_TIMEOUT, check=False)
+    _run_all("command", entries)
     for kind, value in entries:
         if kind == "request":
             with contextlib.suppress(Exception):
                 SignedRequest.parse(value).send(REQUEST_TIMEOUT)
+    _await_ends([int(value) for kind, value in entries if kind == "await"], interval)
+    _run_all("after", entries)
     for kind, value in entries:
         _remove(kind, value)
+
+
+def _run_all(wanted: str, entries: Iterable[Entry]) -> None:
+    for kind, value in entries:
+        if kind == wanted:
+            with contextlib.suppress(Exception):
+                subprocess.run(json.loads(value), stdin=subprocess.DEVNULL, timeout=COMMAND_TIMEOUT, check=False)
+
+
+def _await_ends(groups: Sequence[int], interval: float) -> None:
+    """Waits until all these process groups have ended. Leaves the terminal first, which may be closed meanwhile."""
+    if groups:
+        with open(os.devnull, "r+b", buffering=0) as null:
+            for fd in (0, 1):
+                os.dup2(null.fileno(), fd)
+    for group in groups:
+        while processes.group_exists(group):
+            time.sleep(interval)
 
 
 def _remove(kind: str, path: str) -> None:

@@ -153,6 +153,16 @@ class Launcher(abc.ABC):
     def joined(self) -> None:  # noqa: B027 - most launchers do nothing
         """Takes note that the agent has attached. mlogin calls this once."""
 
+    def keep(self) -> bool:
+        """Leaves the job alone from now on if this mlogin dies: takes back what the guard process was told to do.
+
+        mlogin calls this once, after it is linked with an agent that keeps the session for a while. `finish` and
+        `cancel` still end the job. If the user detaches, none of them is called.
+
+        Returns False, and changes nothing, if jobs of this launcher cannot go on without mlogin.
+        """
+        return False
+
     @abc.abstractmethod
     def finish(self, grace: float, *, clean: bool) -> None:
         """Ends the job after its session. First waits up to `grace` seconds for the job to end by itself.

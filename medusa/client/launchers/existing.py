@@ -49,6 +49,9 @@ class ExistingLauncher(Launcher):
             return ["the job may be suspended, or its machine busy"]
         return ["is it running, and does it dial this reflector, for this session and account?"]
 
+    def keep(self) -> bool:
+        return True
+
     def finish(self, grace: float, *, clean: bool) -> None:
         """Does nothing: the agent ends by itself after the session."""
 

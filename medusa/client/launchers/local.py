@@ -81,6 +81,11 @@ class LocalLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return processes.tail(self._log)
 
+    def keep(self) -> bool:
+        if self._process is not None:
+            self._ledger.replace("group", str(self._process.pid), "await")
+        return True
+
     def finish(self, grace: float, *, clean: bool) -> None:
         if self._process is not None:
             processes.wait_quietly(self._process, grace)
@@ -92,7 +97,8 @@ class LocalLauncher(Launcher):
             if process is not None:
                 # Do this even if the process itself has ended: others of its process group may still run.
                 processes.stop_group(process.pid, self._kill_grace, process.poll)
-                self._ledger.remove("group", str(process.pid))
+                for kind in ("group", "await"):
+                    self._ledger.remove(kind, str(process.pid))
 
     def _spawn(self, config: Path, environ: dict[str, str]) -> subprocess.Popen[bytes]:
         with self._log.open("wb") as log:

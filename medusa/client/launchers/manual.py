@@ -88,6 +88,9 @@ class ManualLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return []
 
+    def keep(self) -> bool:
+        return True
+
     def finish(self, grace: float, *, clean: bool) -> None:
         """Does nothing: the agent ends by itself after the session."""
 

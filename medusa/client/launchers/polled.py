@@ -82,6 +82,13 @@ class Job(abc.ABC):
         """Sets `state` to that of a failed job. Each line of `why` becomes a remark."""
         self.over("failed", why.splitlines())
 
+    def keep(self) -> bool:
+        """Takes back what the guard process was told to do with the job; see Launcher.keep.
+
+        Another thread calls this, while `look` may be running.
+        """
+        return False
+
     @abc.abstractmethod
     def close(self, *, clean: bool) -> list[str]:
         """Ends the job and removes its files and other traces.
@@ -129,6 +136,9 @@ class PolledLauncher(Launcher):
 
     def joined(self) -> None:
         self.job.joined = True
+
+    def keep(self) -> bool:
+        return self.job.keep()
 
     def finish(self, grace: float, *, clean: bool) -> None:
         """Closes the job. After a `clean` session the job may end by itself, so its final state is not `cancelled`."""

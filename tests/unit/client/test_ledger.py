@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger, left_open, undo
 from medusa.guard import Guard
 from tests.unit.client.peers import Told
-from tests.waiting import wait_until
+from tests.waiting import MS, wait_until
 
 
 def test_what_was_not_taken_back_is_left_open_in_order() -> None:
@@ -115,8 +116,26 @@ def test_the_guard_undoes_it_when_the_owner_is_killed(tty: int, tmp_path: Path) 
     wait_until(lambda: not processes.group_exists(group), "the job to end")
 
 
-def _own_and_die(tty: int, doomed: Path) -> None:
-    ledger = Ledger(Guard.start(undo, keep_fds=[tty]))
+def test_the_guard_waits_for_a_job_that_goes_on(tty: int, tmp_path: Path) -> None:
+    doomed, after = tmp_path / "doomed", tmp_path / "after"
+    doomed.mkdir()
+    owner = os.fork()
+    if owner == 0:
+        try:
+            _own_and_die(tty, doomed, after)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(owner, 0)[1]) == -9
+    group = int((tmp_path / "group").read_text())
+    assert doomed.exists()
+    assert processes.group_exists(group)
+    os.killpg(group, signal.SIGKILL)
+    wait_until(lambda: not doomed.exists(), "the directory to go")
+    assert after.exists(), "what is to be done after the job comes before its files are removed"
+
+
+def _own_and_die(tty: int, doomed: Path, after: Path | None = None) -> None:
+    ledger = Ledger(Guard.start(functools.partial(undo, interval=10 * MS), keep_fds=[tty]))
     before = termios.tcgetattr(tty)
     tty_modes.apply(tty, tty_modes.raw(before))
     ledger.add("tty", tty_modes.record(tty, before))
@@ -124,4 +143,7 @@ def _own_and_die(tty: int, doomed: Path) -> None:
     job = subprocess.Popen(["sleep", "60"], start_new_session=True)
     (doomed.parent / "group").write_text(str(job.pid))
     ledger.add("group", str(job.pid))
+    if after is not None:
+        ledger.replace("group", str(job.pid), "await")
+        ledger.add("after", json.dumps(["cp", "-R", str(doomed), str(after)]))
     os.kill(os.getpid(), 9)

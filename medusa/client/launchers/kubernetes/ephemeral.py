@@ -129,6 +129,9 @@ class EphemeralJob(Job):
         except (KubeError, Failure) as error:
             self.report_problem(str(error))
 
+    def keep(self) -> bool:
+        return True
+
     def close(self, *, clean: bool) -> list[str]:
         """Does nothing, because the container cannot be deleted. A container with an agent ends after the session.
 

@@ -111,6 +111,11 @@ class KubeJob(Job):
             else:
                 self.report_problem(str(error))
 
+    def keep(self) -> bool:
+        """Leaves the objects to the cluster, which deletes them some time after the job's end."""
+        self._ledger.remove("command", self._guard_command())
+        return True
+
     def close(self, *, clean: bool) -> list[str]:
         """Deletes the Job, the ConfigMaps and the Secret.
 

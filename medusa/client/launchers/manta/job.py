@@ -93,7 +93,7 @@ class MantaJob(Job):
         self._request: JobRequest | None = None
         self._renew_at = self._renew_undo_at = 0.0
         self._undo: dict[str, str] = {}  # `cancel`, `delete` -> the signed request in the ledger
-        self._ended = False
+        self._ended = self._kept = False
         self.job_id: str | None = None
 
     def create(self) -> str:
@@ -140,11 +140,18 @@ class MantaJob(Job):
             words = printable(str(status.get("state")))
             if waiting and self._clock.monotonic() >= self._renew_at:
                 self._put_config()
-            if self._clock.monotonic() >= self._renew_undo_at:
+            if self._kept:
+                self._forget_all()  # `keep` may have been called while the requests were renewed
+            elif self._clock.monotonic() >= self._renew_undo_at:
                 self._renew_undo()
         except _ERRORS as error:
             problem = str(error)
         self.report(words, problem=problem)
+
+    def keep(self) -> bool:
+        self._kept = True
+        self._forget_all()
+        return True
 
     def close(self, *, clean: bool) -> list[str]:
         """Deletes the agent's config, and cancels the job if it is alive.
@@ -224,6 +231,10 @@ class MantaJob(Job):
                 self._forget_undo(name)
                 self._undo[name] = text
         self._renew_undo_at = self._clock.monotonic() + self._timeouts.renewal_interval
+
+    def _forget_all(self) -> None:
+        for name in tuple(self._undo):
+            self._forget_undo(name)
 
     def _forget_undo(self, name: str) -> None:
         text = self._undo.pop(name, None)

@@ -62,6 +62,10 @@ class BatchJob(SlurmJob):
         self._read_submission(output, done.stderr.decode("utf-8", "replace"), submitted=done.returncode == 0)
         self._ledger.remove("command", undo)
 
+    def keep(self) -> bool:
+        self._ledger.remove("command", self._undo())
+        return True
+
     def close(self, *, clean: bool) -> list[str]:
         """Cancels the job if it does not end by itself, and removes its private directory."""
         with self._stack:

@@ -71,6 +71,11 @@ class StepJob(SlurmJob):
         if status is not None and self.state.alive:
             self.over(f"has no such step any more: srun {processes.ended(status)}", self._log_tail())
 
+    def keep(self) -> bool:
+        if self._process is not None:
+            self._ledger.replace("group", str(self._process.pid), "await")
+        return True
+
     def close(self, *, clean: bool) -> list[str]:
         """Ends srun and so the step, and removes the step's private directory."""
         process, self._process = self._process, None
@@ -79,7 +84,8 @@ class StepJob(SlurmJob):
                 if self.joined:
                     processes.wait_quietly(process, min(self._timeouts.slurm.end_grace, self.grace))
                 processes.stop_group(process.pid, self._timeouts.kill_grace, process.poll)
-                self._ledger.remove("group", str(process.pid))
+                for kind in ("group", "await"):
+                    self._ledger.remove(kind, str(process.pid))
             if self.joined and not clean:
                 self._explain_end()
         return []

@@ -101,6 +101,8 @@ class Connection:
         self._undo = json.dumps(
             ["sh", "-c", _UNDO, "sh", str(self._pid_file), str(self.output), host, *self._through],
         )
+        self._exit = json.dumps([*self._through, "-O", "exit", "--", host])
+        self._kept = ""  # the process group whose end the guard waits for
         self._process: subprocess.Popen[bytes] | None = None
         self._error: OSError | None = None
         self._spawned = threading.Event()
@@ -176,6 +178,13 @@ class Connection:
         self.unresponsive = done is None
         return done is not None and done.returncode == 0
 
+    def keep(self, group: int) -> None:
+        """Keeps the connection open if mlogin dies, until the process group `group` of a local ssh has ended."""
+        self._kept = str(group)
+        self._ledger.add("await", self._kept)
+        self._ledger.add("after", self._exit)
+        self._ledger.remove("command", self._undo)
+
     def close(self) -> None:
         """Closes the connection. Ends ssh if it still asks on the terminal."""
         if self._phase is Phase.NEW:
@@ -185,7 +194,8 @@ class Connection:
             self._stop_asking(self._process)
             self._ask("-O", "exit", "--", self.host)
             self._thread.join(self._timeouts.ssh.command_timeout)
-        self._ledger.remove("command", self._undo)
+        for entry in (("command", self._undo), ("await", self._kept), ("after", self._exit)):
+            self._ledger.remove(*entry)
 
     def _stop_asking(self, process: subprocess.Popen[bytes]) -> None:
         # At SIGTERM ssh restores the terminal's modes and exits. ssh may be suspended, so SIGCONT is needed as well.

@@ -120,6 +120,11 @@ class SshLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return [*processes.tail(self._log), *(self._connection.last_lines if self._connection else [])]
 
+    def keep(self) -> bool:
+        if self._connection is not None and self._process is not None:
+            self._connection.keep(self._process.pid)
+        return True
+
     def finish(self, grace: float, *, clean: bool) -> None:
         if self._process is not None:
             processes.wait_quietly(self._process, grace)

@@ -57,6 +57,15 @@ def ended(launcher: LocalLauncher) -> str:
     return launcher.poll().words
 
 
+def test_a_kept_job_is_left_alone_by_the_guard_until_it_is_cancelled(launch: Launch, told: Told) -> None:
+    launcher = launch("sleep 60")
+    (directory, group) = left_open(told.lines)
+    assert launcher.keep()
+    assert left_open(told.lines) == [directory, ("await", group[1])]
+    launcher.cancel()
+    assert left_open(told.lines) == []
+
+
 def test_the_agent_gets_its_configuration_in_a_private_file(launch: Launch) -> None:
     launcher = launch('test "$1" = --config && cat "$2" && stat -c %a "$2" && stat -c %a "$(dirname "$2")"')
     assert ended(launcher) == "ended with status 0"
