@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
 from medusa.protocol.control import check_integer, check_text, check_window
 
@@ -61,6 +61,10 @@ def _short(limit: int) -> Check:
         return str(value)
 
     return check
+
+
+def _terminal(value: Any) -> Union[int, str]:
+    return int(check_integer(1, (1 << 31) - 1)(value)) if isinstance(value, int) else str(_NAME(value))
 
 
 def _boolean(value: Any) -> bool:
@@ -128,7 +132,8 @@ KINDS: Dict[str, Kind] = {
     "attach": Kind(
         Role.CLIENT,
         {
-            "terminal": (_NAME, ""),
+            "terminal": (_terminal, None),
+            "pty": (_pty, None),
             "replay": (check_integer(0, 1 << 20), 1 << 20),
             "read_only": (_boolean, False),
             "steal": (_boolean, False),

@@ -1,0 +1,135 @@
+"""The last output of a terminal: what a client is shown that comes later, or that reads too slowly. No I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import List, NamedTuple, Optional, Tuple
+
+from medusa.protocol.resume.budget import Budget
+from medusa.protocol.terminal.tracker import Tracker
+
+MAX_KEPT = 1024 * 1024
+"""The most bytes of output that are kept."""
+
+MIN_KEPT = 64 * 1024
+"""Bytes that are kept even if the memory that all streams and terminals of the agent share is used up."""
+
+COLOURS = 4096
+"""Bytes. The colours that this much output before the first byte has set are set again."""
+
+_COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
+_COLOUR_RESET = re.compile(rb"\x1b\[0*(?:;|m)")
+
+
+class Replay(NamedTuple):
+    """Where to begin to show the output.
+
+    Attributes:
+        offset: the number of the first byte to show. It begins a line, or at least a character or a sequence.
+        prefix: what to send before: it brings an emulator from its usual state into the state at this byte.
+    """
+
+    offset: int
+    prefix: bytes
+
+
+class Ring:
+    """The last bytes of a terminal's output, which are numbered from 0 on.
+
+    Args:
+        memory: the memory that all streams and terminals of the agent share. What is kept counts in it.
+
+    Attributes:
+        start: the number of the first byte that is kept. All before it were dropped.
+        end: the number of the next byte that will be appended.
+    """
+
+    def __init__(self, memory: Optional[Budget] = None) -> None:
+        self.start = self.end = 0
+        self._kept = bytearray()
+        self._budget = Budget(MAX_KEPT, memory)
+        self._tracker = Tracker()  # follows the bytes that were dropped
+        self._last_dropped = b""
+
+    def append(self, data: bytes) -> None:
+        """Adds output, and drops the oldest output if there is too much."""
+        self._kept += data
+        self.end += len(data)
+        self._budget.use(len(data))
+        excess = min(-self._budget.free, len(self._kept) - MIN_KEPT)
+        if excess > 0:
+            self._drop(excess)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Returns at most `size` bytes from the byte number `offset` on, which must be kept or the next one."""
+        at = offset - self.start
+        return bytes(self._kept[at : at + size])
+
+    def replay(self, size: int) -> Replay:
+        """Returns where to begin in order to show about the last `size` bytes."""
+        first = max(0, len(self._kept) - size)
+        if not first and not self.start:
+            return Replay(0, b"")
+        at, tracker = self._line(first) or self._boundary(first)
+        return Replay(self.start + at, tracker.restore() + _colours((self._last_dropped + self._kept[:at])[-COLOURS:]))
+
+    def clear(self) -> None:
+        """Drops all output, and gives the memory back. Use this object no more."""
+        self._kept.clear()
+        self.start = self.end
+        self._budget.leave()
+
+    def _drop(self, size: int) -> None:
+        dropped = bytes(self._kept[:size])
+        del self._kept[:size]
+        self.start += size
+        self._budget.use(-size)
+        self._tracker.feed(dropped)
+        self._last_dropped = (self._last_dropped + dropped)[-COLOURS:]
+
+    def _line(self, first: int) -> Optional[Tuple[int, Tracker]]:
+        """Returns the index of the first line that begins at `first` or later, and the state there.
+
+        Returns None if no line begins in the first half of the output after `first`, or all begin inside a sequence.
+        """
+        tracker, fed, last = self._state(0), 0, first + (len(self._kept) - first) // 2
+        if not first and self._last_dropped.endswith(b"\n") and tracker.whole:
+            return 0, tracker
+        at = self._kept.find(b"\n", max(0, first - 1)) + 1
+        while 0 < at <= last:
+            tracker.feed(bytes(self._kept[fed:at]))
+            fed = at
+            if tracker.whole:
+                return at, tracker
+            at = self._kept.find(b"\n", at) + 1
+        return None
+
+    def _boundary(self, first: int) -> Tuple[int, Tracker]:
+        """Returns the index of the first character or sequence that begins at `first` or later, and the state there."""
+        tracker, at = self._state(first), first
+        while not tracker.whole and at < len(self._kept):
+            rest = bytes(self._kept[at:])
+            size = tracker.unfinished(rest)
+            tracker.feed(rest[:size])
+            at += size
+        while at < min(len(self._kept), first + 3) and self._kept[at] & 0xC0 == 0x80:  # the rest of a character
+            at += 1
+        return at, tracker
+
+    def _state(self, size: int) -> Tracker:
+        """Returns a tracker that has followed all output up to the first `size` bytes of those that are kept."""
+        tracker = Tracker()
+        tracker.state = self._tracker.state
+        tracker.feed(bytes(self._kept[:size]))
+        return tracker
+
+
+def _colours(output: bytes) -> bytes:
+    """Returns the sequences for colours that are in effect at the end of `output`."""
+    found: List[bytes] = []
+    for sequence in _COLOUR.findall(output):
+        if _COLOUR_RESET.match(sequence):
+            found.clear()
+        if sequence not in (b"\x1b[m", b"\x1b[0m"):
+            found.append(sequence)
+    return b"".join(found)
