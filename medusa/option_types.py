@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Iterable
 
 _ALIKE, _VERY_ALIKE = 0.65, 0.73
@@ -27,6 +28,15 @@ def seconds(text: str) -> float:
     if not 0 <= value < LONGEST:
         raise argparse.ArgumentTypeError("%r is not a number of seconds" % text)
     return value
+
+
+def duration(text: str) -> int:
+    """Parses a time such as `90`, `90s`, `5m`, `1h30m` or `2d`. Returns the seconds. Raises ArgumentTypeError."""
+    found = re.fullmatch(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?", text.strip(), re.ASCII)
+    if found is None or not any(found.groups()):
+        raise argparse.ArgumentTypeError("%r is not a time such as 90s, 5m, 1h or 2d" % text)
+    days, hours, minutes, rest = (int(number or 0) for number in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ the guard undoes the entries that are left, in this order:
 1. It restores the modes of the terminal, and undoes what the session has switched on in the terminal emulator.
 2. It ends process groups.
 3. It runs commands and sends HTTP requests that remove things on other machines. The guard has no private key, so
-   mlogin signs these requests in advance.
+   mlogin signs these requests in advance. At the same time it tells the agent that mlogin does not come back.
 4. If a job goes on although mlogin is gone, and needs something on this machine, it waits for the end of that job.
 5. It removes files and directories. They come last because the commands and the job may need files in them.
 
@@ -21,6 +21,7 @@ import os
 import secrets
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from typing import Protocol
 
 from medusa.client import processes
 from medusa.client.cleanup import emulator, tty_modes
+from medusa.client.cleanup.farewell import Farewell
 from medusa.client.cleanup.note import Note
 from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.timeouts import Timeouts
@@ -47,6 +49,7 @@ command    the command to run, as a JSON list of words
 request    the HTTP request to send, as text that SignedRequest.text made
 await      the number of a process group that goes on: the guard waits for its end
 after      the command to run after that, as a JSON list of words
+farewell   what to tell the agent if mlogin has ended without a link, as text that Farewell.text made
 directory  the path of the directory to remove
 file       the path of the file to remove; also removes its directory if nothing else is in it
 """
@@ -170,14 +173,15 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
                 tty_modes.restore_if_unchanged(value)
     if note is not None:
         emulator.write_undo(1, note)
-    for kind, value in entries:
-        if kind == "group":
-            processes.stop_group(int(value), grace)
-    _run_all("command", entries)
-    for kind, value in entries:
-        if kind == "request":
-            with contextlib.suppress(Exception):
-                SignedRequest.parse(value).send(REQUEST_TIMEOUT)
+    with _farewells([value for kind, value in entries if kind == "farewell"]):
+        for kind, value in entries:
+            if kind == "group":
+                processes.stop_group(int(value), grace)
+        _run_all("command", entries)
+        for kind, value in entries:
+            if kind == "request":
+                with contextlib.suppress(Exception):
+                    SignedRequest.parse(value).send(REQUEST_TIMEOUT)
     _await_ends([int(value) for kind, value in entries if kind == "await"], interval)
     _run_all("after", entries)
     for kind, value in entries:
@@ -200,6 +204,22 @@ def _await_ends(groups: Sequence[int], interval: float) -> None:
     for group in groups:
         while processes.group_exists(group):
             time.sleep(interval)
+
+
+@contextlib.contextmanager
+def _farewells(texts: Iterable[str]) -> Iterator[None]:
+    """Context manager: says the farewells during its `with` block, and waits for their end after it."""
+
+    def say(text: str) -> None:
+        with contextlib.suppress(Exception):
+            Farewell.parse(text).say()
+
+    threads = [threading.Thread(target=say, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join()
 
 
 def _remove(kind: str, path: str) -> None:

@@ -35,7 +35,7 @@ from medusa.client.outcome import (
 )
 from medusa.client.pipes.pipes_session import PipesSession
 from medusa.client.queries import local
-from medusa.client.session.input.escape import Action
+from medusa.client.session.input.escape import Action, show_character
 from medusa.client.session.input.keyboard import HIGH_WATER
 from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.reconnect import Dialer
@@ -45,6 +45,9 @@ from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.wait_for_agent import WaitForAgent
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.settings import Settings
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.progress import Progress
+from medusa.client.streams.returning import Returning
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages, is_dumb
 from medusa.client.terminal.read_ahead import read_ahead
@@ -117,7 +120,13 @@ class Login:
             launcher.joined()
             stack.enter_context(self._announced(launcher, dialer, ledger))
             info = words.information(link, launcher, dialer)
-            return status_of(self._session(link, launcher, console, info, typed))
+            returning = self._returning(dialer)
+            try:
+                return status_of(self._session(link, launcher, console, info, typed, returning))
+            finally:
+                returning.close()
+                if returning.unsaid and (farewell := dialer.farewell(returning.unsaid)):
+                    ledger.add("farewell", farewell.text)
 
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
         """Returns the launcher. The end of `stack` ends its job, if the job is not left to the guard process."""
@@ -145,7 +154,14 @@ class Login:
                 base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
         with signals.interruptible(), signals.stoppable(), signals.asking():
             settings = self._settings
-            url = SessionUrl(base, launcher.create(), settings.account, joins=settings.joins, name=settings.name)
+            url = SessionUrl(
+                base,
+                launcher.create(),
+                settings.account,
+                joins=settings.joins,
+                name=settings.name,
+                holds=settings.keep > 0,
+            )
         return Dialer(
             url,
             signals,
@@ -163,16 +179,17 @@ class Login:
         console: Console,
         info: Callable[[], Iterator[str]],
         typed: UserInput | None,
+        returning: Returning,
     ) -> Exit:
         end, grace = None, self._timeouts.job_end_grace
         try:
             notices = WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
             if typed is None:
-                end = self._on_pipes(link, console, notices)
+                end = self._on_pipes(link, console, notices, returning)
             else:
                 if welcome := words.welcome(self._settings, launcher, console):
                     self._messages.say(welcome)
-                end = self._in_terminal(link, notices, console, info, typed)
+                end = self._in_terminal(link, notices, console, info, typed, returning)
             self._messages.say(words.ending(end))
         except GivenUp:
             grace = self._timeouts.disconnect_grace
@@ -187,6 +204,15 @@ class Login:
                 if end is None:
                     self._report_job(launcher)
         return end
+
+    def _returning(self, dialer: Dialer) -> Returning:
+        """Returns what brings the session back after its link is lost."""
+        if self._wish.pipes:
+            leave = "Control-C ends it" if os.isatty(2) else ""
+        else:
+            escape = self._settings.escape
+            leave = f"{show_character(escape)}. ends it" if escape else ""
+        return Returning(dialer, self._settings.keep, Progress(self._messages, leave), self._timeouts)
 
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
         """Returns a context manager: `medusa ls` and `medusa exec` of this user find the session during its block.
@@ -223,6 +249,7 @@ class Login:
             reconnect=dialer.reconnect if launcher.queues or not dialer.embedded else None,
             queues=launcher.queues,
         )
+        wait.take_ticket = dialer.take_ticket
         if self._wish.pipes:
             wait.run()
             return None
@@ -241,9 +268,10 @@ class Login:
             wait.run()
         return typed
 
-    def _on_pipes(self, link: Link, console: Console, notices: WalltimeNotices) -> Exit:
+    def _on_pipes(self, link: Link, console: Console, notices: WalltimeNotices, returning: Returning) -> Exit:
         console.stdout.close()  # otherwise its reader would not find the end of the output before mlogin's own end
-        session = PipesSession(link, self._messages, console.signals, notices, self._timeouts)
+        conversation = Conversation(link, returning=returning)
+        session = PipesSession(conversation, self._messages, console.signals, notices, self._timeouts)
         try:
             return session.run(**self._wish.on_pipes())
         except GivenUp:
@@ -259,6 +287,7 @@ class Login:
         console: Console,
         info: Callable[[], Iterator[str]],
         typed: UserInput,
+        returning: Returning,
     ) -> Exit:
         terminal = console.terminal
         self.started = True
@@ -266,7 +295,7 @@ class Login:
         with terminal:
             terminal.make_raw()
             self._messages.raw = terminal.raw
-            remote = remote_for(link, self._wish.in_terminal(), self._messages.error)
+            remote = remote_for(link, self._wish.in_terminal(), self._messages.error, returning)
             session = TerminalSession(remote, console, typed, info, notices, self._timeouts)
             try:
                 end = session.run()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.protocol.resume.offer import KEEP
 from medusa.protocol.terminal import environment
 from medusa.transports.dial.headers import NO_HEADERS, Headers
 
@@ -67,6 +68,7 @@ class Settings:
             the launcher has none, mlogin starts an embedded reflector.
         wait_timeout: seconds to wait for the agent. If it is None and jobs of this launcher can wait in a queue, mlogin
             waits as long as the job lives. If it is None and they cannot, mlogin waits as long as the reflector does.
+        keep: for how many seconds the session is kept after its link is lost; 0: it ends with its link.
         archive: path of the agent's archive; None for the one in this package.
         object: the Manta object or the host that the job is to run on; None if the user named none.
         arguments: arguments that are passed unchanged to the job system's own program.
@@ -106,6 +108,7 @@ class Settings:
     embedded: bool = False
     reflector: str | None = None
     wait_timeout: float | None = None
+    keep: int = KEEP
     archive: str | None = None
     object: str | None = None
     arguments: tuple[str, ...] = ()

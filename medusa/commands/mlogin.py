@@ -103,6 +103,7 @@ def _settings(
         insecure_tls=manta.insecure_tls,
         headers=header_options(given),
         wait_timeout=_wait_timeout(given, queues=queues),
+        keep=given.keep,
         archive=given.archive,
         object=given.object,
         arguments=(*given.launcher_arg, *passed_on),

@@ -7,7 +7,15 @@ terms     the states, events, actions and outcomes
 
 from __future__ import annotations
 
-from medusa.session.machine import GOING_AWAY, IllegalInput, SessionMachine, broke_rules, closed, lost
+from medusa.session.machine import (
+    AGENT_LOST_REASON,
+    GOING_AWAY,
+    IllegalInput,
+    SessionMachine,
+    broke_rules,
+    closed,
+    lost,
+)
 from medusa.session.terms import (
     CLOSING,
     OUTCOME_MEANINGS,
@@ -22,6 +30,7 @@ from medusa.session.terms import (
 )
 
 __all__ = [
+    "AGENT_LOST_REASON",
     "CLOSING",
     "GOING_AWAY",
     "OUTCOME_MEANINGS",

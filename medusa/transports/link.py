@@ -9,7 +9,7 @@ from typing import Callable, List, Optional
 from medusa.protocol.control import Control, build
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.keepalive import Keepalive, Verdict
-from medusa.protocol.messages import Binary, Message, Ping, Text
+from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.transports.base import CLOSE_TIMEOUT, BrokenTransport, ClosedTransport, Transport
 
 KEEPALIVE_INTERVAL = 15.0
@@ -35,12 +35,14 @@ class LinkLost(Exception):
         loss: how the link ended.
         detail: a text with the details. It may come from the peer, so make it printable before you show it. It may be
             empty.
+        code: the code of the peer's Close; None if there was no Close, or none with a code.
     """
 
-    def __init__(self, loss: Loss, detail: str = "") -> None:
+    def __init__(self, loss: Loss, detail: str = "", code: Optional[int] = None) -> None:
         super().__init__(detail or loss.value)
         self.loss = loss
         self.detail = detail
+        self.code = code
 
 
 class Link:
@@ -74,6 +76,7 @@ class Link:
     def replace(self, transport: Transport) -> None:
         """Aborts the current transport, and uses `transport` from now on."""
         self._transport.abort()
+        self._queue.clear()
         self._transport = transport
         self._traffic = (transport.received, transport.sent)
         self.unread = True
@@ -194,7 +197,12 @@ class Link:
             raise _lost(error) from error
 
 
+def closed(close: Close) -> LinkLost:
+    """Returns the error for a link that the peer has ended by `close`."""
+    return LinkLost(Loss.CLOSED, close.reason, close.code)
+
+
 def _lost(error: Exception) -> LinkLost:
     if isinstance(error, ClosedTransport):
-        return LinkLost(Loss.CLOSED, error.close.reason if error.close else "")
+        return closed(error.close) if error.close else LinkLost(Loss.CLOSED)
     return LinkLost(Loss.ILLEGAL if isinstance(error, RemoteProtocolError) else Loss.BROKEN, str(error))

@@ -6,10 +6,11 @@ polls for all of it, and passes each of them its events.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import time
-from typing import Any, Callable, Dict, Generator, NamedTuple, TypeVar, Union
+from typing import Any, Callable, Dict, Generator, Generic, Mapping, NamedTuple, TypeVar, Union
 
 from medusa.transports.socket_stream import SocketStream
 
@@ -39,6 +40,43 @@ Steps = Generator[Wait, Dict[int, int], T]
 Send it the events by descriptor as soon as there are some, or {} after the time `until`. Its `close` gives the work up:
 it closes the sockets and ends the helper process of the work.
 """
+
+
+class Work(Generic[T]):
+    """Work that a loop does in steps, beside other things.
+
+    In each round, the loop polls for `wait.events` until `wait.until` at most, and calls `go_on`. At first the work
+    waits for nothing: `go_on` may be called at once.
+    """
+
+    def __init__(self, steps: Steps[T]) -> None:
+        self._steps = steps
+        self.wait = Wait({}, -math.inf)
+        self._begun = False
+
+    def go_on(self, events: Mapping[int, int], now: float) -> bool:
+        """Makes the next step if one of the events that the work waits for has come, or if it waits no longer.
+
+        Args:
+            events: the events that have come, by descriptor. There may be other descriptors among them.
+            now: the time of time.monotonic().
+
+        Returns True after the end of the work: `result` is there. Raises what the work raises.
+        """
+        found = {fd: events[fd] for fd in self.wait.events if events.get(fd)}
+        if not found and now < self.wait.until:
+            return False
+        begun, self._begun = self._begun, True
+        try:
+            self.wait = self._steps.send(found) if begun else next(self._steps)
+        except StopIteration as end:
+            self.result: T = end.value
+            return True
+        return False
+
+    def close(self) -> None:
+        """Gives the work up."""
+        self._steps.close()
 
 
 def run(steps: Steps[T], new_poll: Callable[[], Any] = select.poll) -> T:

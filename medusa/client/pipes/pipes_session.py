@@ -11,13 +11,14 @@ from typing import NoReturn
 
 from medusa.client.outcome import GivenUp, Interrupted
 from medusa.client.pipes.outputs import Outputs
-from medusa.client.pipes.passed_on import OTHERS, PassedOn
+from medusa.client.pipes.passed_on import ENDING, OTHERS, PassedOn
 from medusa.client.pipes.source import Source
-from medusa.client.session.ending import MAX_WORDS, Ending, SessionEnded, channel_end
+from medusa.client.session.ending import MAX_WORDS, Ending, SessionEnded, channel_end, ended_by
+from medusa.client.session.input.keyboard import KEPT_NOTICE, SUSPEND_NOTICE
 from medusa.client.session.link_errors import describe
 from medusa.client.session.silence import Silence, SilenceWatch
 from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.streams.conversation import Arrived, Conversation, Speech
+from medusa.client.streams.conversation import HARMLESS, Arrived, Conversation, Speech
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import FATAL, Signals
@@ -25,21 +26,13 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.channels.frames import DATA, EOF, STOP, Reason
 from medusa.protocol.channels.kinds import STDERR, STDIN, STDOUT
-from medusa.protocol.control import Control, Error, Exit, Notice, Start, StreamAnswer
+from medusa.protocol.control import Control, Error, Exit, Notice, StreamAnswer
 from medusa.protocol.errors import StreamError
 from medusa.protocol.printable import printable
 from medusa.transports.base import CLOSE_TIMEOUT
-from medusa.transports.link import Link, LinkLost
-
-HARMLESS = Start(command="/bin/sh", arguments=("-c", ":"))
-"""The command in the offer of a stream. Only an agent that knows no streams starts it, and it does nothing.
-
-An agent that knows streams gets the user's command later, in the frame OPEN.
-"""
+from medusa.transports.link import LinkLost
 
 TOO_OLD = "the agent is too old for pipes (part 2); use -t for a terminal"
-
-SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
 
 _AT_ONCE = 8
 """The most messages that are received at once, and the most pieces of input that are read at once.
@@ -54,12 +47,12 @@ class PipesSession:
     """A command on pipes, at the other end of a link.
 
     Args:
-        link: the link to the reflector, on which Linkup was received: the agent has attached.
+        conversation: the link to the reflector, on which Linkup was received: the agent has attached.
         messages: standard error, for the words of mlogin.
         signals: the signals that mlogin receives.
         notices: makes the notices that the job's time will soon be over.
         fds: the descriptors of standard input, output and error.
-        clock: a function that returns monotonic seconds; it must be the clock that `link` and `notices` use.
+        clock: a function that returns monotonic seconds; it must be the clock that the conversation and `notices` use.
 
     Attributes:
         opened: True if the agent was asked to start the command.
@@ -68,7 +61,7 @@ class PipesSession:
 
     def __init__(
         self,
-        link: Link,
+        conversation: Conversation,
         messages: Messages,
         signals: Signals,
         notices: WalltimeNotices,
@@ -76,10 +69,10 @@ class PipesSession:
         fds: tuple[int, int, int] = (0, 1, 2),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._link, self._messages, self._signals = link, messages, signals
+        self._link, self._messages, self._signals = conversation.link, messages, signals
         self._notices, self._timeouts, self._clock = notices, timeouts, clock
-        self._conversation = Conversation(link, clock)
-        self._silence = SilenceWatch(link, Silence(clock(), timeouts), messages.error)
+        self._conversation = conversation
+        self._silence = SilenceWatch(conversation.link, Silence(clock(), timeouts), messages.error)
         self._source = Source(fds[STDIN], messages.error, timeouts, fds[STDOUT:])
         self._outputs = Outputs(fds[STDOUT], fds[STDERR], messages.shown, clock)
         self._passed_on = PassedOn(timeouts.second_signal_delay)
@@ -127,32 +120,23 @@ class PipesSession:
         Returns None if the session goes on.
         """
         try:
-            step()
-            return None
-        except SessionEnded as error:
-            ended = error
+            ended = ended_by(step, self._last_words)
         except StreamError as error:
-            found = channel_end(self._conversation.fail(error))
-            assert found is not None
-            ended = found
-        except LinkLost as error:
-            ended = self._last_words() or SessionEnded(Ending.LINK_LOST, describe(error))
-        except Interrupted as error:
-            ended = SessionEnded(Ending.INTERRUPTED, str(error))
-            if not self.opened:  # the agent was asked for nothing
-                self._close(ended)
-                raise
-        self._close(ended)
+            ended = channel_end(self._conversation.fail(error))
+        if ended is not None:
+            self._close(ended)
+            if isinstance(ended.__cause__, Interrupted) and not self.opened:  # the agent was asked for nothing
+                raise ended.__cause__
         return ended
 
     def _close(self, ended: SessionEnded) -> None:
         if ended.step.close is not None:
-            self._conversation.finish(Reason("done" if ended.ending is Ending.EXIT else "ended", str(ended)))
+            reason = Reason("done" if ended.ending is Ending.EXIT else "ended", str(ended))
             timeout = self._timeouts.disconnect_timeout if ended.step.error is GivenUp else CLOSE_TIMEOUT
-            self.answered = self._link.close(ended.step.close, timeout)
+            self.answered = self._conversation.close(ended.step.close, reason, timeout)
 
-    def _last_words(self) -> SessionEnded | None:
-        """Returns how the session ended, if a message says it that arrived before the link was lost; otherwise None.
+    def _last_words(self, lost: LinkLost) -> SessionEnded:
+        """Returns how the session ended: what a message says that arrived before the link was lost, or that it is lost.
 
         Such messages may still wait to be received after an attempt to send has failed.
         """
@@ -163,23 +147,31 @@ class PipesSession:
             return ended
         except (LinkLost, StreamError):
             pass
-        return None
+        return SessionEnded(Ending.LINK_LOST, describe(lost))
 
     def _loop(self) -> NoReturn:
         self._conversation.begin(HARMLESS)
         while True:
-            self._receive()
-            self._link.keep_alive()
-            self._do_what_is_due()
-            self._read()
-            self._conversation.send()
-            self._wait()
+            try:
+                self._round()
+            except LinkLost as lost:
+                self._conversation.lost(lost)
+                self._silence.restart(self._clock())
+
+    def _round(self) -> None:
+        self._receive()
+        self._conversation.keep_alive()
+        self._do_what_is_due()
+        self._read()
+        self._conversation.send()
+        self._wait()
 
     def _do_what_is_due(self) -> None:
         now = self._clock()
         if notice := self._notices.check(now):
             self._messages.error(notice)
-        self._silence.check(now)
+        if not self._conversation.parted:
+            self._silence.check(now, waits=self._conversation.waits, lasting=self._conversation.lasting)
         if self._conversation.speech is Speech.NONE and now >= self._answer_by:
             text = f"the agent has not answered for {self._timeouts.answer_timeout:.0f} s; it may be too old for pipes"
             raise SessionEnded(Ending.NOT_STARTED, f"{text}: -t uses a terminal")
@@ -243,13 +235,14 @@ class PipesSession:
 
     def _takes_input(self) -> bool:
         """Returns True if the agent and the link take more input."""
-        return self._channel is not None and self._link.clear and self._channel.room(STDIN) > 0
+        return self._channel is not None and self._conversation.clear and self._channel.room(STDIN) > 0
 
     # ------------------------------------------------------------------ waiting for events
 
     def _wait(self) -> None:
-        ready = self._poll.wait(self._wanted(), 0.0 if self._link.unread else self._timeout())
+        ready = self._poll.wait(self._wanted(), 0.0 if self._conversation.unread else self._timeout())
         self._readable = self._source.fileno() in ready
+        self._conversation.step(ready)
         if self._signals.fileno() in ready:
             self._take_signals()
         self._outputs.act(ready)
@@ -259,14 +252,16 @@ class PipesSession:
         reads = self._takes_input() and self._source.ready(self._clock())
         return {
             self._signals.fileno(): select.POLLIN,
-            self._link.fileno(): self._link.events(reading=True),
+            **self._conversation.wanted(),
             self._source.fileno(): select.POLLIN if reads else 0,
             **self._outputs.wanted(),
         }
 
     def _timeout(self) -> float:
         """Returns the seconds until something is due, such as a keepalive, an acknowledgement or a notice."""
-        due = [self._conversation.deadline(), self._notices.deadline, self._silence.deadline, self._source.deadline]
+        due = [self._conversation.deadline(), self._notices.deadline, self._source.deadline]
+        if not self._conversation.parted:
+            due.append(self._silence.deadline)
         if self._conversation.speech is Speech.NONE:
             due.append(self._answer_by)
         return min(due) - self._clock()
@@ -286,12 +281,14 @@ class PipesSession:
         for number in self._signals.take():
             if self._passed_on.is_double(number, now):
                 continue
+            if self._conversation.parted and number in ENDING:  # the command cannot be reached
+                raise Interrupted(number)
             if self._channel is not None and (name := self._passed_on.name(number, now)):
                 self._channel.request("signal", name=name)
             elif number in FATAL:
                 raise Interrupted(number)
             elif number == signal.SIGTSTP:
-                self._messages.say(SUSPEND_NOTICE)
+                self._messages.say(KEPT_NOTICE if self._conversation.lasting else SUSPEND_NOTICE)
                 with self._signals.default(signal.SIGTSTP):
                     os.kill(os.getpid(), signal.SIGTSTP)
                 self._link.reset_keepalive()

@@ -6,12 +6,13 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple
 
-from medusa.client.outcome import Failure, GivenUp, NotExecutable, NotFound, OutcomeUnknown
+from medusa.client.outcome import Failure, GivenUp, Interrupted, NotExecutable, NotFound, OutcomeUnknown
 from medusa.protocol.channels.channel import Event
 from medusa.protocol.channels.frames import CLOSE, EOF, GOAWAY, REFUSED, RESULT, Reason
 from medusa.protocol.channels.kinds import STDERR, STDOUT
 from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
+from medusa.transports.link import LinkLost
 
 STOPPED = "stopped"
 """The code of a GOAWAY of an agent that a signal stops, for example because the job's time is over."""
@@ -91,10 +92,26 @@ class SessionEnded(Exception):
         return self.exit
 
 
-_NAMES = {STDOUT: "the output", STDERR: "the error output"}
+def ended_by(step: Callable[[], object], lost: Callable[[LinkLost], SessionEnded]) -> SessionEnded | None:
+    """Calls `step`. Returns how the session has ended during the call, or None if it goes on.
 
-STOPPED = "stopped"
-"""The code of a GOAWAY whose words suffice: a signal stops the agent."""
+    Args:
+        lost: a function that returns how the session has ended if the link was lost.
+    """
+    try:
+        step()
+        return None
+    except SessionEnded as ended:
+        return ended
+    except LinkLost as error:
+        return lost(error)
+    except Interrupted as error:
+        interrupted = SessionEnded(Ending.INTERRUPTED, str(error))
+        interrupted.__cause__ = error
+        return interrupted
+
+
+_NAMES = {STDOUT: "the output", STDERR: "the error output"}
 
 _REFUSALS = {"not-found": Ending.NOT_FOUND, "not-executable": Ending.NOT_EXECUTABLE}
 """Code of the event REFUSED -> how the session ends. Any other code means that the command could not be started."""
@@ -132,8 +149,6 @@ def _on_close(event: Event) -> SessionEnded:
 
 
 def _on_goaway(event: Event) -> SessionEnded:
-    if event.value.code == STOPPED:
-        return SessionEnded(Ending.BROKEN, f"the agent says: {_words(event.value)}")
     if event.value.code == STOPPED:
         return SessionEnded(Ending.BROKEN, f"the agent says: {_words(event.value)}")
     return SessionEnded(Ending.BROKEN, f"the stream between mlogin and the agent has ended{_why(event.value)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medusa.client.streams.redial import NoReturn
 from medusa.protocol.messages import Close
 from medusa.protocol.printable import printable
 from medusa.transports.link import LinkLost, Loss
@@ -19,6 +20,8 @@ _TEXTS = {
 
 def describe(lost: LinkLost) -> str:
     """Returns one line that says why the link ended, with unprintable characters escaped."""
+    if isinstance(lost, NoReturn):
+        return lost.detail
     return _TEXTS[lost.loss].format(printable(lost.detail) or "no reason given")
 
 

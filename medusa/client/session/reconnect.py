@@ -6,27 +6,32 @@ import contextlib
 import dataclasses
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from medusa.client.cleanup.farewell import Farewell
 from medusa.client.outcome import Failure
 from medusa.client.session.session_url import NOT_AUTHORISED, TAKEN, SessionUrl
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.protocol.features import ABOUT, HEADER, JOIN, NOTICE
+from medusa.protocol import attach_path
+from medusa.protocol.features import ABOUT, HEADER, HOLD, JOIN, NOTICE, TICKET
 from medusa.protocol.http import about
-from medusa.protocol.http.own_header import has_authorization
+from medusa.protocol.http.own_header import Field, has_authorization
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.transports.base import Transport
-from medusa.transports.connect import connect
+from medusa.transports.connect import connect, connect_steps
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
+from medusa.transports.helper import ask_helper
+from medusa.transports.steps import Steps
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
 
-ANNOUNCED = ((HEADER, NOTICE),)
-"""The header field by which mlogin tells the reflector which features it understands."""
+_FEATURES = f"{NOTICE},{HOLD}"
+"""The features that mlogin understands. If the session is to end with its link, mlogin does not announce HOLD."""
 
 
 class Dialer:
@@ -56,7 +61,8 @@ class Dialer:
         find_account: Callable[[], Account] | None = None,
     ) -> None:
         self.url = url
-        self._announced = (*ANNOUNCED, *([(JOIN, "1")] if url.joins else []))
+        features = _FEATURES if url.holds else NOTICE
+        self._announced = ((HEADER, features), *([(JOIN, "1")] if url.joins else []))
         if url.name is not None:
             self._announced += ((ABOUT, about.build(about.About(name=url.name))),)
         self._headers = headers
@@ -67,6 +73,8 @@ class Dialer:
         self.embedded = embedded
         self._timeouts = timeouts
         self._poll = PollSet()
+        self._ticket: str | None = None
+        self._signs = False
 
     def connect(
         self, waiting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
@@ -92,6 +100,90 @@ class Dialer:
                 if self.url.account is not None:
                     self.url.account.accepted()
                 return transport
+
+    # ------------------------------------------------------------------ coming back with a ticket
+
+    @property
+    def returns(self) -> bool:
+        """True if the reflector has given a ticket, with which mlogin can come back to a session that goes on."""
+        return self._ticket is not None or self._signs
+
+    def take_ticket(self, ticket: str) -> None:
+        """Takes the place of the ticket before. The ticket is kept in the memory of this process only."""
+        self._ticket = ticket
+
+    def refused(self) -> bool:
+        """Drops the ticket, because the reflector has refused it. Returns False if there was none to drop.
+
+        The next attempt is signed by the account; if there is none, it has no signature.
+        """
+        had, self._ticket = self._ticket, None
+        self._signs = had is not None
+        return self._signs
+
+    def attempt(self, deadline: float) -> Steps[Transport]:
+        """Makes one attempt to come back to the session, with the ticket; without one, the account signs.
+
+        Args:
+            deadline: the latest end, as a time of time.monotonic().
+
+        Raises:
+            ConnectRefused: the attempt has failed.
+        """
+        announced = {name: value for name, value in self._announced if name != ABOUT} | {JOIN: "1"}
+        own = []
+        if not self.embedded:
+            try:
+                own = yield from self._headers.read_steps(deadline)
+            except HeaderError as error:
+                raise ConnectRefused(str(error), retryable=error.retryable) from None
+        url, headers = yield from self._address(own, deadline)
+        transport = yield from connect_steps(
+            url,
+            deadline,
+            insecure_tls=self._insecure_tls and not self.embedded,
+            headers=[*headers, *own, *announced.items()],
+            proxies=not self.embedded,
+        )
+        self._keep_ticket(transport)
+        return transport
+
+    def farewell(self, offer: StreamOffer) -> Farewell | None:
+        """Returns what the guard process needs to tell the agent that mlogin does not come back. None without a ticket.
+
+        Args:
+            offer: the offer by which the stream would go on.
+        """
+        if self._ticket is None:
+            return None
+        path = self.url.base.rstrip("/") + self.url.path(attach_path.CLIENT)
+        fields = [*self.sent_headers, (HEADER, _FEATURES), (JOIN, "1"), (TICKET, self._ticket)]
+        insecure = self._insecure_tls and not self.embedded
+        return Farewell(path, fields, offer.id, offer.received, insecure, proxies=not self.embedded)
+
+    def _address(self, own: Sequence[Field], deadline: float) -> Steps[tuple[str, Sequence[Field]]]:
+        """Returns the URL and the header fields by which mlogin identifies itself as the session's client.
+
+        Args:
+            own: the user's own header fields.
+        """
+        if self._ticket is not None:
+            return self.url.base.rstrip("/") + self.url.path(attach_path.CLIENT), [(TICKET, self._ticket)]
+        url, presigned = dataclasses.replace(self.url, joins=True), has_authorization(own)
+        if url.account is None:
+            return url.client_url()
+        try:  # a helper process signs, because an ssh-agent may ask the user first
+            signed = yield from ask_helper(lambda: url.client_url(presigned=presigned), deadline)
+        except TimeoutError:
+            raise ConnectRefused("the ssh-agent has not signed the request in time") from None
+        if signed is None:
+            raise ConnectRefused("the request could not be signed")
+        return signed[0], [(name, value) for name, value in signed[1]]
+
+    def _keep_ticket(self, transport: Transport) -> None:
+        ticket = transport.answer.get(TICKET.lower())
+        if ticket is not None:
+            self._ticket = ticket
 
     def _sign_otherwise(self, refused: ConnectRefused) -> bool:
         """Decides how to sign the next request after a refusal.
@@ -142,6 +234,12 @@ class Dialer:
                 pause = max(self._timeouts.reconnect_interval, min(error.retry_after, left))
 
     def _dial(self) -> Transport:
+        transport = self._dial_once()
+        self._ticket = None
+        self._keep_ticket(transport)
+        return transport
+
+    def _dial_once(self) -> Transport:
         with self._signals.interruptible(), self._signals.stoppable():
             if not self.embedded:
                 return self._connect()

@@ -59,6 +59,7 @@ class SessionUrl:
             request.
         joins: True if mlogin joins a session that lives, as one more client.
         name: the name that the user gives the session; None if it has none.
+        holds: False if the session is to end with mlogin's link: mlogin does not come back.
     """
 
     base: str
@@ -67,6 +68,7 @@ class SessionUrl:
     unsigned: str = ""
     joins: bool = False
     name: str | None = None
+    holds: bool = True
 
     def client_url(self, *, presigned: bool = False) -> tuple[str, list[tuple[str, str]]]:
         """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.messages import Ping
-from medusa.transports.link import KEEPALIVE_INTERVAL, Link
+from medusa.transports.link import KEEPALIVE_INTERVAL, Link, LinkLost, Loss
 
 MIN_PULSE_TIMEOUT = 3.0
 """While mlogin waits for its agent, it sends the reflector a ping if it has received nothing for this many seconds.
@@ -40,6 +40,15 @@ class Silence:
         self._asked = math.inf  # infinite: not asked since the last sign of life
         self._told = False
         self.deadline = now + self._ask_interval
+
+    def restart(self, now: float) -> None:
+        """Begins anew, without a word. Call it after the link is lost."""
+        self._heard, self._asked, self._told = now, math.inf, False
+        self.deadline = now + self._ask_interval
+
+    def is_lost(self, now: float) -> bool:
+        """Returns True if the user was told of a silence that lasts, and somebody uses the session."""
+        return self._told and now < self._used_until
 
     def used(self, now: float) -> None:
         """Notes that somebody uses the session. Call this after something was typed or shown."""
@@ -89,13 +98,30 @@ class SilenceWatch:
         """The time at which to call `check` next."""
         return self._silence.deadline
 
-    def check(self, now: float) -> None:
-        """Pings the reflector, and tells the user, if it is time to. Raises LinkLost."""
+    def restart(self, now: float) -> None:
+        """Begins anew, without a word. Call it after the link is lost."""
+        self._silence.restart(now)
+
+    def check(self, now: float, *, waits: bool = False, lasting: bool = False) -> None:
+        """Pings the reflector, and tells the user, if it is time to.
+
+        Args:
+            waits: True if bytes were sent that are not acknowledged. Then the session counts as used.
+            lasting: True if the session goes on over another link. Then a silent link is given up as soon as the user
+                is told of the silence, if somebody uses the session.
+
+        Raises:
+            LinkLost: the link has ended, or was given up.
+        """
+        if waits:
+            self._silence.used(now)
         if self._traffic != (traffic := (self._link.sent, self._link.received)):
             self._traffic = traffic
             self._silence.used(now)
         ask, words = self._silence.check(now, self._link.heard)
         if words:
             self._tell(words)
+        if lasting and self._silence.is_lost(now):
+            raise LinkLost(Loss.SILENT)
         if ask and self._link.clear:
             self._link.queue(Ping())

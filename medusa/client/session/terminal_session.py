@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from medusa.client.outcome import GivenUp, Interrupted
-from medusa.client.session.ending import Ending, SessionEnded
+from medusa.client.outcome import GivenUp
+from medusa.client.session.ending import Ending, SessionEnded, ended_by
 from medusa.client.session.input import escape
 from medusa.client.session.input.escape import Action
 from medusa.client.session.input.keyboard import Keyboard
@@ -93,15 +93,9 @@ class TerminalSession:
 
         Returns None if the session goes on.
         """
-        try:
-            step()
+        ended = ended_by(step, lambda lost: SessionEnded(Ending.LINK_LOST, describe(lost)))
+        if ended is None:
             return None
-        except SessionEnded as error:
-            ended = error
-        except LinkLost as error:
-            ended = SessionEnded(Ending.LINK_LOST, describe(error))
-        except Interrupted as error:
-            ended = SessionEnded(Ending.INTERRUPTED, str(error))
         if ended.step.drain:
             self._show(self._remote.rest())
         if ended.step.close is not None:
@@ -112,19 +106,27 @@ class TerminalSession:
     def _loop(self) -> NoReturn:
         self._remote.begin()
         while True:
-            self._receive()
-            self._link.keep_alive()
-            self._do_what_is_due()
-            self._send()
-            self._write()
-            self._wait()
+            try:
+                self._round()
+            except LinkLost as lost:
+                self._remote.lost(lost)
+                self._silence.restart(self._clock())
+
+    def _round(self) -> None:
+        self._receive()
+        self._remote.keep_alive()
+        self._do_what_is_due()
+        self._send()
+        self._write()
+        self._wait()
 
     def _do_what_is_due(self) -> None:
         now = self._clock()
         self._keyboard.check(now)
         if notice := self._notices.check(now):
             self._messages.error(notice)
-        self._silence.check(now)
+        if not self._remote.parted:
+            self._silence.check(now, waits=self._remote.waits, lasting=self._remote.lasting)
 
     # From the agent's side to the user.
 
@@ -158,7 +160,7 @@ class TerminalSession:
 
         def again() -> bool:
             left = over - self._clock()
-            return self._stdout.pending > LOW_WATER and left > 0 and self._output_poll.ready(left) == alone
+            return self._stdout.pending > LOW_WATER and left > 0 and self._output_poll.ready(left).keys() == alone
 
         try:
             self._stdout.pump(again)
@@ -206,7 +208,8 @@ class TerminalSession:
 
     def _wait(self) -> None:
         ready = self._poll.wait(self._wanted(), self._timeout())
-        self._readable = self._link.fileno() in ready
+        self._readable = self._remote.parted or self._link.fileno() in ready
+        self._remote.step(ready)
         if self._signals.fileno() in ready:
             self._take_signals()
         if self._keyboard.fileno() in ready:
@@ -217,7 +220,7 @@ class TerminalSession:
         """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
         return {
             self._signals.fileno(): select.POLLIN,
-            self._link.fileno(): self._remote.events(self._room()),
+            **self._remote.wanted(self._room()),
             self._stdout.fileno(): select.POLLOUT if self._stdout.pending else 0,
             self._keyboard.fileno(): self._keyboard.events(),
         }
@@ -226,9 +229,10 @@ class TerminalSession:
         """Returns the seconds until something is due, such as a keepalive, a notice, or a check of the terminal."""
         if self._remote.more and self._room() > 0:
             return 0.0
-        others = (self._link, self._remote, self._keyboard)
-        due = min(self._notices.deadline, self._silence.deadline, *(other.deadline() for other in others))
-        return due - self._clock()
+        due = [self._notices.deadline, self._remote.deadline(), self._keyboard.deadline()]
+        if not self._remote.parted:
+            due.append(self._silence.deadline)
+        return min(due) - self._clock()
 
     def _take_signals(self) -> None:
         for number in self._signals.take_or_raise():
@@ -239,7 +243,7 @@ class TerminalSession:
         self._keyboard.resized = True
 
     def _suspend(self, *, whole_job: bool = False) -> None:
-        self._keyboard.suspend(whole_job=whole_job)
+        self._keyboard.suspend(whole_job=whole_job, kept=self._remote.lasting)
         self._link.reset_keepalive()
 
     def _resume(self) -> None:

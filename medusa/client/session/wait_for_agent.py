@@ -15,6 +15,7 @@ from medusa.client.launchers.base import JobState, Launcher
 from medusa.client.outcome import Failure
 from medusa.client.session.link_errors import MAX_NOTICE, describe, describe_close
 from medusa.client.session.silence import Silence, SilenceWatch
+from medusa.client.streams.returning import COME_BACK
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import SPINNER_INTERVAL
 from medusa.client.terminal.poll_set import PollSet
@@ -71,7 +72,12 @@ class WaitForAgent:
             the link ends.
         queues: True if jobs of this launcher can wait in a queue.
         clock: a function that returns monotonic seconds.
+
+    Attributes:
+        take_ticket: is called with each new ticket, by which mlogin can come back after the link is lost.
     """
+
+    take_ticket: Callable[[str], None] = staticmethod(lambda ticket: None)
 
     def __init__(
         self,
@@ -144,6 +150,8 @@ class WaitForAgent:
         parsed = control.parse(message.text) if isinstance(message, Text) else None
         if isinstance(parsed, control.Notice):
             self._messages.error(printable(parsed.text, MAX_NOTICE))
+        if isinstance(parsed, control.Ticket):
+            self.take_ticket(parsed.ticket)
         if isinstance(parsed, control.Wait) and parsed.outcome == control.KILLED:
             self._killed = True
         return isinstance(parsed, control.Linkup)
@@ -151,7 +159,7 @@ class WaitForAgent:
     def _end(self, close: Close) -> LinkEnd:
         if self._killed:
             return LinkEnd.KILLED
-        return LinkEnd.STOPPED if close.code == GOING_AWAY else LinkEnd.CLOSED
+        return LinkEnd.STOPPED if close.code in (GOING_AWAY, COME_BACK) else LinkEnd.CLOSED
 
     def _replace_link(self, end: LinkEnd, why: str) -> None:
         """Attaches again after the link has ended. Raises Failure if mlogin may not attach again, or cannot.

@@ -1,4 +1,4 @@
-"""Joins a link and a stream: offers the stream in `start`, takes the agent's answer, and passes messages both ways."""
+"""Joins a stream and its links, one after the other: the offer in `start`, the agent's answer, messages both ways."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import dataclasses
 import enum
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from medusa.client.streams.returning import Returning
 from medusa.protocol import control
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import GOAWAY, Reason
@@ -19,10 +20,14 @@ from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.resume.records import MAX_READ
 from medusa.protocol.streams.end import StreamEnd
-from medusa.transports.link import Link, LinkLost, Loss
+from medusa.transports.link import Link, LinkLost, closed
 
 DONE = Reason("done")
 """The reason of the client's GOAWAY if it needs the agent no more."""
+
+
+HARMLESS = Start(command="/bin/sh", arguments=("-c", ":"))
+"""The command in an offer for agents with streams only. An agent without streams starts it, and it does nothing."""
 
 
 class Speech(enum.Enum):
@@ -55,13 +60,15 @@ NOTHING = Arrived()
 class Conversation:
     """The client's end of a conversation with an agent over a link on which Linkup was received.
 
-    Call `begin` once. Then, in each round of the caller's loop: poll the link until `deadline` at most, but do not wait
-    if `link.unread` is True. Then call `receive` a few times, or until it returns None, and act on what has arrived.
-    Then call `send`. No method blocks.
+    Call `begin` once. Then, in each round of the caller's loop: poll for `wanted` until `deadline` at most, but do not
+    wait if `unread` is True. Then call `step` with the events, and `receive` a few times, or until it returns None, and
+    act on what has arrived. Then call `keep_alive` and `send`. If one of these raises LinkLost, call `lost`: the stream
+    may go on over another link. No method blocks.
 
     Args:
-        link: the link. The caller has to keep it alive, and to close it.
+        link: the link. The caller has to close it. It gets new connections after it was lost.
         clock: a function that returns monotonic seconds.
+        returning: brings the stream back after its link is lost; None if the stream ends with its link.
 
     Attributes:
         link: see above.
@@ -70,14 +77,18 @@ class Conversation:
         answer: the agent's answer, if it has accepted the stream.
     """
 
-    def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, link: Link, clock: Callable[[], float] = time.monotonic, returning: Returning | None = None
+    ) -> None:
         self.link = link
         self.stream = StreamEnd(Role.CLIENT)
         self.speech = Speech.NONE
         self.answer: StreamAnswer | None = None
         self._clock = clock
+        self._returning = returning
         self._id = secrets.token_hex(16)
         self._late: list[Event] = []
+        self._heard: list[Control] = []
 
     def begin(self, start: Start) -> None:
         """Sends `start` with the offer of the stream. An agent of part 2 does what `start` says.
@@ -85,11 +96,74 @@ class Conversation:
         Raises:
             LinkLost: the link has ended.
         """
-        self.link.send_control(dataclasses.replace(start, stream=StreamOffer(self._id)))
+        keep = 0 if self._returning is None else self._returning.keep
+        self.link.send_control(dataclasses.replace(start, stream=StreamOffer(self._id, keep=keep)))
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
         """Opens a channel. Raises ValueError and TooManyChannels, see `Channels.open`."""
         return self.stream.channels.open(kind, **parameters)
+
+    # ------------------------------------------------------------------ the state of the link
+
+    @property
+    def parted(self) -> bool:
+        """True while there is no link over which the stream can go on. Then nothing is sent, and nothing arrives."""
+        return self._returning is not None and self._returning.active
+
+    @property
+    def lasting(self) -> bool:
+        """True if the stream goes on over another link after its link is lost."""
+        return self._returning is not None and self._returning.lasting
+
+    @property
+    def clear(self) -> bool:
+        """True if the link takes more bytes now."""
+        return not self.parted and self.link.clear
+
+    @property
+    def unread(self) -> bool:
+        """True if messages may be waiting that a poll would not report."""
+        return bool(self._heard) or (not self.parted and self.link.unread)
+
+    @property
+    def waits(self) -> bool:
+        """True if bytes were sent that the agent has not acknowledged."""
+        return self.stream.kept > 0
+
+    def lost(self, lost: LinkLost) -> None:
+        """Begins to look for the way back, because a method has raised `lost`. Raises it again if there is none."""
+        if self._returning is None:
+            raise lost
+        self._returning.lost(self.link, lost, self.stream, self._ask, self._heard.append)
+
+    # ------------------------------------------------------------------ in each round
+
+    def wanted(self) -> dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        if self._returning is not None and self._returning.active:
+            return self._returning.wanted()
+        return {self.link.fileno(): self.link.events(reading=True)}
+
+    def deadline(self) -> float:
+        """Returns the time, by `clock`, at which `step`, `keep_alive` and `send` must be called next."""
+        if self._returning is not None and self._returning.active:
+            return self._returning.deadline()
+        due = [self.stream.deadline(), self.link.deadline()]
+        if self._returning is not None:
+            due.append(self._returning.due(self.stream))
+        return min(at for at in due if at is not None)
+
+    def step(self, events: Mapping[int, int]) -> None:
+        """Goes on with the way back to the agent, if the link is lost. `events`: what poll has reported, by descriptor.
+
+        Raises:
+            LinkLost: the stream cannot go on.
+        """
+        if self._returning is None or not self._returning.active:
+            return
+        answer = self._returning.step(events)
+        if answer is not None and not self._resume(answer):
+            self._late.append(Event(GOAWAY, None, 0, Reason("bad-answer", "the agent has lost a part of the stream")))
 
     def receive(self) -> Arrived | None:
         """Processes the next message of the link. Returns what it has brought, or None if no message has arrived.
@@ -100,11 +174,23 @@ class Conversation:
         if self._late:
             late, self._late = self._late, []
             return Arrived(late)
-        message = self.link.receive()
+        if self._heard:
+            return self._control(self._heard.pop(0))
+        message = None if self.parted else self.link.receive()
         return None if message is None else self._take(message)
+
+    def keep_alive(self) -> None:
+        """Pings the reflector if a ping is due. Raises LinkLost if the link has ended."""
+        if self.parted:
+            return
+        self.link.keep_alive()
+        if self._returning is not None:
+            self._returning.check(self._clock(), self.stream, self.link.received)
 
     def send(self) -> None:
         """Sends what waits in the stream, as much as the link accepts now. Raises LinkLost if the link has ended."""
+        if self.parted:
+            return
         now = self._clock()
         due = self.stream.deadline()
         if due is not None and due <= now:
@@ -117,10 +203,7 @@ class Conversation:
                 break
             link.send_data(message)
 
-    def deadline(self) -> float:
-        """Returns the time, by `clock`, at which `send` or the link's `keep_alive` must be called next."""
-        due, alive = self.stream.deadline(), self.link.deadline()
-        return alive if due is None else min(due, alive)
+    # ------------------------------------------------------------------ the end
 
     def finish(self, reason: Reason = DONE) -> None:
         """Ends the stream: sends GOAWAY if the link accepts it now. After that, close the link."""
@@ -131,9 +214,27 @@ class Conversation:
             except LinkLost:
                 pass  # the agent learns the same by the end of the link
 
+    def close(self, close: str, reason: Reason, timeout: float) -> bool:
+        """Ends the stream and the link. Waits up to `timeout` seconds for the reflector's Close. True if it came.
+
+        Args:
+            close: the reason in the Close.
+            reason: the reason in GOAWAY.
+        """
+        if self.parted:
+            answered = False
+        else:
+            self.finish(reason)
+            answered = self.link.close(close, timeout)
+        if not answered and self._returning is not None:
+            self._returning.leave(StreamOffer(self._id, resume=True, received=self.stream.received))
+        return answered
+
     def fail(self, error: StreamError) -> Event:
         """Ends the stream, because a method of a channel has raised `error`. Returns the event GOAWAY."""
         return self.stream.fail(error)
+
+    # ------------------------------------------------------------------ what arrives
 
     def _take(self, message: Message) -> Arrived:
         if isinstance(message, Binary):
@@ -141,11 +242,13 @@ class Conversation:
                 return Arrived(self.stream.receive(message.data, self._clock()))
             return Arrived(output=message.data)
         if isinstance(message, Close):
-            raise LinkLost(Loss.CLOSED, message.reason)
+            raise closed(message)
         found = control.parse(message.text) if isinstance(message, Text) else None
         return NOTHING if found is None else self._control(found)
 
     def _control(self, found: Control) -> Arrived:
+        if self._returning is not None and self._returning.take(found):
+            return NOTHING
         if self.speech is Speech.STREAM:
             return Arrived(control=found) if isinstance(found, Notice) else NOTHING
         if isinstance(found, StreamAnswer):
@@ -158,8 +261,20 @@ class Conversation:
         if answer.id != self._id:
             return NOTHING
         self.speech, self.answer = Speech.STREAM, answer
-        self.link.limit_messages(MAX_READ)
-        if answer.gone or not self.stream.link_up(answer.received):
+        if answer.gone or not self._resume(answer):
             words = "the agent has answered the offer of a new stream as if it were another one"
             return Arrived([Event(GOAWAY, None, 0, Reason("bad-answer", words))])
+        if self._returning is not None:
+            self._returning.begins(answer)
         return Arrived(control=answer)
+
+    def _resume(self, answer: StreamAnswer) -> bool:
+        """Begins to use the link. Returns False if bytes are missing that are not kept any more."""
+        self.link.limit_messages(MAX_READ)
+        return self.stream.link_up(answer.received)
+
+    def _ask(self) -> None:
+        """Asks the agent to go on with the stream, over a new link."""
+        keep = 0 if self._returning is None else self._returning.keep
+        offer = StreamOffer(self._id, resume=True, received=self.stream.received, keep=keep)
+        self.link.send_control(dataclasses.replace(HARMLESS, stream=offer))

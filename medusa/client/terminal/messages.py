@@ -79,6 +79,8 @@ class Messages:
         self._progress_delay = progress_delay
         self._is_tty = os.isatty(fd)
         self._can_animate = self._is_tty and not quiet and not dumb
+        self._dumb = dumb
+        self._redrawn = False
         self._mid_line = False
         self._frames = 0
         self._last = ""
@@ -139,10 +141,24 @@ class Messages:
         self._last = text
 
     def progress_done(self) -> None:
-        """Removes the spinner from the screen."""
-        if self._frames and self.animated:
+        """Removes the spinner, or the line of `redraw`, from the screen."""
+        if self._redrawn or (self._frames and self.animated):
             self._write(CLEAR_LINE)
         self._frames = 0
+        self._redrawn = False
+
+    def redraw(self, text: str) -> bool:
+        """Shows a line in the place of the one that the last call has shown. Any other text of mlogin removes it.
+
+        Returns False, and shows nothing, if stderr is no terminal, or one that this process must not draw on now.
+        """
+        if not self._is_tty or self._dumb or not in_foreground(self._fd):
+            return False
+        newline = "" if self._redrawn or not self._mid_line else "\r\n" if self.raw else "\n"
+        line = f"{self._prog}: {text}"
+        self._write(f"{newline}{CLEAR_LINE}{self._cut(line, 0)}")
+        self._redrawn, self._mid_line = True, False
+        return True
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:

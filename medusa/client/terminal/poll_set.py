@@ -13,8 +13,8 @@ class PollSet:
         self._poll = select.poll()
         self._events: dict[int, int] = {}
 
-    def wait(self, wanted: Mapping[int, int], timeout: float | None = None) -> set[int]:
-        """Waits for events. Returns the descriptors that are ready, have an error, or have hung up.
+    def wait(self, wanted: Mapping[int, int], timeout: float | None = None) -> dict[int, int]:
+        """Waits for events. Returns the events by descriptor, also errors and hang-ups, as flags of select.poll.
 
         Args:
             wanted: the events to wait for on each descriptor, as flags of select.poll. A descriptor with no events is
@@ -34,6 +34,6 @@ class PollSet:
                 self._poll.register(fd, events)
         self._events = wanted
 
-    def ready(self, timeout: float | None = None) -> set[int]:
+    def ready(self, timeout: float | None = None) -> dict[int, int]:
         """Waits for the events that were set last. See `wait`."""
-        return {fd for fd, _ in self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000)}
+        return dict(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from medusa.commands.mlogin_options import types
+from medusa.protocol.resume.offer import KEEP
 from medusa.protocol.terminal import environment
 
 
@@ -30,6 +31,14 @@ def add_process_options(group: Any) -> None:
         "standard input and output are terminals)",
     )
     add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
+    add(
+        "--keep",
+        metavar="TIME",
+        default=KEEP,
+        type=types.keep,
+        help="how long to keep what runs after the link is lost, and to try to come back, such as 90s, 10m, 2h or 1d; "
+        "0: end with the link (default: 1h)",
+    )
     add(
         "--cwd",
         metavar="DIR",

@@ -10,8 +10,10 @@ from typing import Any
 
 from medusa.client.outcome import Failure
 from medusa.client.session.input.escape import parse_character
+from medusa.option_types import duration
 from medusa.protocol.channels.kinds import MAX_PATH
 from medusa.protocol.printable import printable
+from medusa.protocol.resume.offer import MAX_KEEP
 from medusa.protocol.session_id import check_name
 from medusa.protocol.terminal import environment
 from medusa.transports.dial import SECURE
@@ -108,6 +110,14 @@ def reflector_url(text: str) -> str:
             f"{text!r} is not the http, https, ws or wss URL of a reflector, nor tcp://HOST:PORT"
         )
     return text
+
+
+def keep(text: str) -> int:
+    """Returns the seconds of a time such as `1h`, at most a year."""
+    found = duration(text)
+    if found > MAX_KEEP:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than a year")
+    return found
 
 
 def count(text: str) -> int:

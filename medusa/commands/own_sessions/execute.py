@@ -125,6 +125,7 @@ def parse(argv: Sequence[str]) -> Settings:
         joins=True,
         reflector=found.reflector,
         wait_timeout=WAIT_TIMEOUT,
+        keep=given.keep,
         session=session.lower() if UUID.fullmatch(session.lower()) else None,
         beginning=session,
         login=found.signing.account,

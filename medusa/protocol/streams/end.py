@@ -43,6 +43,16 @@ class StreamEnd:
         return self._stream.received
 
     @property
+    def acknowledged(self) -> int:
+        """The number of bytes that have arrived at the peer, as far as this end knows."""
+        return self._stream.acknowledged
+
+    @property
+    def kept(self) -> int:
+        """The number of bytes that were sent, and that the peer has not acknowledged."""
+        return self._stream.kept
+
+    @property
     def round_trip(self) -> float:
         """The time from here to the peer and back, in seconds."""
         return self._stream.round_trip.get()

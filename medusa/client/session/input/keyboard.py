@@ -27,7 +27,9 @@ _READ_SIZE = 64 * 1024
 
 _TERMINAL_GONE = "the terminal is gone"
 
-_SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
+SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
+
+KEPT_NOTICE = "suspended; the session is kept for the time of --keep"
 
 
 class Keyboard:
@@ -103,9 +105,12 @@ class Keyboard:
         self._take_terminal(now)
         self._input.repeat_end(now)
 
-    def suspend(self, *, whole_job: bool = False) -> None:
-        """Stops mlogin until SIGCONT. Meanwhile the terminal has its former modes. See Terminal.suspend."""
-        self._messages.say(_SUSPEND_NOTICE)
+    def suspend(self, *, whole_job: bool = False, kept: bool = False) -> None:
+        """Stops mlogin until SIGCONT. Meanwhile the terminal has its former modes. See Terminal.suspend.
+
+        `kept`: True if the session is kept after its link is lost.
+        """
+        self._messages.say(KEPT_NOTICE if kept else SUSPEND_NOTICE)
         self._messages.raw = False
         self._terminal.suspend(self._signals, whole_job=whole_job)
         self.resume()

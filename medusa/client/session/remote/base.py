@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from medusa.transports.link import Link
+from medusa.transports.link import Link, LinkLost
 
 
 class Remote(Protocol):
     """A command on a terminal, at the other end of the link. No method waits, except `close`.
 
-    In each round of its loop, the session calls `receive` and `flush`, and then polls the link for `events`.
+    In each round of its loop, the session calls `receive`, `keep_alive` and `flush`, polls for `wanted`, and calls
+    `step` with the events.
 
     Attributes:
-        link: the link to the reflector.
+        link: the link to the reflector. After it is lost, it may get another connection.
         high_water: if this many bytes of output wait for the user's terminal, no more are taken.
     """
 
@@ -63,11 +65,36 @@ class Remote(Protocol):
     def flush(self) -> None:
         """Sends as much of what waits to be sent as the link accepts now. Raises LinkLost."""
 
-    def events(self, room: int) -> int:
-        """Returns the events to poll the link for. `room`: see `receive`."""
+    @property
+    def parted(self) -> bool:
+        """True while the link is lost, and the session waits for another one."""
+
+    @property
+    def waits(self) -> bool:
+        """True if something was sent that the agent has not acknowledged."""
+
+    @property
+    def lasting(self) -> bool:
+        """True if the session goes on over another link after its link is lost."""
+
+    def lost(self, lost: LinkLost) -> None:
+        """Begins to look for another link, because a method has raised `lost`. Raises it if there will be none."""
+
+    def step(self, events: Mapping[int, int]) -> None:
+        """Goes on looking for another link, if the link is lost. `events`: what poll has reported, by descriptor.
+
+        Raises:
+            LinkLost: there will be no other link.
+        """
+
+    def keep_alive(self) -> None:
+        """Pings the reflector if a ping is due. Raises LinkLost."""
+
+    def wanted(self, room: int) -> dict[int, int]:
+        """Returns the events to poll for, by descriptor. `room`: see `receive`."""
 
     def deadline(self) -> float:
-        """Returns the time at which to call `flush` at the latest, in seconds of the link's clock."""
+        """Returns the time at which to call `step`, `keep_alive` and `flush`, in seconds of the link's clock."""
 
     def close(self, reason: str, timeout: float) -> bool:
         """Ends the link. Waits up to `timeout` seconds for the reflector's Close. Returns True if it came."""

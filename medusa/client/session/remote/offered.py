@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from medusa.client.session.remote.base import Remote
 from medusa.client.session.remote.plain import PlainRemote
 from medusa.client.session.remote.streamed import StreamRemote, fits
 from medusa.client.streams.conversation import Conversation, Speech
+from medusa.client.streams.returning import Returning
 from medusa.protocol.control import Start
-from medusa.transports.link import Link
+from medusa.transports.link import Link, LinkLost
 
 ANSWER_TIMEOUT = 5.0
 """Seconds to wait for the agent's answer. After this time, the agent gets what the user types even if it is silent.
@@ -86,20 +87,36 @@ class OfferedRemote:
     def flush(self) -> None:
         self._plain.flush()
 
-    def events(self, room: int) -> int:
-        return self._plain.events(room)
+    parted = waits = lasting = False
+
+    def lost(self, lost: LinkLost) -> None:
+        raise lost
+
+    def step(self, events: Mapping[int, int]) -> None:
+        pass
+
+    def keep_alive(self) -> None:
+        self._plain.keep_alive()
+
+    def wanted(self, room: int) -> dict[int, int]:
+        return self._plain.wanted(room)
 
     def deadline(self) -> float:
-        late = self._clock() >= self._answer_at
-        return self._plain.deadline() if late else self._answer_at
+        due = self._plain.deadline()
+        return due if self._clock() >= self._answer_at else min(due, self._answer_at)
 
     def close(self, reason: str, timeout: float) -> bool:
         return self._plain.close(reason, timeout)
 
 
-def remote_for(link: Link, start: Start, tell: Callable[[str], None]) -> Remote:
+def remote_for(link: Link, start: Start, tell: Callable[[str], None], returning: Returning | None = None) -> Remote:
     """Returns the agent's side of a session that begins with the message `start`. For `tell` see OfferedRemote.
 
     If the command is too long for the frame that opens a channel, offers the agent no stream.
+
+    Args:
+        returning: brings the session back after its link is lost; None if it ends with its link.
     """
-    return OfferedRemote(Conversation(link), start, tell) if fits(start) else PlainRemote(link, start, tell)
+    if not fits(start):
+        return PlainRemote(link, start, tell)
+    return OfferedRemote(Conversation(link, returning=returning), start, tell)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from medusa.client.session.ending import Ending, SessionEnded
@@ -11,7 +10,7 @@ from medusa.client.session.link_errors import MAX_NOTICE
 from medusa.protocol.control import Control, Error, Exit, Notice, Resize, Start, Started, parse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.printable import printable
-from medusa.transports.link import Link, LinkLost, Loss
+from medusa.transports.link import Link, LinkLost, closed
 
 HIGH_WATER = 256 * 1024
 """If this many bytes wait for the user's terminal, the link is not read."""
@@ -67,11 +66,22 @@ class PlainRemote:
     def flush(self) -> None:
         self.link.flush()
 
-    def events(self, room: int) -> int:
-        return self.link.events(reading=room > 0)
+    parted = waits = lasting = False
+
+    def lost(self, lost: LinkLost) -> None:
+        raise lost
+
+    def step(self, events: Mapping[int, int]) -> None:
+        pass
+
+    def keep_alive(self) -> None:
+        self.link.keep_alive()
+
+    def wanted(self, room: int) -> dict[int, int]:
+        return {self.link.fileno(): self.link.events(reading=room > 0)}
 
     def deadline(self) -> float:
-        return math.inf
+        return self.link.deadline()
 
     def close(self, reason: str, timeout: float) -> bool:
         return self.link.close(reason, timeout)
@@ -86,7 +96,7 @@ class PlainRemote:
         if isinstance(message, Binary):
             return message.data
         if isinstance(message, Close):
-            raise LinkLost(Loss.CLOSED, message.reason)
+            raise closed(message)
         if isinstance(message, Text):
             self.handle(parse(message.text))
         return b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from medusa.client.session.ending import Ending, SessionEnded, channel_end
 from medusa.client.session.link_errors import MAX_NOTICE
@@ -14,6 +14,7 @@ from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Notice, Start
 from medusa.protocol.errors import StreamError
 from medusa.protocol.printable import printable
+from medusa.transports.link import LinkLost
 
 HIGH_WATER = 64 * 1024
 """If this many bytes wait for the user's terminal, no more are taken from the channel.
@@ -74,7 +75,9 @@ class StreamRemote:
 
     @property
     def room(self) -> int:
-        return INPUT_SIZE if self._channel.writers[STDIN].stopped else self._channel.room(STDIN)
+        if self._channel.writers[STDIN].stopped:
+            return INPUT_SIZE
+        return 0 if self.parted else self._channel.room(STDIN)  # meanwhile, the session keeps what is typed
 
     def send(self, data: bytes) -> None:
         if not self._channel.writers[STDIN].stopped:
@@ -82,7 +85,7 @@ class StreamRemote:
             self.flush()
 
     def resize(self, columns: int, lines: int) -> bool:
-        if not self.link.clear:
+        if not self._conversation.clear:
             return False
         try:
             self._channel.request("resize", columns=columns, lines=lines)
@@ -94,19 +97,39 @@ class StreamRemote:
     def flush(self) -> None:
         self._conversation.send()
 
-    def events(self, room: int) -> int:
-        """Returns the events to poll the link for.
+    @property
+    def parted(self) -> bool:
+        return self._conversation.parted
+
+    @property
+    def waits(self) -> bool:
+        return self._conversation.waits
+
+    @property
+    def lasting(self) -> bool:
+        return self._conversation.lasting
+
+    def lost(self, lost: LinkLost) -> None:
+        self._conversation.lost(lost)
+
+    def step(self, events: Mapping[int, int]) -> None:
+        self._conversation.step(events)
+
+    def keep_alive(self) -> None:
+        self._conversation.keep_alive()
+
+    def wanted(self, room: int) -> dict[int, int]:
+        """Returns the events to poll for, by descriptor.
 
         The link is always read. The channel's window limits how much the agent can send.
         """
-        return self.link.events(reading=True)
+        return self._conversation.wanted()
 
     def deadline(self) -> float:
         return self._conversation.deadline()
 
     def close(self, reason: str, timeout: float) -> bool:
-        self._conversation.finish(Reason("done", reason))
-        return self.link.close(reason, timeout)
+        return self._conversation.close(reason, Reason("done", reason), timeout)
 
     def _read(self, size: int) -> bytes:
         """Takes up to `size` bytes of output from the channel, and returns them. Then the agent may send more."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from medusa.client.launchers.base import JobState
 from medusa.client.pipes.pipes_session import PipesSession
 from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.streams.conversation import Conversation
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
@@ -52,5 +53,7 @@ class Stage(Desk):
 
         with Signals() as signals, Peer(self.far, play):
             notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
-            session = PipesSession(self.link, Messages(self.said_to), signals, notices, self.timeouts, fds)
+            session = PipesSession(
+                Conversation(self.link), Messages(self.said_to), signals, notices, self.timeouts, fds
+            )
             return session.run(**({"command": "cat"} | wish))

@@ -1,0 +1,111 @@
+"""Tells the agent that its client does not come back, over a new link, after mlogin itself has ended.
+
+mlogin's guard process does this if the link was lost when mlogin ended. Otherwise the agent would keep what mlogin ran.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import select
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medusa.protocol.control import Control, Linkup, Start, StreamAnswer, build, parse
+from medusa.protocol.http.own_header import Field
+from medusa.protocol.messages import Close, Text
+from medusa.protocol.resume.offer import StreamOffer
+from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+from medusa.transports.connect import connect
+from medusa.transports.dial import ConnectRefused
+
+TIMEOUT = 30.0
+"""Seconds after which the guard process gives up."""
+
+INTERVAL = 1.0
+"""Seconds between two attempts."""
+
+_FINAL = (401, 403, 410)
+"""The HTTP statuses after which no further attempt is made: the session has ended, or the ticket is not accepted."""
+
+_NO_COMMAND = Start(command="/bin/sh", arguments=("-c", ":"))
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """How to reach the agent, and which stream it is to end.
+
+    Attributes:
+        url: the URL at which the session's client attaches.
+        headers: the header fields of the request. One of them is the ticket.
+        stream: the stream's id.
+        received: the number of bytes of the stream that have arrived at mlogin.
+        insecure_tls: True to accept any certificate.
+        proxies: False to ignore the proxy that the environment names.
+    """
+
+    url: str
+    headers: Sequence[Field]
+    stream: str
+    received: int
+    insecure_tls: bool
+    proxies: bool
+
+    @property
+    def text(self) -> str:
+        """The same as one line of text, which `parse` reads. It contains a secret, the ticket."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> Farewell:
+        """Returns the farewell in `text`. Raises ValueError or TypeError if there is none."""
+        found = cls(**json.loads(text))
+        return dataclasses.replace(found, headers=[(name, value) for name, value in found.headers])
+
+    def say(self, timeout: float = TIMEOUT) -> None:
+        """Tries to reach the agent until it has answered, or until `timeout` seconds have passed. Never raises."""
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                link = connect(
+                    self.url,
+                    insecure_tls=self.insecure_tls,
+                    timeout=left,
+                    headers=self.headers,
+                    proxies=self.proxies,
+                )
+            except ConnectRefused as refused:
+                if refused.status in _FINAL:
+                    return
+            else:
+                with contextlib.suppress(BrokenTransport, ClosedTransport, TimeoutError):
+                    self._speak(link, deadline)
+                    return
+                link.abort()
+            time.sleep(min(INTERVAL, max(0.0, deadline - time.monotonic())))
+
+    def _speak(self, link: Transport, deadline: float) -> None:
+        _hear(link, Linkup, deadline)
+        offer = StreamOffer(self.stream, resume=True, received=self.received)
+        link.send_nowait(Text(build(dataclasses.replace(_NO_COMMAND, stream=offer))))
+        _hear(link, StreamAnswer, deadline)
+        link.close(1000, "done", max(0.0, deadline - time.monotonic()))
+
+
+def _hear(link: Transport, kind: type[Control], deadline: float) -> None:
+    """Waits for a control message of this kind. Raises TimeoutError, ClosedTransport and BrokenTransport."""
+    poll = select.poll()
+    poll.register(link.fileno(), select.POLLIN)
+    while True:
+        message = link.receive_nowait()
+        if isinstance(message, Text) and isinstance(parse(message.text), kind):
+            return
+        if isinstance(message, Close):
+            raise ClosedTransport(message)
+        if message is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            poll.poll(left * 1000)

@@ -1,0 +1,42 @@
+"""Decides how long to wait before the reflector is dialled again. No I/O; random numbers are passed in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+FIRST_DELAY = 0.1
+"""Seconds before the first attempt, at most. The time is random, so that not all clients dial at the same moment."""
+
+FIRST_INTERVAL = 0.25
+"""Seconds between the first two attempts, on average; it doubles with each further attempt."""
+
+LONGEST_INTERVAL = 8.0
+"""The maximum of the seconds between two attempts, on average."""
+
+
+class Backoff:
+    """The pauses before the attempts to come back. Each is longer than the one before, up to a limit.
+
+    Args:
+        jitter: a function that returns a random number in [0, 1).
+    """
+
+    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+        self._jitter = jitter
+        self._interval = 0.0
+
+    def next(self, retry_after: float = 0.0) -> float:
+        """Returns the seconds to wait before the next attempt.
+
+        Args:
+            retry_after: the seconds that the reflector has asked to wait. Many clients may get the same number, so the
+                random pause is added to it.
+        """
+        interval, self._interval = self._interval, min(2 * self._interval or FIRST_INTERVAL, LONGEST_INTERVAL)
+        pause = interval * (0.5 + self._jitter()) if interval else FIRST_DELAY * self._jitter()
+        return pause + retry_after
+
+    def reset(self) -> None:
+        """Begins with short pauses again. Call it after something has arrived over a new link."""
+        self._interval = 0.0

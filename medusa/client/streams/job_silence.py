@@ -1,0 +1,45 @@
+"""Notices that the agent does not answer, although the reflector does. No I/O; the time is passed in."""
+
+from __future__ import annotations
+
+
+class JobSilence:
+    """Decides when to tell the user that the job is silent: bytes were sent, and nothing came from the agent since.
+
+    Args:
+        timeout: seconds of silence after which the user is told.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._last = (0, 0)
+        self._since: float | None = None
+        self._told = False
+
+    def check(self, now: float, waits: bool, acknowledged: int, received: int) -> str:
+        """Returns words for the user, or "" for none.
+
+        Args:
+            waits: True if bytes were sent that are not acknowledged.
+            acknowledged: the number of bytes that the agent has acknowledged.
+            received: the number of bytes that have come from the agent.
+        """
+        last, self._last = self._last, (acknowledged, received)
+        if self._last != last or not waits:
+            since, told = self._since, self._told
+            self._since, self._told = (now if waits else None), False
+            return f"the job answers again after {now - since:.0f} s" if told and since is not None else ""
+        if self._since is None:
+            self._since = now
+        if self._told or now < self._since + self._timeout:
+            return ""
+        self._told = True
+        return f"no word from the job for {now - self._since:.0f} s; the reflector answers"
+
+    def deadline(self, waits: bool) -> float | None:
+        """Returns the time at which to call `check` next; None for never. `waits`: see `check`."""
+        return self._since + self._timeout if waits and self._since is not None and not self._told else None
+
+    def restart(self) -> None:
+        """Begins anew, without a word. Call it after the link is lost."""
+        self._since, self._told = None, False

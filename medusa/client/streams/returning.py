@@ -1,0 +1,212 @@
+"""Brings a stream back after its link is lost: when it can, on which way, for how long, and what the user is told."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+from medusa.client.streams.backoff import Backoff
+from medusa.client.streams.job_silence import JobSilence
+from medusa.client.streams.progress import Progress
+from medusa.client.streams.redial import Dials, NoReturn, Redial
+from medusa.client.streams.sleep_watch import INTERVAL, SleepWatch
+from medusa.client.streams.way_back import WayBack
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.protocol.control import Control, StreamAnswer, Ticket
+from medusa.protocol.features import HOLD
+from medusa.protocol.resume.offer import StreamOffer
+from medusa.protocol.streams.end import StreamEnd
+from medusa.session import AGENT_LOST_REASON
+from medusa.transports.link import Link, LinkLost, Loss
+
+COME_BACK = 1012
+"""The close code of a reflector that stops, and asks this side to come back with its ticket."""
+
+FINAL = (1000, 1002, 1007, 1008, 1009)
+"""The close codes after which this side must not come back: the session is over, or this side has broken a rule."""
+
+
+def is_final(lost: LinkLost) -> bool:
+    """True if a client that holds must not come back after the link has ended in this way."""
+    if isinstance(lost, NoReturn):
+        return True
+    return lost.loss is Loss.CLOSED and lost.code in FINAL and lost.detail != AGENT_LOST_REASON
+
+
+class Returning:
+    """Brings one stream back, each time that its link is lost.
+
+    Args:
+        dials: makes links to the reflector.
+        keep: for how many seconds to try. 0: the stream ends with its link.
+        progress: tells the user for how long the link has been lost.
+        clock: a function that returns monotonic seconds.
+
+    Attributes:
+        active: True while the link is lost, and the way back is not found yet.
+        unsaid: None unless the session has ended and the agent may not know it. Otherwise it has the stream's id.
+    """
+
+    def __init__(
+        self,
+        dials: Dials,
+        keep: int,
+        progress: Progress,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff | None = None,
+        sleep_watch: SleepWatch | None = None,
+    ) -> None:
+        self._dials, self._keep, self._clock = dials, keep, clock
+        self._progress = progress
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep_watch or SleepWatch()
+        self._job = JobSilence(timeouts.silence_timeout)
+        self._redial = Redial(dials, self._backoff, clock)
+        self._answer: StreamAnswer | None = None
+        self._way: WayBack | None = None
+        self._until = self._look_at = math.inf
+        self._moved = (0, 0)
+        self._at_once = False
+        self.unsaid: StreamOffer | None = None
+
+    @property
+    def keep(self) -> int:
+        """For how many seconds the agent is to keep the stream after its link is lost."""
+        return self._keep if self._dials.returns else 0
+
+    @property
+    def active(self) -> bool:
+        return self._way is not None
+
+    def begins(self, answer: StreamAnswer) -> None:
+        """The agent has accepted the stream."""
+        self._answer, self._look_at = answer, self._clock() + INTERVAL
+
+    @property
+    def lasting(self) -> bool:
+        """True if the stream can go on after its link is lost: client, reflector and agent are able to."""
+        return self._answer is not None and self.keep > 0 and HOLD in (self._answer.features or ())
+
+    # ------------------------------------------------------------------ while there is a link
+
+    def due(self, stream: StreamEnd) -> float | None:
+        """Returns the time at which to call `check` next; None for never."""
+        if not self.lasting:
+            return None
+        job_at = self._job.deadline(stream.kept > 0)
+        return self._look_at if job_at is None else min(job_at, self._look_at)
+
+    def check(self, now: float, stream: StreamEnd, received: int) -> None:
+        """Notices that this machine has slept, or that the agent does not answer.
+
+        Args:
+            received: the number of bytes that have come over the link.
+
+        Raises:
+            LinkLost: the link is probably dead.
+        """
+        if not self.lasting:
+            return
+        if words := self._job.check(now, stream.kept > 0, stream.acknowledged, received):
+            self._progress.tell(words)
+        self._look_at = now + INTERVAL
+        if self._sleep.slept():
+            self._at_once = True
+            raise LinkLost(Loss.SILENT, "this machine has slept")
+
+    # ------------------------------------------------------------------ the way back
+
+    def lost(
+        self, link: Link, lost: LinkLost, stream: StreamEnd, ask: Callable[[], None], heard: Callable[[Control], None]
+    ) -> None:
+        """The link is lost. Begins to look for the way back; raises `lost` if there is none.
+
+        Args:
+            ask: sends the message `start`, which asks the agent to go on with the stream.
+            heard: is called with each control message of the reflector that has nothing to do with the way back.
+        """
+        if self._way is not None:
+            self._way.close()
+            self._end()
+            raise lost
+        if not self.lasting or is_final(lost):
+            raise lost
+        now, silent = self._clock(), lost.loss is Loss.SILENT and not self._at_once
+        self._progress.begin(link.heard if silent else now, told=silent, drained=lost.code == COME_BACK)
+        self._until = now + self._keep
+        self._job.restart()
+        moved, self._moved = self._moved, (stream.received, stream.acknowledged)
+        if moved != self._moved:
+            self._backoff.reset()
+        stream.link_down()
+        self._way = WayBack(link, self._redial, ask, heard, self._clock)
+        self._way.begin(at_once=self._at_once)
+        self._at_once = False
+
+    def wanted(self) -> dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        return {} if self._way is None else self._way.wanted()
+
+    def deadline(self) -> float:
+        """Returns the time at which `step` must be called even without an event."""
+        if self._way is None:
+            return math.inf
+        return min(self._way.deadline(), self._progress.deadline, self._until, self._look_at)
+
+    def step(self, events: Mapping[int, int]) -> StreamAnswer | None:
+        """Goes on. Returns the agent's answer after the link is there again, and the agent has the stream.
+
+        Raises:
+            NoReturn: the stream cannot go on. The text says why.
+        """
+        way, now = self._way, self._clock()
+        assert way is not None
+        if now >= self._until:
+            raise NoReturn(f"the link has been lost for {self._keep} s, the time of --keep")
+        if self._sleep.slept():
+            way.begin(at_once=True)
+        self._look_at = now + INTERVAL
+        answer = way.step(events)
+        if answer is None or not self._is_ours(answer, way):
+            self._progress.check(now, way.reason)
+            return None
+        self._end()
+        self._progress.done(now)
+        return answer
+
+    def leave(self, offer: StreamOffer) -> None:
+        """The session has ended, and the agent may not know it. `offer`: by which the stream would go on."""
+        if self.lasting:
+            self.unsaid = offer
+
+    def close(self) -> None:
+        """Gives the way back up, if the link is lost."""
+        if self._way is not None:
+            self._way.close()
+            self._end()
+
+    def take(self, found: Control) -> bool:
+        """Takes a new ticket. Returns True if the control message `found` was one."""
+        if isinstance(found, Ticket):
+            self._dials.take_ticket(found.ticket)
+        return isinstance(found, Ticket)
+
+    def _end(self) -> None:
+        self._way, self._until = None, math.inf
+        self._progress.over()
+
+    def _is_ours(self, answer: StreamAnswer, way: WayBack) -> bool:
+        """Returns True if the agent that has answered has the stream.
+
+        Another agent of the same session may answer first, and does not have it. Then the way back begins anew.
+        """
+        assert self._answer is not None
+        if answer.id == self._answer.id and not answer.gone:
+            return True
+        if answer.incarnation == self._answer.incarnation:
+            raise NoReturn("the agent has given the session up: it has not kept what this mlogin ran")
+        way.begin()
+        return False
