@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
+import secrets
 from dataclasses import dataclass
 
 TIMEOUT = 2.0
@@ -11,6 +12,9 @@ TIMEOUT = 2.0
 
 CONNECTIONS = 16
 """The maximum number of connections from one process to a store."""
+
+_TIME_DIGITS = 8
+"""So many of the first digits of a claim's token are the time at which the claim was made."""
 
 TTL = 60.0
 """Seconds after which a claim expires unless it is renewed. So the session ids of a dead reflector become free."""
@@ -27,12 +31,26 @@ class Owner:
 class Claim:
     """The right of the reflector `owner` to hold `session_id`.
 
-    Each claim has a different random `token`, so that two claims of the same owner on the same id are not equal.
+    Each claim has a different random `token`, so that two claims of the same owner on the same id are not equal. The
+    token also says when the claim was made; see `new_token`.
     """
 
     session_id: str
     owner: Owner
     token: str
+
+    @property
+    def made_at(self) -> int:
+        """The time at which the claim was made, in seconds since 1970, by the clock of the host that has made it.
+
+        It is meaningless if an older version has made the claim.
+        """
+        return int(self.token[:_TIME_DIGITS] or "0", 16)
+
+
+def new_token(now: float) -> str:
+    """Returns a token for a new claim: 32 hexadecimal digits. `now`: the time, in seconds since 1970."""
+    return "%0*x%s" % (_TIME_DIGITS, int(now), secrets.token_hex((32 - _TIME_DIGITS) // 2))
 
 
 class DirectoryError(Exception):
@@ -94,10 +112,13 @@ class Directory(abc.ABC):
         """
 
     @abc.abstractmethod
-    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
-        """Replaces the claim `old` with a new claim of the same owner, atomically. Returns the new claim.
+    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
+        """Replaces the claim `old` with a new claim of `owner`, atomically. Returns the new claim.
 
-        Call this only if the process that held `old` has died.
+        Call this only if the process that held `old` has died, or if no peer can reach it.
+
+        Args:
+            owner: None for the owner of the old claim.
 
         Raises:
             StaleClaim: `old` no longer holds its session id.
@@ -137,6 +158,10 @@ class Directory(abc.ABC):
         succeed without any effect.
         """
         return True
+
+    def is_spent(self, mark: str) -> bool:
+        """Returns True if `mark` is used. A store for a single process always returns False; see `spend`."""
+        return False
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
         """Reserves `mark` for `ttl` seconds, atomically, if it is neither used nor reserved. Returns its former state.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
 from itertools import islice
 
-from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, StaleClaim
+from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, StaleClaim, new_token
 
 
 class MemoryDirectory(Directory):
@@ -27,12 +26,12 @@ class MemoryDirectory(Directory):
                 raise SessionExists(holder)
             return self._put(session_id, owner, ttl)
 
-    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
+    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
         """See Directory."""
         with self._lock:
             if self._holder(old.session_id) != old:
                 raise StaleClaim
-            return self._put(old.session_id, old.owner, ttl)
+            return self._put(old.session_id, owner or old.owner, ttl)
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
         """See Directory."""
@@ -64,7 +63,7 @@ class MemoryDirectory(Directory):
         return MemoryDirectory(self._clock)
 
     def _put(self, session_id: str, owner: Owner, ttl: float) -> Claim:
-        claim = Claim(session_id, owner, secrets.token_hex(16))
+        claim = Claim(session_id, owner, new_token(time.time()))
         self._claims[session_id] = (claim, self._clock() + ttl)
         return claim
 

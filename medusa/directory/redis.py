@@ -27,6 +27,7 @@ from medusa.directory.base import (
     Owner,
     SessionExists,
     StaleClaim,
+    new_token,
 )
 from medusa.directory.redis_pool import RedisPool, is_wrong_type
 from medusa.directory.redis_url import parse
@@ -130,15 +131,15 @@ class RedisDirectory(Directory):
 
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
         """See Directory."""
-        claim = Claim(session_id, owner, secrets.token_hex(16))
+        claim = Claim(session_id, owner, new_token(time.time()))
         held = self._run(_CLAIM, self._key(session_id), self._entry(claim), _ms(ttl))
         if held is not None:
             raise SessionExists(self._read(session_id, held))
         return claim
 
-    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
+    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
         """See Directory."""
-        claim = Claim(old.session_id, old.owner, secrets.token_hex(16))
+        claim = Claim(old.session_id, owner or old.owner, new_token(time.time()))
         if not self._run(_REPLACE, self._key(old.session_id), self._entry(claim), _ms(ttl), self._entry(old)):
             raise StaleClaim
         return claim
@@ -174,6 +175,11 @@ class RedisDirectory(Directory):
     def spend(self, mark: str, ttl: float) -> bool:
         """See Directory."""
         return self._run(_CLAIM, self._mark(mark), _USED + secrets.token_hex(16), _ms(ttl)) is None
+
+    def is_spent(self, mark: str) -> bool:
+        """See Directory."""
+        held = self._run(_LOOKUP, self._mark(mark))
+        return held is not None and not held.startswith((_RESERVED.encode(), _CONFIRMED.encode()))
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
         """See Directory."""

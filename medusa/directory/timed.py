@@ -35,9 +35,9 @@ class TimedDirectory(Directory):
         """See Directory."""
         return self._timed("claim", self._directory.claim, session_id, owner, ttl)
 
-    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
+    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
         """See Directory."""
-        return self._timed("inherit", self._directory.inherit, old, ttl)
+        return self._timed("inherit", self._directory.inherit, old, ttl, owner)
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
         """See Directory."""
@@ -58,6 +58,10 @@ class TimedDirectory(Directory):
     def spend(self, mark: str, ttl: float) -> bool:
         """See Directory."""
         return self._timed("spend", self._directory.spend, mark, ttl)
+
+    def is_spent(self, mark: str) -> bool:
+        """See Directory."""
+        return self._timed("is_spent", self._directory.is_spent, mark)
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
         """See Directory."""

@@ -18,6 +18,7 @@ workers        passes connections and requests to the other processes of this re
 admin          what administrators use: metrics, the list of sessions, the published archive
 sessions       the sessions that live in this process
 auth           decides what a peer may do: accounts, signatures, access by network address
+tickets        by which peers come back to their sessions
 relay          moves the bytes between the client and the agent of a session
 net            sockets: listening, accepting, addresses, TLS; no decisions about peers
 """

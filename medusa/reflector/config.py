@@ -81,6 +81,12 @@ class ReflectorConfig:
         advertise: HOST or HOST:PORT at which other reflectors reach this one; None for the address it listens on.
         site_secret_file: the path of the secret that all reflectors with the same directory share; None if the
             directory is not shared.
+        state_dir: the path of the directory for what outlives the process: the key of the tickets, and which sessions
+            are over. None: a restart makes all tickets void, unless the directory is shared.
+        max_hold: the longest time for which a session is kept while its agent is away; 0 for no limit.
+        max_held_sessions: the most sessions of this process that are held by their agent, or wait for it to come back;
+            0 for no limit.
+        max_held_sessions_per_login: the most such sessions of one login; None for half of `max_held_sessions`.
         timeouts: the other times, which have no command line option.
     """
 
@@ -125,6 +131,10 @@ class ReflectorConfig:
     raw_port: int | None = None
     advertise: str | None = None
     site_secret_file: str | None = None
+    state_dir: str | None = None
+    max_hold: float = 86400.0
+    max_held_sessions: int = 10000
+    max_held_sessions_per_login: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
 
     @property
@@ -144,6 +154,12 @@ class ReflectorConfig:
 
     def _share_of_sessions(self, given: int | None) -> int:
         return (self.max_sessions + 1) // 2 if given is None else given
+
+    @property
+    def held_sessions_per_login(self) -> int:
+        """The most sessions of one login that are held; 0 for no limit."""
+        most = self.max_held_sessions_per_login
+        return (self.max_held_sessions + 1) // 2 if most is None else most
 
     @property
     def held_in_all(self) -> int:
@@ -247,7 +263,7 @@ class ReflectorConfig:
 
 
 _ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
-_FROM_0 = ("drain_timeout", "message_timeout", "write_stall", "idle_timeout", "max_duration")
+_FROM_0 = ("drain_timeout", "message_timeout", "write_stall", "idle_timeout", "max_duration", "max_hold")
 _COUNTS = (
     "max_sessions",
     "max_sessions_per_login",
@@ -259,6 +275,8 @@ _COUNTS = (
     "per_source_max_startups",
     "max_held",
     "max_held_per_login",
+    "max_held_sessions",
+    "max_held_sessions_per_login",
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
 from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.auth.authenticator import Authenticator
@@ -9,6 +11,10 @@ from medusa.reflector.cluster.lease import AddressLease, AddressTaken, Holder
 from medusa.reflector.cluster.site_address import check_address
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.net.certificate import Certificate
+from medusa.reflector.sessions.claims.names import Claims
+from medusa.reflector.tickets.desk import TicketDesk
+from medusa.reflector.tickets.ended import EndedHere
+from medusa.reflector.tickets.key import check_state_dir, ticket_key
 
 
 def lease_on(config: ReflectorConfig, directory: Directory, owner: Owner, holder: Holder) -> AddressLease:
@@ -51,3 +57,14 @@ def authenticator_of(config: ReflectorConfig) -> Authenticator | None:
         return Authenticator(config, Accounts(config.accounts))
     except AccountsError as error:
         raise ConfigError("accounts: %s" % error) from None
+
+
+def desk_of(config: ReflectorConfig, secret: bytes, claims: Claims) -> TicketDesk:
+    """Returns what gives and checks tickets. `secret`: the secret of the site; b"" if there is none.
+
+    Raises ConfigError if --state-dir cannot be used.
+    """
+    key = ticket_key(secret, config.state_dir)
+    folder = check_state_dir(config.state_dir) if config.state_dir is not None else None
+    ended = claims.marks if config.shared else EndedHere(folder, time.time)
+    return TicketDesk(config, key, ended, time.time)

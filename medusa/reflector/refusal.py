@@ -51,6 +51,10 @@ class Refusal(Exception):
         return error if isinstance(error, Refusal) else cls(error.http_status, str(error), headers=error.headers)
 
 
+class Unreachable(Refusal):
+    """The refusal (503) of a peer whose session lives in another reflector that cannot be connected to."""
+
+
 def directory_away() -> Refusal:
     """Returns the refusal (503) of a request that needs the directory while the directory does not answer."""
     return Refusal(503, "sessions cannot be registered or found at the moment", retry_after=5)

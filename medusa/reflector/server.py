@@ -39,7 +39,7 @@ from medusa.reflector.fronts.routes import Application, Route, entries
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.listen import HTTP, RAW, listen
 from medusa.reflector.net.sockets import host_port
-from medusa.reflector.parts import authenticator_of, certificate_of, directory_of, lease_on
+from medusa.reflector.parts import authenticator_of, certificate_of, desk_of, directory_of, lease_on
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.registry import Registry
@@ -126,7 +126,7 @@ class Reflector:
         refusals = RefusalLog(config, metrics)
         directory = TimedDirectory(self._directory, metrics.asked_directory)
         claims = Claims(directory, owner, config.timeouts, self._lease)
-        self.registry = Registry(config, claims, metrics, queue)
+        self.registry = Registry(config, claims, metrics, queue, desk_of(config, secret, claims))
         budget = self.registry.budget
         doorkeeper = Doorkeeper(config, metrics, refusals, budget)
         self._forward_out = ForwardOut(config, peer_auth, queue, budget, refusals) if peer_auth is not None else None

@@ -36,6 +36,9 @@ class Timeouts:
         unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this
             process still holds these bytes.
         claim_ttl: how long a claim is valid unless it is renewed.
+        claim_move_age: how old a claim must be before another reflector may replace it because the owner cannot be
+            connected to. So two reflectors that cannot reach each other do not take a session from each other again
+            and again.
         reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
         recall_timeout: how long to accept no signature after a shared directory has lost all its entries. In this time
             each reflector tells the directory again which signatures were used. Each reflector checks every
@@ -80,6 +83,7 @@ class Timeouts:
     close_timeout: float = 5.0
     unread_timeout: float = 3600.0
     claim_ttl: float = TTL
+    claim_move_age: float = 20.0
     reservation_ttl: float = 15.0
     recall_timeout: float = 6.0
     claim_retry_interval: float = 2.0

@@ -17,7 +17,7 @@ from medusa.directory import DirectoryError, Mark
 from medusa.protocol.http.signature import KeyId
 from medusa.reflector.auth.authenticator import Grant
 from medusa.reflector.auth.replay_cache import ReplayCache
-from medusa.reflector.auth.single_use import Reservation, SingleUse, Ticket
+from medusa.reflector.auth.single_use import Reservation, ReservedMark, SingleUse
 from medusa.reflector.refusal import Refusal
 
 NOW = 1000.0
@@ -108,7 +108,7 @@ class World:
             self.statuses.append(refused.status)
             return
         try:
-            self._let_in(self.books[1 - at].adopt(reservation.ticket) if forwarded else reservation, fails)
+            self._let_in(self.books[1 - at].adopt(reservation.reserved) if forwarded else reservation, fails)
             if answer_is_lost:
                 raise Refusal(503, "the owner does not answer")
             reservation.settled_elsewhere()
@@ -192,9 +192,9 @@ def test_a_signature_works_once_and_never_twice(seed: int) -> None:
 
 def test_a_request_takes_back_only_what_it_has_noted_itself() -> None:
     book = World(random.Random(0)).books[0]
-    ticket = Ticket(GRANT.digest.hex(), "token", int(GRANT.until))
+    reserved = ReservedMark(GRANT.digest.hex(), "token", int(GRANT.until))
     book.busy.add(GRANT.digest)
-    first, second = book.adopt(ticket), book.adopt(ticket)
+    first, second = book.adopt(reserved), book.adopt(reserved)
     first.settled_elsewhere()
     second.settled_elsewhere()
     second.give_back()

@@ -146,6 +146,8 @@ def _add_site(parser: OptionParser) -> None:
     add("--advertise", metavar="HOST[:PORT]", help="where other reflectors reach this one (where it listens)")
     known = "what all reflectors that share a directory know, private to its owner (mode 600)"
     add("--site-secret-file", metavar="FILE", help=known)
+    state = "where a single reflector keeps what sessions need to outlive its restart; made if it is missing (none)"
+    add("--state-dir", metavar="DIR", help=state)
 
 
 def _add_times(parser: OptionParser) -> None:
@@ -222,6 +224,7 @@ def config_of(options: SimpleNamespace, timeouts: Timeouts) -> ReflectorConfig:
         publish=options.publish,
         advertise=options.advertise,
         site_secret_file=options.site_secret_file,
+        state_dir=options.state_dir,
         timeouts=timeouts,
         **limit_settings(options),
     )

@@ -20,6 +20,8 @@ COUNTS = {
     "max_waiting_per_login": "sessions of one login that wait for an agent; more get 429",
     "max_waiting_per_address": "sessions from one address that wait for an agent; more get 429",
     "max_legs": "clients of one session, of which each has a link of its own to the agent; more get 503",
+    "max_held_sessions": "sessions in this process that outlive their clients, or wait for an agent; more get 503",
+    "max_held_sessions_per_login": "the same, of one login; more get 429",
     "max_connects_per_minute": "attaches from one address, and as one login; more get 429",
     "per_source_max_startups": "connections from one address that have not identified themselves; more are dropped",
 }
@@ -32,6 +34,7 @@ BYTES = {
 TIMES = {
     "idle_timeout": "end a session through which no terminal byte has passed for so long",
     "max_duration": "end a session that has lasted so long since its agent came",
+    "max_hold": "keep a session at most for so long while its agent is away",
     "message_timeout": "a message that is not finished after so long, and 1 s more for each KiB of it, is refused",
     "write_stall": "a peer that takes nothing of what is sent to it for so long is lost",
 }
@@ -54,7 +57,8 @@ def _add_limits(group: Any) -> None:
     size = "one message (%(default)d)"
     group.add_argument("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help=size)
     for name, what in COUNTS.items():
-        default = "half of --max-sessions" if getattr(DEFAULTS, name) is None else "%(default)d"
+        of = "held-" if "held" in name else ""
+        default = f"half of --max-{of}sessions" if getattr(DEFAULTS, name) is None else "%(default)d"
         _add(group, name, int, "N", f"{what} ({default}; 0: no limit)")
     for name, what in BYTES.items():
         default = "an eighth of --max-held" if getattr(DEFAULTS, name) is None else "%(default)d"

@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol
 
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.errors import ProtocolError
+from medusa.protocol.http.head import Request
 
 REQUEST_TARGET = "(request-target)"
 SCHEME = "Signature"
@@ -217,3 +218,15 @@ def _signature(text: str) -> bytes:
     if not signature:
         raise SignatureError("the signature is not base64")
     return signature
+
+
+def key_id_of(request: Request) -> KeyId:
+    """Returns the name of the key that `request` says it is signed with. Does not check the signature.
+
+    Raises:
+        SignatureError: the request is not signed, or not in one of the two forms.
+    """
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        return parse_authorization(authorization).key_id
+    return KeyId.parse(parse_presigned(request.target)[1]["keyId"])

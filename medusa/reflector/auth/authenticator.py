@@ -123,7 +123,7 @@ class Authenticator:
         Raises:
             Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.
         """
-        self._check_host(request)
+        self.check_host(request)
         try:
             claim = self._claim(request, side)
         except SignatureError as error:
@@ -187,12 +187,16 @@ class Authenticator:
             raise used_before()
         return Grant(claim.key_id, digest, claim.until)
 
+    def has_key(self, key_id: KeyId) -> bool:
+        """Returns True if the account, or the account's user, has the key that `key_id` names."""
+        return self._accounts.find(*key_id) is not None
+
     def _header_only(self, request: Request) -> _Claim:
         """Returns the claim in the Authorization header.
 
         Raises Refusal if there is no such header, or if the URL has a query.
         """
-        self._check_host(request)
+        self.check_host(request)
         if "?" in request.target:
             raise denied(401, "this takes an Authorization header, and no query")
         try:
@@ -200,7 +204,8 @@ class Authenticator:
         except SignatureError as error:
             raise denied(401, str(error)) from None
 
-    def _check_host(self, request: Request) -> None:
+    def check_host(self, request: Request) -> None:
+        """Checks that the Host header names this reflector. Raises Refusal (403)."""
         host = (request.headers.get("host") or "").lower()
         if self._config.public_host and host not in self._config.public_host:
             raise denied(403, "the Host header names another host than this one")

@@ -69,7 +69,7 @@ class Marks(Protocol):
         """
 
 
-class Ticket(NamedTuple):
+class ReservedMark(NamedTuple):
     """The data of a reservation, which one reflector sends to another so that the other one can confirm it.
 
     Attributes:
@@ -112,11 +112,11 @@ class SingleUse:
             raise used_before()
         if digest in self.busy:
             raise _in_use()
-        ticket = Ticket(digest.hex(), secrets.token_hex(16), int(grant.until))
-        reservation = Reservation(self, ticket, busy=True)
+        reserved = ReservedMark(digest.hex(), secrets.token_hex(16), int(grant.until))
+        reservation = Reservation(self, reserved, busy=True)
         self.busy.add(digest)
         try:
-            found = _answered(lambda: self.marks.reserve(ticket.mark, ticket.token))
+            found = _answered(lambda: self.marks.reserve(reserved.mark, reserved.token))
         except BaseException:
             reservation.give_back()
             raise
@@ -125,9 +125,9 @@ class SingleUse:
         self.busy.discard(digest)
         raise used_before() if found is Mark.USED else _in_use()
 
-    def adopt(self, ticket: Ticket) -> Reservation:
-        """Returns the reservation that another reflector has made, and has sent here as `ticket`."""
-        return Reservation(self, ticket, busy=False)
+    def adopt(self, reserved: ReservedMark) -> Reservation:
+        """Returns the reservation that another reflector has made, and has sent here as `reserved`."""
+        return Reservation(self, reserved, busy=False)
 
     def used(self) -> list[tuple[str, float]]:
         """Returns the names of the signatures used in this process, each with the seconds for which to remember it."""
@@ -139,17 +139,17 @@ class Reservation:
     """A signature that is reserved for one request.
 
     Args:
-        ticket: the reservation's data, for another reflector.
+        reserved: the reservation's data, for another reflector.
         busy: True if this process has made the reservation, so that the signature is in `book.busy`.
     """
 
-    def __init__(self, book: SingleUse, ticket: Ticket, *, busy: bool) -> None:
-        self.ticket = ticket
+    def __init__(self, book: SingleUse, reserved: ReservedMark, *, busy: bool) -> None:
+        self.reserved = reserved
         self._book = book
         self._busy = busy
         self._noted = False  # True: this request has put the signature into `book.nonces`
         self._use = ""
-        self._digest = bytes.fromhex(ticket.mark)
+        self._digest = bytes.fromhex(reserved.mark)
 
     def confirm(self) -> None:
         """Makes the reservation last longer than the signature is valid. Call `settle` next.
@@ -161,40 +161,40 @@ class Reservation:
                 signature has expired since the reservation.
         """
         book, use = self._book, secrets.token_hex(16)
-        ttl = self.ticket.until + REMEMBER - book.clock()
+        ttl = self.reserved.until + REMEMBER - book.clock()
         if ttl < REMEMBER - _LATE:
             raise denied(403, "the signature has expired while the request waited; sign anew")
         self._use = use
-        if not _answered(lambda: book.marks.confirm(self.ticket.mark, self.ticket.token, use, ttl)):
+        if not _answered(lambda: book.marks.confirm(self.reserved.mark, self.reserved.token, use, ttl)):
             raise _in_use()
 
     def settle(self) -> None:
         """Records that the signature is used. After this call, let the peer in, or call `give_back` if that fails."""
         self.settled_elsewhere()
         with contextlib.suppress(DirectoryError):  # then other reflectors only tell the peer to try again
-            self._book.marks.settle(self.ticket.mark, self._use)
+            self._book.marks.settle(self.reserved.mark, self._use)
 
     def settled_elsewhere(self) -> None:
         """Records, in this process only, that the signature is used, because another reflector has let the peer in.
 
-        That reflector has received the ticket, and settles the signature in the directory.
+        That reflector has received the reserved mark, and settles the signature in the directory.
         """
         self._noted |= not self._book.nonces.used(self._digest)
-        self._book.nonces.use(self._digest, self.ticket.until + REMEMBER)
+        self._book.nonces.use(self._digest, self.reserved.until + REMEMBER)
         self._end()
 
     def give_back(self) -> None:
         """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
 
         Gives back the reservation. If `confirm` of this object was called, gives back the confirmation too. If another
-        reflector has confirmed the reservation by its ticket, that confirmation stays. The directory may carry out an
+        reflector has confirmed the reservation by its mark, that confirmation stays. The directory may carry out an
         earlier call of `confirm` after this call. Then the confirmation fails, because its reservation was given back.
         """
         if self._noted:
             self._book.nonces.give_back(self._digest)
         self._end()
-        tokens = [self.ticket.token, *([self._use] if self._use else [])]
-        self._book.marks.give_back(self.ticket.mark, *tokens)
+        tokens = [self.reserved.token, *([self._use] if self._use else [])]
+        self._book.marks.give_back(self.reserved.mark, *tokens)
 
     def _end(self) -> None:
         """Takes note that this request is not in progress any more. Idempotent."""

@@ -16,7 +16,7 @@ from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import Plain, build_refusal, parse_greeting
-from medusa.reflector.auth.single_use import Ticket
+from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, BadProof, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
@@ -28,6 +28,7 @@ from medusa.reflector.net.listen import RAW
 from medusa.reflector.net.sockets import hang_up, hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import SessionName, parse_path
+from medusa.reflector.tickets.desk import PRIVATE_DOOR
 from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
 
@@ -67,13 +68,14 @@ class ForwardIn:
         assert accepted.request is not None
         target, proof = accepted.request.target, accepted.request.headers.get(FORWARD_HEADER.lower()) or ""
         named = parse_path(target)
+        accepted.private = accepted.request.headers.get(PRIVATE_DOOR.lower()) == "1"
         try:
-            origin, ticket = self._auth.read_forward(proof)
+            origin, reserved = self._auth.read_forward(proof)
             if named is None:
                 raise BadProof("not for a session")
             accepted.unwrap()
             if origin.kind == RAW:
-                self._enter_raw(accepted, named, origin, ticket, (proof, target))
+                self._enter_raw(accepted, named, origin, reserved, (proof, target))
                 return
             with head_timeout(self._config.timeouts.head_timeout, 400):
                 if not read_head(accepted):
@@ -87,14 +89,14 @@ class ForwardIn:
             self._admission.count(accepted.source)
             raise Refusal(404, NOTHING_HERE) from None
         self._take_place(accepted, origin)
-        self._admission.enter_forwarded(accepted, *named, upgrade, ticket)
+        self._admission.enter_forwarded(accepted, *named, upgrade, reserved)
 
     def _enter_raw(
         self,
         accepted: Accepted,
         named: tuple[SessionName, Side],
         origin: Origin,
-        ticket: Ticket | None,
+        reserved: ReservedMark | None,
         signed: tuple[str, str],
     ) -> None:
         begun = time.monotonic()
@@ -110,7 +112,7 @@ class ForwardIn:
             return accept_greeting(greeting, named[1], accepted, self._config.max_message, self._scratch)
 
         try:
-            self._admission.enter_forwarded(accepted, *named, accept, ticket)
+            self._admission.enter_forwarded(accepted, *named, accept, reserved)
         except (HandshakeError, Refusal) as error:
             refused = Refusal.of(error)
             more = self._admission.refusals.note(refused.status, accepted.host)

@@ -12,7 +12,7 @@ import ssl
 import time
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 import gevent.event
@@ -21,7 +21,7 @@ import structlog
 from gevent import socket
 
 from medusa.directory import Owner
-from medusa.reflector.auth.single_use import Ticket
+from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.cluster.byte_proxy import open_byte_proxy
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
@@ -31,12 +31,13 @@ from medusa.reflector.net.client_address import site
 from medusa.reflector.net.fd_limit import check_room
 from medusa.reflector.net.listen import prepare
 from medusa.reflector.net.sockets import host_port, ungreen
-from medusa.reflector.refusal import Refusal
+from medusa.reflector.refusal import Refusal, Unreachable
 from medusa.reflector.relay.budget import Budget, Share
 from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.relay.owner_answer import ACCEPTED, pass_on_refusal, read_start
 from medusa.reflector.session_name import CARRIED, SessionName, attach_path_of
+from medusa.reflector.tickets.desk import PRIVATE_DOOR
 from medusa.session import Side
 from medusa.transports.dial import ConnectRefused, remaining
 from medusa.transports.dial.race import Address
@@ -45,6 +46,20 @@ from medusa.transports.steps import run
 from medusa.transports.tls import Tls, TlsSocket, client_context, stream_over
 
 log = structlog.get_logger(component="forward_out")
+
+
+class Carried(NamedTuple):
+    """A connection that is forwarded to `owner`, for the session `name`.
+
+    Attributes:
+        client: the peer's address.
+        holds: True if the peer announces `hold`: it comes back after the connection is lost.
+    """
+
+    owner: Owner
+    name: SessionName
+    client: str
+    holds: bool
 
 
 class ForwardOut:
@@ -71,7 +86,7 @@ class ForwardOut:
         self._stall_timeout = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
-        self._links: dict[ByteLink, tuple[Owner, SessionName, str]] = {}
+        self._links: dict[ByteLink, Carried] = {}
         self._ends_at: float | None = None  # the time.monotonic() at which the drain ends; None: no drain
         self._owners_told = False
         self._asking = 0
@@ -82,7 +97,7 @@ class ForwardOut:
         return len(self._links)
 
     def forward(
-        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, ticket: Ticket | None
+        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, reserved: ReservedMark | None
     ) -> Refusal | None:
         """Forwards a peer that was admitted here to `owner`, the reflector that holds the session `name`.
 
@@ -91,48 +106,66 @@ class ForwardOut:
 
         Args:
             side: the side of the session to which the peer wants to attach.
-            ticket: the reservation of the peer's signature, which the owner confirms. None if the peer needs none.
+            reserved: the reservation of the peer's signature, which the owner confirms. None if the peer needs none.
 
         Raises:
-            Refusal: 503, the owner cannot be reached. The peer has received no answer yet.
+            Unreachable: the owner cannot be connected to. The peer has received no answer yet.
+            Refusal: 503, the owner does not answer. The peer has received no answer yet.
         """
         self._asking += 1
         self._empty.clear()
         try:
-            return self._forward(accepted, owner, (name, side), ticket)
+            return self._forward(accepted, owner, (name, side), reserved)
         finally:
             self._asking -= 1
             self._check_empty()
 
     def _forward(
-        self, accepted: Accepted, owner: Owner, place: tuple[SessionName, Side], ticket: Ticket | None
+        self, accepted: Accepted, owner: Owner, place: tuple[SessionName, Side], reserved: ReservedMark | None
     ) -> Refusal | None:
         client, (name, side) = host_port(accepted.origin), place
         try:
-            sock, answer, status = self._ask(accepted, owner, place, ticket)
+            sock = self.connect(owner.address)
         except OSError as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            more = self._refusals.fields("not reached", accepted.host)
-            if more is not None:
-                log.warning("reflector not reached", to=owner.address, client=client, error=reason, **more)
-            raise Refusal(503, "the reflector that the session lives in does not answer", retry_after=5) from None
+            raise self._not_reached(Unreachable, error, accepted, owner) from None
+        try:
+            answer, status = self._ask(sock, accepted, owner, place, reserved)
+        except OSError as error:
+            raise self._not_reached(Refusal, error, accepted, owner) from None
         if status not in ACCEPTED:
             pass_on_refusal(sock, accepted, answer, self._timeouts)
             return Refusal(status, "refused by " + owner.address)
         share = self._budget.share(login=name.login, address=site(accepted.host))
-        self._join(accepted, sock, answer, share, (owner, name, client))
+        self._join(accepted, sock, answer, share, Carried(owner, name, client, accepted.holds))
         log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login, side=side.value)
         return None
+
+    def _not_reached(self, kind: type[Refusal], error: OSError, accepted: Accepted, owner: Owner) -> Refusal:
+        """Logs that `owner` was not reached. Returns the refusal of the peer, of type `kind`."""
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        more = self._refusals.fields("not reached", accepted.host)
+        if more is not None:
+            client = host_port(accepted.origin)
+            log.warning("reflector not reached", to=owner.address, client=client, error=reason, **more)
+        return kind(503, "the reflector that the session lives in does not answer", retry_after=5)
 
     def drain(self, ends_at: float) -> None:
         """Tells other reflectors that this reflector stops at `ends_at`, a time.monotonic(). Does not block.
 
         The other reflectors are the owners of the sessions whose peers this reflector forwards. Each owner tells the
         user of such a session. Before `ends_at` it ends the peer's leg (the pair of client and agent).
+
+        The connection of a peer that announces `hold` ends now: the peer comes back by another reflector.
         """
         self._ends_at = ends_at
-        for carried in self._links.values():
-            gevent.spawn(self._tell, *carried)
+        for link, carried in list(self._links.items()):
+            self._drain(link, carried)
+
+    def _drain(self, link: ByteLink, carried: Carried) -> None:
+        if carried.holds:
+            link.end()
+        else:
+            gevent.spawn(self._tell, *carried[:3])
 
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
         """Waits until no connection is forwarded any more.
@@ -157,24 +190,29 @@ class ForwardOut:
             link.end()
 
     def _ask(
-        self, accepted: Accepted, owner: Owner, place: tuple[SessionName, Side], ticket: Ticket | None
-    ) -> tuple[Any, bytes, int]:
-        """Asks the owner to attach the peer.
+        self,
+        sock: Any,
+        accepted: Accepted,
+        owner: Owner,
+        place: tuple[SessionName, Side],
+        reserved: ReservedMark | None,
+    ) -> tuple[bytes, int]:
+        """Asks the owner, over the connection `sock`, to attach the peer. If this fails, closes the connection.
 
-        Returns the connection to the owner, the first bytes of the owner's answer, and the answer's HTTP status.
+        Returns the first bytes of the owner's answer, and the answer's HTTP status.
         """
         target = CARRIED + attach_path_of(*place)
         origin = Origin(accepted.kind, *accepted.origin)
         by_leg = bool(accepted.leg)
-        proof = self._auth.sign_forward(target, accepted.head, origin, owner.address, ticket, by_leg=by_leg)
+        proof = self._auth.sign_forward(target, accepted.head, origin, owner.address, reserved, by_leg=by_leg)
         host = urllib.parse.urlsplit(owner.address).netloc
-        head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, FORWARD_HEADER, proof)
-        sock = self.connect(owner.address)
+        door = "%s: 1\r\n" % PRIVATE_DOOR if accepted.private else ""
+        head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n%s\r\n" % (target, host, FORWARD_HEADER, proof, door)
         try:
             check_room(sock.fileno())
             sock.settimeout(self._timeouts.forward_answer_timeout)
             sock.sendall(head.encode("latin-1") + accepted.data)
-            return (sock, *read_start(sock, accepted.kind))
+            return read_start(sock, accepted.kind)
         except BaseException:
             sock.close()
             raise
@@ -201,9 +239,7 @@ class ForwardOut:
             raise
         return secure or sock
 
-    def _join(
-        self, accepted: Accepted, sock: Any, answer: bytes, share: Share, carried: tuple[Owner, SessionName, str]
-    ) -> None:
+    def _join(self, accepted: Accepted, sock: Any, answer: bytes, share: Share, carried: Carried) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
         outer = stream_over(accepted.take())  # all bytes that were read from it are sent
@@ -213,7 +249,7 @@ class ForwardOut:
         if not link.over:
             self._links[link] = carried
             if self._ends_at is not None:
-                gevent.spawn(self._tell, *carried)
+                self._drain(link, carried)
 
     def _forget(self, link: ByteLink) -> None:
         self._links.pop(link, None)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from medusa.reflector.auth.replay_cache import ReplayCache
-from medusa.reflector.auth.single_use import Ticket
+from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.config import ConfigError
 from medusa.reflector.net.certificate import is_open_to_others
 
@@ -34,7 +34,7 @@ MIN_SECRET = 16
 """The least length of the secret, in bytes."""
 
 _BY_LEG = "leg"
-"""The word in place of a ticket, for an agent that was called because one more client has joined its session.
+"""The word in place of a reserved mark, for an agent that was called because one more client has joined its session.
 
 Such an agent signs nothing. It sends the id of its leg (the new pair of client and agent), which the owner of the
 session checks. An older reflector refuses this word.
@@ -82,7 +82,14 @@ class PeerAuth:
         self._used = ReplayCache(clock)
 
     def sign_forward(
-        self, target: str, head: bytes, origin: Origin, owner: str, ticket: Ticket | None, *, by_leg: bool = False
+        self,
+        target: str,
+        head: bytes,
+        origin: Origin,
+        owner: str,
+        reserved: ReservedMark | None,
+        *,
+        by_leg: bool = False,
     ) -> str:
         """Returns the value of FORWARD_HEADER for a request for `target`, which only the reflector `owner` accepts.
 
@@ -92,16 +99,16 @@ class PeerAuth:
             head: the head of the peer's own request, or its greeting. It is sent after the forwarding request's head.
             origin: the peer's protocol and address.
             owner: the address of the reflector that gets the request.
-            ticket: the reservation of the peer's signature; None if the peer needs none.
+            reserved: the reservation of the peer's signature; None if the peer needs none.
             by_leg: True if the peer is an agent that was called for a client which has joined. Such an agent needs no
             signature. It sends the id of its leg (the new pair of client and agent), which the owner has to check.
         """
-        reserved = "%s %s %d" % ticket if ticket is not None else _BY_LEG if by_leg else "-"
-        fields = "2 %d %s %s %s %d %s" % (self._clock(), secrets.token_hex(16), *origin, reserved)
+        word = "%s %s %d" % reserved if reserved is not None else _BY_LEG if by_leg else "-"
+        fields = "2 %d %s %s %s %d %s" % (self._clock(), secrets.token_hex(16), *origin, word)
         return "%s %s" % (fields, self._mac(_CARRIED, fields, target, owner.encode(), head))
 
-    def read_forward(self, value: str) -> tuple[Origin, Ticket | None]:
-        """Returns the origin and the ticket that the value of a FORWARD_HEADER names. Does not check the proof.
+    def read_forward(self, value: str) -> tuple[Origin, ReservedMark | None]:
+        """Returns the origin and the reserved mark that the value of a FORWARD_HEADER names. Does not check the proof.
 
         Read the peer's own head next, then call `check_forward`.
 
@@ -109,8 +116,8 @@ class PeerAuth:
             BadProof: the value is malformed.
         """
         match = _match(_FORWARD, value)
-        ticket = Ticket(match[6], match[7], int(match[8])) if match[6] else None
-        return Origin(match[3], match[4], int(match[5])), ticket
+        reserved = ReservedMark(match[6], match[7], int(match[8])) if match[6] else None
+        return Origin(match[3], match[4], int(match[5])), reserved
 
     def check_forward(self, value: str, target: str, head: bytes, owner: str) -> None:
         """Checks the value of a FORWARD_HEADER, and remembers that it was used.

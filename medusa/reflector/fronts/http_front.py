@@ -170,8 +170,8 @@ class Handler(UpgradeHandler):
 
     def upgrade(self, key: str) -> RelayedTransport:
         """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
-        self.write_101(key)
         accepted, server = self.accepted, self.server
+        self.write_101(key, accepted.granted)
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
 
     def _read_request(self) -> bool:

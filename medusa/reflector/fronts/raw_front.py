@@ -18,13 +18,13 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Headers, Request
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import (
-    ACCEPTED,
     FORMS,
     WAITING,
     Framed,
     LineReader,
     Plain,
     SpokeHttp,
+    build_accepted,
     build_refusal,
     parse_greeting,
     parse_token,
@@ -152,7 +152,7 @@ class RawFront(PausingServer):
         def accept() -> RelayedTransport:
             return accept_greeting(greeting, side, accepted, self._config.max_message, self._scratch)
 
-        self._admission.count(accepted.source, side)
+        self._admission.count_attach(accepted, side)
         resource = Resource.SIGNED_ATTACH if name.login else Resource.RAW_ATTACH
         unsigned = access.check(resource, accepted, self._config)
         enter = self._admission.enter if unsigned else self._admission.enter_signed
@@ -182,7 +182,7 @@ def accept_greeting(
     An agent without frames gets no such message. It gets the line "OK linked" when the session links it to the client.
     """
     if isinstance(greeting, Framed):
-        accepted.sock.sendall(ACCEPTED)
+        accepted.sock.sendall(build_accepted(accepted.granted))
         return adopt_framed(accepted.take(), accepted.rest, max_message, scratch)
     if side is Side.CLIENT:
         accepted.sock.sendall(WAITING)

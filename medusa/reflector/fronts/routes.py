@@ -202,7 +202,7 @@ class Application:
     def _attach(self, handler: Upgrade, raw_id: str, role: str, login: str = "") -> Answer:
         accepted = handler.accepted
         side = SIDES[role]
-        self._admission.count(accepted.source, side)
+        self._admission.count_attach(accepted, side)
         self._check_origin(accepted)
         key = _upgrade_key(accepted)
         name = SessionName(parse_id(raw_id), login)

@@ -12,6 +12,7 @@ from typing import Any
 
 from geventwebsocket.handler import WebSocketHandler
 
+from medusa.protocol.http.own_header import Field
 from medusa.protocol.websocket.handshake import VERSION
 
 QUIET = logging.getLogger("geventwebsocket")
@@ -24,21 +25,29 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
 
     environ: Any
 
-    def write_101(self, key: str) -> None:
+    more_headers: tuple[Field, ...] = ()
+
+    def write_101(self, key: str, more: tuple[Field, ...] = ()) -> None:
         """Answers 101 to a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
 
         Args:
             key: what check_upgrade returned.
+            more: (name, value) of further header fields of the answer.
 
         Raises:
             OSError: the answer could not be sent.
         """
         self.environ["HTTP_SEC_WEBSOCKET_KEY"] = key
         self.environ["HTTP_SEC_WEBSOCKET_VERSION"] = VERSION
+        self.more_headers = more
         refusal = self.upgrade_connection()
         if refusal is not None:
             raise OSError("gevent-websocket refused what was accepted: %r" % refusal)
         self.write(b"")
+
+    def start_response(self, status: str, headers: list[Field], exc_info: Any = None) -> Any:
+        """Adds the further header fields to an answer of gevent-websocket, and begins it."""
+        return super().start_response(status, [*headers, *self.more_headers], exc_info)
 
     def upgrade_websocket(self) -> None:
         """Does nothing. gevent-websocket calls this to upgrade any request, but here the route decides that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from medusa.protocol import features
 from medusa.protocol.http.about import About
 from medusa.protocol.http.about import parse as parse_about
 from medusa.protocol.http.head import Request
+from medusa.protocol.http.own_header import Field
+from medusa.protocol.resume.offer import KEEP, MAX_KEEP
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.transports.interfaces import Share
 from medusa.transports.tls import RECORD, TlsSocket
@@ -49,6 +52,9 @@ class Accepted:
         forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if `address` has it.
         source: the key under which this client's connections are counted. None: they are not counted.
         forwarded: True if another reflector of the site forwards the connection here.
+        private: True if the reflector that forwards the connection says that nobody on the way to it can read what the
+            peer is sent; see medusa.reflector.tickets.desk.
+        granted: further header fields of the answer that accepts the peer: its ticket, and for how long it holds.
         startup: counts the connection as one whose peer has not identified itself. None: it is not counted so.
     """
 
@@ -66,6 +72,8 @@ class Accepted:
     forwarded_for: str | None = None
     source: str | None = None
     forwarded: bool = False
+    private: bool = False
+    granted: tuple[Field, ...] = ()
     startup: Startup | None = None
 
     @property
@@ -110,6 +118,28 @@ class Accepted:
     def about(self) -> About:
         """What the peer says about itself for lists of sessions; see features.ABOUT."""
         return parse_about(self._field(features.ABOUT))
+
+    @property
+    def holds(self) -> bool:
+        """True if the peer comes back after its link is lost; see features.HOLD."""
+        return features.HOLD in self.announced
+
+    @property
+    def hold_time(self) -> int:
+        """The seconds for which the peer asks to be kept while it is away; see features.KEPT."""
+        value = self._field(features.KEPT) or ""
+        return min(int(value), MAX_KEEP) if re.fullmatch("[0-9]{1,9}", value) else KEEP
+
+    @property
+    def ticket(self) -> str | None:
+        """The ticket by which the peer comes back; see features.TICKET. None if the peer sends none."""
+        return self._field(features.TICKET)
+
+    @property
+    def incarnation(self) -> str:
+        """The name of the agent's process; see features.INCARNATION. "" if the peer sends none."""
+        given = self._field(features.INCARNATION) or ""
+        return given if re.fullmatch("[0-9a-f]{32}", given) else ""
 
     def _field(self, name: str) -> str | None:
         return self.request.headers.get(name.lower()) if self.request is not None else None

@@ -30,6 +30,9 @@ OWN_RETRY_AFTER = 10
 MIN_TRIES = 10
 """The limit of tries (attempts to attach) per minute for one session is at least this, unless its login's is lower."""
 
+RETURNS_PER_LOGIN = 10
+"""All peers of a login may come back so many times as often as one peer of one session may."""
+
 TRIES_SHARE = 10
 """The agents of one session may make 1 / TRIES_SHARE of the tries that all agents of its login may make.
 
@@ -85,6 +88,8 @@ Key = tuple[str, str]
 """The key of a count: (Cap.words, the login or address whose sessions are counted). ("", "") for all sessions."""
 
 _ALL: Key = ("", "")
+_ALL_HELD: Key = ("held", "")
+_HELD = "this login has as many held sessions as it may (--max-held-sessions-per-login)"
 _LOGIN_FULL = "this login has as many sessions as it may (--max-sessions-per-login)"
 _ADDRESS_FULL = "this address has as many sessions without a login as it may (--max-sessions-per-address)"
 _WAITING = "too many sessions of this %s wait for an agent (--max-waiting-per-%s)"
@@ -165,6 +170,9 @@ class Limits:
         self._by_login = {side: RateLimits(tries, clock) for side in Side}
         share = min(tries, max(MIN_TRIES, tries // TRIES_SHARE))
         self._by_session = {side: RateLimits(share, clock) for side in Side}
+        self._returns = {side: RateLimits(tries, clock) for side in Side}
+        self._returns_by_login = RateLimits(RETURNS_PER_LOGIN * tries, clock)
+        self._max_held, self._held_per_login = config.max_held_sessions, config.held_sessions_per_login
         self._counts: Counter[Key] = Counter()
 
     def connect(
@@ -193,6 +201,30 @@ class Limits:
         for rates, key in ((self._by_address[side], address), (self._by_session[side], session)):
             if key:
                 rates.give_back(key)
+
+    def come_back(self, *, login: str | None, session: str, side: Side) -> None:
+        """Counts a peer that comes back by its ticket. Raises Refusal (429) if there were too many in the last minute.
+
+        These peers do not count as new connections: all peers of a reflector come back when it has been restarted.
+        """
+        for rates, key in ((self._returns[side], session), (self._returns_by_login, login)):
+            wait = rates.take(key) if key else 0.0
+            if wait:
+                raise _exceeded("too many returns a minute to this session, or from this login", wait)
+
+    def hold(self, login: str | None) -> Place:
+        """Counts a session that its agent holds. Call `leave` of the returned Place when it is held no more.
+
+        Raises:
+            Refusal: 429 if its login has too many such sessions, 503 if there are too many in all.
+        """
+        key = (_HELD, login or "")
+        if login and 0 < self._held_per_login <= self._counts[key]:
+            raise _exceeded(_HELD, OWN_RETRY_AFTER)
+        if 0 < self._max_held <= self._counts[_ALL_HELD]:
+            words = "this reflector holds as many sessions as it may (--max-held-sessions)"
+            raise Refusal(503, words, retry_after=FULL_RETRY_AFTER)
+        return Place(self._counts, (_ALL_HELD, key) if login else (_ALL_HELD,), ())
 
     def enter(self, *, address: str | None, login: str | None) -> Place:
         """Counts a session that is about to begin. It counts as live, and as waiting for an agent.

@@ -18,6 +18,7 @@ from medusa.reflector.sessions.limits import Limits
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.pair.runner import Context
 from medusa.reflector.sessions.session import Session
+from medusa.reflector.tickets.desk import SessionTickets, TicketDesk
 from medusa.session import Input, Side, State
 
 NO_SESSION = "there is no such session"
@@ -31,10 +32,18 @@ class Registry:
     Attributes:
         draining: True if no new session may begin.
         budget: counts the memory that peers make this process hold.
+        desk: gives tickets, and checks them.
         held: the sessions that do not exist yet, and whose agents ask for them again and again.
     """
 
-    def __init__(self, config: ReflectorConfig, claims: Claims, metrics: Metrics, queue: FairQueue) -> None:
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        claims: Claims,
+        metrics: Metrics,
+        queue: FairQueue,
+        desk: TicketDesk | None = None,
+    ) -> None:
         self._config = config
         metrics.watch(self.sessions)
         self._claims = claims
@@ -46,7 +55,8 @@ class Registry:
         self._limits = Limits(config)
         self.budget = Budget(config.held_in_all, config.held_per_login)
         metrics.watch_memory(lambda: (self.budget.used, self.budget.refusals))
-        self._context = Context(config, queue, metrics, self.budget)
+        self.desk = desk or TicketDesk.of_this_process(config)
+        self._context = Context(config, queue, metrics, self.budget, self.desk)
         self.held = HeldSessions(config.timeouts.held_timeout)
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> Pair:
@@ -136,6 +146,20 @@ class Registry:
         """
         self._limits.give_back(side, address=source, session=str(joined) if joined is not None else None)
 
+    def come_back(self, name: SessionName, side: Side) -> None:
+        """Counts a peer that comes back by a valid ticket. Raises Refusal (429) if there were too many."""
+        self._limits.come_back(login=name.login, session=str(name), side=side)
+
+    def tickets_of(self, name: SessionName) -> SessionTickets | None:
+        """Returns what gives the tickets of a session that lives here. None if it does not live here."""
+        session = self._sessions.get(name)
+        return session.tickets if session is not None else None
+
+    def birth_of(self, name: SessionName) -> str:
+        """Returns what names the session among all of that name (see Ticket); "" if it does not live here."""
+        tickets = self.tickets_of(name)
+        return tickets.birth if tickets is not None else ""
+
     def add_agent(self, name: SessionName, address: str = "", leg_id: str = "", about: About = NOTHING) -> Pair:
         """Returns the pair that the agent at `address` wants to be linked to, and reserves the agent's place in it.
 
@@ -167,6 +191,7 @@ class Registry:
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()
+        session.tickets.ended()
         self._claims.release(session.name)
 
     def elsewhere(self, name: SessionName) -> Owner | None:

@@ -17,6 +17,8 @@ from medusa.reflector.sessions.pair.runner import Context
 from medusa.reflector.sessions.pair.sides import Sides
 from medusa.reflector.sessions.pair.usage import Usage
 from medusa.reflector.sessions.totals import Totals
+from medusa.reflector.tickets.desk import SessionTickets
+from medusa.reflector.tickets.ticket import Ticket
 from medusa.session import CLOSING, Input, Outcome, Side, State
 
 _NO_AGENT_YET = "the session waits for its agent: join it after the agent has come"
@@ -38,16 +40,37 @@ class Session:
     Args:
         place: counts the client that opens the session.
         holder: the registry, which is told when the session is over.
+        back: the ticket by which a peer has opened the session again; None for a new session.
 
     Attributes:
         pairs: the pairs that live, oldest first.
         usage: the usage of the pair that opened the session.
+        tickets: gives the tickets of the session.
         linked_at: the time.monotonic() at which that pair was linked; None before.
     """
 
-    __slots__ = ("_context", "_holder", "_legs", "_past", "_takes_calls", "linked_at", "name", "pairs", "usage")
+    __slots__ = (
+        "_context",
+        "_holder",
+        "_legs",
+        "_past",
+        "_takes_calls",
+        "linked_at",
+        "name",
+        "pairs",
+        "tickets",
+        "usage",
+    )
 
-    def __init__(self, name: SessionName, context: Context, place: Place, address: str, holder: Holder) -> None:
+    def __init__(
+        self,
+        name: SessionName,
+        context: Context,
+        place: Place,
+        address: str,
+        holder: Holder,
+        back: Ticket | None = None,
+    ) -> None:
         self.name = name
         self.linked_at: float | None = None
         self._context = context
@@ -56,6 +79,7 @@ class Session:
         self._past: Totals | None = None
         self._legs = 1
         self.pairs = [Pair(self, context, place, address)]
+        self.tickets = SessionTickets(context.desk, name, back)
         self.usage: Usage = self.pairs[0].usage
 
     # ------------------------------------------------------------------ clients that join, and agents that are called
@@ -122,6 +146,7 @@ class Session:
         self._takes_calls |= pair.takes_calls
         if pair.usage.leg == 1:
             self.linked_at = time.monotonic()
+            self.tickets.linked()
             self._context.metrics.linked(pair.usage.waited, took)
         else:
             self._context.metrics.joined(took)
@@ -168,6 +193,8 @@ class Session:
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
         """Schedules an input (an event) for each pair, and returns at once."""
+        if happened in (Input.CLAIM_LOST, Input.SHUTDOWN):
+            self.tickets.moved()
         for pair in self.pairs:
             pair.tell(happened, close)
 

@@ -27,6 +27,7 @@ from medusa.reflector.cluster.peer_auth import load_secret
 from medusa.reflector.cluster.site_address import check_address
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.net.certificate import Certificate
+from medusa.reflector.tickets.key import check_state_dir
 
 EXPIRES_SOON = datetime.timedelta(days=14)
 """A certificate that expires within this time is mentioned."""
@@ -78,7 +79,7 @@ def examine(config: ReflectorConfig, options: SimpleNamespace, arguments: Sequen
     `arguments`: the words of the command line; empty for those of this process.
     """
     report = Report()
-    for part in (_settings, _config_file, _accounts, _certificate, _directory, _publish, _limits):
+    for part in (_settings, _config_file, _accounts, _certificate, _directory, _state, _publish, _limits):
         with capture_logs() as logged:
             try:
                 part(config, options, report)
@@ -214,6 +215,15 @@ def _directory(config: ReflectorConfig, options: SimpleNamespace, report: Report
         raise ConfigError(f"directory: {error}") from None
 
 
+def _state(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    if config.state_dir is None and not config.shared:
+        report.advice.append("state-dir: not given, so that a restart of this reflector ends all sessions")
+    if config.state_dir is not None:
+        report.rows.append(("state", config.state_dir))
+        if os.path.exists(config.state_dir):
+            check_state_dir(config.state_dir)
+
+
 def _publish(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
     if config.publish is None:
         return
@@ -230,6 +240,7 @@ def _limits(config: ReflectorConfig, options: SimpleNamespace, report: Report) -
     values = {name: getattr(config, name) for name in (*COUNTS, *BYTES, *TIMES, *OTHER_TIMES)}
     values["max_sessions_per_login"] = config.sessions_per_login
     values["max_sessions_per_address"] = config.sessions_per_address
+    values["max_held_sessions_per_login"] = config.held_sessions_per_login
     values["max_held"], values["max_held_per_login"] = config.held_in_all, config.held_per_login
     for name, value in values.items():
         unit = " bytes" if name in BYTES else "" if name in COUNTS else " s"

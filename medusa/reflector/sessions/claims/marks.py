@@ -10,6 +10,14 @@ from medusa.directory import BrokenEntry, DirectoryError, Mark
 from medusa.reflector.config import Timeouts
 from medusa.reflector.sessions.claims.asker import Asker, owe
 
+MAX_ENDED = 16384
+"""The most marks of sessions that have ended which this process remembers, to tell them to the directory again."""
+
+_ENDED = "ended "
+"""What the names of these marks begin with in the directory. Those of signatures begin with a hexadecimal digit."""
+
+_RECALLING = "it has forgotten everything, and is being told again what was used"
+
 _TOKENS = 16
 """The maximum number of tokens (see Directory.give_back) that are kept for one mark."""
 
@@ -54,6 +62,8 @@ class Marks:
         self._lease = lease
         self._untold: dict[str, float] = {}  # by forgotten mark: for how many seconds the directory has to remember it
         self._recalled_at = 0.0  # by time.monotonic(): when the directory knows again all that it had forgotten
+        self._ended: dict[str, int] = {}  # by mark of a session that has ended here: until when it is remembered
+        self._unsaid: set[str] = set()  # those of them that the directory has yet to be told
         self._owed: dict[str, tuple[str, ...]] = {}  # by mark, the tokens by which to give it back; see `undo`
 
     def spend(self, mark: str, ttl: float) -> bool:
@@ -69,7 +79,7 @@ class Marks:
         found: Mark = self._asker.ask(self._directory.reserve, mark, token, self._timeouts.reservation_ttl)
         self._recall()  # if the directory has forgotten the mark, it has forgotten the lease
         if found is Mark.FREE and time.monotonic() < self._recalled_at:
-            raise Forgetful("it has forgotten everything, and is being told again what was used")
+            raise Forgetful(_RECALLING)
         return found
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
@@ -80,6 +90,31 @@ class Marks:
         """Records that the confirmed `mark` is used. See Directory. Blocks until the directory answers."""
         self._asker.ask(self._directory.settle, mark, use)
 
+    def add(self, mark: str, until: int) -> None:
+        """Records until `until`, in seconds since 1970, that a session has ended. Does not block.
+
+        `mark`: names the session; see medusa.reflector.tickets.ended. If the directory does not answer, it is told
+        later.
+        """
+        self._ended[mark] = until
+        while len(self._ended) > MAX_ENDED:
+            del self._ended[next(iter(self._ended))]
+        self._asker.call_later(self._tell_end, mark)
+
+    def __contains__(self, mark: str) -> bool:
+        """True if the session that `mark` names has ended. Blocks until the directory answers.
+
+        Raises:
+            DirectoryError: the directory does not answer, or it has lost its contents and perhaps this mark with them.
+        """
+        if mark in self._ended:
+            return True
+        spent = bool(self._asker.ask(self._directory.is_spent, _ENDED + mark))
+        self._recall()
+        if not spent and time.monotonic() < self._recalled_at:
+            raise Forgetful(_RECALLING)
+        return spent
+
     def give_back(self, mark: str, *tokens: str) -> None:
         """Makes `mark` unused again, now or after the directory answers again. Does not block. See Directory."""
         self._asker.call_later(self._give_back, mark, tokens)
@@ -87,6 +122,7 @@ class Marks:
     def undo(self) -> None:
         """Gives back the marks that the directory may have reserved although it did not answer."""
         self._asker.each(self._undo, list(self._owed.items()))
+        self._asker.each(self._tell_end, [(mark,) for mark in self._unsaid])
 
     def keep_lease(self) -> bool:
         """Calls `_recall`, and returns its result. Returns False if the directory does not answer."""
@@ -123,8 +159,21 @@ class Marks:
         if forgotten:
             self._recalled_at = time.monotonic() + self._timeouts.recall_timeout
             self._untold = dict(self.used())
+            now = time.time()
+            self._untold.update((_ENDED + mark, until - now) for mark, until in self._ended.items() if until > now)
         self._asker.each(self._tell, list(self._untold.items()))
         return forgotten
+
+    def _tell_end(self, mark: str) -> None:
+        until = self._ended.get(mark, 0)
+        self._unsaid.discard(mark)
+        if (ttl := until - time.time()) <= 0:
+            self._ended.pop(mark, None)
+            return
+        try:
+            self._asker.ask(self._directory.spend, _ENDED + mark, ttl)
+        except DirectoryError:
+            self._unsaid.add(mark)
 
     def _tell(self, mark: str, ttl: float) -> None:
         """Records in the directory, for `ttl` seconds, that `mark` (the name of a signature) was used.

@@ -72,8 +72,12 @@ class Claims:
         """False if another live reflector may be using this reflector's address, and may have made claims with it."""
         return self._lease is None or self._lease.held
 
-    def take(self, name: SessionName) -> None:
+    def take(self, name: SessionName, instead_of: Owner | None = None) -> None:
         """Claims `name`, and keeps it claimed until it is released. Blocks until the directory answers.
+
+        Args:
+            instead_of: another reflector, which cannot be connected to. Its claim is replaced, unless it is younger
+                than `claim_move_age`.
 
         Raises:
             SessionExists: another reflector, or this process, already holds the name.
@@ -84,7 +88,7 @@ class Claims:
             raise SessionExists(self._claims[name] or Claim(str(name), self._owner, ""))
         self._claims[name] = None
         try:
-            self._claims[name] = self._take(str(name))
+            self._claims[name] = self._take(str(name), instead_of)
         except BaseException as error:
             del self._claims[name]
             if isinstance(error, DirectoryError) and not isinstance(error, BrokenEntry):
@@ -159,16 +163,18 @@ class Claims:
             if self.away:
                 gevent.sleep(self._timeouts.claim_retry_interval)
 
-    def _take(self, name: str) -> Claim:
+    def _take(self, name: str, instead_of: Owner | None = None) -> Claim:
         for tries_left in reversed(range(_TRIES)):
             try:
                 return self._claim(name)
             except SessionExists as held:
-                if held.owner != self._owner or not tries_left or not self._has_address:
+                moves = held.owner == instead_of and self._is_old(held.claim)
+                if not (moves or held.owner == self._owner) or not tries_left or not self._has_address:
                     raise
                 old = held.claim
             # The claim has our address, but this process does not hold it: either our release was not carried out yet,
-            # or it belongs to an earlier process at this address, which has died.
+            # or it belongs to an earlier process at this address, which has died. Or another reflector holds it, which
+            # cannot be connected to.
             try:
                 return self._inherit(old)
             except StaleClaim:
@@ -179,8 +185,11 @@ class Claims:
         claim: Claim = self._asker.ask(self._directory.claim, name, self._owner, self._timeouts.claim_ttl)
         return claim
 
+    def _is_old(self, claim: Claim) -> bool:
+        return claim.made_at <= time.time() - self._timeouts.claim_move_age
+
     def _inherit(self, old: Claim) -> Claim:
-        claim: Claim = self._asker.ask(self._directory.inherit, old, self._timeouts.claim_ttl)
+        claim: Claim = self._asker.ask(self._directory.inherit, old, self._timeouts.claim_ttl, self._owner)
         return claim
 
     def _release(self, claim: Claim | None) -> None:

@@ -21,6 +21,7 @@ from medusa.reflector.sessions.pair.deadlines import Deadlines
 from medusa.reflector.sessions.pair.link_checks import Late, Ping
 from medusa.reflector.sessions.pair.sides import Sides
 from medusa.reflector.sessions.pair.usage import Usage
+from medusa.reflector.tickets.desk import TicketDesk
 from medusa.session import Input, SessionMachine, State
 
 log = structlog.get_logger(component="session")
@@ -34,6 +35,7 @@ class Context:
     queue: FairQueue
     metrics: Metrics
     budget: Budget
+    desk: TicketDesk
 
 
 class Runner:

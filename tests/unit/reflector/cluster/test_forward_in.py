@@ -12,7 +12,7 @@ from gevent import socket
 from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import parse_request
-from medusa.reflector.auth.single_use import Ticket
+from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.cluster.forward_in import ForwardIn
 from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
@@ -35,7 +35,7 @@ FORWARDER, ORIGIN = ("192.0.2.9", 1), ("192.0.2.1", 4711)
 HEAD = b"GET /attach/id/slave HTTP/1.1\r\nHost: h"
 GREETING = b"ATTACH id agent"
 OWNER = Owner("http://127.0.0.1:1")
-TICKET = Ticket("ab" * 32, "cd" * 16, 2000)
+RESERVED = ReservedMark("ab" * 32, "cd" * 16, 2000)
 CONFIG = ReflectorConfig(timeouts=Timeouts(head_timeout=50 * MS, linger_timeout=50 * MS))
 
 
@@ -58,11 +58,11 @@ class RecordingAdmission:
         name: SessionName,
         side: Side,
         accept: Callable[[], RelayedTransport],
-        ticket: Ticket | None,
+        reserved: ReservedMark | None,
     ) -> None:
         if self.refusal is not None:
             raise self.refusal
-        assert ticket == TICKET
+        assert reserved == RESERVED
         assert accepted.source == ORIGIN[0]
         self.entered.append((accepted.client, name, side))
         accept().abort()
@@ -91,7 +91,7 @@ class Forwarded:
 
 
 def signed(kind: str, head: bytes, target: str = TARGET, owner: Owner = OWNER) -> str:
-    return AUTH.sign_forward(target, head, Origin(kind, *ORIGIN), owner.address, TICKET)
+    return AUTH.sign_forward(target, head, Origin(kind, *ORIGIN), owner.address, RESERVED)
 
 
 @pytest.fixture

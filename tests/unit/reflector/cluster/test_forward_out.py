@@ -13,7 +13,7 @@ from gevent import socket
 
 from medusa.directory import Owner
 from medusa.protocol.http.head import parse_request
-from medusa.reflector.auth.single_use import Ticket
+from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.cluster.forward_out import ForwardOut
 from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
@@ -31,7 +31,7 @@ from tests.waiting import MS, PATIENCE
 
 AUTH = PeerAuth(b"a secret of a site")
 NAME = SessionName("id")
-TICKET = Ticket("ab" * 32, "cd" * 16, 2000)
+RESERVED = ReservedMark("ab" * 32, "cd" * 16, 2000)
 ADDRESS = ("192.0.2.1", 4711)
 HEAD = b"GET /attach/id/slave HTTP/1.1\r\nHost: h"
 GREETING = b"ATTACH id agent"
@@ -56,7 +56,7 @@ class Site:
         return Accepted(kind, self._sock, ADDRESS, data=head + end + b"early", head=head, plain=kind == RAW)
 
     def forward(self, kind: str = HTTP) -> Any:
-        return gevent.spawn(self.forward_out.forward, self.accepted(kind), self.owner, NAME, Side.AGENT, TICKET)
+        return gevent.spawn(self.forward_out.forward, self.accepted(kind), self.owner, NAME, Side.AGENT, RESERVED)
 
     def close(self) -> None:
         self.forward_out.stop()
@@ -90,7 +90,7 @@ def test_an_agent_that_the_owner_accepts(site: Site, kind: str, answer: bytes) -
         own = parse_request(head)
         proof = own.headers.get("medusa-carried") or ""
         assert own.target == "/~carried/attach/id/slave"
-        assert AUTH.read_forward(proof) == (Origin(kind, *ADDRESS), TICKET)
+        assert AUTH.read_forward(proof) == (Origin(kind, *ADDRESS), RESERVED)
         AUTH.check_forward(proof, own.target, HEAD if kind == HTTP else GREETING, site.owner.address)
         assert rest == site.accepted(kind).data
         owner.sendall(answer + b"and more")

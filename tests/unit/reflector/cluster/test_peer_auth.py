@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.reflector.auth.single_use import Ticket
+from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.cluster.peer_auth import BadProof, Origin, PeerAuth, load_secret
 from medusa.reflector.config import ConfigError
 from tests.waiting import Clock
@@ -16,15 +16,15 @@ HEAD = b"GET /attach/x/slave HTTP/1.1\r\nHost: h"
 TARGET = "/~carried/attach/x/slave"
 ORIGIN = Origin("http", "2001:db8::1", 5)
 OWNER = "http://127.0.0.1:1"
-TICKET = Ticket("ab" * 32, "cd" * 16, 2000)
+RESERVED = ReservedMark("ab" * 32, "cd" * 16, 2000)
 
 
-@pytest.mark.parametrize("ticket", [TICKET, None])
+@pytest.mark.parametrize("reserved", [RESERVED, None])
 @pytest.mark.parametrize("origin", [ORIGIN, Origin("raw", "127.0.0.1", 65535), Origin("http", "fe80::1%eth0.5", 5)])
-def test_the_origin_of_a_forwarded_connection(clock: Clock, origin: Origin, ticket: Ticket | None) -> None:
-    value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, origin, OWNER, ticket)
+def test_the_origin_of_a_forwarded_connection(clock: Clock, origin: Origin, reserved: ReservedMark | None) -> None:
+    value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, origin, OWNER, reserved)
     site = PeerAuth(SECRET, clock)
-    assert site.read_forward(value) == (origin, ticket)
+    assert site.read_forward(value) == (origin, reserved)
     site.check_forward(value, TARGET, HEAD, OWNER)
 
 
@@ -37,7 +37,7 @@ def test_an_agent_with_a_leg_needs_no_ticket_and_an_older_reflector_refuses_it(c
 
 
 def test_every_field_is_covered(clock: Clock) -> None:
-    value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, ORIGIN, OWNER, TICKET)
+    value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, ORIGIN, OWNER, RESERVED)
     for at, character in enumerate(value):
         if character != " ":
             changed = value[:at] + ("1" if character != "1" else "2") + value[at + 1 :]
@@ -59,7 +59,7 @@ def test_another_form(value: str) -> None:
 
 def test_a_proof_is_good_once_and_for_a_minute(clock: Clock) -> None:
     site = PeerAuth(SECRET, clock)
-    value = site.sign_forward(TARGET, HEAD, ORIGIN, OWNER, TICKET)
+    value = site.sign_forward(TARGET, HEAD, ORIGIN, OWNER, RESERVED)
     for later in (0.0, 59.0, 60.0, 61.0, 3600.0):
         clock.now = 1000.0 + later
         if not later:
@@ -118,4 +118,4 @@ class TestQuestions:
         with pytest.raises(BadProof, match="not of the form"):
             site.check_forward(site.sign_question("GET", TARGET, OWNER), TARGET, OWNER.encode(), OWNER)
         with pytest.raises(BadProof, match="not of the form"):
-            site.check_question(site.sign_forward(TARGET, HEAD, ORIGIN, OWNER, TICKET), "GET", TARGET, OWNER)
+            site.check_question(site.sign_forward(TARGET, HEAD, ORIGIN, OWNER, RESERVED), "GET", TARGET, OWNER)

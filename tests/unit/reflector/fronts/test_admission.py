@@ -8,7 +8,7 @@ import pytest
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.http.head import Headers, Request
-from medusa.reflector.auth.single_use import Ticket
+from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.refusal_log import RefusalLog
@@ -40,7 +40,7 @@ class Bench:
         self.accepted = Accepted(HTTP, None, ("192.0.2.1", 4711))
 
     def forward(
-        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, ticket: Ticket | None
+        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, reserved: ReservedMark | None
     ) -> Refusal | None:
         self.forwarded.append((owner, name, side))
         return self.answer

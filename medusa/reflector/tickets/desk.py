@@ -1,0 +1,215 @@
+"""Gives tickets to peers, and checks the tickets of peers that come back."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from medusa.directory import BrokenEntry, DirectoryError
+from medusa.protocol import features
+from medusa.protocol.http.own_header import Field
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import is_loopback, within
+from medusa.reflector.net.listen import HTTP
+from medusa.reflector.refusal import Refusal, broken_entry, directory_away
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.tickets.ended import EndedHere, mark_of
+from medusa.reflector.tickets.key import ticket_key
+from medusa.reflector.tickets.ticket import BadTicket, Ticket, build, life, read
+from medusa.session import Side
+
+log = structlog.get_logger(component="tickets")
+
+PRIVATE_DOOR = "Medusa-Door"
+"""The header field by which a reflector that forwards a peer says that the peer may get a ticket; its value is `1`."""
+
+REFUSED = "there is no such session, or this ticket does not open it"
+OVER = "the session is over"
+
+
+class Ended(Protocol):
+    """The marks of sessions that have ended: in the directory, or in this reflector only."""
+
+    def add(self, mark: str, until: int) -> None:
+        """Keeps `mark` until the time `until`, in seconds since 1970. Does not block, and raises nothing."""
+
+    def __contains__(self, mark: str) -> bool:
+        """True if the session with `mark` has ended. May block. Raises DirectoryError."""
+
+
+class TicketDesk:
+    """What gives and checks tickets in this process.
+
+    Args:
+        key: the key of the tickets' MACs.
+        ended: the sessions that are over.
+        clock: returns seconds since 1970.
+    """
+
+    def __init__(self, config: ReflectorConfig, key: bytes, ended: Ended, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._key = key
+        self.ended = ended
+        self.clock = clock
+
+    @classmethod
+    def of_this_process(cls, config: ReflectorConfig) -> TicketDesk:
+        """Returns a desk whose tickets are valid in this process only."""
+        return cls(config, ticket_key(b"", None), EndedHere(None, time.time), time.time)
+
+    def keeps(self, accepted: Accepted) -> bool:
+        """Returns True if the peer of a connection gets a ticket: it announces `hold`, and its door is a private one.
+
+        A door is private if nobody on the way to it can read the ticket: it has TLS, or it is on loopback, or the
+        option --trusted-network says so.
+        """
+        return accepted.holds and not accepted.plain and self.hold_of(accepted) > 0 and self.is_private(accepted)
+
+    def is_private(self, accepted: Accepted) -> bool:
+        """Returns True if nobody on the way to the door by which a connection came can read what is sent."""
+        headers = accepted.request.headers if accepted.request is not None else None
+        if accepted.forwarded:
+            return accepted.private
+        if self._config.trusted_network or (accepted.kind == HTTP and self._config.tls_cert is not None):
+            return True
+        scheme = (headers.get("x-forwarded-proto") or "").lower() if headers is not None else ""
+        if scheme and (is_loopback(accepted.address[0]) or within(accepted.address[0], self._config.trusted_proxy)):
+            return scheme in ("https", "wss")
+        return is_loopback(accepted.address[0]) and not accepted.proxied
+
+    def hold_of(self, accepted: Accepted) -> int:
+        """Returns for how many seconds the session is kept while the peer is away; at most --max-hold."""
+        most = self._config.max_hold
+        return min(accepted.hold_time, int(most)) if most else accepted.hold_time
+
+    def read(self, accepted: Accepted, name: SessionName, side: Side) -> Ticket:
+        """Returns what the ticket says that the peer of a connection has shown. Raises Refusal (403)."""
+        try:
+            return read(accepted.ticket or "", name, side, self._key, self.clock())
+        except BadTicket as error:
+            raise bad_ticket(str(error)) from None
+
+    def check_not_over(self, name: SessionName, ticket: Ticket) -> None:
+        """Checks that the session of a ticket has not ended. Blocks until the directory answers.
+
+        Raises:
+            Refusal: 410 if the session has ended, 503 if the directory does not answer.
+        """
+        try:
+            over = mark_of(name, ticket.birth) in self.ended
+        except BrokenEntry as error:
+            raise broken_entry("this session", error) from None
+        except DirectoryError:
+            raise directory_away() from None
+        if over:
+            raise Refusal(410, OVER)
+
+    def build(self, ticket: Ticket, name: SessionName, side: Side) -> str:
+        """Returns the text of a ticket; "" if it would be too long."""
+        return build(ticket, name, side, self._key)
+
+
+def bad_ticket(log_words: str) -> Refusal:
+    """Returns the refusal (403) of a ticket. The peer does not learn the reason, `log_words`."""
+    return Refusal(403, REFUSED, "ticket refused: " + log_words, secret=True)
+
+
+class SessionTickets:
+    """The tickets of one session.
+
+    Args:
+        back: the ticket by which a peer has opened the session again; None for a new session.
+
+    Attributes:
+        linked_at: the time of the session's first linkup, in seconds since 1970; 0 before it.
+    """
+
+    __slots__ = ("_births", "_desk", "_name", "_until", "linked_at")
+
+    def __init__(self, desk: TicketDesk, name: SessionName, back: Ticket | None = None) -> None:
+        self._desk = desk
+        self._name = name
+        self._births = [back.birth if back is not None else secrets.token_hex(8)]
+        self._until = back.expires if back is not None else 0  # the time at which the last of the tickets expires
+        self.linked_at = back.linked_at if back is not None else 0
+
+    @property
+    def birth(self) -> str:
+        """Names the session among all that have the same name; see Ticket."""
+        return self._births[0]
+
+    def admit(self, ticket: Ticket) -> None:
+        """Takes note that a peer has come back by `ticket`. The end of this session makes that ticket void, too."""
+        if ticket.birth not in self._births:
+            self._births.append(ticket.birth)
+        self._until = max(self._until, ticket.expires)
+        self.linked_at = self.linked_at or ticket.linked_at
+
+    def linked(self) -> None:
+        """Takes note that a client and an agent of the session are linked."""
+        self.linked_at = self.linked_at or int(self._desk.clock())
+
+    def give(
+        self, side: Side, hold: int, incarnation: str = "", user: str | None = None, fingerprint: str = ""
+    ) -> LinkTicket:
+        """Returns a new ticket for a link at `side`. For the other arguments see Ticket."""
+        return LinkTicket(self, side, Ticket(0, hold, 0, "", incarnation, user or "", fingerprint))
+
+    def moved(self) -> None:
+        """Takes note that the session ends here only: its tickets stay valid, here or at another reflector."""
+        self._until = 0
+
+    def ended(self) -> None:
+        """Makes the session's tickets void, because the session is over."""
+        if self._until > self._desk.clock():
+            for birth in self._births:
+                self._desk.ended.add(mark_of(self._name, birth), self._until)
+
+    def build(self, ticket: Ticket, side: Side) -> tuple[str, Ticket]:
+        """Returns a ticket like `ticket` that expires after its whole life, as text and as what it says."""
+        expires = int(self._desk.clock()) + 1 + life(ticket.hold)
+        ticket = ticket._replace(expires=expires, linked_at=self.linked_at, birth=self.birth)
+        self._until = max(self._until, expires)
+        return self._desk.build(ticket, self._name, side), ticket
+
+
+class LinkTicket:
+    """The ticket that one link has got, which is renewed as long as the link lives.
+
+    Attributes:
+        text: the ticket.
+        due: the time.monotonic() at which half of the ticket's life is over, so that the peer needs a new one.
+    """
+
+    __slots__ = ("_side", "_ticket", "_tickets", "due", "text")
+
+    def __init__(self, tickets: SessionTickets, side: Side, ticket: Ticket) -> None:
+        self._tickets = tickets
+        self._side = side
+        self._ticket = ticket
+        self.text = self.renew()
+
+    @property
+    def hold(self) -> int:
+        """The seconds for which the session is kept while the peer is away."""
+        return self._ticket.hold
+
+    @property
+    def incarnation(self) -> str:
+        """Names the agent's process; "" for a client."""
+        return self._ticket.incarnation
+
+    def renew(self) -> str:
+        """Replaces the ticket by one that is valid for longer. Returns its text."""
+        self.text, self._ticket = self._tickets.build(self._ticket, self._side)
+        self.due = time.monotonic() + self._ticket.half_life
+        return self.text
+
+    def fields(self) -> tuple[Field, ...]:
+        """Returns the header fields of the answer that gives this ticket; () if it is too long to be given."""
+        return ((features.TICKET, self.text), (features.KEPT, str(self.hold))) if self.text else ()

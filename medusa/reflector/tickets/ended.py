@@ -1,0 +1,113 @@
+"""The sessions that have ended although peers may have tickets for them: a mark for each, until the tickets expire.
+
+With a shared directory, the marks are there: see Marks in medusa.reflector.sessions.claims. Without one, they are in
+this process, and in a file of --state-dir, which several workers share.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medusa.reflector.session_name import SessionName
+
+MARKS_FILE = "ended-sessions"
+"""The name of the file with the marks in --state-dir. Each line is the time of expiry, a space, and the mark."""
+
+MAX_MARKS = 100_000
+"""The most marks that are kept in memory and in the file. Beyond that, the oldest are dropped."""
+
+_LINE = re.compile(r"([0-9]{1,12}) ([0-9a-f]{32})\Z")
+
+
+def mark_of(name: SessionName, birth: str) -> str:
+    """Returns the mark of a session that has ended: 32 hexadecimal digits. `birth`: see Ticket."""
+    return hashlib.sha256(("medusa ended %s %s" % (birth, name)).encode()).hexdigest()[:32]
+
+
+class EndedHere:
+    """The marks of the sessions of one reflector that shares its directory with no other.
+
+    Args:
+        folder: --state-dir; None to keep the marks in memory only.
+        clock: returns seconds since 1970.
+    """
+
+    def __init__(self, folder: Path | None, clock: Callable[[], float]) -> None:
+        self._path = folder / MARKS_FILE if folder is not None else None
+        self._clock = clock
+        self._marks: dict[str, int] = {}  # by mark: when it expires
+        self._seen = (0, 0)  # the file that was read last, by its inode, and how many bytes of it
+        self._read()
+
+    def add(self, mark: str, until: int) -> None:
+        """Keeps `mark` until the time `until`. Raises OSError if it cannot be written to the file."""
+        self._marks[mark] = max(until, self._marks.get(mark, 0))
+        if self._path is None:
+            self._drop()
+            return
+        with self._locked(self._path):
+            self._read()
+            if self._drop():
+                self._rewrite(self._path)
+            else:
+                self._append(self._path, mark, until)
+
+    def __contains__(self, mark: str) -> bool:
+        """True if the session with `mark` has ended. Looks into the file if another worker may have changed it."""
+        self._read()
+        return self._marks.get(mark, 0) > self._clock()
+
+    def _drop(self) -> bool:
+        """Drops the marks that have expired if they are half of all, and the oldest if there are too many.
+
+        Returns True if it has dropped any.
+        """
+        now = self._clock()
+        live = {mark: until for mark, until in self._marks.items() if until > now}
+        if 2 * len(live) > len(self._marks) and len(live) <= MAX_MARKS:
+            return False
+        self._marks = dict(sorted(live.items(), key=lambda item: item[1])[-MAX_MARKS:])
+        return True
+
+    def _read(self) -> None:
+        """Adds the marks that were written to the file since it was read last."""
+        if self._path is None:
+            return
+        try:
+            with open(self._path, "rb") as file:
+                inode, (known, offset) = os.fstat(file.fileno()).st_ino, self._seen
+                file.seek(offset if inode == known else 0)
+                data = file.read()
+                self._seen = (inode, file.tell())
+        except FileNotFoundError:
+            return
+        lines = map(_LINE.match, data.decode("ascii", "replace").splitlines())
+        self._marks.update((line[2], int(line[1])) for line in lines if line is not None)
+
+    def _append(self, path: Path, mark: str, until: int) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with open(fd, "w", encoding="ascii") as file:
+            file.write("%d %s\n" % (until, mark))
+
+    def _rewrite(self, path: Path) -> None:
+        draft = path.with_name(".%s.new" % path.name)
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(fd, "w", encoding="ascii") as file:
+            file.writelines("%d %s\n" % (until, mark) for mark, until in self._marks.items())
+        os.replace(draft, path)
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        """Keeps the other workers from writing the file meanwhile. Each of them writes for a short time only."""
+        fd = os.open(path.with_name(".%s.lock" % path.name), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
