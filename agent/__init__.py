@@ -6,8 +6,9 @@ one thread. It never uses gevent, because after a fork, the parent's greenlets w
 __main__   the command line
 archived   starts the archive: checks its file, and imports the modules from memory
 config     finds, reads and deletes the session's configuration
-dial       dials the reflector, again and again for a while
+dial       dials the reflector
 about      what the agent says about itself for lists of sessions
+link_ends  what the end of a link means
 log        writes one line for each event to stderr
 poller     a set of descriptors to poll
 signals    the signals that ask the agent to stop

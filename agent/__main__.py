@@ -12,7 +12,9 @@ from typing import Iterable, List, Mapping, NoReturn, Optional, Tuple
 from agent import config
 from agent.command.encoding import to_text
 from agent.config import add_header_options
-from agent.dial import LegDialer, Unreachable, connector, dial, jitter, public_part
+from agent.dial.announce import Holding, public_part
+from agent.dial.first import Unreachable, connector, dial, jitter
+from agent.dial.legs import LegDialer
 from agent.log import log
 from agent.process.context import Context
 from agent.process.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
@@ -209,7 +211,9 @@ def _run(
     try:
         signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
-        link, dialer = _connect(options, assets, environ)
+        context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
+        holding = Holding(context.incarnation)
+        link, dialer = _connect(options, assets, environ, holding)
     except config.ConfigError as error:
         log(str(error))
         return EXIT_BAD_CONFIG
@@ -218,12 +222,16 @@ def _run(
         return EXIT_NOT_CONNECTED
     finally:
         signals.raising = False
-    context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
-    SessionLoop(link, context, dialer=dialer).run()
-    return 0 if signals.stopped is None else 128 + signals.stopped
+    session = SessionLoop(link, context, dialer=dialer, holding=holding)
+    session.run()
+    if signals.stopped is not None:
+        return 128 + signals.stopped
+    return 0 if session.clients or session.ended else EXIT_NOT_CONNECTED
 
 
-def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Tuple[Transport, LegDialer]:
+def _connect(
+    options: argparse.Namespace, assets: str, environ: Mapping[str, str], holding: Holding
+) -> Tuple[Transport, LegDialer]:
     argument = options.url[0] if options.url else None
     headers = config.headers_of(options.header, options.header_command, environ)
     found = config.obtain(argument, options.config, options.insecure_tls, environ, assets, headers)
@@ -232,7 +240,8 @@ def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str
     if found.advice:
         log(found.advice)
     log("connecting to %s" % public_part(found.signed_url))
-    link = dial(connector(found.signed_url, found.insecure_tls, headers=found.headers), options.retry_for, log, jitter)
+    attempt = connector(found.signed_url, found.insecure_tls, headers=found.headers, holding=holding)
+    link = dial(attempt, options.retry_for, log, jitter)
     log("connected")
     return link, LegDialer(found.signed_url, found.insecure_tls, log, found.headers)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Optional, Protocol, Union
 
+from agent import link_ends
 from agent.poller import FAILED, PEER_CLOSED
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.session.terminal import TerminalSpeaker
+from agent.streams.registry import Streams
 from agent.streams.shared import Shared
-from agent.streams.speaker import StreamSpeaker
 from medusa.protocol import control
 from medusa.protocol.control import Call, Control, Start, StreamAnswer
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.resume.records import MAX_READ
 from medusa.transports.base import Transport
-from medusa.transports.link import Link, LinkLost, Loss
+from medusa.transports.link import Link, LinkLost, Loss, closed
 
 MESSAGES_PER_ROUND = 64
 
@@ -50,7 +51,10 @@ class Speaker(Protocol):
         """Moves what can be moved now. `events`: what poll reported, by descriptor. Raises LinkLost."""
 
     def lost(self, lost: LinkLost, words: str) -> None:
-        """Ends the link's commands and closes the link, because the peer's end is gone. `words` are for the log."""
+        """Closes the link, because the peer's end is gone. `words` are for the log.
+
+        Ends the link's commands, unless they belong to a stream that is kept.
+        """
 
     def stop(self, name: str) -> None:
         """Ends the link's commands and closes the link, because the signal `name` asks the agent to stop."""
@@ -68,6 +72,7 @@ class Leg:
         call: a function that dials the reflector once more, for a client that joins. Its argument is the id by which
             the reflector asked for this new link.
         shared: what all streams of the agent share.
+        streams: all streams of the agent.
 
     Attributes:
         over: True if the link is closed.
@@ -80,8 +85,9 @@ class Leg:
         context: Context,
         shared: Shared,
         call: Callable[[str], None],
+        streams: Streams,
     ) -> None:
-        self._context, self._commands, self._shared, self._call = context, commands, shared, call
+        self._context, self._call, self._streams = context, call, streams
         self._clock, self._timeouts = context.clock, context.timeouts
         self._link = Link(transport, self._clock, self._timeouts.keepalive_interval)
         self._terminal = TerminalSpeaker(self._link, commands, context, shared, self._close)
@@ -122,7 +128,7 @@ class Leg:
             try:
                 self._serve(events)
             except LinkLost as lost:
-                self._speaker.lost(lost, self._describe(lost))
+                self._speaker.lost(lost, link_ends.describe(lost, self._timeouts.keepalive_interval))
         if self.closing and not self.over:
             self._finish()
 
@@ -154,7 +160,7 @@ class Leg:
 
     def _receive(self, message: Message) -> None:
         if isinstance(message, Close):
-            raise LinkLost(Loss.CLOSED, message.reason)
+            raise closed(message)
         if isinstance(message, Binary):
             self._speaker.receive(message)
         elif isinstance(message, Text):
@@ -167,32 +173,25 @@ class Leg:
                 self._speaker.receive(request)
 
     def _negotiate(self, offer: StreamOffer) -> None:
-        """Answers the client's offer of a stream, and begins the stream.
+        """Answers the client's offer of a stream. The stream, a new one or one that is kept, then uses this link.
 
-        Ignores the offer if a command was started on this link, or if a stream has begun here. A stream cannot be
-        resumed: such an offer gets the answer that the stream is gone.
+        Ignores the offer if a command was started on this link, or if a stream has begun here.
         """
         if not self._terminal.waits or self._speaker is not self._terminal:
             return
-        if offer.resume:
-            if self._gone < _MAX_GONE:
-                self._answer(offer, gone=True)
-            self._gone += 1
+        found = self._streams.take_up(offer, self._link, self._context, self._close)
+        if found is not None:
+            self._answer(offer, found.received)
+            self._link.limit_messages(MAX_READ)
+            self._speaker = found
             return
-        self._answer(offer)
-        self._link.limit_messages(MAX_READ)
-        self._speaker = StreamSpeaker(self._link, self._commands, self._context, self._shared, self._close)
+        if self._gone < _MAX_GONE:
+            self._answer(offer, 0, gone=True)
+        self._gone += 1
 
-    def _answer(self, offer: StreamOffer, *, gone: Optional[bool] = None) -> None:
-        answer = StreamAnswer(offer.id, 0, self._context.incarnation, gone=gone)
+    def _answer(self, offer: StreamOffer, received: int, *, gone: Optional[bool] = None) -> None:
+        answer = StreamAnswer(offer.id, received, self._context.incarnation, gone=gone)
         self._link.queue(Text(control.build(answer)))
-
-    def _describe(self, lost: LinkLost) -> str:
-        if lost.loss is Loss.CLOSED:
-            return "closed: %s" % lost.detail if lost.detail else "closed"
-        if lost.loss is Loss.SILENT:
-            return "link lost: silent for %d s" % (3 * self._timeouts.keepalive_interval)
-        return ("link lost: %s" if lost.loss is Loss.BROKEN else "the peer broke the protocol: %s") % lost.detail
 
     # ------------------------------------------------------------------ the end
 
@@ -208,6 +207,8 @@ class Leg:
 
     def _close(self, words: str, reason: str) -> None:
         """Begins to close the link. Logs `words`, if there are any; `reason` is for the peer."""
+        if self.closing:
+            return
         self._close_at = self._clock() + self._timeouts.close_timeout
         if words:
             self._context.log("session over: " + words)

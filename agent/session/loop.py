@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Protocol, Tuple
 
-from agent.dial import LegDialer
+from agent.dial.announce import Holding
+from agent.dial.legs import LegDialer
 from agent.poller import READ, Poller
 from agent.process.commands import Commands
 from agent.process.context import Context
+from agent.session.hold_time import HoldTime
+from agent.session.home import Home, ticket_of
 from agent.session.leg import Leg
+from agent.streams.registry import Streams
 from agent.streams.shared import Shared
 from medusa.transports.base import Transport
 
@@ -18,13 +22,27 @@ MAX_LINKS = 256
 """The maximum number of links of one agent. The reflector's limit is lower, unless its administrator has raised it."""
 
 
+class _Timed(Protocol):
+    def deadline(self) -> Optional[float]: ...
+
+
 class SessionLoop:
-    """A session, which begins with one link. The session is over after its last link is closed.
+    """A session, which begins with one link. Without a home link, it is over after its last link is closed.
+
+    If the reflector has given a ticket with its answer, the first link is the home link. Then the session is over as
+    soon as no client has a link, no stream is kept, and the time of `hold` is over. The session also ends if the
+    reflector ends it, or if the home link cannot be had back in time.
 
     Args:
         transport: the first link. From now on, only the session uses it. The session closes it at the end.
         preface: bytes that the user of the first terminal is shown before any output of the command.
         dialer: dials once more for each client that joins; None to serve one client only. The session closes it.
+        holding: what was announced to have a home link; None if nothing was.
+        hold: for how long the session lives without clients; None: it ends with the last client.
+
+    Attributes:
+        clients: how many links of clients there have been.
+        ended: True if the reflector has said that the session is over.
     """
 
     def __init__(
@@ -34,17 +52,32 @@ class SessionLoop:
         preface: bytes = b"",
         poller: Optional[Poller] = None,
         dialer: Optional[LegDialer] = None,
+        holding: Optional[Holding] = None,
+        hold: Optional[HoldTime] = None,
     ) -> None:
         self._context, self._signals = context, context.signals
         self._clock, self._timeouts = context.clock, context.timeouts
         self._commands = Commands(context.guard, self._clock, self._timeouts)
-        self._shared = Shared(preface)
-        self._dialer = dialer
+        self._shared = Shared(preface, None if hold is None else lambda: hold.greet(self._clock()))
+        self._streams = Streams(self._commands, self._shared)
+        self._dialer, self._hold = dialer, hold
         self._poller = poller or Poller()
         self._legs: List[Leg] = []
-        self._count = 0
+        self.clients = 0
+        self._home: Optional[Home] = None
+        self._leaving = False
         self._failure: Optional[BaseException] = None
-        self._add(transport)
+        if holding is not None and dialer is not None and ticket_of(transport) is not None:
+            self._home = Home(transport, holding, dialer, context, self._call)
+            self._streams.keeps = dialer.holds = True
+            self._first_by = self._clock() + self._home.hold
+        else:
+            self._add(transport)
+
+    @property
+    def ended(self) -> bool:
+        """See above."""
+        return self._home is not None and self._home.ended
 
     def run(self) -> None:
         """Runs the session. Returns when it is over: its links are closed, and its last process has ended.
@@ -58,30 +91,31 @@ class SessionLoop:
             self._stop_dialling()
             for leg in self._legs:
                 leg.fail()
+            self._leave("the agent has failed")
             self._failure = error
             self._run()
         if self._failure is not None:
             raise self._failure
 
     def _run(self) -> None:
-        while self._legs or self._dials or self._commands.ending:
+        while self._legs or self._dials or self._commands.ending or (self._home is not None and not self._home.over):
             self._round()
 
     def _add(self, transport: Transport) -> None:
         """Adds a link. In the log, the lines of the second link and of later ones begin with the link's number."""
-        self._count += 1
-        context, log, name = self._context, self._context.log, "client %d: " % self._count
-        if self._count > 1:
+        self.clients += 1
+        context, log, name = self._context, self._context.log, "client %d: " % self.clients
+        if self.clients > 1:
             context = replace(context, log=lambda line: log(name + line))
             context.log("connected")
-        self._legs.append(Leg(transport, self._commands, context, self._shared, self._call))
+        self._legs.append(Leg(transport, self._commands, context, self._shared, self._call, self._streams))
 
     @property
     def _dials(self) -> bool:
         return self._dialer is not None and self._dialer.deadline() is not None
 
     def _call(self, leg: str) -> None:
-        if self._dialer is not None and len(self._legs) < MAX_LINKS:
+        if self._dialer is not None and len(self._legs) < MAX_LINKS and not self._leaving:
             self._dialer.begin(leg)
 
     def _stop_dialling(self) -> None:
@@ -98,27 +132,33 @@ class SessionLoop:
             self._take_signals()
         for leg in self._legs:
             self._serve(leg, events)
+        if self._home is not None:
+            self._home.serve(events)
+        self._streams.expire(self._clock())
         self._legs = [leg for leg in self._legs if not leg.over]
         for transport in self._dialer.step(events) if self._dialer is not None else ():
             self._add(transport)
         self._commands.step()
         if not self._dials and all(leg.closing for leg in self._legs):
-            self._commands.end_all()
+            self._check_end()
 
     def _wanted(self) -> Dict[int, int]:
         wanted = {self._signals.fileno(): READ, **(self._dialer.wanted() if self._dialer is not None else {})}
+        wanted.update(self._home.wanted() if self._home is not None else {})
         for leg in self._legs:
             wanted.update(leg.wanted())
         return wanted
 
     def _timeout(self) -> Optional[float]:
         now = self._clock()
-        due = [leg.deadline() for leg in self._legs]
-        dial_at = None if self._dialer is None else self._dialer.deadline()
-        due += [] if dial_at is None else [dial_at]
-        if self._commands.ending:
-            due.append(now + self._timeouts.processes_interval)
-        return max(0.0, min(due) - now) if due else None
+        parts: Tuple[Optional[_Timed], ...] = (self._dialer, self._home, self._streams, *self._legs)
+        due = [part.deadline() for part in parts if part is not None]
+        due += [now + self._timeouts.processes_interval] if self._commands.ending else []
+        if self._home is not None and not self._legs:
+            due += [] if self._hold is None else [self._hold.deadline()]
+            due += [] if self.clients else [self._first_by]
+        at = min((at for at in due if at is not None), default=None)
+        return None if at is None else max(0.0, at - now)
 
     def _serve(self, leg: Leg, events: Dict[int, int]) -> None:
         try:
@@ -138,3 +178,46 @@ class SessionLoop:
             self._stop_dialling()
             for leg in self._legs:
                 leg.stop(name)
+            self._leave("stopped by %s" % name)
+
+    # ------------------------------------------------------------------ the end
+
+    def _check_end(self) -> None:
+        """Ends the session if there is no reason for it to go on. Call it if no client has a link."""
+        now = self._clock()
+        if self._home is None:
+            self._commands.end_all()
+        elif self._leaving:
+            if not self._commands.ending and not self._legs:
+                self._home.leave("done")  # last, so that no new session of this name begins beside these processes
+        else:
+            words = self._why_over(self._home, now)
+            news = self._hold.news(now) if self._hold is not None else ""
+            if words is not None:
+                self._leave(words)
+            elif news:
+                self._context.log(news)
+
+    def _why_over(self, home: Home, now: float) -> Optional[str]:
+        """Returns why the session is over, in words for the log, which may be empty. None if it is not over."""
+        if home.over:
+            return ""
+        if home.expired:
+            return "the reflector could not be reached for %d s" % home.hold
+        kept = bool(self._streams.parked)
+        if self._hold is not None:
+            return "" if self._hold.over(now, self._shared.exits, kept=kept) else None
+        if not self.clients:
+            return "nobody came in %d s" % home.hold if now >= self._first_by else None
+        return None if kept else ""
+
+    def _leave(self, words: str) -> None:
+        """Begins to end the session. `words`: for the log, why; they are not logged if a link of a client logs them."""
+        if self._home is None or self._leaving:
+            return
+        self._leaving = True
+        self._stop_dialling()
+        if words and not self._legs:
+            self._context.log("session over: " + words)
+        self._streams.end_parked(words or "the session has ended")
+        self._commands.end_all()

@@ -210,6 +210,7 @@ class TerminalSpeaker:
         assert self._child is not None
         assert self._child.exit is not None
         self._log("ended: %s" % describe_exit(self._child.exit))
+        self._shared.exits += 1
         self._link.queue(_text(self._child.exit))
 
     def _send_stopped(self, name: str) -> None:

@@ -1,10 +1,11 @@
-"""The agent's end of a stream on one link: processes what arrives, sends what waits, and ends the stream."""
+"""The agent's end of a stream: processes what arrives, sends what waits, survives its links, and ends the stream."""
 
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from agent.command.resolve import CannotStart
+from agent.link_ends import TAKEN_OVER, comes_back
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.streams.opening import amend, open_session
@@ -17,6 +18,7 @@ from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost
 
@@ -27,22 +29,75 @@ TURNS = 3
 class StreamSpeaker:
     """The agent's end of a stream. It has the methods of `Speaker` in agent/session/leg.py.
 
+    It has a link after `use`, until the link is lost. Without a link, call only `use` and `give_up`. All others are
+    called by the link's leg.
+
     Args:
-        link: the link that the stream uses.
-        close: closes the link. Its arguments are words for the log, and the reason for the peer.
+        keeps: a function that returns True if the stream is to be kept, because it has lost its link.
+        ended: a function that is called at the end of the stream.
+
+    Attributes:
+        keep: for how many seconds the stream is kept without a link.
+        parked_since: since when the stream has no link and is kept; None if it has a link, or has ended.
     """
 
     def __init__(
-        self, link: Link, commands: Commands, context: Context, shared: Shared, close: Callable[[str, str], None]
+        self,
+        commands: Commands,
+        context: Context,
+        shared: Shared,
+        keeps: Callable[[], bool],
+        ended: Callable[[StreamSpeaker], None],
     ) -> None:
-        self._link, self._commands, self._context, self._shared, self._close = link, commands, context, shared, close
+        self._commands, self._context, self._shared, self._keeps, self._ended = commands, context, shared, keeps, ended
         self._clock = context.clock
         self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
-        self._end.link_up(0)
+        self._link: Optional[Link] = None
+        self._close: Callable[[str, str], None] = _no_link
+        self.keep = 0
+        self.parked_since: Optional[float] = None
+        self._reported = False  # a command has ended, and its RESULT is on its way
         self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, for channels that are not answered yet
         self._sessions: Dict[Channel, SessionChannel] = {}
         self._words = "done"
         self._leave_at: Optional[float] = None
+
+    # ------------------------------------------------------------------ the link
+
+    @property
+    def received(self) -> int:
+        """The number of bytes of the stream that have arrived."""
+        return self._end.received
+
+    @property
+    def kept_until(self) -> float:
+        """The time at which a stream without a link is given up."""
+        return (self.parked_since or 0.0) + self.keep
+
+    @property
+    def _clear(self) -> bool:
+        """True if there is a link, and a message may be sent there now."""
+        return self._link is not None and self._link.clear
+
+    def use(self, link: Link, close: Callable[[str, str], None], offer: StreamOffer) -> bool:
+        """Goes on over this link. If the stream has another link, closes that one.
+
+        Returns False, and does nothing, if the stream cannot go on after the bytes that have arrived at the client.
+        Otherwise, tell the client how many bytes have arrived here, before anything else is sent.
+
+        Args:
+            close: closes the link. Its arguments are words for the log, and the reason for the peer.
+        """
+        if self._end.over or not self._end.link_up(offer.received):
+            return False
+        self._close("", TAKEN_OVER)
+        self._link, self._close, self.keep, self.parked_since = link, close, offer.keep, None
+        try:
+            while self._offers:  # before their time is over, which has passed without a link too
+                self._open_next()
+        except StreamError as error:
+            self._over(self._end.fail(error))
+        return True
 
     @property
     def reading(self) -> bool:
@@ -132,7 +187,7 @@ class StreamSpeaker:
         self._act(self._end.expire(self._clock()))
         self._send()
         for _ in range(TURNS):
-            if not (moved and self._link.clear):
+            if not (moved and self._clear):
                 break
             moved = self._serve(moved, None)
             self._send()
@@ -155,14 +210,15 @@ class StreamSpeaker:
         return moved
 
     def _send(self) -> None:
-        while self._link.clear:
+        link = self._link
+        while link is not None and link.clear:
             message = self._end.next_message(self._clock())
             if message is None:
                 return
-            self._link.send_data(message)
+            link.send_data(message)
 
     def _check_end(self) -> None:
-        if self._end.over and self._link.clear:
+        if self._end.over and self._clear:
             self._leave(self._words, "done")
         elif self._leave_at is not None and self._clock() >= self._leave_at:
             self._leave(self._words + "; the client did not take the last words")
@@ -170,6 +226,7 @@ class StreamSpeaker:
     # ------------------------------------------------------------------ the end
 
     def _forget(self, channel: Channel) -> None:
+        self._reported = True
         session = self._sessions.pop(channel)
         session.end()
         if session.has_terminal:
@@ -182,9 +239,27 @@ class StreamSpeaker:
             self._forget(channel)
 
     def lost(self, lost: LinkLost, words: str) -> None:
-        """Ends the commands of this stream, because the link has ended."""
+        """Ends the use of the link, because it has ended. Ends the stream too, unless the client may come back."""
+        ends = self._leave_at is not None or self._end.over or self._complete or not self.keep
+        if ends or not comes_back(lost) or not self._keeps():
+            self._end_sessions()
+            self._leave(words)
+            return
+        self._context.log("%s; what runs there is kept for %d s" % (words, self.keep))
+        self._end.link_down()
+        self._close("", "")
+        self._link, self._close, self.parked_since = None, _no_link, self._clock()
+
+    @property
+    def _complete(self) -> bool:
+        """True if the client has learnt how all of its commands have ended, and there is nothing else to resume."""
+        return self._reported and not self._offers and self._end.complete
+
+    def give_up(self, words: str) -> None:
+        """Ends a stream that has no link, with its commands. `words` are for the log, and say why."""
+        self._context.log("session over: " + words)
         self._end_sessions()
-        self._leave(words)
+        self._leave("")
 
     def stop(self, name: str) -> None:
         """Ends the stream because the signal `name` stops the agent. Tells the peer why, if that needs no wait."""
@@ -203,4 +278,10 @@ class StreamSpeaker:
     def _leave(self, words: str, reason: str = "") -> None:
         """Begins to close the link, and gives back this stream's part of the memory that all streams share."""
         self._end.leave()
+        self._ended(self)
         self._close(words, reason)
+        self._link, self._close, self.parked_since = None, _no_link, None
+
+
+def _no_link(words: str, reason: str) -> None:
+    """Closes nothing: the stream has no link."""

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from agent import config
 from agent.config import Config, ConfigError
-from agent.dial import CONNECT_TIMEOUT, LegDialer, Unreachable, connector, jitter
+from agent.dial.first import CONNECT_TIMEOUT, Unreachable, connector, jitter
+from agent.dial.legs import LegDialer
 from agent.log import log
 from agent.process.context import Context
 from agent.process.inherited import adopt_orphans

@@ -16,7 +16,7 @@ from agent import config
 from agent.command.encoding import to_text
 from agent.command.environment import configures_agent
 from agent.config import ConfigError, NotConfigured
-from agent.dial import Unreachable
+from agent.dial.first import Unreachable
 from agent.log import log
 from agent.process.context import Context
 from agent.process.inherited import NOTHING, Inherited, hide_memory, no_core_dumps

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from agent import config
 from agent.command.encoding import to_bytes
 from agent.config import Config, ConfigError, NotConfigured, checked_url
-from agent.dial import public_part
+from agent.dial.announce import public_part
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
 from medusa.protocol import attach_path

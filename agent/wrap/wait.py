@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from agent.dial import Unreachable, describe
+from agent.dial.announce import describe
+from agent.dial.first import Unreachable
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 

@@ -64,6 +64,12 @@ class Channels(FrameParser):
         return len(self._channels) - self._refused
 
     @property
+    def closed(self) -> bool:
+        """True if this end has closed all of its channels, and has nothing to send in them."""
+        channels = (channel for channel in self._channels.values() if channel is not None)
+        return all(channel.state is State.CLOSED and not channel.waiting for channel in channels)
+
+    @property
     def finished(self) -> bool:
         """True after the last frame: a GOAWAY was sent, or has come."""
         return self._outbox.over

@@ -58,6 +58,11 @@ class StreamEnd:
         return self._stream.round_trip.get()
 
     @property
+    def complete(self) -> bool:
+        """True if this end has closed all channels, and the peer has acknowledged all bytes that were sent."""
+        return self.channels.closed and not self._stream.kept
+
+    @property
     def over(self) -> bool:
         """True if one of the two ends has ended the stream, and `next_message` has returned the last message."""
         return self.channels.finished

@@ -8,16 +8,17 @@ import pytest
 
 from agent.process.commands import Commands
 from agent.process.context import Context
+from agent.streams.registry import Streams
 from agent.streams.shared import Shared
-from agent.streams.speaker import StreamSpeaker
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
-from tests.streamclients import PTY
+from tests.streamclients import PTY, STREAM_ID
 from tests.unit.agent.process.starting import wait_for_end
 
 
@@ -34,7 +35,9 @@ def test_command_whose_start_cannot_be_told_is_ended(
     commands, shared = Commands(guard, time.monotonic, Timeouts(hangup_grace=0)), Shared()
     log: list[str] = []
     context = Context(None, guard, {}, log.append)  # type: ignore[arg-type]  # no signals
-    speaker = StreamSpeaker(Stuck(), commands, context, shared, lambda words, reason: None)  # type: ignore[arg-type]
+    streams = Streams(commands, shared)
+    speaker = streams.take_up(StreamOffer(STREAM_ID), Stuck(), context, lambda words, reason: None)  # type: ignore[arg-type]
+    assert speaker is not None
     client = StreamEnd(Role.CLIENT)
     client.link_up(0)
     client.channels.open("session", command="sleep 1000", pty=pty)

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from agent.dial import Unreachable
+from agent.dial.first import Unreachable
 from agent.wrap.wait import wait_for_client
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from agent.dial import FIRST_INTERVAL, LONGEST_INTERVAL, Unreachable, dial, public_part
+from agent.dial.announce import public_part
+from agent.dial.first import FIRST_INTERVAL, LONGEST_INTERVAL, Unreachable, dial
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 from tests.memory_transport import memory_pair

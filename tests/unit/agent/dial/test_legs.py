@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.dial import LEG_TIMEOUT, MAX_DIALLED, MAX_LEGS, LegDialer
+from agent.dial.legs import LEG_TIMEOUT, MAX_DIALLED, MAX_LEGS, LegDialer
 from agent.poller import Poller
 from medusa.protocol.messages import Binary
 from medusa.transports.base import Transport

@@ -1,0 +1,127 @@
+"""Dials the reflector once more, in steps that never block: for each client that joins, and for a lost home link."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from agent.dial.announce import describe, features, public_part
+from agent.dial.attempt import Attempt
+from medusa.protocol.features import LEG
+from medusa.protocol.http.own_header import Field
+from medusa.transports.base import Transport
+from medusa.transports.connect import connect_steps
+from medusa.transports.dial import ConnectRefused
+from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
+from medusa.transports.steps import Steps
+
+LEG_TIMEOUT = 20.0
+"""Seconds after which the dialling of a leg (a link for a client that joins) is given up.
+
+After this time, the reflector does not wait for the leg either.
+"""
+MAX_DIALLED = 16
+"""The most legs (links for clients that join) that are dialled at once. Further ones wait.
+
+There is a limit because each needs a descriptor, and maybe a process.
+"""
+MAX_LEGS = 256
+"""The most legs (links for clients that join) that are dialled or wait for their turn. Further ones are not dialled."""
+
+
+class LegDialer:
+    """Dials the reflector for legs: one more link for each client that joins the session. Never blocks.
+
+    In each round of its loop, the caller polls for what `wanted` returns, until `deadline` at most, and calls `step`.
+
+    Args:
+        url: the URL of the agent's first link. Legs are dialled without its query, which holds the signature.
+        insecure_tls: True to accept any certificate.
+        log: a function that logs one line.
+        headers: the header fields to send in addition. They may come from files or from a command. These are read, and
+            the command is run, anew for each leg.
+
+    Attributes:
+        holds: True to announce, for each leg, that the session survives its links.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        insecure_tls: bool,
+        log: Callable[[str], None],
+        headers: Headers = NO_HEADERS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url, self._insecure_tls = public_part(url), insecure_tls
+        self._log, self._headers, self._clock = log, headers, clock
+        self.holds = False
+        self._legs: Dict[str, Attempt] = {}  # by id; the first MAX_DIALLED are dialled, and the others wait
+        self._last_failure = ""
+
+    def begin(self, leg: str) -> None:
+        """Has `step` dial the leg with this id. Does nothing if it is being dialled already."""
+        if leg in self._legs:
+            return
+        if len(self._legs) >= MAX_LEGS:
+            self._failed("too many are being dialled")
+            return
+        self._legs[leg] = self.attempt([*features(holds=self.holds), (LEG, leg)], LEG_TIMEOUT)
+
+    def attempt(self, fields: Sequence[Field], timeout: float) -> Attempt:
+        """Returns an attempt to dial, for the caller to carry out.
+
+        Args:
+            fields: the fields of the request, besides those of the user.
+            timeout: seconds after which the attempt fails.
+        """
+        return Attempt(self._dial(fields, self._clock() + timeout))
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        return {fd: mask for _, leg in self._dialled() for fd, mask in leg.wanted.items()}
+
+    def deadline(self) -> Optional[float]:
+        """Returns the time of `clock` at which `step` must be called even without an event; None if there is none."""
+        return min((leg.until for _, leg in self._dialled()), default=None)
+
+    def step(self, events: Mapping[int, int]) -> List[Transport]:
+        """Goes on with each leg that has events, or whose time has come. Returns the links that are open now.
+
+        Args:
+            events: the events that have come, by descriptor. There may be other descriptors among them.
+        """
+        opened, now = [], self._clock()
+        for name, leg in self._dialled():
+            try:
+                link = leg.step(events, now)
+                if link is None:
+                    continue
+                opened.append(link)
+                self._last_failure = ""
+            except ConnectRefused as refused:
+                self._failed(describe(refused))
+            del self._legs[name]
+        return opened
+
+    def close(self) -> None:
+        """Gives up all legs that are being dialled."""
+        for leg in self._legs.values():
+            leg.close()
+        self._legs.clear()
+
+    def _dialled(self) -> List[Tuple[str, Attempt]]:
+        return list(self._legs.items())[:MAX_DIALLED]
+
+    def _dial(self, fields: Sequence[Field], deadline: float) -> Steps[Transport]:
+        try:
+            given = yield from self._headers.read_steps(deadline)
+        except HeaderError as error:
+            raise ConnectRefused(str(error)) from None
+        insecure, clock, fields = self._insecure_tls, self._clock, [*given, *fields]
+        return (yield from connect_steps(self._url, deadline, insecure_tls=insecure, headers=fields, clock=clock))
+
+    def _failed(self, why: str) -> None:
+        if why != self._last_failure:
+            self._log("not connected for one more client: %s" % why)
+        self._last_failure = why

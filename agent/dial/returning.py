@@ -1,0 +1,44 @@
+"""When to dial again after a link was lost. No I/O and no clock: the caller passes the time, in monotonic seconds."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+FIRST_INTERVAL = 0.25
+"""Seconds between the first attempts, on average; it doubles with each further attempt."""
+LONGEST_INTERVAL = 4.0
+"""The maximum of the seconds between two attempts, on average."""
+
+
+class Returning:
+    """The times at which a link that was lost is dialled again.
+
+    Args:
+        now: the time at which the link was lost.
+        hold: after so many seconds the peer does not wait any longer.
+        jitter: a function that returns a random number in [0, 1), so that many agents that lost the same reflector dial
+            at different times.
+
+    Attributes:
+        at: when to make the next attempt.
+        until: the time at which the peer does not wait any longer.
+    """
+
+    def __init__(self, now: float, hold: float, jitter: Callable[[], float]) -> None:
+        self._jitter = jitter
+        self._interval = FIRST_INTERVAL
+        self.at = now + FIRST_INTERVAL * jitter()
+        self.until = now + hold
+
+    def refused(self, now: float, retry_after: float = 0.0) -> None:
+        """Sets the time of the next attempt, because one has failed.
+
+        Args:
+            retry_after: the seconds that the peer asks this end to wait at least.
+        """
+        self.at = now + retry_after + self._interval * (0.5 + self._jitter())
+        self._interval = min(2 * self._interval, LONGEST_INTERVAL)
+
+    def hurry(self, now: float) -> None:
+        """Sets the next attempt to `now`, because the machine has slept, or because there is little time left."""
+        self.at, self._interval = now, FIRST_INTERVAL

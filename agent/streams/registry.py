@@ -1,0 +1,82 @@
+"""All streams of the agent. One whose link is lost is kept for a while, in which the client may resume it."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Optional
+
+from agent.process.commands import Commands
+from agent.process.context import Context
+from agent.streams.shared import Shared
+from agent.streams.speaker import StreamSpeaker
+from medusa.protocol.resume.offer import StreamOffer
+from medusa.transports.link import Link
+
+MAX_PARKED = 64
+"""The most streams without a link that are kept."""
+
+
+class Streams:
+    """All streams of the agent, by their ids.
+
+    Attributes:
+        keeps: True if a stream whose link is lost is kept. False if no client could come back to it.
+    """
+
+    def __init__(self, commands: Commands, shared: Shared) -> None:
+        self._commands, self._shared = commands, shared
+        self._known: Dict[str, StreamSpeaker] = {}
+        self.keeps = False
+
+    def take_up(
+        self, offer: StreamOffer, link: Link, context: Context, close: Callable[[str, str], None]
+    ) -> Optional[StreamSpeaker]:
+        """Returns the stream of this offer, which uses `link` from now on. None if it is gone.
+
+        Args:
+            context: its function `log` logs lines about a new stream.
+            close: closes the link. Its arguments are words for the log, and the reason for the peer.
+        """
+        found = self._known.get(offer.id)
+        if not offer.resume:
+            if found is not None:
+                self._begun_anew(found)
+            found = StreamSpeaker(self._commands, context, self._shared, self._keep, self._forget)
+            self._known[offer.id] = found
+        return found if found is not None and found.use(link, close, offer) else None
+
+    @property
+    def parked(self) -> List[StreamSpeaker]:
+        """The streams that have no link, and are kept: first the one that has lost its link first."""
+        found = [stream for stream in self._known.values() if stream.parked_since is not None]
+        return sorted(found, key=lambda stream: stream.parked_since or 0.0)
+
+    def deadline(self) -> Optional[float]:
+        """Returns when to call `expire`; None for never."""
+        return min((stream.kept_until for stream in self.parked), default=None)
+
+    def expire(self, now: float) -> None:
+        """Ends the streams that were kept for as long as their clients have asked for."""
+        for stream in self.parked:
+            if now >= stream.kept_until:
+                stream.give_up("nobody came back for %d s" % stream.keep)
+
+    def end_parked(self, words: str) -> None:
+        """Ends the streams that have no link. `words` are for the log, and say why."""
+        for stream in self.parked:
+            stream.give_up(words)
+
+    def _begun_anew(self, stream: StreamSpeaker) -> None:
+        """Takes note that a client does not come back to this stream, because another one of the same id begins."""
+        if stream.parked_since is not None:
+            stream.give_up("the client began anew")
+        stream.keep = 0
+
+    def _keep(self) -> bool:
+        """Makes room for one more stream without a link. Returns False if there must be none."""
+        parked = self.parked
+        if self.keeps and len(parked) >= MAX_PARKED:
+            parked[0].give_up("%d streams have lost their links after this one" % MAX_PARKED)
+        return self.keeps
+
+    def _forget(self, stream: StreamSpeaker) -> None:
+        self._known = {name: known for name, known in self._known.items() if known is not stream}
