@@ -13,6 +13,7 @@ from agent.streams.registry import Streams
 from agent.streams.shared import Shared
 from medusa.protocol import control
 from medusa.protocol.control import Call, Control, Start, StreamAnswer
+from medusa.protocol.features import HOLD
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.resume.records import MAX_READ
@@ -190,7 +191,8 @@ class Leg:
         self._gone += 1
 
     def _answer(self, offer: StreamOffer, received: int, *, gone: Optional[bool] = None) -> None:
-        answer = StreamAnswer(offer.id, received, self._context.incarnation, gone=gone)
+        features = (HOLD,) if self._streams.keeps else ()
+        answer = StreamAnswer(offer.id, received, self._context.incarnation, features, gone=gone)
         self._link.queue(Text(control.build(answer)))
 
     # ------------------------------------------------------------------ the end
