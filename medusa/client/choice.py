@@ -101,9 +101,8 @@ class Choice:
             self._change(reflector=place.reflector, embedded=True, unsigned_first=False)
 
     def _live(self) -> Place:
-        assert self.settings.beginning is not None
         text, here = self.settings.beginning, local.sessions()
-        place = find_here(text, here)
+        place = None if text is None else find_here(text, here)
         if place is not None:
             return place
         self._find_key()
@@ -111,12 +110,15 @@ class Choice:
         reflector = settings.reflector
         if settings.session is not None and reflector is not None:  # a whole id, which the reflector need not list
             return Place(settings.session, None, settings.account)
-        from medusa.client.queries.joining import find_live  # takes long to import
+        from medusa.client.queries.joining import find_held, find_live  # takes long to import
 
         api = None if reflector is None else self._api(reflector)
         find_account = self.account if settings.unsigned_first else None
         with self._signals.interruptible(), self._signals.asking():
-            place = find_live(text, here, api, login=settings.login, find_account=find_account)
+            if text is None:
+                place = find_held(here, api, login=settings.login, find_account=find_account)
+            else:
+                place = find_live(text, here, api, login=settings.login, find_account=find_account)
         self._change(unsigned_first=False)  # the list says whether the session has an account
         return place
 

@@ -27,6 +27,7 @@ from medusa.client.outcome import (
     INTERRUPTED,
     OUTCOME_UNKNOWN,
     OWN_ERROR,
+    Detached,
     Failure,
     GivenUp,
     Interrupted,
@@ -35,10 +36,15 @@ from medusa.client.outcome import (
 )
 from medusa.client.pipes.pipes_session import PipesSession
 from medusa.client.queries import local
+from medusa.client.session.detaching.leaving import Leaving
+from medusa.client.session.detaching.start import start_detached
 from medusa.client.session.input.escape import Action, show_character
 from medusa.client.session.input.keyboard import HIGH_WATER
 from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.reconnect import Dialer
+from medusa.client.session.remote.attached import AttachedRemote
+from medusa.client.session.remote.base import Remote
+from medusa.client.session.remote.needed import NeededStream
 from medusa.client.session.remote.offered import remote_for
 from medusa.client.session.session_url import SessionUrl, archive_url
 from medusa.client.session.terminal_session import TerminalSession
@@ -98,13 +104,16 @@ class Login:
         self._modes = carried_modes(shared=not os.isatty(1))  # before anything changes them
         self._wish = Wish(settings, messages, self._modes)
         self.started = False
-        self._left_to_guard = False
+        self._left_to_guard = self._left = False
+        self._leaving = Leaving()
 
     def run(self) -> int:
         """Runs mlogin. Returns the exit status that the agent reported. Raises Failure or Interrupted otherwise."""
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
+            if refusal := words.cannot_attach(self._settings):
+                raise Failure(refusal)
             choice = Choice(self._settings, self._messages, signals)
             choice.find()
             self._settings = choice.settings
@@ -121,8 +130,15 @@ class Login:
             stack.enter_context(self._announced(launcher, dialer, ledger))
             info = words.information(link, launcher, dialer)
             returning = self._returning(dialer)
+            refusal = words.cannot_detach(self._settings, embedded=dialer.embedded)
+            joins_only = self._settings.joins and self._settings.attach is None
+            self._leaving = Leaving(launcher.keep, refusal=refusal, on_hangup=not joins_only)
             try:
+                if self._settings.detach:
+                    return self._start_detached(link, launcher, dialer, signals, returning)
                 return status_of(self._session(link, launcher, console, info, typed, returning))
+            except Detached:
+                raise Detached(words.detached(self._settings, dialer)) from None
             finally:
                 returning.close()
                 if returning.unsaid and (farewell := dialer.farewell(returning.unsaid)):
@@ -131,15 +147,19 @@ class Login:
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
         """Returns the launcher. The end of `stack` ends its job, if the job is not left to the guard process."""
         inner = contextlib.ExitStack()
-        stack.push(lambda *exc: None if self._left_to_guard else inner.__exit__(*exc))
+        stack.push(lambda *exc: None if self._left_to_guard or self._left else inner.__exit__(*exc))
         return inner.enter_context(launchers.find(self._settings.launcher)(self._settings, ledger))
 
     def _console(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals) -> Console:
         emulator = Emulator(ledger.note) if os.isatty(1) and not is_dumb() else None
         stdout = Stdout(1, emulator)
         stack.callback(stdout.close)
-        terminal = stack.enter_context(Terminal(0, ledger, shared=not stdout.is_tty, untouched=self._wish.pipes))
-        if not self._wish.pipes and (warning := words.changed_data(self._settings, terminal, stdout)):
+        terminal = stack.enter_context(
+            Terminal(0, ledger, shared=not stdout.is_tty, untouched=self._wish.pipes or self._settings.detach)
+        )
+        if not (self._wish.pipes or self._settings.detach) and (
+            warning := words.changed_data(self._settings, terminal, stdout)
+        ):
             self._messages.say(warning)
         return Console(terminal, stdout, self._messages, signals)
 
@@ -149,6 +169,8 @@ class Login:
         """Starts a reflector if the user named none, creates the job, and returns the Dialer for its session."""
         base = self._settings.reflector or launcher.front_door
         embedded = base is None or self._settings.embedded
+        if base is None and self._settings.detach:
+            raise Failure(words.cannot_detach(self._settings, embedded=True))
         if base is None:
             with self._messages.waiting("starting a reflector"):
                 base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
@@ -191,19 +213,34 @@ class Login:
                     self._messages.say(welcome)
                 end = self._in_terminal(link, notices, console, info, typed, returning)
             self._messages.say(words.ending(end))
+        except Detached:
+            self._left = True
+            raise
         except GivenUp:
             grace = self._timeouts.disconnect_grace
             raise
         finally:
             # The agent ends when the link ends. So end the link first, then wait for the job.
             link.abort()
-            if self._left_to_guard:
+            if self._left:
+                pass
+            elif self._left_to_guard:
                 self._messages.say("the reflector does not answer; the job is ended in the background")
             else:
                 launcher.finish(grace, clean=end is not None)
                 if end is None:
                     self._report_job(launcher)
         return end
+
+    def _start_detached(
+        self, link: Link, launcher: Launcher, dialer: Dialer, signals: Signals, returning: Returning
+    ) -> int:
+        """Starts the command in a terminal that the agent keeps. Prints how to attach to it, and returns 0."""
+        conversation = Conversation(link, returning=returning)
+        start_detached(conversation, self._wish.in_terminal(), launcher.keep, self._messages.error, signals)
+        self._left = True
+        print("\n".join(words.started(self._settings, dialer)))
+        return 0
 
     def _returning(self, dialer: Dialer) -> Returning:
         """Returns what brings the session back after its link is lost."""
@@ -250,7 +287,7 @@ class Login:
             queues=launcher.queues,
         )
         wait.take_ticket = dialer.take_ticket
-        if self._wish.pipes:
+        if self._wish.pipes or self._settings.detach:
             wait.run()
             return None
         # If the input is piped, escapes are recognised only if the user named an escape character.
@@ -295,8 +332,9 @@ class Login:
         with terminal:
             terminal.make_raw()
             self._messages.raw = terminal.raw
-            remote = remote_for(link, self._wish.in_terminal(), self._messages.error, returning)
+            remote = self._remote(link, returning)
             session = TerminalSession(remote, console, typed, info, notices, self._timeouts)
+            session.leaving = self._leaving
             try:
                 end = session.run()
             except GivenUp:
@@ -307,6 +345,13 @@ class Login:
                 if end is None or cut_off(end):
                     console.stdout.undo_modes(self._timeouts.undo_timeout)
         return end
+
+    def _remote(self, link: Link, returning: Returning) -> Remote:
+        start, tell, attach = self._wish.in_terminal(), self._messages.error, self._settings.attach
+        if attach is None:
+            return remote_for(link, start, tell, returning)
+        conversation = Conversation(link, returning=returning)
+        return NeededStream(conversation, AttachedRemote(conversation, start, attach, tell), tell)
 
     def _report_job(self, launcher: Launcher) -> None:
         """Tells the user how the job ended. Call after a session was cut off: the job's end is often the reason."""

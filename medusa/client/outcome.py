@@ -62,6 +62,18 @@ class GivenUp(OutcomeUnknown):
     """
 
 
+class Detached(Failure):
+    """The user has left the session, which goes on without this program. The exit status is 0."""
+
+    status = 0
+
+
+class TakenOver(Failure):
+    """Another client has taken the terminal over. The session goes on, and how its command ends is not known here."""
+
+    status = OUTCOME_UNKNOWN
+
+
 class Interrupted(BaseException):
     """A signal asks mlogin to end. It is a BaseException, so that no `except Exception` catches it."""
 

@@ -43,6 +43,19 @@ class MantaJobOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """How the user's terminal is to be attached to a terminal that runs in the agent already.
+
+    Attributes:
+        steal: True to take it over: all other clients that use it are told to leave it.
+        read_only: True to send no input.
+    """
+
+    steal: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The options of one run of mlogin. A launcher uses some of them, and refuses the others by `refuse_others`.
 
@@ -74,7 +87,10 @@ class Settings:
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
         session: id of a session whose agent somebody else starts.
-        joins: True to join a session that lives: `session`, or what `beginning` names. Then mlogin starts no job.
+        joins: True to join a session that lives: `session`, or what `beginning` names; if that is None, the only one
+            that is held. Then mlogin starts no job.
+        attach: the terminal of the session that mlogin attaches to; None: mlogin runs a command.
+        detach: True to start the command in a terminal that the agent keeps, and to leave it at once.
         beginning: the beginning of a session's id, if the user named a session in that way. mlogin asks the reflector
             for the whole id, and puts it into `session`. If the user gave a whole id, `beginning` and `session` are
             both this id, and the reflector need not know it. If `joins`, it may also be a session's name.
@@ -115,6 +131,8 @@ class Settings:
     job: str | None = None
     session: str | None = None
     joins: bool = False
+    attach: Attachment | None = None
+    detach: bool = False
     beginning: str | None = None
     otherwise: str = ""
     manta: MantaJobOptions = field(default_factory=MantaJobOptions)

@@ -37,6 +37,7 @@ COMMANDS = {
     "sessions": Command("list, show and end the sessions of a reflector", "medusa.commands.sessions"),
     "ls": Command("list your own sessions", "medusa.commands.own_sessions.listing"),
     "exec": Command("run a command in the job of one of your sessions", "medusa.commands.own_sessions.execute"),
+    "attach": Command("attach to a terminal of one of your sessions", "medusa.commands.own_sessions.attach"),
     "kill": Command("end one of your own sessions", "medusa.commands.own_sessions.kill"),
     "config": Command("show and edit the user's config file, with its profiles", "medusa.commands.config.command"),
     "archive": Command("write the agent archive that this installation carries", "medusa.commands.archive"),

@@ -104,6 +104,7 @@ def _settings(
         headers=header_options(given),
         wait_timeout=_wait_timeout(given, queues=queues),
         keep=given.keep,
+        detach=given.detach,
         archive=given.archive,
         object=given.object,
         arguments=(*given.launcher_arg, *passed_on),
@@ -144,6 +145,10 @@ def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
         given: the values of all options.
         typed: the names of the options on the command line.
     """
+    if given.detach and given.pty is False:
+        raise Failure("-d starts a terminal, which -T forbids")
+    if given.detach and not given.keep:
+        raise Failure("-d leaves a session that goes on, and --keep 0 ends it with mlogin")
     if {"no_input", "escape"} <= set(typed) and given.escape[0] is not None:
         raise Failure("--escape: with --no-input nothing is read, so that there are no escapes")
 

@@ -135,6 +135,9 @@ def _kill(administrator: Administrator, given: SimpleNamespace) -> None:
 
 _VERBS: dict[str, Callable[[Administrator, SimpleNamespace], None]] = {"list": _list, "show": _show, "kill": _kill}
 
+KEPT = "KEPT"
+"""The column that says for how long a session without an agent is kept. It is shown only if there is such a session."""
+
 COLUMNS: dict[str, Callable[[Entry], str]] = {
     "ID": lambda entry: _value(entry.get("id")),
     "NAME": lambda entry: _value(entry.get("name")),
@@ -142,6 +145,7 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "STATE": lambda entry: _value(entry.get("state", "unknown")),
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle_s")),
+    KEPT: lambda entry: duration(_left(entry.get("held_until"))),
     "LEGS": lambda entry: _value(entry.get("legs")),
     "TYPED": lambda entry: size(entry.get("typed_bytes", entry.get("client_bytes"))),
     "SHOWN": lambda entry: size(entry.get("shown_bytes", entry.get("agent_bytes"))),
@@ -157,7 +161,7 @@ A reflector of an earlier version does not count the bytes that were typed and s
 TYPED and SHOWN contain all bytes that the client and the agent sent.
 """
 
-LEFT_OUT = ("OWNER", "AGENT", "JOB", "HOST", "LEGS", "CLIENT", "SHOWN", "TYPED", "NAME", "LOGIN", "IDLE", "AGE")
+LEFT_OUT = ("OWNER", "AGENT", "JOB", "HOST", "LEGS", "CLIENT", "SHOWN", "TYPED", "NAME", KEPT, "LOGIN", "IDLE", "AGE")
 """The columns that are left out if the table is too wide: first those that are empty, then the others in this order."""
 
 
@@ -167,7 +171,7 @@ def table(sessions: Sequence[Entry], width: int) -> str:
     `width`: the largest number of characters in a line. What does not fit is left out.
     """
     rows = [{name: cell(entry) for name, cell in COLUMNS.items()} for entry in sessions]
-    widths = tables.widest(rows, list(COLUMNS))
+    widths = tables.widest(rows, tables.used(rows, COLUMNS, KEPT))
     empty = [name for name in LEFT_OUT if all(row[name] == "-" for row in rows)]
     for name in (*empty, *LEFT_OUT):
         if tables.total(widths) > width:
@@ -186,7 +190,7 @@ def details(entry: Entry) -> str:
 def _fact(key: str, value: object) -> tuple[str, str]:
     if key in ("age_s", "idle_s"):
         return key.removesuffix("_s"), duration(value)
-    if key in ("created", "until") and isinstance(value, (int, float)):
+    if key in ("created", "until", "held_until") and isinstance(value, (int, float)):
         with contextlib.suppress(OverflowError, OSError, ValueError):  # the number is too large for a time
             return key, time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(value))
     return printable(key), _value(value)
@@ -216,6 +220,10 @@ def size(count: object) -> str:
     while value >= 1024 and len(units) > 1:
         value, units = value / 1024, units[1:]
     return f"{value:.0f}{units[0]}" if units[0] == "B" or value >= 10 else f"{value:.1f}{units[0]}"
+
+
+def _left(until: object) -> float | None:
+    return max(0.0, until - time.time()) if isinstance(until, (int, float)) else None
 
 
 def _value(value: object) -> str:

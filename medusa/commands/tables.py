@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from medusa.option_types import LONGEST
 
@@ -27,6 +27,11 @@ def lines(rows: Sequence[Mapping[str, str]], widths: Mapping[str, int]) -> list[
 def widest(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dict[str, int]:
     """Returns for each column the width at which none of its cells is cut."""
     return {name: max(len(cell) for cell in (name, *(row[name] for row in rows))) for name in columns}
+
+
+def used(rows: Sequence[Mapping[str, str]], columns: Iterable[str], optional: str) -> list[str]:
+    """Returns the columns, without the one named `optional` if it has no value in any row."""
+    return [name for name in columns if name != optional or any(row[name] != "-" for row in rows)]
 
 
 def total(widths: Mapping[str, int]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 
@@ -36,6 +38,32 @@ def welcome(settings: Settings, launcher: Launcher, console: Console) -> str:
     mark = show_character(settings.escape) if settings.escape else None
     ways = f"exit or {mark}. leaves it, {mark}? helps" if mark else "exit leaves it"
     return f"you are in the job ({launcher.describe()}); {ways}"
+
+
+def cannot_detach(settings: Settings, *, embedded: bool) -> str:
+    """Returns why the session ends with mlogin in any case; "" if it need not."""
+    if embedded and not settings.joins:
+        return "the session ends with this mlogin, which runs its own reflector; --reflector URL names one that stays"
+    return "--keep 0 ends the session with mlogin" if not settings.keep else ""
+
+
+def cannot_attach(settings: Settings) -> str:
+    """Returns why this program cannot attach to a terminal; "" if it can, or does not want to."""
+    if settings.attach is None or settings.attach.read_only or os.isatty(0):
+        return ""
+    return "standard input is no terminal; --read-only only watches"
+
+
+def detached(settings: Settings, dialer: Dialer) -> str:
+    """Returns lines for a user who has left a session that goes on."""
+    where = "" if dialer.embedded else f" --reflector {shlex.quote(printable(dialer.url.base))}"
+    session = shlex.quote(printable(settings.name or dialer.url.session))
+    return f"detached; the job goes on\n  to come back: medusa attach {session}{where}"
+
+
+def started(settings: Settings, dialer: Dialer) -> list[str]:
+    """Returns lines for a user who has started a session and has left it."""
+    return [f"session {printable(dialer.url.session)}", *detached(settings, dialer).splitlines()[1:]]
 
 
 def ending(end: Exit) -> str:

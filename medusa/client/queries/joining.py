@@ -9,12 +9,14 @@ from medusa.client.outcome import Failure
 from medusa.client.queries.api import Api, NoAnswer
 from medusa.client.queries.finding import MAX_CANDIDATES, Entry, entries_for, place
 from medusa.client.queries.local import REFLECTOR
-from medusa.client.queries.meaning import LIVE, Place, meant
+from medusa.client.queries.meaning import LIVE, Place, can_be_joined, is_kept, meant
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
+
+_ELSEWHERE = " on this machine; for those at a reflector: --reflector URL, or `reflector = URL` in the config file"
 
 HINT = "  `medusa ls` lists your sessions"
 
@@ -52,9 +54,38 @@ def find_live(
             not answer.
     """
     entry = find_own(text, local, api, login=login, find_account=find_account, prefer_live=True)
-    why = _NOT_YET.get(str(entry.get("state")))
+    why = None if can_be_joined(entry) else _NOT_YET.get(str(entry.get("state")))
     if why is not None:
         raise Failure(f"the session {printable(entry['id'])} cannot be joined: {why}")
+    return _place(entry, api, find_account)
+
+
+def find_held(
+    local: Sequence[Entry],
+    api: Api | None,
+    *,
+    login: str | None = None,
+    find_account: Callable[[], Account] | None = None,
+) -> Place:
+    """Returns the only session of the user's own that is held and that nobody uses. For the arguments see `find_live`.
+
+    Raises:
+        Failure: there is no such session, or there are several; or the reflector does not answer.
+    """
+    entries, missing = _listed("which is held", local, api, login, find_account)
+    held = [entry for entry in entries if is_kept(entry)]
+    if len(held) == 1:
+        return _place(held[0], api, find_account)
+    if not entries:
+        lines = ["you have no sessions" + (_ELSEWHERE if api is None else f" at {api.name}")]
+    elif not held:
+        lines = ["none of your sessions is held; name the one to attach to:", *_lines(entries)]
+    else:
+        lines = [f"{len(held)} of your sessions are held; name one of them:", *_lines(held)]
+    raise Failure("\n".join([*lines, *_missing(missing)]))
+
+
+def _place(entry: Entry, api: Api | None, find_account: Callable[[], Account] | None) -> Place:
     if REFLECTOR in entry or api is None or entry.get("login") is None:
         return Place(entry["id"], entry.get(REFLECTOR))
     if api.account is None and find_account is not None:
@@ -80,17 +111,28 @@ def find_own(
     Raises:
         Failure: there is no such session, or there are several; or the reflector does not answer.
     """
-    entries, missing = list(local), ""
-    if api is not None:
-        try:
-            found, missing = own_entries(api, login, find_account)
-        except NoAnswer as error:
-            raise Failure(f"the session `{printable(text)}` cannot be looked up\n  {error}") from None
-        entries += found
+    entries, missing = _listed(f"`{printable(text)}`", local, api, login, find_account)
     candidates = meant(text, entries, prefer_live=prefer_live)
     if len(candidates) != 1:
         raise Failure("\n".join(_complaint(text, candidates, entries, api, missing)))
     return candidates[0]
+
+
+def _listed(
+    which: str,
+    local: Sequence[Entry],
+    api: Api | None,
+    login: str | None,
+    find_account: Callable[[], Account] | None,
+) -> tuple[list[Entry], str]:
+    """Returns all sessions of the user's own, and a text that says why some are missing. `which`: for the error."""
+    if api is None:
+        return list(local), ""
+    try:
+        found, missing = own_entries(api, login, find_account)
+    except NoAnswer as error:
+        raise Failure(f"the session {which} cannot be looked up\n  {error}") from None
+    return [*local, *found], missing
 
 
 def own_entries(api: Api, login: str | None, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
@@ -109,9 +151,7 @@ def _complaint(
 ) -> list[str]:
     shown = printable(text)
     if candidates:
-        lines = [f"`{shown}` means {len(candidates)} sessions; give the id, or more of it:"]
-        lines += [f"  {_line(entry)}" for entry in candidates[:MAX_CANDIDATES]]
-        lines += ["  ..."] * (len(candidates) > MAX_CANDIDATES)
+        lines = [f"`{shown}` means {len(candidates)} sessions; give the id, or more of it:", *_lines(candidates)]
     else:
         known = [printable(str(entry[key])) for entry in entries for key in ("name", "id") if entry.get(key)]
         where = "of mlogin on this machine" if api is None else f"at {api.name}"
@@ -121,7 +161,16 @@ def _complaint(
         if api is None:
             lines.append("  for a session at a reflector: --reflector URL, or `reflector = URL` in the config file")
         lines.append(HINT)
-    return [*lines, f"  other reflectors' sessions are missing: {missing}"] if missing else lines
+    return [*lines, *_missing(missing)]
+
+
+def _missing(why: str) -> list[str]:
+    return [f"  other reflectors' sessions are missing: {why}"] if why else []
+
+
+def _lines(entries: Sequence[Entry]) -> list[str]:
+    """Returns a line for each of the first sessions."""
+    return [*(f"  {_line(entry)}" for entry in entries[:MAX_CANDIDATES]), *["  ..."][: len(entries) > MAX_CANDIDATES]]
 
 
 def _line(entry: Entry) -> str:

@@ -14,7 +14,10 @@ Entry = dict[str, Any]
 """The description of one session, in the form of the reflector's JSON."""
 
 LIVE = "linked"
-"""The state of a session that can be joined."""
+"""The state of a session that is in use."""
+
+HELD, ABSENT = "held", "absent"
+"""The states of a session that nobody uses and that is kept: its agent is there, or has lost its link."""
 
 
 class Place(NamedTuple):
@@ -52,6 +55,20 @@ def meant(text: str, entries: Sequence[Entry], *, prefer_live: bool = True) -> l
         [entry for entry in entries if lower and str(entry.get("id")).startswith(lower)],
     ):
         if found:
-            live = [entry for entry in found if entry.get("state", LIVE) == LIVE] if prefer_live else []
+            live = [entry for entry in found if can_be_joined(entry)] if prefer_live else []
             return live or found
     return []
+
+
+def is_kept(entry: Entry) -> bool:
+    """Returns True if nobody uses the session, and its agent holds it.
+
+    An agent of an earlier version that waits for a first client does not hold the session: it has none yet. Only a
+    session that is held has a number of clients.
+    """
+    return entry.get("state") in (HELD, ABSENT) and entry.get("clients") is not None
+
+
+def can_be_joined(entry: Entry) -> bool:
+    """Returns True if a client can join the session."""
+    return entry.get("state", LIVE) == LIVE or is_kept(entry)

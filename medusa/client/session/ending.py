@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import enum
+import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
-from medusa.client.outcome import Failure, GivenUp, Interrupted, NotExecutable, NotFound, OutcomeUnknown
+from medusa.client.outcome import (
+    Detached,
+    Failure,
+    GivenUp,
+    Interrupted,
+    NotExecutable,
+    NotFound,
+    OutcomeUnknown,
+    TakenOver,
+)
 from medusa.protocol.channels.channel import Event
 from medusa.protocol.channels.frames import CLOSE, EOF, GOAWAY, REFUSED, RESULT, Reason
 from medusa.protocol.channels.kinds import STDERR, STDOUT
@@ -16,6 +26,9 @@ from medusa.transports.link import LinkLost
 
 STOPPED = "stopped"
 """The code of a GOAWAY of an agent that a signal stops, for example because the job's time is over."""
+
+STOLEN = "stolen"
+"""The code of a CLOSE that ends a client's use of a terminal, because another client has taken it over."""
 
 MAX_WORDS = 1024
 """The maximum number of characters that are shown of a reason from the agent."""
@@ -31,7 +44,11 @@ class Ending(enum.Enum):
     AGENT_FAILED = "the agent failed after the command had started"
     BROKEN = "the stream or its channel ended before the agent said how the command ended, or bytes were lost"
     LINK_LOST = "the link to the reflector ended before the agent said how the command ended"
-    DISCONNECTED = "the user asked for it by an escape, or the terminal is gone"
+    DISCONNECTED = "the user asked for it by an escape"
+    HUNG_UP = "the user's terminal was closed"
+    DETACHED = "the user has left the terminal, which goes on in the job"
+    PARTED = "the user has left the terminal, and the agent has not confirmed that it goes on"
+    TAKEN_OVER = "another client has taken the terminal over"
     OUTPUT_CLOSED = "nobody reads standard output any more"
     INTERRUPTED = "a signal asked for it"
 
@@ -59,6 +76,10 @@ STEPS = {
     Ending.BROKEN: Step("aborting", drain=True, error=OutcomeUnknown),
     Ending.LINK_LOST: Step(None, drain=True, error=OutcomeUnknown),
     Ending.DISCONNECTED: Step("disconnected by the user", drain=False, error=GivenUp),
+    Ending.HUNG_UP: Step("disconnected by the user", drain=False, error=GivenUp),
+    Ending.DETACHED: Step("detached", drain=False, error=Detached),
+    Ending.PARTED: Step(None, drain=False, error=Detached),
+    Ending.TAKEN_OVER: Step("taken over", drain=True, error=TakenOver),
     Ending.OUTPUT_CLOSED: Step("output closed", drain=False, error=GivenUp),
     Ending.INTERRUPTED: Step("interrupted", drain=False, error=GivenUp),
 }
@@ -106,7 +127,8 @@ def ended_by(step: Callable[[], object], lost: Callable[[LinkLost], SessionEnded
     except LinkLost as error:
         return lost(error)
     except Interrupted as error:
-        interrupted = SessionEnded(Ending.INTERRUPTED, str(error))
+        hung_up = error.signum == signal.SIGHUP
+        interrupted = SessionEnded(Ending.HUNG_UP if hung_up else Ending.INTERRUPTED, str(error))
         interrupted.__cause__ = error
         return interrupted
 
@@ -145,6 +167,8 @@ def _on_refused(event: Event) -> SessionEnded:
 
 
 def _on_close(event: Event) -> SessionEnded:
+    if event.value.code == STOLEN:
+        return SessionEnded(Ending.TAKEN_OVER, "another client has taken the terminal over; the session goes on there")
     return SessionEnded(Ending.BROKEN, f"the agent has not said how the command ended{_why(event.value)}")
 
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from medusa.client.outcome import GivenUp
+from medusa.client.outcome import Detached, GivenUp
+from medusa.client.session.detaching.leaving import NOT_KEPT, Leaving
 from medusa.client.session.ending import Ending, SessionEnded, ended_by
 from medusa.client.session.input import escape
 from medusa.client.session.input.escape import Action
@@ -46,6 +47,7 @@ class TerminalSession:
         clock: a function that returns monotonic seconds; it must be the clock that the link and `notices` use.
 
     Attributes:
+        leaving: how the user may leave the session without ending it. Set it before `run`; by default the user cannot.
         answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
     """
 
@@ -71,6 +73,7 @@ class TerminalSession:
         self._poll, self._output_poll = PollSet(), PollSet()
         self._readable = True
         self.answered = True
+        self.leaving = Leaving(refusal=NOT_KEPT)
 
     def run(self) -> Exit:
         """Begins the session, then passes bytes until it ends.
@@ -96,10 +99,11 @@ class TerminalSession:
         ended = ended_by(step, lambda lost: SessionEnded(Ending.LINK_LOST, describe(lost)))
         if ended is None:
             return None
+        ended = self.leaving.at_end(ended, self._remote)
         if ended.step.drain:
             self._show(self._remote.rest())
         if ended.step.close is not None:
-            timeout = self._timeouts.disconnect_timeout if ended.step.error is GivenUp else CLOSE_TIMEOUT
+            timeout = self._timeouts.disconnect_timeout if ended.step.error in (GivenUp, Detached) else CLOSE_TIMEOUT
             self.answered = self._remote.close(ended.step.close, timeout)
         return ended
 
@@ -122,6 +126,7 @@ class TerminalSession:
 
     def _do_what_is_due(self) -> None:
         now = self._clock()
+        self.leaving.check(self._remote)
         self._keyboard.check(now)
         if notice := self._notices.check(now):
             self._messages.error(notice)
@@ -191,6 +196,12 @@ class TerminalSession:
     def _disconnect(self) -> None:
         raise SessionEnded(Ending.DISCONNECTED, "disconnected")
 
+    def _detach(self) -> None:
+        if refusal := self.leaving.refusal(self._remote):
+            self._messages.answer([f"not detached: {refusal}"])
+        else:
+            raise SessionEnded(Ending.DETACHED)
+
     def _show_help(self) -> None:
         assert self._input.character is not None
         self._messages.answer(escape.help_text(self._input.character))
@@ -253,6 +264,7 @@ class TerminalSession:
 
 _ON_ACTION: dict[Action, Callable[[TerminalSession], None]] = {
     Action.DISCONNECT: TerminalSession._disconnect,
+    Action.DETACH: TerminalSession._detach,
     Action.SUSPEND: TerminalSession._suspend_job,
     Action.HELP: TerminalSession._show_help,
     Action.INFO: TerminalSession._show_info,

@@ -61,6 +61,7 @@ def _add_session(parser: OptionParser) -> None:
     group = parser.add_argument_group("In the job")
     add = group.add_argument
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
+    add("-d", "--detach", action="store_true", help="start it in a terminal, print how to attach to it, and leave it")
     add_process_options(group)
 
 

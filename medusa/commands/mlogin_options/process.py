@@ -10,6 +10,25 @@ from medusa.protocol.resume.offer import KEEP
 from medusa.protocol.terminal import environment
 
 
+def add_escape_option(group: Any) -> None:
+    """Adds the option for the escape character to `group`, a group of options of a parser."""
+    group.add_argument(
+        "-e", "--escape", metavar="CHAR", type=types.escape, help="escape character, ^X or none (default: ~)"
+    )
+
+
+def add_keep_option(group: Any) -> None:
+    """Adds the option that says how long a session is kept after its link is lost."""
+    group.add_argument(
+        "--keep",
+        metavar="TIME",
+        default=KEEP,
+        type=types.keep,
+        help="how long to keep what runs after the link is lost, and to try to come back, such as 90s, 10m, 2h or 1d; "
+        "0: end with the link (default: 1h)",
+    )
+
+
 def add_process_options(group: Any) -> None:
     """Adds the options to `group`, a group of options of a parser."""
     add = group.add_argument
@@ -20,7 +39,7 @@ def add_process_options(group: Any) -> None:
         help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads "
         "none (default: --login for a shell, --no-login with -c)",
     )
-    add("-e", "--escape", metavar="CHAR", type=types.escape, help="escape character, ^X or none (default: ~)")
+    add_escape_option(group)
     add(
         "-t",
         "-T",
@@ -31,14 +50,7 @@ def add_process_options(group: Any) -> None:
         "standard input and output are terminals)",
     )
     add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
-    add(
-        "--keep",
-        metavar="TIME",
-        default=KEEP,
-        type=types.keep,
-        help="how long to keep what runs after the link is lost, and to try to come back, such as 90s, 10m, 2h or 1d; "
-        "0: end with the link (default: 1h)",
-    )
+    add_keep_option(group)
     add(
         "--cwd",
         metavar="DIR",

@@ -23,6 +23,7 @@ SECTIONS = (
             ("mlogin slurm: -- -p gpu", "in a new job of Slurm, with sbatch's options"),
             ("mlogin slurm:123", "in a job that runs already"),
             ("mlogin k8s:POD/CONTAINER -- --image IMAGE", "beside a container of a pod"),
+            ("mlogin -d slurm: --reflector URL", "detached: `medusa attach` gets into it"),
             ("mlogin manual: --reflector URL", "where you paste the line that it prints"),
             ("mlogin 5d3e --reflector URL", "where a step of CI holds the session 5d3e..."),
             ("mlogin slurm: --help", "what the launcher slurm takes"),
@@ -32,6 +33,7 @@ SECTIONS = (
         "Escapes",
         (
             ("~.", "disconnect; the shell in the job is ended. Also while mlogin waits for the job"),
+            ("~d", "detach: leave, and let the job run on; `medusa attach` comes back"),
             ("~i", "show which session this is and how long it may last"),
             ("~?", "list the escapes"),
             ("~^Z", "suspend mlogin"),

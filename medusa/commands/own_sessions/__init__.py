@@ -1,5 +1,6 @@
 """The commands about the user's own sessions, which run already. This file imports nothing.
 
+attach   `medusa attach`: attaches to a terminal of a session
 execute  `medusa exec`: runs a command in the job of a session
 kill     `medusa kill`: ends a session
 listing  `medusa ls`: lists the sessions

@@ -15,7 +15,7 @@ from medusa.client.settings import DEFAULT_ESCAPE, Settings
 from medusa.commands.mlogin_options import types
 from medusa.commands.mlogin_options.process import add_process_options
 from medusa.commands.options import VARIABLES, unrecognized
-from medusa.commands.own_sessions.options import access, add_access_options
+from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
@@ -29,9 +29,6 @@ USAGE = f"{PROG} SESSION [OPTION...] [-- COMMAND [ARGUMENT...]]"
 DESCRIPTION = """Run a command in the job of one of your sessions, beside what runs there: on a terminal if standard
 input and output are terminals, else on pipes that carry any bytes. Input, output, errors, signals and the exit status
 are passed on. The session goes on until its own mlogin and all commands have ended."""
-
-WAIT_TIMEOUT = 60.0
-"""Seconds to wait until the agent, which is running, has attached. The reflector usually gives up earlier."""
 
 SECTIONS = (
     Section(

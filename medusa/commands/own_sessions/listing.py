@@ -31,8 +31,9 @@ SECTIONS = (
         (
             ("NAME, ID", "the session's --name, and as much of its id as `medusa exec` needs"),
             ("PLACE", "the job and its machine"),
-            ("STATE", "linked: in use; waiting: for its agent; held: the agent waits for you"),
+            ("STATE", "linked: in use; waiting: for its agent; held: it waits for you; absent: held, agent away"),
             ("AGE, IDLE, LEFT", "since its beginning, since something passed, until the job's time is over"),
+            ("KEPT", "for how long a session without an agent is kept; shown only if there is one"),
         ),
     ),
     Section(
@@ -49,6 +50,9 @@ SECTIONS = (
 
 Entry = dict[str, Any]
 
+KEPT = "KEPT"
+"""The column that is shown only if it has a value."""
+
 COLUMNS: dict[str, Callable[[Entry], str]] = {
     "NAME": lambda entry: _text(entry.get("name")),
     "ID": lambda entry: _text(entry["id"]),
@@ -57,6 +61,7 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle", entry.get("idle_s"))),
     "LEFT": lambda entry: duration(_left(entry.get("until"), time.time())),
+    KEPT: lambda entry: duration(_left(entry.get("held_until"), time.time())),
 }
 """The columns of the table: heading -> the function that makes the cell. Older reflectors do not tell all values."""
 
@@ -146,7 +151,7 @@ def table(entries: Sequence[Entry], width: int | None) -> list[str]:
     if width is not None:
         for row, short in zip(rows, short_ids(entries), strict=True):
             row["ID"] = printable(short)
-    widths = tables.widest(rows, list(COLUMNS))
+    widths = tables.widest(rows, tables.used(rows, COLUMNS, KEPT))
     for name, least in NARROWEST.items() if width is not None else ():
         excess = tables.total(widths) - (width or 0)
         widths[name] = max(min(least, widths[name]), widths[name] - max(0, excess))

@@ -19,6 +19,9 @@ from medusa.commands.user_config.parser import UserOptionParser
 from medusa.transports.dial import is_raw
 from medusa.transports.dial.headers import Headers
 
+WAIT_TIMEOUT = 60.0
+"""Seconds to wait until the agent, which is running, has attached. The reflector usually gives up earlier."""
+
 
 class Access(NamedTuple):
     """How the user's sessions are reached: at which reflector, and with which account.

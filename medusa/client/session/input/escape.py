@@ -16,6 +16,7 @@ class Action(enum.Enum):
     """The actions that an escape can ask for. The value is the byte after the escape character."""
 
     DISCONNECT = ord(".")
+    DETACH = ord("d")
     INFO = ord("i")
     HELP = ord("?")
     SUSPEND = 0x1A
@@ -62,6 +63,7 @@ def help_text(character: bytes) -> list[str]:
     return [
         "Supported escape sequences:",
         f" {c}.   disconnect",
+        f" {c}d   detach: leave, and let the job run on",
         f" {c}^Z  suspend mlogin",
         f" {c}i   show information about this session",
         f" {c}?   this text",

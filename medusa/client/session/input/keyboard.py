@@ -88,7 +88,7 @@ class Keyboard:
         elif data:
             return self._input.feed(data)
         elif self._terminal.is_tty:
-            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
+            raise SessionEnded(Ending.HUNG_UP, _TERMINAL_GONE)
         else:
             self._input.end(self._clock())
         return []
@@ -132,7 +132,7 @@ class Keyboard:
         if self._terminal.gone and self._left_alone:
             self._input.end(now)  # a client in the background does not need its terminal
         elif self._terminal.gone:
-            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
+            raise SessionEnded(Ending.HUNG_UP, _TERMINAL_GONE)
         elif self._terminal.make_raw():
             self._messages.raw = True
             self.resized = True

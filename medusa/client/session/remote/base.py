@@ -62,6 +62,17 @@ class Remote(Protocol):
     def resize(self, columns: int, lines: int) -> bool:
         """Tells the command's terminal its new size. Returns False if that is not possible now. Raises LinkLost."""
 
+    @property
+    def detachable(self) -> bool:
+        """True if the agent can keep the terminal without this client, also if its link to the reflector is lost."""
+
+    def detach(self) -> None:
+        """Asks the agent to keep the terminal without this client. Raises LinkLost."""
+
+    @property
+    def detached(self) -> bool:
+        """True if the agent has got the request of `detach`."""
+
     def flush(self) -> None:
         """Sends as much of what waits to be sent as the link accepts now. Raises LinkLost."""
 

@@ -31,10 +31,11 @@ class OfferedRemote:
         start: what to run. An agent without streams takes it as the message `start`.
         tell: a function that shows a text to the user: a notice of the reflector's.
         clock: a function that returns monotonic seconds.
+        stream: takes the place of this object if the agent accepts the stream. None: one that starts the command.
     """
 
     high_water = PlainRemote.high_water
-    more = False
+    more = detachable = detached = False
 
     def __init__(
         self,
@@ -42,11 +43,12 @@ class OfferedRemote:
         start: Start,
         tell: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        stream: StreamRemote | None = None,
     ) -> None:
         self.link = conversation.link
         self._conversation, self._start, self._clock = conversation, start, clock
         self._plain = PlainRemote(self.link, start, tell)
-        self._stream = StreamRemote(conversation, start, tell, clock)
+        self._stream = stream or StreamRemote(conversation, start, tell, clock)
         self._settled: Remote = self
         self._answer_at = clock() + ANSWER_TIMEOUT
 
@@ -83,6 +85,9 @@ class OfferedRemote:
 
     def resize(self, columns: int, lines: int) -> bool:
         return False
+
+    def detach(self) -> None:
+        raise AssertionError("it is not detachable")
 
     def flush(self) -> None:
         self._plain.flush()

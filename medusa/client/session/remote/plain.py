@@ -29,7 +29,7 @@ class PlainRemote:
     """
 
     high_water = HIGH_WATER
-    more = False
+    more = detachable = detached = False
 
     def __init__(self, link: Link, start: Start, tell: Callable[[str], None]) -> None:
         self.link, self._start, self._tell = link, start, tell
@@ -62,6 +62,9 @@ class PlainRemote:
             return False
         self.link.send_control(Resize(columns, lines))
         return True
+
+    def detach(self) -> None:
+        raise AssertionError("it is not detachable")
 
     def flush(self) -> None:
         self.link.flush()

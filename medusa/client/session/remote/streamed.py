@@ -9,7 +9,7 @@ from medusa.client.session.ending import Ending, SessionEnded, channel_end
 from medusa.client.session.link_errors import MAX_NOTICE
 from medusa.client.streams.conversation import Arrived, Conversation
 from medusa.protocol.channels.channel import Channel, TooManyChannels
-from medusa.protocol.channels.frames import OPEN, Reason, build_json
+from medusa.protocol.channels.frames import CLOSE, OPEN, OPENED, Reason, build_json
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Notice, Start
 from medusa.protocol.errors import StreamError
@@ -21,6 +21,9 @@ HIGH_WATER = 64 * 1024
 
 It is small, because after Control-C the user still sees the bytes that wait here, and those that wait in the channel.
 """
+
+DETACHED = "detached"
+"""The code of the CLOSE by which the agent confirms that it keeps the terminal without this client."""
 
 INPUT_SIZE = 64 * 1024
 """The number of bytes of input that `send` accepts and drops at once, after the command has stopped to take input."""
@@ -34,6 +37,9 @@ class StreamRemote:
         start: what to run.
         tell: a function that shows a text to the user: a notice of the reflector's.
         clock: a function that returns monotonic seconds.
+
+    Attributes:
+        opened: True if the agent has started the command.
     """
 
     high_water = HIGH_WATER
@@ -47,10 +53,15 @@ class StreamRemote:
     ) -> None:
         self.link = conversation.link
         self._conversation, self._start, self._tell, self._clock = conversation, start, tell, clock
+        self.opened = self._left = False
 
     def begin(self) -> None:
+        self._begin("session", parameters(self._start))
+
+    def _begin(self, kind: str, fields: Mapping[str, object]) -> None:
+        """Opens the channel. Raises SessionEnded if it cannot be opened."""
         try:
-            self._channel: Channel = self._conversation.open("session", **parameters(self._start))
+            self._channel: Channel = self._conversation.open(kind, **fields)
         except (TooManyChannels, ValueError) as error:
             raise SessionEnded(Ending.NOT_STARTED, f"the command cannot be sent to the agent: {error}") from None
         self._output = self._channel.readers[STDOUT]
@@ -93,6 +104,18 @@ class StreamRemote:
             self.take(Arrived([self._conversation.fail(error)]))
         self.flush()
         return True
+
+    @property
+    def detachable(self) -> bool:
+        return self._conversation.lasting
+
+    def detach(self) -> None:
+        self._channel.request("detach")
+        self.flush()
+
+    @property
+    def detached(self) -> bool:
+        return self._left
 
     def flush(self) -> None:
         self._conversation.send()
@@ -148,8 +171,15 @@ class StreamRemote:
         if isinstance(arrived.control, Notice):
             self._tell(printable(arrived.control.text, MAX_NOTICE))
         for event in arrived.events:
-            if ended := channel_end(event):
+            if event.type == OPENED:
+                self._on_opened(event.value)
+            elif event.type == CLOSE and event.value.code == DETACHED:
+                self._left = True
+            elif ended := channel_end(event):
                 raise ended
+
+    def _on_opened(self, fields: Mapping[str, object]) -> None:
+        self.opened = True
 
 
 def fits(start: Start) -> bool:

@@ -42,6 +42,13 @@ def test_the_table() -> None:
     assert row == ["train", "9d1c", "slurm", "4711", "on", "gpu01.example.com", "linked", "1h02m", "3s", "2h01m"]
 
 
+def test_for_how_long_a_session_is_kept_is_shown_if_one_is() -> None:
+    away = {**ENTRY, "state": "absent", "clients": 0, "held_until": time.time() + 600.5}
+    names, row, other = cells([away, {**ENTRY, "id": "x"}])
+    assert (names[-1], row[-1], other[-1]) == ("KEPT", "10m00s", "-")
+    assert "absent" in row
+
+
 def test_an_older_reflector_tells_less() -> None:
     older = {"id": "9d1c2c54", "login": "alice", "state": "held", "idle_s": 4.2, "agent": "[2001:db8::1]:5"}
     assert cells([older, {"id": "x", "error": "no answer"}])[1:] == [
@@ -59,6 +66,8 @@ def test_it_fits_80_columns(name: str, job: str, session: str) -> None:
     lines = listing.table([{**entry, "id": session}, {**entry, "id": f"{session[:-1]}0"}], 80)
     assert max(map(len, lines)) <= 80
     assert [line.split()[-3:] for line in lines] == [["AGE", "IDLE", "LEFT"], *[["9d23h"] * 3] * 2]
+    kept = listing.table([{**entry, "id": session, "held_until": entry["until"], "state": "absent"}], 80)
+    assert max(map(len, kept)) <= 80
     whole = "".join(listing.table([{**entry, "id": session}], None))
     assert all(text in whole for text in (name, job, session))
 

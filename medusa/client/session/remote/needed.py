@@ -1,0 +1,42 @@
+"""An agent that has been asked for a stream, without which mlogin cannot go on, and that has not answered yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from medusa.client.session.ending import Ending, SessionEnded
+from medusa.client.session.remote.offered import OfferedRemote
+from medusa.client.session.remote.streamed import StreamRemote
+from medusa.client.streams.conversation import HARMLESS, Conversation, Speech
+
+ANSWER_TIMEOUT = 30.0
+"""Seconds to wait for the agent's answer."""
+
+TOO_OLD = "the agent of this session is too old: it keeps no terminals"
+
+
+class NeededStream(OfferedRemote):
+    """An agent that has been asked for a stream, and has not answered yet. `stream` takes its place then.
+
+    An agent without streams has started a command that does nothing.
+    """
+
+    room = 0
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        stream: StreamRemote,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(conversation, HARMLESS, tell, clock, stream)
+        self._answer_at = clock() + ANSWER_TIMEOUT
+
+    def receive(self, room: int) -> bytes:
+        data = super().receive(room)
+        late = self._conversation.speech is Speech.NONE and self._clock() >= self._answer_at
+        if data or late or self._conversation.speech is Speech.TERMINAL:
+            raise SessionEnded(Ending.NOT_STARTED, TOO_OLD)
+        return b""

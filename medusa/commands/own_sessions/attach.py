@@ -1,0 +1,121 @@
+"""The command `medusa attach`: attaches the user's terminal to one that runs in a session already."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.client.settings import DEFAULT_ESCAPE, Attachment, Settings
+from medusa.commands.mlogin_options.process import add_escape_option, add_keep_option
+from medusa.commands.options import VARIABLES
+from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
+from medusa.commands.user_config.parser import FILES, UserOptionParser
+from medusa.help_text import Section
+from medusa.protocol.session_id import UUID
+
+PROG = "medusa attach"
+
+USAGE = f"{PROG} [SESSION] [OPTION...]"
+
+DESCRIPTION = """Attach to the terminal of one of your sessions: one that you have detached from, one whose mlogin was
+killed, or one that is in use elsewhere. You see its last screen, and go on as with mlogin. Several may be attached to
+one terminal: all of them see the same, and it has the size of the one where something was typed last."""
+
+SECTIONS = (
+    Section(
+        "SESSION",
+        text="A session's --name, its id, or the beginning of its id; `medusa ls` lists your sessions. Without "
+        "SESSION: the only one of them that is held, which means that nobody uses it.",
+    ),
+    Section(
+        "Escapes",
+        (
+            ("~d", "detach: leave, and let the terminal run on"),
+            ("~.", "disconnect; the terminal is ended, unless somebody else uses it or has detached from it"),
+            ("~?", "list all escapes"),
+        ),
+        "They work at the start of a line. --escape changes the character or turns them off.",
+    ),
+    Section(
+        "Examples",
+        (
+            ("medusa attach", "the session that you have left"),
+            ("medusa attach train --steal", "take it over from another terminal, which is told so"),
+            ("medusa attach train --read-only", "only watch"),
+        ),
+    ),
+    Section(VARIABLES),
+    FILES,
+    Section(
+        "Exit status",
+        (
+            ("that of the command", "128+N if signal N ended it"),
+            ("0", "you have detached"),
+            ("254", "cut off or taken over, and the outcome is unknown"),
+            ("255", "not attached, or wrong usage"),
+        ),
+    ),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `medusa attach` and returns its exit status. Raises SystemExit(255) for wrong usage.
+
+    `argv`: the arguments, without the command's name. None for the arguments of this process.
+    """
+    settings = parse(sys.argv[1:] if argv is None else argv)
+    from medusa.client.mlogin import run  # takes long to import
+
+    return run(settings)
+
+
+def make_parser() -> UserOptionParser:
+    """Returns the parser of the options."""
+    parser = UserOptionParser(PROG, DESCRIPTION, OWN_ERROR, usage=USAGE, sections=SECTIONS)
+    group = parser.add_argument_group("What to attach to")
+    group.add_argument("session", nargs="?", metavar="SESSION", help="which session; see below")
+    group.add_argument("--steal", action="store_true", help="take the terminal over: all others have to leave it")
+    group.add_argument("--read-only", action="store_true", help="only watch: what you type is not sent")
+    add_escape_option(group)
+    add_keep_option(group)
+    group.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    add_access_options(parser)
+    return parser
+
+
+def parse(argv: Sequence[str]) -> Settings:
+    """Returns the settings, from the command line `argv`, the environment and the config file.
+
+    Raises SystemExit(255) if an option is wrong.
+    """
+    parser, words = make_parser(), list(argv)
+    given = parser.parse_args(words)
+    try:
+        found = access(parser, given, words)
+    except Failure as failure:
+        parser.error(str(failure))
+    session = None if given.session is None else given.session.strip()
+    if session == "":
+        parser.error("which session? `medusa ls` lists yours")
+    return Settings(
+        attach=Attachment(steal=given.steal, read_only=given.read_only),
+        pty=True,
+        escape=DEFAULT_ESCAPE if given.escape is None else given.escape[0],
+        escape_given=given.escape is not None,
+        quiet=given.quiet,
+        launcher="held",
+        joins=True,
+        reflector=found.reflector,
+        wait_timeout=WAIT_TIMEOUT,
+        keep=given.keep,
+        session=session.lower() if session is not None and UUID.fullmatch(session.lower()) else None,
+        beginning=session,
+        login=found.signing.account,
+        subuser=found.signing.subuser,
+        key=found.signing.key,
+        unsigned_first=found.unsigned_first,
+        insecure_tls=found.signing.insecure_tls,
+        headers=found.headers,
+        prog=PROG,
+    )
