@@ -185,7 +185,7 @@ class Conversation:
             return
         self.link.keep_alive()
         if self._returning is not None:
-            self._returning.check(self._clock(), self.stream, self.link.received)
+            self._returning.check(self._clock())
 
     def send(self) -> None:
         """Sends what waits in the stream, as much as the link accepts now. Raises LinkLost if the link has ended."""
@@ -202,6 +202,8 @@ class Conversation:
             if message is None:
                 break
             link.send_data(message)
+        if self._returning is not None:
+            self._returning.sent(now, stream, link.received)
 
     # ------------------------------------------------------------------ the end
 

@@ -93,27 +93,25 @@ class Returning:
     # ------------------------------------------------------------------ while there is a link
 
     def due(self, stream: StreamEnd) -> float | None:
-        """Returns the time at which to call `check` next; None for never."""
+        """Returns the time at which to call `check` and `sent` next; None for never."""
         if not self.lasting:
             return None
         job_at = self._job.deadline(stream.kept > 0)
         return self._look_at if job_at is None else min(job_at, self._look_at)
 
-    def check(self, now: float, stream: StreamEnd, received: int) -> None:
-        """Notices that this machine has slept, or that the agent does not answer.
+    def sent(self, now: float, stream: StreamEnd, received: int) -> None:
+        """Tells the user if the agent does not answer what was sent. Call it after sending.
 
         Args:
             received: the number of bytes that have come over the link.
-
-        Raises:
-            LinkLost: the link is probably dead.
         """
-        if not self.lasting:
-            return
-        if words := self._job.check(now, stream.kept > 0, stream.acknowledged, received):
+        if self.lasting and (words := self._job.check(now, stream.kept > 0, stream.acknowledged, received)):
             self._progress.tell(words)
+
+    def check(self, now: float) -> None:
+        """Raises LinkLost if this machine has slept, so that the link is probably dead."""
         self._look_at = now + INTERVAL
-        if self._sleep.slept():
+        if self.lasting and self._sleep.slept():
             self._at_once = True
             raise LinkLost(Loss.SILENT, "this machine has slept")
 
@@ -173,8 +171,8 @@ class Returning:
         if answer is None or not self._is_ours(answer, way):
             self._progress.check(now, way.reason)
             return None
-        self._end()
         self._progress.done(now)
+        self._end()
         return answer
 
     def leave(self, offer: StreamOffer) -> None:
