@@ -2,7 +2,6 @@
 
 first      dials for the first link, again and again for a while
 legs       dials once more for each client that joins, in steps that never block
-attempt    one attempt to dial in such steps
 returning  when to dial again after a link was lost; no I/O, no clock
 announce   what the agent tells the reflector about itself
 """

@@ -6,14 +6,13 @@ import time
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from agent.dial.announce import describe, features, public_part
-from agent.dial.attempt import Attempt
 from medusa.protocol.features import LEG
 from medusa.protocol.http.own_header import Field
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect_steps
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
-from medusa.transports.steps import Steps
+from medusa.transports.steps import Steps, Work
 
 LEG_TIMEOUT = 20.0
 """Seconds after which the dialling of a leg (a link for a client that joins) is given up.
@@ -56,7 +55,7 @@ class LegDialer:
         self._url, self._insecure_tls = public_part(url), insecure_tls
         self._log, self._headers, self._clock = log, headers, clock
         self.holds = False
-        self._legs: Dict[str, Attempt] = {}  # by id; the first MAX_DIALLED are dialled, and the others wait
+        self._legs: Dict[str, Work[Transport]] = {}  # by id; the first MAX_DIALLED are dialled, and the others wait
         self._last_failure = ""
 
     def begin(self, leg: str) -> None:
@@ -68,14 +67,14 @@ class LegDialer:
             return
         self._legs[leg] = self.attempt([*features(holds=self.holds), (LEG, leg)], LEG_TIMEOUT)
 
-    def attempt(self, fields: Sequence[Field], timeout: float) -> Attempt:
+    def attempt(self, fields: Sequence[Field], timeout: float) -> Work[Transport]:
         """Returns an attempt to dial, for the caller to carry out.
 
         Args:
             fields: the fields of the request, besides those of the user.
             timeout: seconds after which the attempt fails.
         """
-        return Attempt(self._dial(fields, self._clock() + timeout))
+        return Work(self._dial(fields, self._clock() + timeout))
 
     def wanted(self) -> Dict[int, int]:
         """Returns the events to poll for, by descriptor."""
@@ -110,7 +109,7 @@ class LegDialer:
             leg.close()
         self._legs.clear()
 
-    def _dialled(self) -> List[Tuple[str, Attempt]]:
+    def _dialled(self) -> List[Tuple[str, Work[Transport]]]:
         return list(self._legs.items())[:MAX_DIALLED]
 
     def _dial(self, fields: Sequence[Field], deadline: float) -> Steps[Transport]:

@@ -7,7 +7,6 @@ from typing import Callable, Dict, Optional
 
 from agent import link_ends
 from agent.dial.announce import Holding, announced, describe
-from agent.dial.attempt import Attempt
 from agent.dial.first import jitter
 from agent.dial.legs import LegDialer
 from agent.dial.returning import Returning
@@ -19,6 +18,7 @@ from medusa.protocol.messages import Close, Message, Text
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.link import Link, LinkLost, Loss, closed
+from medusa.transports.steps import Work
 
 MESSAGES_PER_ROUND = 64
 MAX_READ = 64 * 1024
@@ -81,7 +81,7 @@ class Home:
         self._awake = self._sleep()
         self._ticket, self.hold = "", float(holding.seconds)
         self._link: Optional[Link] = None
-        self._attempt: Optional[Attempt] = None
+        self._attempt: Optional[Work[Transport]] = None
         self._returning: Optional[Returning] = None
         self._reason = ""  # of the last attempt that has failed
         self._leaving = ""  # the reason of this end's Close, as soon as the session is to end

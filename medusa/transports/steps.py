@@ -10,7 +10,7 @@ import math
 import select
 import socket
 import time
-from typing import Any, Callable, Dict, Generator, Generic, Mapping, NamedTuple, TypeVar, Union
+from typing import Any, Callable, Dict, Generator, Generic, Mapping, NamedTuple, Optional, TypeVar, Union
 
 from medusa.transports.socket_stream import SocketStream
 
@@ -43,36 +43,44 @@ it closes the sockets and ends the helper process of the work.
 
 
 class Work(Generic[T]):
-    """Work that a loop does in steps, beside other things.
+    """Work in steps that a loop carries out beside its other work.
 
-    In each round, the loop polls for `wait.events` until `wait.until` at most, and calls `go_on`. At first the work
-    waits for nothing: `go_on` may be called at once.
+    In each round, the loop polls for `wanted`, until `until` at most, and calls `step`. At first, `until` has passed.
     """
 
     def __init__(self, steps: Steps[T]) -> None:
         self._steps = steps
-        self.wait = Wait({}, -math.inf)
+        self._wait = Wait({}, -math.inf)
         self._begun = False
 
-    def go_on(self, events: Mapping[int, int], now: float) -> bool:
-        """Makes the next step if one of the events that the work waits for has come, or if it waits no longer.
+    @property
+    def wanted(self) -> Dict[int, int]:
+        """The events to poll for, by descriptor."""
+        return self._wait.events
+
+    @property
+    def until(self) -> float:
+        """The time at which to call `step` even if there is no event."""
+        return self._wait.until
+
+    def step(self, events: Mapping[int, int], now: float) -> Optional[T]:
+        """Goes on if one of its events has come, or if its time has. Returns the result at the end of the work.
 
         Args:
             events: the events that have come, by descriptor. There may be other descriptors among them.
-            now: the time of time.monotonic().
 
-        Returns True after the end of the work: `result` is there. Raises what the work raises.
+        Raises what the work raises.
         """
-        found = {fd: events[fd] for fd in self.wait.events if events.get(fd)}
-        if not found and now < self.wait.until:
-            return False
+        found = {fd: events[fd] for fd in self._wait.events if events.get(fd)}
+        if not found and now < self._wait.until:
+            return None
         begun, self._begun = self._begun, True
         try:
-            self.wait = self._steps.send(found) if begun else next(self._steps)
+            self._wait = self._steps.send(found) if begun else next(self._steps)
         except StopIteration as end:
-            self.result: T = end.value
-            return True
-        return False
+            result: T = end.value
+            return result
+        return None
 
     def close(self) -> None:
         """Gives the work up."""

@@ -78,11 +78,11 @@ class Redial:
 
     def wanted(self) -> dict[int, int]:
         """Returns the events to poll for, by descriptor."""
-        return {} if self._work is None else dict(self._work.wait.events)
+        return {} if self._work is None else self._work.wanted
 
     def deadline(self) -> float:
         """Returns the time at which `step` must be called even without an event."""
-        return self._at if self._work is None else self._work.wait.until
+        return self._at if self._work is None else self._work.until
 
     def step(self, events: Mapping[int, int]) -> Transport | None:
         """Goes on with dialling. Returns the link as soon as it is open.
@@ -96,15 +96,14 @@ class Redial:
                 return None
             self._work = Work(self._dials.attempt(now + ATTEMPT_TIMEOUT))
         try:
-            if not self._work.go_on(events, now):
-                return None
+            link = self._work.step(events, now)
         except ConnectRefused as refused:
             self._work = None
             self._failed(refused, now)
             return None
-        work, self._work = self._work, None
-        self._not_there_since = math.inf
-        return work.result
+        if link is not None:
+            self._work, self._not_there_since = None, math.inf
+        return link
 
     def close(self) -> None:
         """Gives up the attempt that is under way."""
