@@ -119,18 +119,23 @@ class Reflector:
     def close(self) -> None:
         self._socket.close()
 
-    def accept(self) -> Client:
-        """Accept an agent and send it `linkup`."""
+    def accept(self, ticket: str = "", hold: int = 60) -> Client:
+        """Accept an agent and send it `linkup`; or give it a ticket, so that this is its home link."""
         peer, head, rest = self._read_head()
         key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)
         assert key is not None
         accepted = accept_value(key.group(1).decode())
         peer.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Accept: " + accepted.encode() + b"\r\n\r\n"
+            b"Sec-WebSocket-Accept: "
+            + accepted.encode()
+            + b"\r\n"
+            + (f"Medusa-Ticket: {ticket}\r\nMedusa-Hold: {hold}\r\n".encode() if ticket else b"")
+            + b"\r\n"
         )
         link = blocking_websocket(peer, rest)
-        link.send(Text(control.build(Linkup())), PATIENCE)
+        if not ticket:
+            link.send(Text(control.build(Linkup())), PATIENCE)
         return Client(link)
 
     def refuse(self, status: str) -> None:

@@ -187,16 +187,15 @@ class SessionLoop:
         now = self._clock()
         if self._home is None:
             self._commands.end_all()
-        elif self._leaving:
-            if not self._commands.ending and not self._legs:
-                self._home.leave("done")  # last, so that no new session of this name begins beside these processes
-        else:
-            words = self._why_over(self._home, now)
-            news = self._hold.news(now) if self._hold is not None else ""
-            if words is not None:
-                self._leave(words)
-            elif news:
-                self._context.log(news)
+            return
+        words = None if self._leaving else self._why_over(self._home, now)
+        news = self._hold.news(now) if self._hold is not None else ""
+        if words is not None:
+            self._leave(words)
+        elif news and not self._leaving:
+            self._context.log(news)
+        if self._leaving and not self._commands.ending and not self._legs:
+            self._home.leave("done")  # last, so that no new session of this name begins beside these processes
 
     def _why_over(self, home: Home, now: float) -> Optional[str]:
         """Returns why the session is over, in words for the log, which may be empty. None if it is not over."""
