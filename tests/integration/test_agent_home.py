@@ -45,7 +45,7 @@ class Home:
         return client
 
     def stream(self, wish: StreamOffer | None = None) -> StreamClient:
-        return StreamClient(self.call().link).start(wish and Start(stream=wish))
+        return StreamClient(self.call().link).start(None if wish is None else Start(stream=wish))
 
     def lose(self, close: Close | None = None) -> None:
         if close is not None:
