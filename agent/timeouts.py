@@ -25,6 +25,9 @@ class Timeouts:
             Time while the link accepts no data does not count.
         input_interval: time between two attempts to write to a terminal. It is needed because some terminals do not
             report that they accept input again.
+        parted_timeout: time that the output of a terminal waits for a client whose link was lost.
+        redraw_grace: time for which a terminal has another size, so that programs notice it.
+        detach_grace: time for a terminal to accept the last input of a client that leaves.
         reopen_interval: time between two attempts to read a terminal that no process has open. The child may open it
             again.
         url_timeout: time for the command that prints a URL.
@@ -46,6 +49,9 @@ class Timeouts:
     quiet_timeout: float = 0.2
     drain_timeout: float = 2.0
     input_interval: float = 0.05
+    parted_timeout: float = 60.0
+    redraw_grace: float = 0.1
+    detach_grace: float = 1.0
     reopen_interval: float = 0.2
     url_timeout: float = 30.0
     log_timeout: float = 5.0

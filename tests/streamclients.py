@@ -29,7 +29,7 @@ PTY = {"columns": 80, "lines": 25, "term": "xterm"}
 
 
 class Run:
-    """A channel of the kind `session`, and what has come of it."""
+    """A channel of the kind `session` or `attach`, and what has come of it."""
 
     def __init__(self, client: StreamClient, channel: Channel) -> None:
         self.client, self.channel = client, channel
@@ -90,6 +90,12 @@ class Run:
             at += len(piece)
         self.client.pump()
 
+    def detach(self) -> None:
+        """Leaves the terminal, and waits until the agent has noted it."""
+        self.channel.request("detach")
+        self.client.until(lambda: self.closed)
+        assert self.closed.code == "detached"
+
     def end(self) -> None:
         self.channel.end(0)
         self.client.pump()
@@ -141,7 +147,15 @@ class StreamClient:
 
     def run(self, command: str | None, **fields: Any) -> Run:
         """Opens a session for a shell line."""
-        run = Run(self, self.stream.channels.open("session", command=command, **fields))
+        return self.open("session", command=command, **fields)
+
+    def attach(self, terminal: int | str | None = None, **fields: Any) -> Run:
+        """Opens a channel that shows a terminal."""
+        return self.open("attach", terminal=terminal, **fields)
+
+    def open(self, kind: str, **fields: Any) -> Run:
+        """Opens a channel."""
+        run = Run(self, self.stream.channels.open(kind, **fields))
         self.runs[run.channel.number] = run
         self.pump()
         return run

@@ -130,6 +130,7 @@ class SessionLoop:
         events = self._poller.wait(self._timeout())
         if events.get(self._signals.fileno()):
             self._take_signals()
+        self._shared.terminals.serve(self._clock(), events)
         for leg in self._legs:
             self._serve(leg, events)
         if self._home is not None:
@@ -147,6 +148,7 @@ class SessionLoop:
         wanted.update(self._home.wanted() if self._home is not None else {})
         for leg in self._legs:
             wanted.update(leg.wanted())
+        wanted.update(self._shared.terminals.wanted(self._clock()))
         return wanted
 
     def _timeout(self) -> Optional[float]:
@@ -157,6 +159,7 @@ class SessionLoop:
         if self._home is not None and not self._legs:
             due += [] if self._hold is None else [self._hold.deadline()]
             due += [] if self.clients else [self._first_by]
+        due.append(self._shared.terminals.deadline(now))
         at = min((at for at in due if at is not None), default=None)
         return None if at is None else max(0.0, at - now)
 
@@ -203,9 +206,10 @@ class SessionLoop:
             return ""
         if home.expired:
             return "the reflector could not be reached for %d s" % home.hold
-        kept = bool(self._streams.parked)
+        kept = self._shared.terminals.kept or bool(self._streams.parked)
+        exits = self._shared.exits + self._shared.terminals.exits
         if self._hold is not None:
-            return "" if self._hold.over(now, self._shared.exits, kept=kept) else None
+            return "" if self._hold.over(now, exits, kept=kept) else None
         if not self.clients:
             return "nobody came in %d s" % home.hold if now >= self._first_by else None
         return None if kept else ""

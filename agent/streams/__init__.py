@@ -4,6 +4,5 @@ registry         all streams of the agent, by their ids; keeps those that have l
 speaker          the agent's end of a stream: processes what arrives, sends what waits, ends the stream
 opening          starts the command of a channel, or says why not
 session_channel  joins a channel of the kind `session` and a command
-terminal_ends    a command's terminal, used as if it were two pipes
-shared           what all streams of an agent share: memory, the number of terminals
+shared           what all streams of an agent share: memory, and the terminals
 """

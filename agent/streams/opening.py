@@ -1,21 +1,25 @@
-"""Starts the command of a channel of the kind `session`."""
+"""Opens the channels that a client asks for: starts a command, or attaches the client to a terminal."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Union
+from typing import Any, Dict, Mapping, Optional, Union
 
-from agent.command.resolve import CannotStart
 from agent.command.wish import resolve_session
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.process.pipe_child import PipeChild
 from agent.process.terminal_child import TerminalChild
 from agent.streams.session_channel import SessionChannel
-from agent.streams.shared import MAX_TERMINALS, Shared
-from agent.streams.terminal_ends import TerminalEnds
+from agent.streams.shared import Shared
+from agent.terminals.terminal import Terminal
+from agent.terminals.viewer import Streaming, Viewer
 from medusa.protocol.channels.channel import Channel
+from medusa.protocol.control import Resize
 
-LIMIT = "limit"
+OPENABLE = ("session", "attach", "info")
+"""The kinds of channels that this agent opens."""
+
+Opened = Union[SessionChannel, Viewer]
 
 
 def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
@@ -23,34 +27,69 @@ def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
 
     Only the request that tells a new size of the client's terminal changes them. Others are ignored.
     """
-    if request["type"] == "resize" and fields["pty"] is not None:
+    if request["type"] == "resize" and fields.get("pty") is not None:
         fields["pty"].update(columns=request["columns"], lines=request["lines"])
 
 
-def open_session(
-    channel: Channel, fields: Mapping[str, Any], commands: Commands, context: Context, shared: Shared
-) -> SessionChannel:
-    """Starts the command that the client asks for. Accept the channel next.
+class Opener:
+    """Opens the channels of one stream.
 
     Args:
-        fields: the fields of the OPEN frame, by which the client has opened the channel.
-
-    Raises:
-        CannotStart: the command cannot be started. Refuse the channel.
+        stream: the stream.
     """
-    terminal = fields["pty"] is not None
-    if terminal and shared.terminals >= MAX_TERMINALS:
-        raise CannotStart("this job has %d terminals already; end one of them first" % MAX_TERMINALS, LIMIT)
-    launch = resolve_session(fields, context.environ, login_shell=context.login_shell)
-    for note in launch.notes:
-        context.log(note)
-    if terminal:
-        on_terminal = TerminalChild.start(launch, context.guard, context.clock, context.timeouts, context.inherited)
-        ends: Union[TerminalEnds, PipeChild] = TerminalEnds(on_terminal, shared.take_preface())
-        child: Union[TerminalChild, PipeChild] = on_terminal
-        shared.terminals += 1
-    else:
-        ends = child = PipeChild.start(launch, context.guard, context.inherited)
-    commands.add(child)
-    context.log("started %s, pid %d" % (launch.argv[0], child.pid))
-    return SessionChannel(channel, child, ends, commands, context)
+
+    def __init__(self, commands: Commands, context: Context, shared: Shared, stream: Streaming) -> None:
+        self._commands, self._context, self._shared, self._stream = commands, context, shared, stream
+
+    def open(self, channel: Channel, fields: Mapping[str, Any]) -> Optional[Opened]:
+        """Does what the client asks for. Returns what serves the channel, which the caller has to accept next.
+
+        Returns None if the client was given all that it has asked for.
+
+        Args:
+            fields: the fields of the OPEN frame, by which the client has opened the channel.
+
+        Raises:
+            CannotStart: that is not possible. Refuse the channel.
+        """
+        if channel.kind == "session":
+            return self._start(channel, fields)
+        if channel.kind == "attach":
+            return self._attach(channel, fields)
+        channel.accept(terminals=self._shared.terminals.describe())
+        channel.close()
+        return None
+
+    def _start(self, channel: Channel, fields: Mapping[str, Any]) -> Opened:
+        context, commands, terminals = self._context, self._commands, self._shared.terminals
+        if fields["pty"] is not None:
+            terminals.make_room()
+        launch = resolve_session(fields, context.environ, login_shell=context.login_shell)
+        for note in launch.notes:
+            context.log(note)
+        if fields["pty"] is None:
+            pipes = PipeChild.start(launch, context.guard, context.inherited)
+            commands.add(pipes)
+            opened: Opened = SessionChannel(channel, pipes, commands, context)
+            pid = pipes.pid
+        else:
+            child = TerminalChild.start(launch, context.guard, context.clock, context.timeouts, context.inherited)
+            commands.add(child)
+            terminal = terminals.add(
+                lambda number: Terminal(number, fields, child, launch.size, terminals.memory, commands, context)
+            )
+            terminal.ring.append(self._shared.take_preface())
+            opened = Viewer(channel, terminal, context, self._stream, launch.size)
+            terminal.add(opened)
+            pid = child.pid
+        context.log("started %s, pid %d" % (launch.argv[0], pid))
+        return opened
+
+    def _attach(self, channel: Channel, fields: Mapping[str, Any]) -> Viewer:
+        terminal, pty = self._shared.terminals.find(fields["terminal"]), fields["pty"]
+        size = None if pty is None else Resize(pty["columns"], pty["lines"])
+        viewer = Viewer(channel, terminal, self._context, self._stream, size, read_only=fields["read_only"])
+        viewer.replay(fields["replay"])
+        terminal.add(viewer, steal=fields["steal"], redraw=True)
+        self._context.log("attached to terminal %d" % terminal.number)
+        return viewer

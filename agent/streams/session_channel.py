@@ -1,22 +1,18 @@
-"""Joins a channel of the kind `session` and a command, on a terminal or on pipes."""
+"""Joins a channel of the kind `session` and a command on pipes."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional
 
 from agent.poller import READ, WRITE
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
 from agent.process.pipe_child import READ_SIZE, STDIN, PipeChild
-from agent.process.terminal_child import TerminalChild
-from agent.streams.terminal_ends import TerminalEnds
+from agent.terminals.terminal import Leave, result_of
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP
-from medusa.protocol.control import Resize
 from medusa.signal_pipe import signal_number
-
-Child = Union[TerminalChild, PipeChild]
 
 
 class SessionChannel:
@@ -27,18 +23,13 @@ class SessionChannel:
 
     Args:
         child: the command, which is among `commands`.
-        ends: the agent's ends of the command's terminal or of its pipes.
 
     Attributes:
-        child: the command.
         over: True if the channel has nothing more to do. What is left of the command is being ended.
     """
 
-    def __init__(
-        self, channel: Channel, child: Child, ends: Union[TerminalEnds, PipeChild], commands: Commands, context: Context
-    ) -> None:
-        self._channel, self.child, self._ends = channel, child, ends
-        self._commands, self._context = commands, context
+    def __init__(self, channel: Channel, child: PipeChild, commands: Commands, context: Context) -> None:
+        self._channel, self._child, self._commands, self._context = channel, child, commands, context
         self._input = channel.readers[STDIN]
         self._drain: Optional[Drain] = None
         self._clogged = False
@@ -46,17 +37,21 @@ class SessionChannel:
         self.over = False
 
     @property
-    def has_terminal(self) -> bool:
-        """True if the command has a terminal."""
-        return isinstance(self.child, TerminalChild)
+    def children(self) -> List[PipeChild]:
+        """The commands that end with the channel in any case."""
+        return [self._child]
+
+    @property
+    def opened(self) -> Dict[str, Any]:
+        """What the client is told when its channel is accepted."""
+        return {"pid": self._child.pid}
 
     # ------------------------------------------------------------------ poll
 
     def wanted(self) -> Dict[int, int]:
         """Returns the events to poll for, by descriptor."""
-        fds = self._ends.fds
-        prefaced = isinstance(self._ends, TerminalEnds) and self._ends.preface
-        wanted = {fds[STDIN]: WRITE} if len(self._input) or prefaced else {}
+        fds = self._child.fds
+        wanted = {fds[STDIN]: WRITE} if len(self._input) else {}
         for sub in self._channel.writers:
             if self._reads(sub) and self._room(sub):
                 wanted[fds[sub]] = wanted.get(fds[sub], 0) | READ
@@ -65,19 +60,11 @@ class SessionChannel:
 
     def deadline(self) -> Optional[float]:
         """Returns when to call `serve` even if poll reports no event; None for never."""
-        due = []
-        if isinstance(self.child, TerminalChild):
-            reopen = self.child.deadline()
-            due += [] if reopen is None else [reopen]
-            if len(self._input):  # some terminals do not report that they accept input again
-                due.append(self._context.clock() + self._context.timeouts.input_interval)
-        if self._drain is not None and not self._clogged:
-            due.append(self._drain.deadline())
-        return min(due, default=None)
+        return None if self._drain is None or self._clogged else self._drain.deadline()
 
     # ------------------------------------------------------------------ bytes
 
-    def serve(self, now: float, events: Optional[Dict[int, int]]) -> int:
+    def serve(self, now: float, events: Optional[Mapping[int, int]]) -> int:
         """Moves bytes in both directions, and ends the channel if all is done. Returns how many bytes of output moved.
 
         Args:
@@ -90,17 +77,17 @@ class SessionChannel:
         if self.over:
             return 0
         self._feed(now)
-        moved = self._relay(now, events if self.child.exit is None else None)
-        if self.child.exit is not None:
+        moved = self._relay(now, events if self._child.exit is None else None)
+        if self._child.exit is not None:
             self._finish(now, moved)
         return moved
 
     def _feed(self, now: float) -> None:
         reader, size = self._input, 0
-        if self._ends.fds[STDIN] < 0:
+        if self._child.fds[STDIN] < 0:
             return
         for piece in reader.pieces() if len(reader) else ():
-            taken = self._ends.write(piece)
+            taken = self._child.write(piece)
             if taken is None:
                 self._refuse_input()
                 return
@@ -110,21 +97,21 @@ class SessionChannel:
         if size:
             reader.took(size, now)
         if reader.complete and not len(reader):
-            self._ends.close(STDIN)
+            self._child.close(STDIN)
 
     def _refuse_input(self) -> None:
         """Tells the client that nothing reads its input any more."""
-        self._ends.close(STDIN)
+        self._child.close(STDIN)
         self._input.stop()
 
     def _reads(self, sub: int) -> bool:
         spent = self._drain is not None and self._drain.spent
-        return not self._channel.writers[sub].ended and self._ends.fds[sub] >= 0 and not spent
+        return not self._channel.writers[sub].ended and self._child.fds[sub] >= 0 and not spent
 
-    def _relay(self, now: float, events: Optional[Dict[int, int]]) -> int:
+    def _relay(self, now: float, events: Optional[Mapping[int, int]]) -> int:
         moved, self._clogged = 0, False
         for sub in list(self._turns):
-            if self._reads(sub) and (events is None or events.get(self._ends.fds[sub])):
+            if self._reads(sub) and (events is None or events.get(self._child.fds[sub])):
                 room = self._room(sub)
                 self._clogged = self._clogged or not room
                 size = self._read(sub, min(room, READ_SIZE)) if room else 0
@@ -143,10 +130,10 @@ class SessionChannel:
 
     def _read(self, sub: int, size: int) -> int:
         try:
-            data = self._ends.read(sub, size)
+            data = self._child.read(sub, size)
         except EOFError:
             self._channel.end(sub)
-            self._ends.close(sub)
+            self._child.close(sub)
             return 0
         if data is None:
             return 0
@@ -158,11 +145,8 @@ class SessionChannel:
     def _finish(self, now: float, moved: int) -> None:
         """Reads the last output of a command that has ended. After all of it, sends how the command ended."""
         if self._drain is None:
-            pipes = not isinstance(self.child, TerminalChild)
-            self._drain = Drain(now, self._clogged, self._context.timeouts, pipes=pipes)
+            self._drain = Drain(now, self._clogged, self._context.timeouts, pipes=True)
             self._refuse_input()
-            if isinstance(self.child, TerminalChild):
-                self.child.retry_now()
         if moved:
             self._drain.received(moved, now)
         if self._clogged:
@@ -173,18 +157,18 @@ class SessionChannel:
             self._report()
 
     def _report(self) -> None:
-        end = self.child.exit
+        end = self._child.exit
         assert end is not None
         self._context.log("ended: %s" % describe_exit(end))
-        self._channel.result(**({"signal": end.signal} if end.signal else {"status": end.status}))
+        self._channel.result(**result_of(end))
         self._channel.close()
         self.end()
 
-    def end(self) -> None:
-        """Closes the terminal or the pipes, and begins to end the command's processes."""
+    def end(self, why: Leave = Leave.CLOSED) -> None:
+        """Closes the pipes, and begins to end the command's processes."""
         if not self.over:
             self.over = True
-            self._commands.end(self.child)
+            self._commands.end(self._child)
 
     # ------------------------------------------------------------------ what arrives
 
@@ -193,14 +177,11 @@ class SessionChannel:
         if kind == CLOSE:
             self.end()
         elif kind == STOP:
-            self._ends.close(sub)
+            self._child.close(sub)
         elif kind == REQUEST:
             self._request(value)
 
     def _request(self, fields: Dict[str, Any]) -> None:
-        if fields["type"] == "resize" and isinstance(self.child, TerminalChild):
-            self.child.resize(Resize(fields["columns"], fields["lines"]))
-        elif fields["type"] == "signal":
-            number = signal_number(fields["name"])
-            if number is not None:
-                self.child.signal(number)
+        number = signal_number(fields["name"]) if fields["type"] == "signal" else None
+        if number is not None:
+            self._child.signal(number)

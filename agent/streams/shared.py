@@ -1,16 +1,14 @@
-"""What all streams of an agent share: memory, the number of terminals."""
+"""What all streams of an agent share: memory, and the terminals."""
 
 from __future__ import annotations
 
 from typing import Callable, Optional
 
+from agent.terminals.registry import Terminals
 from medusa.protocol.resume.budget import Budget
 
 MAX_MEMORY = 48 * 1024 * 1024
-"""The limit of the bytes that all streams of an agent together hold, or have allowed their clients to send."""
-
-MAX_TERMINALS = 16
-"""The maximum number of open terminals in all streams of an agent together."""
+"""The limit of the bytes that all streams and terminals of an agent together hold, or have allowed clients to send."""
 
 
 class Shared:
@@ -22,13 +20,13 @@ class Shared:
 
     Attributes:
         memory: counts the bytes that all streams hold, or have allowed their clients to send, and limits them.
-        terminals: the number of terminals that are open.
-        exits: the number of commands on terminals that have ended by themselves.
+        terminals: the terminals, which may outlive the streams.
+        exits: the number of commands on terminals of clients without streams that have ended by themselves.
     """
 
     def __init__(self, preface: bytes = b"", greet: Optional[Callable[[], bytes]] = None) -> None:
         self.memory = Budget(MAX_MEMORY)
-        self.terminals = 0
+        self.terminals = Terminals(self.memory)
         self.exits = 0
         self._preface, self._greet = preface, greet
 

@@ -8,9 +8,9 @@ from agent.command.resolve import CannotStart
 from agent.link_ends import TAKEN_OVER, comes_back
 from agent.process.commands import Commands
 from agent.process.context import Context
-from agent.streams.opening import amend, open_session
-from agent.streams.session_channel import SessionChannel
+from agent.streams.opening import OPENABLE, Opened, Opener, amend
 from agent.streams.shared import Shared
+from agent.terminals.terminal import Leave
 from medusa import __version__
 from medusa.protocol.channels.channel import Channel, Event, State
 from medusa.protocol.channels.frames import GOAWAY, OPEN, REQUEST
@@ -58,7 +58,8 @@ class StreamSpeaker:
         self.parked_since: Optional[float] = None
         self._reported = False  # a command has ended, and its RESULT is on its way
         self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, for channels that are not answered yet
-        self._sessions: Dict[Channel, SessionChannel] = {}
+        self._sessions: Dict[Channel, Opened] = {}
+        self._opener = Opener(commands, context, shared, self)
         self._words = "done"
         self._leave_at: Optional[float] = None
 
@@ -132,7 +133,7 @@ class StreamSpeaker:
     def _happened(self, event: Event) -> None:
         if event.type == GOAWAY:
             self._over(event)
-        elif event.type == OPEN and event.channel.kind == "session":
+        elif event.type == OPEN and event.channel.kind in OPENABLE:
             self._offers[event.channel] = event.value
         elif event.type == OPEN:
             words = "the agent (version %s) cannot open channels of the kind %s" % (__version__, event.channel.kind)
@@ -154,20 +155,21 @@ class StreamSpeaker:
         if channel.state is not State.OFFERED:
             return
         try:
-            session = open_session(channel, fields, self._commands, self._context, self._shared)
+            session = self._opener.open(channel, fields)
         except CannotStart as error:
             self._context.log("not started: %s" % error)
             channel.refuse(error.code, str(error))
             return
-        self._sessions[channel] = session  # first, because `accept` may raise StreamError, which ends all of these
-        channel.accept(pid=session.child.pid)
+        if session is not None:
+            self._sessions[channel] = session  # first, because `accept` may raise StreamError, which ends all of these
+            channel.accept(**session.opened)
 
     def _over(self, goaway: Event) -> None:
         """Ends the commands of the stream, because the stream has ended. `goaway`: the event that says why."""
         code, words = goaway.value
         if code not in ("", "done"):
             self._words = "%s: %s" % (code, words)
-        self._end_sessions()
+        self._end_sessions(Leave.CLOSED if code in ("", "done") else Leave.LOST)
         if self._leave_at is None:
             self._leave_at = self._clock() + self._context.timeouts.leave_timeout
 
@@ -194,8 +196,8 @@ class StreamSpeaker:
         self._check_end()
 
     def _serve(
-        self, sessions: List[Tuple[Channel, SessionChannel]], events: Optional[Dict[int, int]]
-    ) -> List[Tuple[Channel, SessionChannel]]:
+        self, sessions: List[Tuple[Channel, Opened]], events: Optional[Dict[int, int]]
+    ) -> List[Tuple[Channel, Opened]]:
         """Serves `sessions`. Returns those that had output."""
         moved, now = [], self._clock()
         for channel, session in sessions:
@@ -206,7 +208,8 @@ class StreamSpeaker:
                 self._over(self._end.fail(error))
                 return []
             if session.over:
-                self._forget(channel)
+                self._reported = True
+                self._sessions.pop(channel, None)
         return moved
 
     def _send(self) -> None:
@@ -225,24 +228,17 @@ class StreamSpeaker:
 
     # ------------------------------------------------------------------ the end
 
-    def _forget(self, channel: Channel) -> None:
-        self._reported = True
-        session = self._sessions.pop(channel)
-        session.end()
-        if session.has_terminal:
-            self._shared.terminals -= 1
-
-    def _end_sessions(self) -> None:
+    def _end_sessions(self, why: Leave = Leave.LOST) -> None:
         self._offers.clear()
-        self._commands.end(*(session.child for session in self._sessions.values()))
+        self._commands.end(*(child for session in self._sessions.values() for child in session.children))
         for channel in list(self._sessions):
-            self._forget(channel)
+            self._sessions.pop(channel).end(why)
 
     def lost(self, lost: LinkLost, words: str) -> None:
         """Ends the use of the link, because it has ended. Ends the stream too, unless the client may come back."""
         ends = self._leave_at is not None or self._end.over or self._complete or not self.keep
         if ends or not comes_back(lost) or not self._keeps():
-            self._end_sessions()
+            self._end_sessions(Leave.LOST if comes_back(lost) else Leave.CLOSED)
             self._leave(words)
             return
         self._context.log("%s; what runs there is kept for %d s" % (words, self.keep))

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from agent.session.loop import MAX_LINKS
-from agent.streams.shared import MAX_MEMORY, MAX_TERMINALS, Shared
+from agent.streams.shared import MAX_MEMORY, Shared
+from agent.terminals.registry import MAX_TERMINALS
 
 
 def test_limits_of_one_agent() -> None:

@@ -53,4 +53,4 @@ def test_command_whose_start_cannot_be_told_is_ended(
     wait_for_end(commands)
     assert log[0].startswith("started /bin/bash, pid ")
     assert not Path("/proc", log[0].split()[-1]).exists()
-    assert shared.terminals == 0
+    assert len(shared.terminals) == 0

@@ -1,0 +1,38 @@
+"""Escape sequences that an emulator answers as if the user had typed, and these answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Match
+
+_WITH_ANSWER = re.compile(
+    rb"(?P<osc>\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))"
+    rb"|\x1bP[$+]q[^\x1b]*\x1b\\"  # what terminfo says, what is set
+    rb"|\x1b_G[^\x1b]*\x1b\\"  # kitty's pictures
+    rb"|\x1b\[(?:[>=]?[0-9;]*c|\??[0-9;]*(?:n|\$p|i)|[01]?x|>[0-9]*q|\?u|[0-9;]*\*y|\?[0-9;]*S)"
+    rb"|\x1b\[(?:1[1-9]|2[01])(?:;[0-9]*)*t"
+    rb"|\x1bZ|[\x05\x07]"
+)
+_OSC_WITH_ANSWER = re.compile(rb"\x1b\](?:(?:[0-9;]*;)?(?:\?|[^;]*;\?)|(?:9|52|99|777);)")
+
+_ANSWERS = re.compile(
+    rb"\x1b\[(?:[?>=]?[0-9;]*[cnR]|[IO]|\?[0-9;]*(?:\$y|u)|[0-9;]*t)"
+    rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\"
+)
+
+
+def without_queries(output: bytes) -> bytes:
+    """Returns old output without what has an effect besides the screen: queries, bells, and what fills the clipboard.
+
+    Otherwise the emulator that is shown the output would answer queries of programs that do not wait any more.
+    """
+    return _WITH_ANSWER.sub(_kept, output)
+
+
+def is_typed(data: bytes) -> bool:
+    """Returns True if `data`, which an emulator has sent, are more than its answers and its reports of the focus."""
+    return bool(_ANSWERS.sub(b"", data))
+
+
+def _kept(found: Match[bytes]) -> bytes:
+    return found["osc"] if found["osc"] and not _OSC_WITH_ANSWER.match(found["osc"]) else b""

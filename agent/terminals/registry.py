@@ -1,0 +1,100 @@
+"""All terminals of the agent."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+
+from agent.command.resolve import CannotStart
+from agent.terminals.terminal import Terminal
+from medusa.protocol.resume.budget import Budget
+
+MAX_TERMINALS = 16
+"""The limit of the terminals of streams that one agent has at a time."""
+
+MAX_VIEWERS = 16
+"""The limit of the clients that show one terminal."""
+
+LIMIT = "limit"
+
+
+class Terminals:
+    """All terminals of the agent: those that live, and those whose end no client was told yet.
+
+    Args:
+        memory: the memory that all streams and terminals of the agent share.
+    """
+
+    def __init__(self, memory: Budget) -> None:
+        self.memory = memory
+        self._known: Dict[int, Terminal] = {}
+        self._last = self._gone = 0
+
+    def __len__(self) -> int:
+        return sum(not terminal.over for terminal in self._known.values())
+
+    @property
+    def kept(self) -> bool:
+        """True if a terminal, or how its command has ended, is kept for a client that attaches later."""
+        return any(terminal.kept for terminal in self._known.values())
+
+    @property
+    def exits(self) -> int:
+        """The number of commands that have ended by themselves."""
+        return self._gone + sum(terminal.ended for terminal in self._known.values())
+
+    def make_room(self) -> None:
+        """Makes sure that one more terminal may be added. Raises CannotStart if there are too many."""
+        if len(self) < MAX_TERMINALS:
+            return
+        ended = [number for number, terminal in self._known.items() if terminal.ended and not terminal.viewers]
+        if not ended:
+            raise CannotStart("this job has %d terminals already; end one of them first" % MAX_TERMINALS, LIMIT)
+        self._known.pop(ended[0]).ring.clear()
+        self._gone += 1
+
+    def add(self, make: Callable[[int], Terminal]) -> Terminal:
+        """Adds the terminal that `make` returns. Its argument is the terminal's number."""
+        self._last += 1
+        terminal = self._known[self._last] = make(self._last)
+        return terminal
+
+    def find(self, wanted: Union[int, str, None]) -> Terminal:
+        """Returns the terminal with this number or name; the last one of several, or if `wanted` is None.
+
+        Raises CannotStart if there is none, or if it has too many viewers.
+        """
+        for terminal in reversed(list(self._known.values())):
+            if not terminal.over and wanted in (None, terminal.number, terminal.name or None):
+                if len(terminal.viewers) >= MAX_VIEWERS:
+                    raise CannotStart("%d clients show this terminal already" % MAX_VIEWERS, LIMIT)
+                return terminal
+        known = ", ".join(filter(None, (self._label(terminal) for terminal in self._known.values())))
+        which = "no terminal" if wanted is None else "no terminal %s" % wanted
+        raise CannotStart("this job has %s%s" % (which, known and "; it has: " + known), "no-terminal")
+
+    @staticmethod
+    def _label(terminal: Terminal) -> str:
+        return "%d (%s)" % (terminal.number, terminal.name) if terminal.name else str(terminal.number)
+
+    def describe(self) -> List[Dict[str, Any]]:
+        """Returns what a client is told that asks which terminals there are."""
+        return [terminal.describe() for terminal in self._known.values()]
+
+    # ------------------------------------------------------------------ the loop
+
+    def wanted(self, now: float) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        return {fd: mask for terminal in self._known.values() for fd, mask in terminal.wanted(now).items()}
+
+    def deadline(self, now: float) -> Optional[float]:
+        """Returns when to call `serve` even if poll reports no event; None for never."""
+        due = [terminal.deadline(now) for terminal in self._known.values()]
+        return min((at for at in due if at is not None), default=None)
+
+    def serve(self, now: float, events: Mapping[int, int]) -> None:
+        """Moves the bytes of all terminals. Call it in each round, before the links are served."""
+        for terminal in list(self._known.values()):
+            terminal.serve(now, events)
+            if terminal.over:
+                del self._known[terminal.number]
+                self._gone += terminal.ended

@@ -1,0 +1,339 @@
+"""A terminal of the agent: a command, its last output, and the viewers that show it. It may outlive all of them."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Dict, List, Mapping, Optional, Protocol
+
+from agent.poller import READ, WRITE
+from agent.process.commands import Commands, describe_exit
+from agent.process.context import Context
+from agent.process.drain import Drain
+from agent.process.terminal_child import READ_SIZE, TerminalChild
+from agent.terminals.ring import Ring
+from medusa.protocol.channels.frames import Reason
+from medusa.protocol.control import Exit, Resize
+from medusa.protocol.resume.budget import Budget
+
+MAX_COMMAND = 200
+"""The most characters of a command's line that `describe` returns."""
+
+_STOLEN = Reason("stolen", "another client has taken the terminal over")
+_ENDED = Reason("ended", "the client that had the terminal has ended it")
+
+
+def result_of(end: Exit) -> Dict[str, Any]:
+    """Returns the fields of a RESULT for a command that has ended."""
+    return {"signal": end.signal} if end.signal else {"status": end.status}
+
+
+class Leave(enum.Enum):
+    """The reasons for which a viewer leaves its terminal."""
+
+    DETACHED = "the client asked to leave the terminal as it is"
+    CLOSED = "the client has closed the channel or the stream"
+    LOST = "the stream was given up after the loss of its link"
+    TOLD = "the command has ended, and the client was told"
+
+
+class Watching(Protocol):
+    """A client that shows the terminal: a Viewer.
+
+    Attributes:
+        read_only: True if it may not type.
+        size: the size that the client's own terminal has; None if it is not known.
+    """
+
+    read_only: bool
+    size: Optional[Resize]
+
+    @property
+    def parted_at(self) -> Optional[float]:
+        """Since when its stream has no link, in monotonic seconds; None if it has one."""
+
+    @property
+    def keep(self) -> float:
+        """How many seconds its stream is kept without a link."""
+
+    @property
+    def room(self) -> int:
+        """How many bytes of output it takes now. 0 if it has not taken all that was read so far."""
+
+    @property
+    def has_input(self) -> bool:
+        """True if it has input for the command."""
+
+    def feed(self, now: float) -> None:
+        """Writes its input to the command, as much as the terminal accepts."""
+
+    def catch_up(self) -> None:
+        """Leaves out output if there is much that it has not taken."""
+
+    def close(self, reason: Reason) -> None:
+        """Closes its channel. It is removed from the terminal by the caller."""
+
+
+class Terminal:
+    """A command on a terminal, its last output, and its viewers.
+
+    The output waits for the viewer that typed last: it is read only if this viewer takes it. Other viewers read what
+    they can from the ring, and skip the rest.
+
+    Args:
+        number: names the terminal, from 1 on.
+        fields: the fields of the OPEN frame by which the client has asked for the terminal.
+        child: the command, which is among `commands`.
+        size: the size that the terminal has.
+
+    Attributes:
+        memory: the memory that all streams and terminals of the agent share.
+        ring: the last output.
+        name: the name that the client has given it; "" for none.
+        viewers: the viewers, in the order in which they came.
+        typist: the viewer that typed last; None if there is none that may type.
+        size: the terminal's size, in the absence of redrawing.
+        ended: True if the output is complete, and what is left of the command is being ended.
+        told: True if a client was told how the command has ended.
+        detached: True if the last viewer that could type has left the terminal to be attached later.
+        keep: how many seconds it is kept for other clients how the command has ended, if no client was told.
+        over: True if the terminal is not needed any more.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        fields: Mapping[str, Any],
+        child: TerminalChild,
+        size: Resize,
+        memory: Budget,
+        commands: Commands,
+        context: Context,
+    ) -> None:
+        self.number, self.name, self._command = number, fields["name"], fields["command"]
+        self.child, self.size, self.memory, self.ring = child, size, memory, Ring(memory)
+        self._commands, self._context = commands, context
+        self.viewers: List[Watching] = []
+        self.typist: Optional[Watching] = None
+        self.ended = self.told = self.detached = self.over = False
+        self.keep = 0.0
+        self._was_detached = False
+        self._drain: Optional[Drain] = None
+        self._clogged = False
+        self._seen = 0  # the output before this byte was sent to a viewer
+        self._redraw_until: Optional[float] = None
+        self._expires_at: Optional[float] = None
+
+    @property
+    def kept(self) -> bool:
+        """True if the terminal, or how its command has ended, is kept for a client that attaches later."""
+        return not self.over and not self.viewers
+
+    # ------------------------------------------------------------------ poll
+
+    def wanted(self, now: float) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        child, mask = self.child, 0
+        if self.ended or child.fd < 0:
+            return {}
+        if child.is_open and not self._spent and self._room(now):
+            mask = READ
+        if any(viewer.has_input for viewer in self.viewers):
+            mask |= WRITE
+        return {child.fd: mask}
+
+    def deadline(self, now: float) -> Optional[float]:
+        """Returns when to call `serve` even if poll reports no event; None for never."""
+        due = [self._redraw_until, self._expires_at]
+        if not self.ended:
+            due.append(self.child.deadline())
+            if any(viewer.has_input for viewer in self.viewers):  # some terminals do not report that they accept input
+                due.append(now + self._context.timeouts.input_interval)
+            if self._drain is not None and not self._clogged:
+                due.append(self._drain.deadline())
+            if self.typist is not None and self.typist.parted_at is not None and self._waits(now):
+                due.append(self.typist.parted_at + self._context.timeouts.parted_timeout)
+        return min((at for at in due if at is not None), default=None)
+
+    # ------------------------------------------------------------------ bytes
+
+    def serve(self, now: float, events: Optional[Mapping[int, int]]) -> None:
+        """Moves input to the command and output to the ring, and ends the terminal if the command has ended.
+
+        Args:
+            events: what poll reported, by descriptor. None to try to read output.
+        """
+        if self._redraw_until is not None and now >= self._redraw_until:
+            self._set_size(self.size)
+        if self._expires_at is not None and now >= self._expires_at:
+            self._finish()
+        if self.ended or self.over:
+            return
+        for viewer in list(self.viewers):
+            viewer.feed(now)
+        ending = self.child.exit is not None
+        size = self._read(now) if ending or events is None or events.get(self.child.fd) else 0
+        if ending:
+            self._drain_output(now, size)
+
+    def _waits(self, now: float) -> bool:
+        """True if output waits for the viewer that typed last."""
+        viewer = self.typist
+        if viewer is None:
+            return False
+        return viewer.parted_at is None or now < viewer.parted_at + self._context.timeouts.parted_timeout
+
+    def _room(self, now: float) -> int:
+        """Returns how many bytes of output to read now."""
+        if self.typist is not None and self._waits(now):
+            return min(self.typist.room, READ_SIZE)
+        return READ_SIZE
+
+    @property
+    def _spent(self) -> bool:
+        return self._drain is not None and self._drain.spent
+
+    def _read(self, now: float) -> int:
+        """Reads output once. Returns the number of bytes."""
+        if self._spent or self.child.fd < 0:
+            return 0
+        room = self._room(now)
+        self._clogged = not room
+        try:
+            data = self.child.read(room) if room else None
+        except EOFError:
+            if self._drain is not None:
+                self._drain.end_of_file()
+            else:
+                self.child.retry_later()  # the command may open it again
+            return 0
+        if data is None:
+            return 0
+        self.ring.append(data)
+        return len(data)
+
+    def _drain_output(self, now: float, size: int) -> None:
+        """Notes what was read after the command's end. If that is all, ends what is left of the command."""
+        if self._drain is None:
+            self._drain = Drain(now, self._clogged, self._context.timeouts)
+            self.child.retry_now()
+        if self.child.fd < 0:
+            self._drain.end_of_file()
+        if size:
+            self._drain.received(size, now)
+        if self._clogged:
+            self._drain.not_read(now)
+        if not self._drain.over(now, self._clogged):
+            return
+        assert self.child.exit is not None
+        self._context.log("ended: %s" % describe_exit(self.child.exit))
+        self.ended = True
+        self._commands.end(self.child)
+        if not self.viewers:
+            self._expires_at = now + self.keep
+
+    # ------------------------------------------------------------------ viewers
+
+    def add(self, viewer: Watching, *, steal: bool = False, redraw: bool = False) -> None:
+        """Adds a viewer. If it may type and no other one does, the terminal gets its size.
+
+        Args:
+            steal: True to remove all other viewers.
+            redraw: True if the programs have to draw their screen.
+        """
+        size = self.size
+        if steal:
+            for other in list(self.viewers):
+                other.close(_STOLEN)
+                self._remove(other)
+        self.viewers.append(viewer)
+        self._expires_at = None
+        if not viewer.read_only:
+            self.detached = False
+            if self.typist is None or self.typist.parted_at is not None:
+                self.typed(viewer)
+        if redraw and size == self.size:
+            self.redraw(self._context.clock())
+
+    def typed(self, viewer: Watching) -> None:
+        """Notes that the user of `viewer` has typed. From now on, the terminal has its size and waits for it."""
+        if self.typist is not viewer:
+            self.typist = viewer
+            viewer.catch_up()
+            self.resize(viewer)
+
+    def resize(self, viewer: Watching) -> None:
+        """Gives the terminal the size of `viewer`, if this one typed last."""
+        if viewer is self.typist and viewer.size is not None and viewer.size != self.size:
+            self.size = viewer.size
+            self._set_size(self.size)
+
+    def redraw(self, now: float) -> None:
+        """Changes the terminal's size for a moment, so that programs draw their screen."""
+        if self._redraw_until is None and not self.ended:
+            lines = self.size.lines
+            self.child.resize(Resize(self.size.columns, lines - 1 if lines > 1 else lines + 1))
+            self._redraw_until = now + self._context.timeouts.redraw_grace
+
+    def _set_size(self, size: Resize) -> None:
+        self._redraw_until = None
+        if not self.ended:
+            self.child.resize(size)
+
+    def sent(self, offset: int) -> None:
+        """Notes that a viewer was sent all output before the byte `offset`, or will never be sent it."""
+        self._seen = max(self._seen, offset)
+
+    def unseen(self, offset: int) -> int:
+        """Returns how many bytes before the byte `offset` no viewer was sent."""
+        return max(0, offset - self._seen)
+
+    def leave(self, viewer: Watching, why: Leave, now: float) -> None:
+        """Removes a viewer. If nobody wants the terminal any more, begins to end its command."""
+        if viewer not in self.viewers:
+            return
+        self._remove(viewer)
+        self.keep = viewer.keep
+        self.told = self.told or why is Leave.TOLD
+        if why is Leave.DETACHED and not viewer.read_only:
+            self.detached = self._was_detached = True
+        needed = self.detached or (why is Leave.LOST and self._was_detached)
+        if self.ended:
+            self._expires_at = None if self.viewers else now + (0.0 if self.told else self.keep)
+        elif not needed and all(other.read_only for other in self.viewers):
+            self._finish()
+
+    def _remove(self, viewer: Watching) -> None:
+        self.viewers.remove(viewer)
+        if self.typist is viewer:
+            self.typist = None
+            others = [other for other in self.viewers if not other.read_only]
+            if others:
+                self.typed(others[-1])
+
+    def hang_up(self, viewer: Watching) -> None:
+        """Hangs up the terminal, if `viewer`, which takes no more output, is the only one."""
+        if self.viewers == [viewer]:
+            self.child.close()
+
+    def _finish(self) -> None:
+        self.over = True
+        for viewer in self.viewers:
+            viewer.close(_ENDED)
+        self.viewers.clear()
+        self.ring.clear()
+        self._commands.end(self.child)
+
+    def describe(self) -> Dict[str, Any]:
+        """Returns what the client is told that asks which terminals there are."""
+        end = self.child.exit
+        return {
+            "number": self.number,
+            "name": self.name,
+            "command": self._command and self._command[:MAX_COMMAND],
+            "pid": self.child.pid,
+            "columns": self.size.columns,
+            "lines": self.size.lines,
+            "viewers": len(self.viewers),
+            "detached": self.detached,
+            **({} if end is None else result_of(end)),
+        }

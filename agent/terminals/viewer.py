@@ -1,0 +1,266 @@
+"""A client that shows a terminal: joins a channel of its stream with the terminal."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Protocol
+
+from agent.process.context import Context
+from agent.process.terminal_child import READ_SIZE
+from agent.terminals.queries import is_typed, without_queries
+from agent.terminals.ring import MAX_KEPT, MIN_KEPT
+from agent.terminals.terminal import Leave, Terminal, result_of
+from medusa.protocol.channels.channel import Channel
+from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP, Reason
+from medusa.protocol.channels.kinds import STDIN, STDOUT
+from medusa.protocol.control import Resize
+from medusa.protocol.resume.budget import Budget
+from medusa.protocol.terminal.usual import RESET
+from medusa.signal_pipe import signal_number
+
+MAX_BEHIND = 256 * 1024
+"""Bytes. If there is so much output that a client has not taken when it begins to type, most of it is left out."""
+
+_LEFT_OUT = b"\r\n[%d bytes of output were left out]\r\n"
+
+
+class Streaming(Protocol):
+    """The stream of a client, as its viewers see it.
+
+    Attributes:
+        keep: how many seconds the stream is kept without a link.
+        parked_since: since when the stream has no link and is kept, in monotonic seconds; None if it has one.
+    """
+
+    keep: int
+    parked_since: Optional[float]
+
+
+class Viewer:
+    """A client that shows a terminal. It has the methods of SessionChannel in agent/streams/session_channel.py.
+
+    Args:
+        channel: the channel of the client's stream. Accept it after this object was made.
+        stream: this stream.
+        size: the size of the client's own terminal; None if it is not known.
+        read_only: True if the client may not type.
+
+    Attributes:
+        over: True if the client has left the terminal.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        terminal: Terminal,
+        context: Context,
+        stream: Streaming,
+        size: Optional[Resize],
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._channel, self._terminal, self._context, self._stream = channel, terminal, context, stream
+        self.size, self.read_only = size, read_only
+        self._input = None if read_only else channel.readers[STDIN]
+        self._position = 0  # the number of the next byte of output
+        self._replay = memoryview(b"")  # is sent first
+        self._budget = Budget(2 * MAX_KEPT, terminal.memory)
+        self._dropped = 0  # bytes of output that no client was sent, and that are lost
+        self._redraws = False  # the programs have to draw their screen after all output was sent
+        self._leave_at: Optional[float] = None
+        self.over = False
+
+    @property
+    def parted_at(self) -> Optional[float]:
+        """Since when the stream has no link, in monotonic seconds; None if it has one."""
+        return self._stream.parked_since
+
+    @property
+    def keep(self) -> float:
+        """How many seconds the stream is kept without a link."""
+        return self._stream.keep
+
+    @property
+    def opened(self) -> Dict[str, Any]:
+        """What the client is told when its channel is accepted."""
+        terminal, size = self._terminal, self._terminal.size
+        return {
+            "terminal": terminal.number,
+            "name": terminal.name,
+            "pid": terminal.child.pid,
+            "size": {"columns": size.columns, "lines": size.lines},
+            "dropped": self._dropped,
+        }
+
+    @property
+    def children(self) -> List[Any]:
+        """The commands that end with the channel in any case: none."""
+        return []
+
+    # ------------------------------------------------------------------ poll
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns no events to poll for: the terminal's descriptor is polled for all viewers together."""
+        return {}
+
+    def deadline(self) -> Optional[float]:
+        """Returns when to call `serve` even if poll reports no event; None for never."""
+        ready = self.over or (self._free if self._behind else self._terminal.ended)
+        return self._context.clock() if ready and self._stream.parked_since is None else self._leave_at
+
+    @property
+    def _behind(self) -> bool:
+        return bool(self._replay) or self._position < self._terminal.ring.end
+
+    @property
+    def _free(self) -> int:
+        """How many bytes the channel takes now.
+
+        While earlier bytes wait to be sent, it is 0. Otherwise output would be sent in small pieces.
+        """
+        return 0 if self._channel.waiting or self._stream.parked_since is not None else self._channel.room(STDOUT)
+
+    @property
+    def room(self) -> int:
+        """How many bytes of new output the client takes now. 0 if it has not taken all that was read so far."""
+        return 0 if self._behind else self._free
+
+    @property
+    def has_input(self) -> bool:
+        """True if the client has sent input that the terminal has not accepted yet."""
+        return self._input is not None and len(self._input) > 0
+
+    # ------------------------------------------------------------------ bytes
+
+    def serve(self, now: float, events: Optional[Mapping[int, int]]) -> int:
+        """Moves bytes in both directions. Returns how many bytes of output moved.
+
+        For `events` see Terminal.serve. Raises StreamError: too much waits to be sent, because the peer does not take
+        it.
+        """
+        if self.over:
+            return 0
+        self._terminal.serve(now, events)
+        if self._leave_at is not None and (now >= self._leave_at or not self.has_input):
+            self.close(Reason("detached", ""))
+            self._terminal.leave(self, Leave.DETACHED, now)
+            return 0
+        moved = self._move()
+        if self._terminal.ended and not self._behind and self._stream.parked_since is None:
+            self._report(now)
+        elif self._redraws and not self._behind:
+            self._redraws = False
+            self._terminal.redraw(now)
+        return moved
+
+    def feed(self, now: float) -> None:
+        """Writes the client's input to the terminal, as much as it accepts."""
+        reader, child = self._input, self._terminal.child
+        if reader is None or not len(reader) or child.fd < 0:
+            return
+        if child.exit is not None:
+            reader.stop()
+            return
+        pieces, size = reader.pieces(), 0
+        if self._terminal.typist is not self:
+            if not is_typed(b"".join(pieces)):
+                reader.took(len(reader), now)
+                return
+            self._terminal.typed(self)
+        for piece in pieces:
+            taken = child.write(piece)
+            taken = len(piece) if taken is None else taken  # None: no process has the terminal open
+            size += taken
+            if taken < len(piece):
+                break
+        if size:
+            reader.took(size, now)
+
+    def _move(self) -> int:
+        terminal, ring, size = self._terminal, self._terminal.ring, min(self._free, READ_SIZE)
+        if self._channel.writers[STDOUT].stopped:
+            self._position, self._replay = ring.end, memoryview(b"")
+        if not size or not self._behind:
+            return 0
+        if self._position < ring.start and not self._replay:
+            self._skip()
+        if self._replay:
+            data, self._replay = bytes(self._replay[:size]), self._replay[size:]
+            self._budget.use(len(self._replay) - self._budget.used)
+        else:
+            data = ring.read(self._position, size)
+            self._position += len(data)
+        terminal.sent(self._position)
+        self._channel.write(STDOUT, data)
+        return len(data)
+
+    # ------------------------------------------------------------------ output that was not sent at its time
+
+    def replay(self, size: int) -> None:
+        """Begins with about the last `size` bytes of output."""
+        self._begin(size)
+
+    def catch_up(self) -> None:
+        """Leaves out most of the output that was not sent yet, if there is much."""
+        if self._terminal.ring.end - self._position > MAX_BEHIND:
+            self._skip()
+
+    def _skip(self) -> None:
+        self._begin(MIN_KEPT, self._position)
+        self._redraws = True
+
+    def _begin(self, size: int, before: Optional[int] = None) -> None:
+        ring = self._terminal.ring
+        replay = ring.replay(min(size, max(MIN_KEPT, self._budget.free)))
+        output = without_queries(ring.read(replay.offset, ring.end - replay.offset))
+        note = b"" if before is None else _LEFT_OUT % (replay.offset - before)
+        self._position = ring.end
+        self._replay = memoryview(b"".join((RESET, note, replay.prefix, output)))
+        self._budget.use(len(self._replay) - self._budget.used)
+        self._dropped = self._terminal.unseen(replay.offset)
+
+    # ------------------------------------------------------------------ the end
+
+    def _report(self, now: float) -> None:
+        end = self._terminal.child.exit
+        assert end is not None
+        self._channel.result(**result_of(end))
+        self.close(Reason())
+        self._terminal.leave(self, Leave.TOLD, now)
+
+    def close(self, reason: Reason) -> None:
+        """Closes the channel. The caller removes this viewer from the terminal."""
+        self._channel.close(reason)
+        self._end()
+
+    def end(self, why: Leave) -> None:
+        """Leaves the terminal. The terminal ends, if no other client has it and it was not detached."""
+        if not self.over:
+            self._end()
+            self._terminal.leave(self, why, self._context.clock())
+
+    def _end(self) -> None:
+        self.over = True
+        self._replay = memoryview(b"")
+        self._budget.leave()
+
+    # ------------------------------------------------------------------ what arrives
+
+    def happened(self, kind: int, sub: int, value: Any) -> None:
+        """Acts on an event of the channel. DATA and EOF need no action: the next `serve` finds them."""
+        if kind == CLOSE:
+            self.end(Leave.CLOSED)
+        elif kind == STOP:
+            self._terminal.hang_up(self)
+        elif kind == REQUEST and value["type"] == "detach":
+            self._leave_at = self._context.clock() + self._context.timeouts.detach_grace
+        elif kind == REQUEST and not self.read_only:
+            self._request(value)
+
+    def _request(self, fields: Mapping[str, Any]) -> None:
+        if fields["type"] == "resize":
+            self.size = Resize(fields["columns"], fields["lines"])
+            self._terminal.resize(self)
+        elif fields["type"] == "signal":
+            number = signal_number(fields["name"])
+            if number is not None:
+                self._terminal.child.signal(number)
