@@ -1,8 +1,8 @@
-"""Removes docstrings, comments and types from Python files, in place. They would be a third of the archive's size.
+"""Removes docstrings, comments and types from Python files, in place. They would be half of the archive's size.
 
 Their lines stay, but empty, so that a traceback from a job has the line numbers of the source. Lines are indented by
-one space for each four. The types of the fields
-of classes stay, because dataclasses and named tuples are made from them.
+one space for each four, and there are no other spaces than those between two words. The types of the fields of classes
+stay, because dataclasses and named tuples are made from them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 def strip(source: str) -> str:
-    """Returns `source` without docstrings, comments, types and most of its indentation.
+    """Returns `source` without docstrings, comments, types, and most of its spaces.
 
     Raises:
         ValueError: this would change the program.
@@ -30,7 +30,7 @@ def strip(source: str) -> str:
     for first, last, alone in texts(ast.parse(source)):
         indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
         lines[first : last + 1] = [indent + "pass" if alone else ""] + [""] * (last - first)
-    stripped = indented_less("\n".join(lines).rstrip("\n") + "\n")
+    stripped = spaced_less(indented_less("\n".join(lines).rstrip("\n") + "\n"))
     if shape(stripped) != shape(source):
         raise ValueError("stripping would change the program")
     return stripped
@@ -43,6 +43,34 @@ def without_types(source: str) -> str:
         kept = [lines[first[0]][: first[1]], *[b""] * (last[0] - first[0] - 1), lines[last[0]][last[1] :]]
         lines[first[0] : last[0] + 1] = kept if last[0] > first[0] else [kept[0] + kept[-1]]
     return b"\n".join(lines).decode("utf-8")
+
+
+def without_imports(source: str) -> str:
+    """Returns `source` without the names that it imports at its top for types only.
+
+    Call it for no file from which others import such names.
+    """
+    tree, lines = ast.parse(source), source.split("\n")
+    used = set(evaluated(ast.parse(without_types(source))))
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            kept = [alias for alias in node.names if (alias.asname or alias.name) in used]
+            if len(kept) < len(node.names):
+                rest = ast.ImportFrom(node.module, kept, node.level)
+                text = [ast.unparse(rest) if kept else ""]
+                lines[node.lineno - 1 : node.end_lineno] = text + [""] * ((node.end_lineno or 0) - node.lineno)
+    return "\n".join(lines)
+
+
+def evaluated(tree: ast.AST) -> Iterator[str]:
+    """Yields the names that the program looks up. Those in the types of fields are not: they stay texts."""
+    for name, value in ast.iter_fields(tree):
+        if name != "annotation":
+            for node in value if isinstance(value, list) else [value]:
+                if isinstance(node, ast.Name):
+                    yield node.id
+                elif isinstance(node, ast.AST):
+                    yield from evaluated(node)
 
 
 Position = tuple[int, int]
@@ -84,6 +112,32 @@ def indented_less(source: str) -> str:
         line if row in within else line[space - (space + 3) // 4 :]
         for row, (line, space) in enumerate(zip(lines, spaces, strict=True))
     )
+
+
+def spaced_less(source: str) -> str:
+    """Returns `source` without the spaces between tokens that separate no words."""
+    lines = source.split("\n")
+    cuts: list[tuple[int, int, int]] = []
+    end, formatted = (0, 0), False
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        row, column = token.start
+        formatted = (formatted or token.type == FORMATTED[0]) and token.type != FORMATTED[1]
+        if row == end[0] and column > end[1] and not formatted:
+            before, after = lines[row - 1][end[1] - 1], lines[row - 1][column]
+            if not (is_word(before) and is_word(after)):
+                cuts.append((row - 1, end[1], column))
+        end = token.end
+    for index, first, last in reversed(cuts):
+        lines[index] = lines[index][:first] + lines[index][last:]
+    return "\n".join(lines)
+
+
+FORMATTED = getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING_END", None)
+"""The types of the tokens between which the tokens of a formatted string lie, since Python 3.12."""
+
+
+def is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, int, bool]]:
@@ -141,4 +195,5 @@ class Untyped(ast.NodeTransformer):
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
-        path.write_text(strip(path.read_text(encoding="utf-8")), encoding="utf-8")
+        source = path.read_text(encoding="utf-8")
+        path.write_text(strip(source if path.name == "__init__.py" else without_imports(source)), encoding="utf-8")
