@@ -30,7 +30,7 @@ from medusa.reflector.cluster.peer_auth import PeerAuth, load_secret
 from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.doorkeeper import Doorkeeper
 from medusa.reflector.fronts.http_front import Handler, HttpFront
 from medusa.reflector.fronts.raw_front import RawFront

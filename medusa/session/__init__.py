@@ -1,19 +1,22 @@
-"""The state machine of one pair of client and agent. No I/O, no clock.
+"""The state machines of a session: of each pair of client and agent, and of the agent's home link. No I/O, no clock.
 
-document  the table as text, for docs/protocol.md; `python -m medusa.session` prints it
-machine   the table: state and event to the next state and the actions
-terms     the states, events, actions and outcomes
+document  the tables as text, for docs/protocol.md; `python -m medusa.session` prints it
+holding   the table of a session that is held: what happens to its agent's home link
+machine   the table of a pair: state and event to the next state and the actions
+terms     the states, events, actions and outcomes of a pair
 """
 
 from __future__ import annotations
 
 from medusa.session.machine import (
     AGENT_LOST_REASON,
+    COME_BACK,
     GOING_AWAY,
     IllegalInput,
     SessionMachine,
     broke_rules,
     closed,
+    for_holder,
     lost,
 )
 from medusa.session.terms import (
@@ -32,6 +35,7 @@ from medusa.session.terms import (
 __all__ = [
     "AGENT_LOST_REASON",
     "CLOSING",
+    "COME_BACK",
     "GOING_AWAY",
     "OUTCOME_MEANINGS",
     "STATUS_NAMES",
@@ -45,6 +49,7 @@ __all__ = [
     "State",
     "broke_rules",
     "closed",
+    "for_holder",
     "lost",
     "stage",
 ]

@@ -48,6 +48,8 @@ _CLOSE_AGENT = (Action.CLOSE_AGENT, Action.FINISH)
 _CLOSE_CLIENT = (Action.CLOSE_CLIENT, Action.FINISH)
 _END_WAIT = (Action.HURRY, *_CLOSE_CLIENT)
 _END_BOTH = (Action.HURRY, Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
+_AGENT_LOST = Close(1000, AGENT_LOST_REASON)
+_CLIENT_LOST = Close(1000, CLIENT_LOST_REASON)
 _NO_AGENT = Close(1000, "no agent came in time")
 _NO_ANSWER = Close(1000, "the session's agent did not answer the call")
 _NOTHING_LEFT = Close(1000, "the session has ended")
@@ -57,6 +59,12 @@ _TOO_LONG = Close(1000, "the session has reached its maximum duration")
 _KILLED = Close(1000, "an administrator ended the session")
 _CLAIM_LOST = Close(1000, "this reflector lost the session's id to another")
 _STOPPING = Close(GOING_AWAY, "the reflector is shutting down")
+
+COME_BACK = 1012
+"""The close code for a side that has a ticket: it is to come back with the ticket (RFC 6455: service restart)."""
+
+_RETURNS = (_AGENT_LOST, _CLIENT_LOST, _NO_ANSWER, _CLAIM_LOST, _STOPPING)
+"""The Closes that do not end a session which is held: a side of it that holds gets them with the code COME_BACK."""
 
 _S, _I, _O = State, Input, Outcome
 _RELEASE = Step(_S.ENDED, (Action.RELEASE,))
@@ -93,8 +101,8 @@ TABLE: dict[tuple[State, Input], Step] = {
     },
     (_S.LINKED, _I.CLIENT_CLOSED): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.COMPLETED),
     (_S.LINKED, _I.AGENT_CLOSED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.COMPLETED),
-    (_S.LINKED, _I.CLIENT_LOST): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.LOST, Close(1000, CLIENT_LOST_REASON)),
-    (_S.LINKED, _I.AGENT_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.LOST, Close(1000, AGENT_LOST_REASON)),
+    (_S.LINKED, _I.CLIENT_LOST): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.LOST, _CLIENT_LOST),
+    (_S.LINKED, _I.AGENT_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.LOST, _AGENT_LOST),
     (_S.LINKED, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_AGENT, _O.ENDED, _BROKE_RULES),
     (_S.LINKED, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_CLIENT, _O.ENDED, _BROKE_RULES),
     (_S.LINKED, _I.IDLE_NOTICE): Step(_S.LINKED, (Action.SEND_IDLE_NOTICE,)),
@@ -164,6 +172,11 @@ class SessionMachine:
         self.outcome = self.outcome or step.outcome
         self.close = step.close or Close(1000, close.reason if close else "")
         return step.actions
+
+
+def for_holder(close: Close) -> Close:
+    """Returns the Close for a side that holds, in place of `close`, which a step of the table has given."""
+    return Close(COME_BACK, close.reason) if any(close is each for each in _RETURNS) else close
 
 
 def closed(side: Side) -> Input:

@@ -115,10 +115,11 @@ class Outcome(enum.Enum):
     TOO_LONG = "too_long"
     KILLED = "killed"
     SHUT_DOWN = "shut_down"
+    ABANDONED = "abandoned"
 
 
 OUTCOME_MEANINGS = {
-    Outcome.COMPLETED: "a linked side closed politely",
+    Outcome.COMPLETED: "a linked side closed politely, or the agent that held the session closed its home link",
     Outcome.LONELY: "the client went away before an agent came",
     Outcome.REFUSED: "the client's upgrade did not come about",
     Outcome.LOST: "a linked side vanished without a Close",
@@ -129,4 +130,5 @@ OUTCOME_MEANINGS = {
     Outcome.TOO_LONG: "it reached the maximum duration",
     Outcome.KILLED: "an administrator ended it",
     Outcome.SHUT_DOWN: "the reflector stopped",
+    Outcome.ABANDONED: "its agent held it, and was away for longer than its hold time",
 }

@@ -18,12 +18,15 @@ from medusa.session import (
     SessionMachine,
     Side,
     State,
+    holding,
     machine,
 )
 from medusa.session.document import document
+from medusa.session.holding import HOME_TABLE
 from medusa.session.machine import TABLE
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
+ALL_STEPS: list[machine.Step | holding.HomeStep] = [*TABLE.values(), *holding.HOME_TABLE.values()]
 PAIRS = list(itertools.product(State, Input))
 
 
@@ -150,9 +153,9 @@ def test_the_inputs_of_a_side(side: Side) -> None:
 def test_every_state_and_outcome_has_its_words() -> None:
     assert set(STATUS_NAMES) == set(State)
     assert set(STATUS_NAMES.values()) == {"master_wait", "slave_wait", "forwarding", "closing", "post_destroy"}
-    assert set(OUTCOME_MEANINGS) == set(Outcome) == {step.outcome for step in TABLE.values()} - {None}
+    assert set(OUTCOME_MEANINGS) == set(Outcome) == {step.outcome for step in ALL_STEPS} - {None}
 
 
 def test_the_document_shows_this_table() -> None:
     assert DOCUMENT.read_text().endswith("\n\n" + document() + "\n")
-    assert all(f"| {state.name} | {happened.name} |" in document() for state, happened in TABLE)
+    assert all(f"| {state.name} | {happened.name} |" in document() for state, happened in [*TABLE, *HOME_TABLE])

@@ -9,8 +9,8 @@ from medusa.protocol.http.about import About
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.held import Held
+from medusa.reflector.sessions.life.session import Session
 from medusa.reflector.sessions.registry import Registry
-from medusa.reflector.sessions.session import Session
 from medusa.session import Input, Side, stage
 
 Entry = dict[str, Any]

@@ -19,7 +19,7 @@ from medusa.protocol.raw.greeting import Plain, build_refusal, parse_greeting
 from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, BadProof, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.raw_front import accept_greeting, greeting_timeout, read_greeting, request_of
 from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
 from medusa.reflector.net.accepted import Accepted

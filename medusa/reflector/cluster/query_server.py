@@ -17,7 +17,7 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import MAX_SKEW, QUESTION_HEADER, BadProof, PeerAuth
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.routes import ONE_SESSION, READING, Route
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer

@@ -33,7 +33,7 @@ from medusa.protocol.session_id import parse_id
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.http_front import Handoff
 from medusa.reflector.fronts.startups import IN_ALL, Dropped, Startup

@@ -24,7 +24,7 @@ from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import denied
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.refusal import NOTHING_HERE, Refusal

@@ -226,6 +226,14 @@ class Limits:
             raise Refusal(503, words, retry_after=FULL_RETRY_AFTER)
         return Place(self._counts, (_ALL_HELD, key) if login else (_ALL_HELD,), ())
 
+    def can_hold(self, login: str | None) -> bool:
+        """Returns True if `hold` would count one more session of `login`."""
+        try:
+            self.hold(login).leave()
+        except Refusal:
+            return False
+        return True
+
     def enter(self, *, address: str | None, login: str | None) -> Place:
         """Counts a session that is about to begin. It counts as live, and as waiting for an agent.
 

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import gevent.event
-
-from medusa.directory import BrokenEntry, DirectoryError, Owner, SessionExists
+from medusa.directory import DirectoryError
 from medusa.protocol.http.about import NOTHING, About
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
-from medusa.reflector.refusal import Refusal, broken_entry, directory_away
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims
-from medusa.reflector.sessions.held import HeldSessions
-from medusa.reflector.sessions.limits import Limits
+from medusa.reflector.sessions.life.holding import HAS_AGENT
+from medusa.reflector.sessions.life.session import Session
+from medusa.reflector.sessions.opening import DISPLACED, NO_SESSION, Opener
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.pair.runner import Context
-from medusa.reflector.sessions.session import Session
 from medusa.reflector.tickets.desk import SessionTickets, TicketDesk
 from medusa.session import Input, Side, State
 
-NO_SESSION = "there is no such session"
-_THIS_SESSION = "this session"
-_DISPLACED = "another reflector has this one's address (--advertise)"
 
-
-class Registry:
+class Registry(Opener):
     """The sessions of this process. The name of each is claimed in the directory as long as the session lives.
 
     Attributes:
@@ -44,84 +38,12 @@ class Registry:
         queue: FairQueue,
         desk: TicketDesk | None = None,
     ) -> None:
-        self._config = config
-        metrics.watch(self.sessions)
-        self._claims = claims
-        self._claims.on_lost = self._claim_lost
-        self._sessions: dict[SessionName, Session] = {}
-        self._empty = gevent.event.Event()
-        self._empty.set()
-        self.draining = False
-        self._limits = Limits(config)
         self.budget = Budget(config.held_in_all, config.held_per_login)
-        metrics.watch_memory(lambda: (self.budget.used, self.budget.refusals))
         self.desk = desk or TicketDesk.of_this_process(config)
-        self._context = Context(config, queue, metrics, self.budget, self.desk)
-        self.held = HeldSessions(config.timeouts.held_timeout)
-
-    def open(self, name: SessionName, address: str, source: str | None = None) -> Pair:
-        """Creates a session for the client at `address`, and returns its pair. Blocks until the directory answers.
-
-        Upgrade the client's connection next. Then call the pair's `attach`. If the upgrade fails, pass CLIENT_REFUSED
-        to the pair's `tell` instead.
-
-        Args:
-            source: the address under which the limits count the client; None not to count it under an address.
-
-        Raises:
-            Refusal: 409 if the name is taken, 429 or 503 if a limit is reached, 503 if no new session can begin now.
-        """
-        self._refuse_while_draining()
-        # The place is reserved first: other clients may come while the directory answers.
-        place = self._limits.enter(address=source, login=name.login)
-        try:
-            self._claim(name)
-            session = Session(name, self._context, place, address, self)
-        except BaseException:
-            place.leave()
-            raise
-        self._sessions[name] = session
-        self._empty.clear()
-        return session.pairs[0]
-
-    def join(self, name: SessionName, address: str, source: str | None = None) -> Pair:
-        """Adds the client at `address` to a linked session, and returns its pair. The session's agent will be called.
-
-        Upgrade the client's connection next. Then call the pair's `attach`. If the upgrade fails, pass CLIENT_REFUSED
-        to the pair's `tell` instead. `source`: see `open`.
-
-        Raises:
-            Refusal: 404 if there is no such session, 409 if it has no agent that takes further clients, 429 or 503 if
-                a limit is reached, 503 if this reflector is shutting down.
-        """
-        if self.draining:
-            raise _shutting_down()
-        session = self._sessions.get(name)
-        if session is None:
-            raise Refusal(404, NO_SESSION)
-        session.check_join()
-        return session.join(self._limits.enter(address=source, login=name.login), address)
-
-    def _claim(self, name: SessionName) -> None:
-        try:
-            self._claims.take(name)
-        except SessionExists:
-            raise Refusal(409, "the session has a client already") from None
-        except BrokenEntry as error:
-            raise broken_entry(_THIS_SESSION, error) from None
-        except DirectoryError:
-            raise directory_away() from None
-        try:
-            self._refuse_while_draining()  # draining may have begun while the directory was asked
-        except Refusal:
-            self._claims.release_now(name)
-            raise
-
-    def _refuse_while_draining(self) -> None:
-        if self.draining:
-            raise _shutting_down()
-        if self._claims.displaced:
-            raise Refusal(503, _DISPLACED, self._claims.displaced, retry_after=5)
+        super().__init__(Context(config, queue, metrics, self.budget, self.desk), claims)
+        claims.on_lost = self._claim_lost
+        metrics.watch(self.sessions)
+        metrics.watch_memory(lambda: (self.budget.used, self.budget.refusals))
 
     def connect(
         self, *, source: str | None = None, proved: SessionName | None = None, side: Side = Side.CLIENT
@@ -163,8 +85,7 @@ class Registry:
     def add_agent(self, name: SessionName, address: str = "", leg_id: str = "", about: About = NOTHING) -> Pair:
         """Returns the pair that the agent at `address` wants to be linked to, and reserves the agent's place in it.
 
-        Upgrade the agent's connection next. Then call the pair's `attach`. If the upgrade fails, pass AGENT_REFUSED to
-        the pair's `tell` instead.
+        Upgrade the agent's connection next. Then call the pair's `attach`; if the upgrade fails, its `refuse`.
 
         Args:
             leg_id: the value that the agent got when it was asked to dial for a client that has joined; "" for the
@@ -180,9 +101,9 @@ class Registry:
         if session is None or session.state is State.CLAIMED:
             self.held.note(name, address, about)
             raise Refusal(404, NO_SESSION)
+        if session.is_held or not session.pairs or session.pairs[0].leg_id or not session.pairs[0].expect_agent():
+            raise Refusal(409, HAS_AGENT)
         pair = session.pairs[0]
-        if pair.leg_id or not pair.expect_agent():
-            raise Refusal(409, "the session has an agent already, or is closing")
         self.held.forget(name)
         return pair
 
@@ -194,38 +115,9 @@ class Registry:
         session.tickets.ended()
         self._claims.release(session.name)
 
-    def elsewhere(self, name: SessionName) -> Owner | None:
-        """Returns the other reflector in which a session lives. None if it lives here, or does not exist.
-
-        Raises:
-            Refusal: 503, the directory does not answer, or has an entry that cannot be used.
-        """
-        try:
-            return self._claims.elsewhere(name)
-        except BrokenEntry as error:
-            raise broken_entry(_THIS_SESSION, error) from None
-        except DirectoryError:
-            raise directory_away() from None
-
-    def others(self, limit: int) -> list[Owner]:
-        """Returns up to `limit` other reflectors that share the directory, even if they have no sessions.
-
-        Raises Refusal (503) if the directory does not answer.
-        """
-        try:
-            return self._claims.other_reflectors(limit)
-        except DirectoryError:
-            raise directory_away() from None
-
-    def of_others(self, limit: int) -> dict[SessionName, Owner | None]:
-        """Returns up to `limit` sessions of other reflectors, each with its owner.
-
-        The owner is None if the session's entry is broken. Raises Refusal (503) if the directory does not answer.
-        """
-        try:
-            return {SessionName.read(name): owner for name, owner in self._claims.of_others(limit).items()}
-        except DirectoryError:
-            raise directory_away() from None
+    def has(self, name: SessionName) -> bool:
+        """Returns True if the session lives in this process."""
+        return name in self._sessions
 
     def sessions(self) -> list[Session]:
         """Returns all sessions of this process, oldest first."""
@@ -236,7 +128,7 @@ class Registry:
         if self.draining:
             return "this reflector is shutting down"
         if self._claims.displaced:
-            return _DISPLACED
+            return DISPLACED
         try:
             self._claims.check()
         except DirectoryError as error:
@@ -277,7 +169,3 @@ def _called(session: Session | None, leg_id: str) -> Pair:
     if pair is None or not pair.expect_agent():
         raise Refusal(403, "no client waits for this leg", secret=True)
     return pair
-
-
-def _shutting_down() -> Refusal:
-    return Refusal(503, "this reflector is shutting down", retry_after=5)

@@ -42,6 +42,7 @@ class Claims:
     Attributes:
         on_lost: a function that is called once for each name that another reflector has taken over, with the name.
         marks: the names of signatures in the directory.
+        owner: this reflector.
     """
 
     def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts, lease: Lease | None = None) -> None:
@@ -51,7 +52,7 @@ class Claims:
         self._lease = lease
         self._timeouts = timeouts
         self._directory = directory
-        self._owner = owner
+        self.owner = owner
         self._claims: dict[SessionName, Claim | None] = {}  # None: the claim is not confirmed yet, or is lost
         self._broken: set[SessionName] = set()  # names of ours whose entries were changed
         # The names to free when the directory is back, because it may have claimed them although it did not answer:
@@ -85,7 +86,7 @@ class Claims:
             BrokenEntry: it is unknown whether another reflector holds the name.
         """
         if name in self._claims:
-            raise SessionExists(self._claims[name] or Claim(str(name), self._owner, ""))
+            raise SessionExists(self._claims[name] or Claim(str(name), self.owner, ""))
         self._claims[name] = None
         try:
             self._claims[name] = self._take(str(name), instead_of)
@@ -116,7 +117,7 @@ class Claims:
             BrokenEntry: it is unknown which reflector holds the name.
         """
         owner = None if self._claims.get(name) is not None else self._asker.ask(self._directory.lookup, str(name))
-        return None if owner == self._owner else owner
+        return None if owner == self.owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner | None]:
         """Returns up to `limit` names that other reflectors hold, each with its owner.
@@ -126,7 +127,7 @@ class Claims:
         Raises:
             DirectoryError: the directory did not answer.
         """
-        return {name: by for name, by in self._directory.entries(limit).items() if by != self._owner}
+        return {name: by for name, by in self._directory.entries(limit).items() if by != self.owner}
 
     def other_reflectors(self, limit: int) -> list[Owner]:
         """Returns up to `limit` other reflectors that share the directory. Blocks until the directory answers.
@@ -135,7 +136,7 @@ class Claims:
             DirectoryError: the directory did not answer.
         """
         leases = self._directory.leases().entries(limit)
-        return [Owner(address) for address, by in leases.items() if by is not None and address != self._owner.address]
+        return [Owner(address) for address, by in leases.items() if by is not None and address != self.owner.address]
 
     def check(self) -> None:
         """Checks that the directory answers, by looking up a name that no session can have.
@@ -169,7 +170,7 @@ class Claims:
                 return self._claim(name)
             except SessionExists as held:
                 moves = held.owner == instead_of and self._is_old(held.claim)
-                if not (moves or held.owner == self._owner) or not tries_left or not self._has_address:
+                if not (moves or held.owner == self.owner) or not tries_left or not self._has_address:
                     raise
                 old = held.claim
             # The claim has our address, but this process does not hold it: either our release was not carried out yet,
@@ -182,14 +183,14 @@ class Claims:
         raise AssertionError
 
     def _claim(self, name: str) -> Claim:
-        claim: Claim = self._asker.ask(self._directory.claim, name, self._owner, self._timeouts.claim_ttl)
+        claim: Claim = self._asker.ask(self._directory.claim, name, self.owner, self._timeouts.claim_ttl)
         return claim
 
     def _is_old(self, claim: Claim) -> bool:
         return claim.made_at <= time.time() - self._timeouts.claim_move_age
 
     def _inherit(self, old: Claim) -> Claim:
-        claim: Claim = self._asker.ask(self._directory.inherit, old, self._timeouts.claim_ttl, self._owner)
+        claim: Claim = self._asker.ask(self._directory.inherit, old, self._timeouts.claim_ttl, self.owner)
         return claim
 
     def _release(self, claim: Claim | None) -> None:

@@ -68,9 +68,17 @@ class Deadlines(LinkChecks):
         del self._timed[Input.WAIT_EXPIRED]
         self._timed |= {Input.CALL_EXPIRED: now + timeouts.call_timeout, Input.CALL_DUE: now}
 
+    def wait_for_home(self, now: float, timeout: float = math.inf) -> None:
+        """Starts the deadlines of a client whose agent cannot be called now, but may come back.
+
+        `timeout`: how long the client waits; infinity if the session's hold limits its wait.
+        """
+        self.wait(now)
+        self._timed[Input.WAIT_EXPIRED] = now + timeout
+
     def abandon(self, now: float) -> None:
-        """Ends the wait of a client that has joined a session, because its agent cannot be called any more."""
-        if Input.CALL_EXPIRED in self._timed:
+        """Ends the wait of a client, because its agent cannot be called any more."""
+        if Input.WAIT_PULSE in self._timed:
             self._timed = {Input.AGENT_GONE: now}
 
     def link(self, now: float, since: float | None = None) -> None:
@@ -96,7 +104,7 @@ class Deadlines(LinkChecks):
     def finish(self, now: float) -> None:
         """Starts the deadline of a session that closes: `close_timeout` for its sides to answer, or to hang up."""
         self._limits = self._drain = None
-        self._closing = True
+        self.close_begins()
         self._timed = {Input.CLOSE_EXPIRED: now + self._config.timeouts.close_timeout}
 
     def hurry(self) -> None:

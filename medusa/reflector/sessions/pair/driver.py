@@ -5,7 +5,6 @@ The state machine is the table in medusa/session/machine.py, which calls an even
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
@@ -21,10 +20,11 @@ from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.limits import Place
 from medusa.reflector.sessions.pair import deadlines, plain_client
 from medusa.reflector.sessions.pair.deadlines import Deadlines
+from medusa.reflector.sessions.pair.link_checks import Renewal
 from medusa.reflector.sessions.pair.runner import Context, Runner
-from medusa.reflector.sessions.pair.sides import OVER, Sides
+from medusa.reflector.sessions.pair.sides import OVER
 from medusa.reflector.sessions.pair.usage import Usage
-from medusa.session import Action, Input, Outcome, Side, State, broke_rules, closed, lost
+from medusa.session import Action, Input, Outcome, Side, State, broke_rules, closed, for_holder, lost
 from medusa.transports.relayed import RelayedTransport
 
 _WAIT_TEXT = build(Wait())
@@ -38,6 +38,13 @@ class Session(deadlines.Session, Protocol):
 
     name: SessionName
     linked_at: float | None
+
+    @property
+    def is_held(self) -> bool:
+        """True if the session's agent holds it, so that it survives the loss of a link."""
+
+    def begin_wait(self, pair: Pair) -> None:
+        """Starts the deadlines of `pair`, whose client begins to wait: calls one of the pair's `wait_...` methods."""
 
     def call(self, pair: Pair) -> None:
         """Asks the session's agent to dial for `pair`, whose client has joined the session."""
@@ -59,13 +66,10 @@ class Pair(Runner):
 
     Args:
         place: counts the pair, until it is over.
-        leg: the number of the pair in its session. That of the pair which opened the session is 1.
+        usage: notes the usage of the pair.
+        leg_id: see Runner.
 
     Attributes:
-        leg_id: a secret that identifies a pair whose client has joined. An agent that sends it is let in as the agent
-            of this pair. It is valid until that agent is linked. "" for the pair that opened the session.
-        called_over: the other pair over whose link the agent was last asked to dial for this pair. None: it was not
-            asked yet.
         is_forwarded: True if another reflector forwards one of the connections.
         shows_notices: True if the client has announced that it shows notices at any time.
         takes_calls: True if the agent has announced that it dials once more for each client that joins the session.
@@ -76,23 +80,18 @@ class Pair(Runner):
         "_linked_up",
         "_place",
         "_session",
-        "called_over",
         "is_forwarded",
-        "leg_id",
         "shows_notices",
         "takes_calls",
     )
 
-    def __init__(self, session: Session, context: Context, place: Place, client_address: str, leg: int = 1) -> None:
-        super().__init__(context, Deadlines(context.config, time.monotonic(), session), Usage(session.name, leg))
-        self.leg_id = secrets.token_hex(16) if leg > 1 else ""
-        self.called_over: Pair | None = None
+    def __init__(self, session: Session, context: Context, place: Place, usage: Usage, leg_id: str = "") -> None:
+        super().__init__(context, Deadlines(context.config, time.monotonic(), session), usage, leg_id)
         self.is_forwarded = self.shows_notices = self.takes_calls = False
         self._session = session
         self._place = place
         self._agent_requested = 0.0  # the time of the agent's request, by time.monotonic()
         self._linked_up = False
-        self.usage.started(client_address)
 
     @property
     def name(self) -> SessionName:
@@ -122,6 +121,7 @@ class Pair(Runner):
         source: str = "",
         announced: Collection[str] = (),
         about: About = NOTHING,
+        renewal: Renewal | None = None,
     ) -> None:
         """Adds the connection of `side` after its upgrade. If the pair is over by now, closes the connection.
 
@@ -131,6 +131,7 @@ class Pair(Runner):
                 counted for the session's login, or for this address if the session has no login.
             announced: the names of the features that the peer has announced; see medusa.protocol.features.
             about: what the peer says about itself, for lists and logs.
+            renewal: gives the client a new ticket in time; None if it has no ticket.
         """
         if not self.expects(side):
             transport.close(1000, OVER.reason, timeout=0.1)
@@ -142,34 +143,16 @@ class Pair(Runner):
         self._sides[side] = endpoint
         self.shows_notices |= NOTICE in announced and side is Side.CLIENT
         self.takes_calls |= CALL in announced and side is Side.AGENT
+        if renewal is not None:
+            self._deadlines.renewal = renewal
         self.usage.describe(side, about)
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
-    def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
-        """Ends the pair at `end`, a time.monotonic(), and tells its user beforehand. Returns at once.
-
-        Changes nothing if an earlier call has set an earlier end. `words`: the reason, as a text for the user.
-        """
-        self._deadlines.drain(end, time.monotonic(), words)
-        self._wake()
-
-    def abandon(self) -> None:
-        """Ends the wait of a client that has joined, because there is no link over which its agent can be called."""
-        if self.machine.state is State.WAITING:
-            self._deadlines.abandon(time.monotonic())
-            self._wake()
+    def refuse(self, side: Side) -> None:
+        """Takes note that the upgrade of the connection of `side` has failed."""
+        self.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
 
     # ------------------------------------------------------------------ read by the session
-
-    @property
-    def state(self) -> State:
-        """The state of the pair."""
-        return self.machine.state
-
-    @property
-    def sides(self) -> Sides:
-        """The connections of the pair."""
-        return self._sides
 
     @property
     def can_call(self) -> bool:
@@ -177,9 +160,19 @@ class Pair(Runner):
         return self._linked_up and self.machine.state is State.LINKED and self._sides[Side.AGENT].open
 
     @property
+    def returns(self) -> bool:
+        """True if the client has a ticket with which it can come back to this session."""
+        return self._holds(Side.CLIENT)
+
+    @property
     def is_agent_busy(self) -> bool:
         """True if a message to the agent would have to wait, because bytes for it wait already."""
         return self._sides[Side.AGENT].transport.wants_write
+
+    def renew(self) -> None:
+        """Gives the client a new ticket with the next check of its link, because what the ticket says has changed."""
+        if self._deadlines.renewal is not None:
+            self._deadlines.renewal.due = time.monotonic()
 
     def call(self, leg_id: str) -> None:
         """Asks the agent, over the link of this pair, to dial once more for another pair, which `leg_id` names."""
@@ -202,8 +195,7 @@ class Pair(Runner):
     # ------------------------------------------------------------------ the table's actions
 
     def _start_wait(self) -> None:
-        wait = self._deadlines.wait_for_call if self.leg_id else self._deadlines.wait
-        wait(time.monotonic())
+        self._session.begin_wait(self)
         self._sides[Side.CLIENT].start()
 
     def _send_wait(self) -> None:
@@ -243,6 +235,7 @@ class Pair(Runner):
 
     def _join_endpoints(self) -> None:
         client, agent = self._sides[Side.CLIENT], self._sides[Side.AGENT]
+        client.transport.queues_texts = self._deadlines.renewal is not None  # a ticket must not replace the link-up
         client.announce(_LINKUP_TEXT)
         agent.announce(_LINKUP_TEXT)
         if client.plain and not agent.plain:
@@ -267,7 +260,14 @@ class Pair(Runner):
         self._deadlines.hurry()
 
     def _close(self, side: Side) -> None:
-        self._sides.close(side, self.machine.close)
+        close = self.machine.close
+        self._sides.close(side, for_holder(close) if self._holds(side) else close)
+
+    def _holds(self, side: Side) -> bool:
+        """Returns True if the peer at `side` can come back to this session, or if its agent holds the session."""
+        if side is Side.CLIENT and (self._deadlines.renewal is None or self.machine.state is State.CLAIMED):
+            return False
+        return self._session.is_held or Side.AGENT not in self._sides
 
     def _finish(self) -> None:
         self._deadlines.finish(time.monotonic())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
 from medusa.protocol.relay import Unfinished
@@ -52,6 +52,19 @@ class Link(Protocol):
     def is_draining(self) -> bool: ...
 
 
+class Renewal(Protocol):
+    """The renewal of a peer's ticket, made where tickets are made. It is passed to `attach`.
+
+    Attributes:
+        due: the time.monotonic() at which the peer needs a new ticket.
+    """
+
+    due: float
+
+    def renew(self) -> str:
+        """Returns a new ticket for the peer, and sets `due` to the time of the next one."""
+
+
 class Ping(NamedTuple):
     """The order to send a ping to the peer at `side`, because it has been silent."""
 
@@ -72,6 +85,15 @@ class Late(NamedTuple):
     why: str
 
 
+class Renew(NamedTuple):
+    """The order to send the peer the new ticket."""
+
+    ticket: str
+
+
+Due: TypeAlias = "Ping | Late | Lost | Renew"
+
+
 class _Message(NamedTuple):
     """An unfinished message.
 
@@ -90,11 +112,16 @@ class _Message(NamedTuple):
 
 
 class LinkChecks:
-    """The checks of the connections of one pair. A subclass sets `_closing` to True when the pair begins to close."""
+    """The checks of the connections of one pair, or of one home link. Call `close_begins` when it begins to close.
 
-    __slots__ = ("_closing", "_config", "_messages", "_next_message_check", "_next_stall_check", "_stalls")
+    Attributes:
+        renewal: gives the peer with a ticket a new one; None if no peer has a ticket. In a pair the client has it.
+    """
+
+    __slots__ = ("_closing", "_config", "_messages", "_next_message_check", "_next_stall_check", "_stalls", "renewal")
 
     def __init__(self, config: ReflectorConfig, now: float) -> None:
+        self.renewal: Renewal | None = None
         self._config = config
         self._closing = False
         self._next_stall_check = now if config.write_stall else math.inf
@@ -102,18 +129,24 @@ class LinkChecks:
         self._next_message_check = now if config.message_timeout else math.inf
         self._messages: dict[Side, _Message] | None = None
 
-    def check_links(self, now: float, links: Collection[Link]) -> list[Ping | Late | Lost]:
-        """Returns what to do now: a list of Ping, Late (refuse the unfinished message) and Lost, each for one peer.
+    def close_begins(self) -> None:
+        """Takes note that the peers only have to answer a Close from now on."""
+        self._closing, self.renewal = True, None
+
+    def check_links(self, now: float, links: Collection[Link]) -> list[Due]:
+        """Returns what to do now: a list of Ping, Late (refuse the unfinished message), Lost and Renew.
 
         A peer is lost if it does not answer pings, or if it accepts no byte for `write_stall` although bytes wait for
         it.
         """
-        due: list[Ping | Late | Lost] = [verdict for link in self._judged(links) for verdict in self._judge(link, now)]
+        due: list[Due] = [verdict for link in self._judged(links) for verdict in self._judge(link, now)]
         if now >= self._next_stall_check:
             self._next_stall_check = now + self._config.write_stall / STALL_CHECKS
             why = "took nothing of what was sent to it for %g s" % self._config.write_stall
             lost = [verdict.side for verdict in due if isinstance(verdict, Lost)]
             due += [Lost(link.side, why) for link in links if link.side not in lost and self._has_stalled(link, now)]
+        if self.renewal is not None and now >= self.renewal.due:
+            due.append(Renew(self.renewal.renew()))
         if now >= self._next_message_check:
             self._next_message_check = now + self._message_interval
             lost = [verdict.side for verdict in due if isinstance(verdict, Lost)]
@@ -127,6 +160,8 @@ class LinkChecks:
         # While no message is unfinished, the checks for pings are usually frequent enough to find the next one.
         if self._messages or self._config.keepalive > self._message_interval:
             times.append(self._next_message_check)
+        if self.renewal is not None:
+            times.append(self.renewal.due)
         return min(times)
 
     def _judged(self, links: Collection[Link]) -> list[Link]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,17 +13,19 @@ import gevent
 import structlog
 from greenlet import greenlet
 
+from medusa.protocol.control import Ticket, build
 from medusa.protocol.messages import Close
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.sessions.pair.deadlines import Deadlines
-from medusa.reflector.sessions.pair.link_checks import Late, Ping
+from medusa.reflector.sessions.pair.link_checks import Late, Ping, Renew
 from medusa.reflector.sessions.pair.sides import Sides
 from medusa.reflector.sessions.pair.usage import Usage
+from medusa.reflector.sessions.stepping import Stepping
 from medusa.reflector.tickets.desk import TicketDesk
-from medusa.session import Input, SessionMachine, State
+from medusa.session import WAITING, Input, SessionMachine, Side, State
 
 log = structlog.get_logger(component="session")
 
@@ -38,7 +41,7 @@ class Context:
     desk: TicketDesk
 
 
-class Runner:
+class Runner(Stepping[tuple[Input, "Close | None"]]):
     """The part of a pair that runs its state machine.
 
     Any greenlet or callback may call `tell` to pass an input (an event). The inputs are processed one after another: by
@@ -50,37 +53,74 @@ class Runner:
     Attributes:
         machine: the state machine.
         usage: the pair's times, and the reason why it ended.
+        leg_id: a secret that identifies a pair for which the agent is called. An agent that sends it is let in as the
+            agent of this pair. It is valid until that agent is linked. "" for a pair whose agent comes without a call.
+        called_over: the other pair over whose link the agent was last asked to dial for this pair. None: it was not
+            asked yet.
     """
 
-    __slots__ = (
-        "_context",
-        "_deadlines",
-        "_inbox",
-        "_pair",
-        "_sides",
-        "_timer",
-        "_timer_at",
-        "_woken",
-        "machine",
-        "usage",
-    )
+    __slots__ = ("_context", "_deadlines", "_pair", "_sides", "called_over", "leg_id", "machine", "usage")
 
-    def __init__(self, context: Context, deadlines: Deadlines, usage: Usage) -> None:
+    def __init__(self, context: Context, deadlines: Deadlines, usage: Usage, leg_id: str = "") -> None:
+        super().__init__(context.queue)
         self.machine = SessionMachine()
         self.usage = usage
         self._context = context
         self._deadlines = deadlines
         self._sides = Sides()
-        self._inbox: list[tuple[Input, Close | None]] = []  # an empty deque takes ten times as much memory
-        self._woken = False  # True: a step, or the link-up, is already scheduled
         self._pair: greenlet | None = None
-        self._timer: Any = None
-        self._timer_at = math.inf
+        self.leg_id = leg_id
+        self.called_over: Any = None  # a Pair
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
         """Schedules an input (an event) for processing, and returns at once. `close`: see SessionMachine.process."""
-        self._inbox.append((happened, close))
+        self._add((happened, close))
+
+    @property
+    def state(self) -> State:
+        """The state of the pair."""
+        return self.machine.state
+
+    @property
+    def sides(self) -> Sides:
+        """The connections of the pair."""
+        return self._sides
+
+    # ------------------------------------------------------------------ how its client waits, and until when
+
+    def wait_for_agent(self) -> None:
+        """Lets the client wait for an agent that comes by itself, for up to the wait timeout."""
+        if self.machine.state in WAITING:
+            self._deadlines.wait(time.monotonic())
+            self._wake()
+
+    def wait_for_call(self) -> None:
+        """Calls the agent for the client that waits. Repeats the call, and ends the wait if there is no answer."""
+        if self.machine.state in WAITING:
+            self.leg_id = self.leg_id or secrets.token_hex(16)
+            self._deadlines.wait_for_call(time.monotonic())
+            self._wake()
+
+    def wait_for_home(self, timeout: float = math.inf) -> None:
+        """Lets the client wait until its agent comes back. `timeout`: the longest wait, in seconds."""
+        if self.machine.state in WAITING:
+            self.called_over = None
+            self._deadlines.wait_for_home(time.monotonic(), timeout)
+            self._wake()
+
+    def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
+        """Ends the pair at `end`, a time.monotonic(), and tells its user beforehand. Returns at once.
+
+        Changes nothing if an earlier call has set an earlier end. `words`: the reason, as a text for the user.
+        """
+        self._deadlines.drain(end, time.monotonic(), words)
         self._wake()
+
+    def abandon(self) -> None:
+        """Ends the wait of a client, because there is no link over which its agent can be called any more."""
+        if self.machine.state in WAITING:
+            self._deadlines.abandon(time.monotonic())
+            self._wake()
 
     # ------------------------------------------------------------------ of the subclass
 
@@ -98,10 +138,8 @@ class Runner:
 
     # ------------------------------------------------------------------ how the steps are run
 
-    def _wake(self) -> None:
-        if not self._woken:
-            self._woken = True
-            self._context.queue.loop.run_callback(self._step if self._pair is None else self._pair.switch)
+    def _callback(self) -> Callable[[], object]:
+        return self._step if self._pair is None else self._pair.switch
 
     def _run_in_greenlet(self) -> None:
         """Starts the greenlet of the linked pair, which links both sides first."""
@@ -132,7 +170,7 @@ class Runner:
         self._guarded(self._join_endpoints)
         if self._inbox:
             self._wake()
-        self._set_timer()
+        self.set_timer()
 
     def _step(self) -> None:
         """Processes the inputs passed to `tell`, then those of the deadlines that have passed. Sets the timer again."""
@@ -140,7 +178,7 @@ class Runner:
         owner = self._pair
         self._guarded(self._process_inputs)
         if self._pair is owner:  # otherwise the pair has just been linked, and its greenlet continues
-            self._set_timer()
+            self.set_timer()
 
     def _process_inputs(self) -> None:
         owner = self._pair
@@ -151,20 +189,13 @@ class Runner:
         while not self._over and (due := self._deadlines.happened(time.monotonic(), self._sides.values())) is not None:
             self._process(due, None)
 
-    def _look(self) -> None:
-        """Checks the deadlines, and acts on those that are due. The timer calls this at the next deadline.
-
-        Usually a ping is due, which is sent without a switch to the pair's greenlet.
-        """
-        self._guarded(self._check_deadlines)
-        if not self._woken:  # otherwise the scheduled step sets the timer
-            self._set_timer()
-
     def _check_deadlines(self) -> None:
         now, links = time.monotonic(), self._sides.values()
         for due in self._deadlines.check_links(now, links):
             if isinstance(due, Ping):
                 self._sides[due.side].ping()
+            elif isinstance(due, Renew):
+                self._sides[Side.CLIENT].announce(build(Ticket(due.ticket)))
             elif isinstance(due, Late):
                 self._sides[due.side].refuse_message(due.why)
             else:
@@ -172,31 +203,18 @@ class Runner:
         if self._deadlines.next_input(links) <= now:
             self._wake()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Calls `work`. If it raises, which is a bug, ends this pair alone: releases all that it holds."""
-        try:
-            work()
-        except Exception:
-            log.exception("session failed", **self.usage.named)
-            self.machine.state = State.ENDED
-            self._release()
-            self._wake()  # so that the pair's greenlet ends
+    def _fail(self, error: Exception) -> None:
+        """Ends this pair alone: releases all that it holds."""
+        log.error("session failed", exc_info=error, **self.usage.named)
+        self.machine.state = State.ENDED
+        self._release()
+        self._wake()  # so that the pair's greenlet ends
 
-    def _set_timer(self) -> None:
-        """Starts a timer that calls `_look` at the next deadline. Keeps an active timer that fires earlier."""
-        when = math.inf
-        if not self._over:
-            links = self._sides.values()
-            when = min(self._deadlines.next_input(links), self._deadlines.next_check(links))
-        if self._timer is not None and self._timer_at <= when < math.inf and self._timer.active:
-            return
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
-        if when < math.inf:
-            self._timer_at = when
-            self._timer = self._context.queue.loop.timer(max(0.0, when - time.monotonic()))
-            self._timer.start(self._look)
+    def _next_deadline(self) -> float:
+        if self._over:
+            return math.inf
+        links = self._sides.values()
+        return min(self._deadlines.next_input(links), self._deadlines.next_check(links))
 
     @property
     def _over(self) -> bool:

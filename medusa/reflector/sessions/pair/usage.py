@@ -21,17 +21,22 @@ log = structlog.get_logger(component="usage")
 class Usage:
     """The usage of one leg: its times, and the reason why it ended.
 
+    Args:
+        opens: True if the usage of the whole session is noted here as well.
+
     Attributes:
-        leg: the number of the leg in its session. The pair that opened the session is leg 1.
+        leg: the number of the leg in its session. The pair that opened the session is leg 1. 0 if this is the usage of
+            a session that its agent has opened, and not that of a leg.
         created: the time at which the leg started, in seconds since the epoch.
         about: what its client and its agent say: the client the name of the session, the agent all else.
         reason: why it ended; "" if it has not ended, or nobody has told a reason.
     """
 
-    __slots__ = ("_begun", "_linked", "_name", "about", "created", "leg", "reason")
+    __slots__ = ("_begun", "_linked", "_name", "_opens", "about", "created", "leg", "reason")
 
-    def __init__(self, name: SessionName, leg: int = 1) -> None:
+    def __init__(self, name: SessionName, leg: int = 1, opens: bool = True) -> None:
         self.leg = leg
+        self._opens = opens
         self.about = NOTHING
         self._name = name
         self.created = time.time()
@@ -42,16 +47,16 @@ class Usage:
     @property
     def named(self) -> dict[str, Any]:
         """The names of the session and of the leg, for a line in the log."""
-        return {**self._session, **({"leg": self.leg} if self.leg > 1 else {})}
+        return {**self._session, **({} if self._opens else {"leg": self.leg})}
 
     @property
     def _session(self) -> dict[str, Any]:
         session_id, login = self._name
         return {"session": session_id, **({"login": login} if login else {})}
 
-    def started(self, client: str) -> None:
-        """Logs that the session, or a further leg of it, has started. `client`: the client's address."""
-        log.info("session started" if self.leg == 1 else "leg started", **self.named, client=client)
+    def started(self, side: Side, address: str) -> None:
+        """Logs that the session, or a further leg of it, has started. `side`, `address`: those of the peer."""
+        log.info("session started" if self._opens else "leg started", **self.named, **{side.value: address})
 
     def describe(self, side: Side, about: About) -> None:
         """Notes what the peer at `side` says about itself. Ignores what only the other side can know."""
@@ -60,8 +65,8 @@ class Usage:
             self.about = (self.about if side is Side.CLIENT else about)._replace(name=name)
 
     def linked(self) -> None:
-        """Notes the time at which the agent was linked, which ends the wait."""
-        self._linked = time.monotonic()
+        """Notes the time at which the agent was linked, which ends the wait. Only the first time is kept."""
+        self._linked = self._linked or time.monotonic()
 
     @property
     def was_linked(self) -> bool:
@@ -88,7 +93,7 @@ class Usage:
     def session_ended(
         self, outcome: Outcome, reason: str, legs: int, addresses: dict[str, str], counts: dict[str, int]
     ) -> None:
-        """Logs the usage record of the session, all of whose legs are over. Call this for its first leg.
+        """Logs the usage record of the session, all of whose legs are over. Call this for the usage that opened it.
 
         Args:
             reason: why the session ended.

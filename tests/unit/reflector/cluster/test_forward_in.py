@@ -16,7 +16,7 @@ from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.cluster.forward_in import ForwardIn
 from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted

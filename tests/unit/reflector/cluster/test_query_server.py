@@ -17,7 +17,7 @@ from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import PeerAuth
 from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted

@@ -10,7 +10,7 @@ import gevent.socket
 import pytest
 
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.doorkeeper import Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.metrics import Metrics

@@ -10,7 +10,7 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.http.head import Headers, Request
 from medusa.reflector.auth.single_use import ReservedMark
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP
@@ -86,10 +86,9 @@ class TestWhereAPeerGoes:
             bench.admission.enter_forwarded(bench.accepted, SessionName("new", login), side, fail, None)
         assert bench.registry.sessions() == []
 
-    def test_a_client_begins_its_session_here(self, bench: Bench) -> None:
-        with refused(409):
-            bench.admission.enter(bench.accepted, NAME, Side.CLIENT, fail)
-        assert bench.forwarded == []
+    def test_a_client_whose_session_lives_elsewhere_already_goes_to_its_owner(self, bench: Bench) -> None:
+        assert bench.admission.enter(bench.accepted, NAME, Side.CLIENT, fail) is None
+        assert bench.forwarded == [(THERE, NAME, Side.CLIENT)]
 
 
 def test_a_client_that_breaks_off_during_its_upgrade_leaves_no_session(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from medusa.protocol.http.head import parse_request
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.routes import Application
 from medusa.reflector.net.accepted import Accepted

@@ -12,7 +12,7 @@ from structlog.types import EventDict
 
 from medusa.protocol.control import Call, parse
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.sessions.session import Session
+from medusa.reflector.sessions.life.session import Session
 from medusa.session import Input, Side, State
 from tests.peers import CLOSE, LINKUP, TEXT, Peer, close_frame
 from tests.unit.reflector.conftest import errors, refused, run_loop, until

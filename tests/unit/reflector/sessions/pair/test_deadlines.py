@@ -9,7 +9,7 @@ from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.sessions.pair.deadlines import Deadlines
-from medusa.reflector.sessions.pair.link_checks import Late, Lost, Ping
+from medusa.reflector.sessions.pair.link_checks import Due, Late, Lost, Ping
 from medusa.session import Input, Side
 
 
@@ -162,9 +162,9 @@ class TestClosing:
 
 
 class TestKeepalive:
-    def judged(self, link: Link, *times: float) -> list[Ping | Late | Lost]:
+    def judged(self, link: Link, *times: float) -> list[Due]:
         session = deadlines()
-        found: list[Ping | Late | Lost] = []
+        found: list[Due] = []
         for now in times:
             found += session.check_links(now, [link])
         return found
@@ -227,7 +227,7 @@ class TestWriteStall:
         assert all(
             lost.why == "took nothing of what was sent to it for 4 s" for lost in found if isinstance(lost, Lost)
         )
-        return [lost.side for lost in found]
+        return [lost.side for lost in found if isinstance(lost, Lost)]
 
     def test_a_peer_that_accepts_nothing_is_lost(self) -> None:
         session, link = deadlines(write_stall=4.0), Link(backlog=10)

@@ -21,7 +21,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
     record = Usage(SessionName("abc"))
-    record.started("127.0.0.1:1")
+    record.started(Side.CLIENT, "127.0.0.1:1")
     clock[0] = 102.5
     record.linked()
     record.describe(Side.AGENT, About("not the agent's", "gpu01", "slurm 4711", 1790000000))

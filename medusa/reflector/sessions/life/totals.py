@@ -5,34 +5,44 @@ from __future__ import annotations
 from collections import Counter
 
 from medusa.reflector.sessions.pair.driver import Pair
-from medusa.session import Outcome
+from medusa.session import Outcome, Side
 
 
 class Totals:
     """The sums over those legs of one session that are over. A leg is a pair of client and agent.
 
     Attributes:
-        outcome, reason: how the session ends, and why. They are those of the leg that ended last. Legs that were never
-            linked do not count, unless there is no other.
+        outcome, reason: how the session ends, and why. They are those of the hold, if an agent has held the session.
+            Else they are those of the leg that ended last. Legs that were never linked do not count, unless there is no
+            other.
         addresses: those of the first leg's client and agent, keyed by "client" and "agent".
         counts, terminal_bytes: see Sides.
     """
 
-    __slots__ = ("_linked", "addresses", "counts", "outcome", "reason", "terminal_bytes")
+    __slots__ = ("_held", "_linked", "addresses", "counts", "outcome", "reason", "terminal_bytes")
 
     def __init__(self) -> None:
         self.outcome, self.reason = Outcome.ENDED, ""
         self.addresses: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
         self.terminal_bytes: Counter[str] = Counter()
-        self._linked = False
+        self._linked = self._held = False
+
+    def hold(self, outcome: Outcome, reason: str, address: str) -> None:
+        """Adds the hold of the session by its agent, which is over. Its outcome is that of the session.
+
+        `address`: that of the agent.
+        """
+        self.outcome, self.reason, self._held = outcome, reason, True
+        if address:
+            self.addresses[Side.AGENT.value] = address
 
     def add(self, pair: Pair, outcome: Outcome) -> None:
         """Adds a leg that is over."""
-        if pair.usage.was_linked or not self._linked:
+        if not self._held and (pair.usage.was_linked or not self._linked):
             self.outcome, self.reason = outcome, pair.usage.reason
             self._linked = pair.usage.was_linked
         if pair.usage.leg == 1:
-            self.addresses = pair.sides.addresses
+            self.addresses = {**pair.sides.addresses, **self.addresses}
         self.counts.update(pair.sides.counts())
         self.terminal_bytes.update(pair.sides.terminal_bytes())

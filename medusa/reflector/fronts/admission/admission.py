@@ -11,11 +11,11 @@ import structlog
 
 from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.http.signature import KeyId, key_id_of
 from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.auth.single_use import Reservation, ReservedMark, SingleUse
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.admission.by_ticket import ByTicket, incarnation_of
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
@@ -23,11 +23,14 @@ from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import Refusal, Unreachable
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims
+from medusa.reflector.sessions.life.home import Home
+from medusa.reflector.sessions.life.session import HAS_CLIENT
+from medusa.reflector.sessions.owners import Elsewhere
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.registry import Registry
-from medusa.reflector.tickets.desk import LinkTicket, bad_ticket
+from medusa.reflector.tickets.desk import LinkTicket
 from medusa.reflector.tickets.ticket import Ticket
-from medusa.session import Input, Side
+from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="doors")
@@ -85,6 +88,7 @@ class Admission:
         self.single_use = SingleUse(nonces, claims.marks, time.time)
         self.refusals = refusals
         self.desk = registry.desk
+        self._by_ticket = ByTicket(registry, authenticator, self.count)
 
     def hold_back(self, begun: float) -> None:
         """Waits before a refusal is sent, so that the peer cannot learn the reason from the time that passed.
@@ -146,8 +150,7 @@ class Admission:
     ) -> None:
         """Attaches a peer that another reflector has admitted and counted. Does not forward the peer again.
 
-        Raises what `enter` raises. A client that does not join a session is refused, because its session would begin
-        at the other reflector.
+        Raises what `enter` raises. A client that would begin a session is refused: that belongs to the other reflector.
 
         Args:
             reserved: the other reflector's reservation of the peer's signature. None if the peer needs no signature.
@@ -156,10 +159,12 @@ class Admission:
         try:
             right: Right = reservation
             if accepted.ticket is not None:
-                right = self._check_ticket(accepted, name, side)
-            elif not _comes_second(accepted, side) or (name.login and reserved is None and not accepted.leg):
+                right = self._by_ticket.check(accepted, name, side)
+            elif (name.login and reserved is None and not accepted.leg) or self._opens(accepted, name, side):
                 raise Refusal(404, "there is no such session")
             self._attach(accepted, name, side, accept, right)
+        except Elsewhere:
+            raise Refusal(503, "the session is moving to another reflector", retry_after=1) from None
         except BaseException as error:
             if reservation is not None:
                 reservation.give_back()
@@ -178,31 +183,8 @@ class Admission:
             Refusal: the peer is refused, and has received no answer yet.
             Exception: what `accept` raises.
         """
-        right = None if accepted.ticket is None else self._check_ticket(accepted, name, side)
+        right = None if accepted.ticket is None else self._by_ticket.check(accepted, name, side)
         return self._enter(accepted, name, side, accept, right)
-
-    def _check_ticket(self, accepted: Accepted, name: SessionName, side: Side) -> Ticket:
-        """Returns what the peer's ticket says. Raises Refusal: 403 if it is not valid, 429 if it came too often."""
-        try:
-            ticket = self.desk.read(accepted, name, side)
-            if name.login:
-                self._check_key(accepted, name, ticket)
-        except Refusal:
-            if not accepted.forwarded:
-                self.count(accepted.source, side)
-            raise
-        if not accepted.forwarded:
-            self._registry.come_back(name, side)
-        return ticket
-
-    def _check_key(self, accepted: Accepted, name: SessionName, ticket: Ticket) -> None:
-        """Checks that the key which the ticket names still belongs to the account. Raises Refusal (403)."""
-        assert accepted.request is not None
-        assert self._authenticator is not None
-        if not accepted.forwarded:
-            self._authenticator.check_host(accepted.request)
-        if not self._authenticator.has_key(KeyId(name.login, ticket.user or None, ticket.fingerprint)):
-            raise bad_ticket("the account has no longer the key " + ticket.fingerprint)
 
     def _enter(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, right: Right) -> Refusal | None:
         refusal = self._enter_or_forward(accepted, name, side, accept, right)
@@ -219,20 +201,27 @@ class Admission:
         if self._forwarder is not None and _comes_second(accepted, side):
             owner = self._registry.elsewhere(name)
             if owner is not None:
-                accepted.private = self.desk.is_private(accepted)
-                reserved = right.reserved if isinstance(right, Reservation) else None
                 try:
-                    refusal = self._forwarder.forward(accepted, owner, name, side, reserved)
+                    return self._forward(accepted, owner, name, side, right)
                 except Unreachable:
                     if not isinstance(right, Ticket):
                         raise
                     gone = owner
-                else:
-                    if refusal is None and isinstance(right, Reservation):
-                        right.settled_elsewhere()
-                    return refusal
-        self._attach(accepted, name, side, accept, right, gone)
+        try:
+            self._attach(accepted, name, side, accept, right, gone)
+        except Elsewhere as lives:  # another peer has just opened it there, or an agent holds it there
+            return self._forward(accepted, lives.owner, name, side, right)
         return None
+
+    def _forward(self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, right: Right) -> Refusal | None:
+        if self._forwarder is None:
+            raise Refusal(409, HAS_CLIENT)
+        accepted.private = self.desk.is_private(accepted)
+        reserved = right.reserved if isinstance(right, Reservation) else None
+        refusal = self._forwarder.forward(accepted, owner, name, side, reserved)
+        if refusal is None and isinstance(right, Reservation):
+            right.settled_elsewhere()
+        return refusal
 
     def _attach(
         self,
@@ -253,40 +242,36 @@ class Admission:
                 right.confirm()
                 _check_both_ends(accepted, pair, side)  # confirming may have taken seconds
                 right.settle()
-            if side is Side.CLIENT and self.desk.keeps(accepted):
-                self._give_ticket(accepted, name, side, back)
+            given: LinkTicket | None = None
+            if isinstance(pair, Home) or (side is Side.CLIENT and self.desk.keeps(accepted)):
+                given = self._by_ticket.give(accepted, name, side, back)
             transport = accept()
         except BaseException:
-            pair.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
+            pair.refuse(side)
             raise
-        pair.attach(side, transport, accepted.client, site(accepted.host), accepted.announced, accepted.about)
+        pair.attach(side, transport, accepted.client, site(accepted.host), accepted.announced, accepted.about, given)
 
-    def _give_ticket(self, accepted: Accepted, name: SessionName, side: Side, back: Ticket | None) -> LinkTicket | None:
-        """Gives the peer a ticket, which the answer to its request carries. Returns None if there is none."""
-        tickets = self._registry.tickets_of(name)
-        if tickets is None:
-            return None
-        if back is not None:
-            tickets.admit(back)
-            user, fingerprint = back.user, back.fingerprint
-        else:
-            user, fingerprint = _signer(accepted) if name.login else ("", "")
-        given = tickets.give(side, self.desk.hold_of(accepted), accepted.incarnation, user, fingerprint)
-        accepted.granted = given.fields()
-        return given if accepted.granted else None
+    def _opens(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
+        return not _comes_second(accepted, side) and not self._registry.has(name)
 
-    def _pair(self, accepted: Accepted, name: SessionName, side: Side, back: Ticket | None, gone: Owner | None) -> Pair:
-        """Returns the pair of the session `name` in which the peer gets a place. Raises Refusal; see Registry.
+    def _pair(
+        self, accepted: Accepted, name: SessionName, side: Side, back: Ticket | None, gone: Owner | None
+    ) -> Pair | Home:
+        """Returns the pair of the session `name` in which the peer gets a place, or the place of its home link.
+
+        Raises Refusal; see Registry.
 
         Args:
             back: the ticket by which the peer comes back.
             gone: the owner of the session, which cannot be connected to, and whose claim is replaced.
         """
+        if side is Side.AGENT and self._by_ticket.holds(accepted, name, back):
+            incarnation = incarnation_of(accepted, back)
+            return self._registry.hold(name, accepted.client, self.desk.hold_of(accepted), incarnation, back, gone)
         if side is Side.AGENT:
             return self._registry.add_agent(name, accepted.client, accepted.leg, accepted.about)
-        if accepted.joins:
-            return self._registry.join(name, accepted.client, accepted.source)
-        return self._registry.open(name, accepted.client, accepted.source)
+        add = self._registry.join if accepted.joins else self._registry.open
+        return add(name, accepted.client, accepted.source, back, gone)
 
 
 def _comes_second(accepted: Accepted, side: Side) -> bool:
@@ -294,14 +279,7 @@ def _comes_second(accepted: Accepted, side: Side) -> bool:
     return side is Side.AGENT or accepted.joins or accepted.ticket is not None
 
 
-def _signer(accepted: Accepted) -> tuple[str, str]:
-    """Returns the user and the fingerprint of the key that the request names. Its signature was checked before."""
-    assert accepted.request is not None
-    key_id = key_id_of(accepted.request)
-    return key_id.user or "", key_id.fingerprint
-
-
-def _check_both_ends(accepted: Accepted, pair: Pair, side: Side) -> None:
+def _check_both_ends(accepted: Accepted, pair: Pair | Home, side: Side) -> None:
     """Checks that the pair still expects the peer, and that the peer has not hung up.
 
     Raises:

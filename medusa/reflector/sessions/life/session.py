@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
 
 from medusa.protocol.messages import Close
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.life.holding import Holding
+from medusa.reflector.sessions.life.totals import Totals
 from medusa.reflector.sessions.limits import FULL_RETRY_AFTER, Place
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.pair.runner import Context
-from medusa.reflector.sessions.pair.sides import Sides
 from medusa.reflector.sessions.pair.usage import Usage
-from medusa.reflector.sessions.totals import Totals
-from medusa.reflector.tickets.desk import SessionTickets
 from medusa.reflector.tickets.ticket import Ticket
 from medusa.session import CLOSING, Input, Outcome, Side, State
+from medusa.session.holding import HomeState
+
+HAS_CLIENT = "the session has a client already"
 
 _NO_AGENT_YET = "the session waits for its agent: join it after the agent has come"
 _CLOSING = "the session is closing"
 _TAKES_ONE = "the session's agent takes one client only: it does not announce `call`"
 _FULL = "the session has as many clients as it may (--max-legs)"
+
+
+_NOT_OVER = (Outcome.REFUSED, Outcome.LONELY)
+"""The outcomes of a session to which its peers may come back with their tickets."""
 
 
 class Holder(Protocol):
@@ -34,66 +40,47 @@ class Holder(Protocol):
         """Takes note that the session is over, and releases its name."""
 
 
-class Session:
-    """A session of this process. It lives until the last of its pairs is over.
+class Session(Holding):
+    """A session of this process. It lives until its last pair is over, and its agent does not hold it any more.
 
     Args:
-        place: counts the client that opens the session.
         holder: the registry, which is told when the session is over.
         back: the ticket by which a peer has opened the session again; None for a new session.
-
-    Attributes:
-        pairs: the pairs that live, oldest first.
-        usage: the usage of the pair that opened the session.
-        tickets: gives the tickets of the session.
-        linked_at: the time.monotonic() at which that pair was linked; None before.
+        side, address: those of the peer that opens the session.
     """
 
-    __slots__ = (
-        "_context",
-        "_holder",
-        "_legs",
-        "_past",
-        "_takes_calls",
-        "linked_at",
-        "name",
-        "pairs",
-        "tickets",
-        "usage",
-    )
+    __slots__ = ("_holder", "_legs", "_takes_calls", "_was_linked")
 
     def __init__(
-        self,
-        name: SessionName,
-        context: Context,
-        place: Place,
-        address: str,
-        holder: Holder,
-        back: Ticket | None = None,
+        self, name: SessionName, context: Context, holder: Holder, side: Side, address: str, back: Ticket | None = None
     ) -> None:
-        self.name = name
-        self.linked_at: float | None = None
-        self._context = context
+        super().__init__(name, context, Usage(name, 1 if side is Side.CLIENT else 0), back)
         self._holder = holder
-        self._takes_calls = False
-        self._past: Totals | None = None
-        self._legs = 1
-        self.pairs = [Pair(self, context, place, address)]
-        self.tickets = SessionTickets(context.desk, name, back)
-        self.usage: Usage = self.pairs[0].usage
+        self._takes_calls = self._was_linked = False
+        self._legs = 0
+        self.usage.started(side, address)
 
     # ------------------------------------------------------------------ clients that join, and agents that are called
 
-    def check_join(self) -> None:
-        """Checks that a further client may join now.
+    def check_join(self, joins: bool = True) -> None:
+        """Checks that a client may enter now. `joins`: True if it asks to join the clients that are there.
 
         Raises:
-            Refusal: 409 if there is no agent that takes further clients, 503 if the session has `max_legs` clients.
+            Refusal: 409 if there is no agent that takes further clients, or if there are clients and it does not ask to
+                join them. 503 if the session has `max_legs` clients.
         """
-        if self.state is not State.LINKED:
-            raise Refusal(409, _CLOSING if self.state in CLOSING else _NO_AGENT_YET)
-        if not (self._takes_calls or any(pair.takes_calls for pair in self.pairs)):
-            raise Refusal(409, _TAKES_ONE)
+        if self.home is None:
+            if not joins:
+                raise Refusal(409, HAS_CLIENT)
+            if self.state is not State.LINKED or self._was_held:
+                closing = self._was_held or self.state in CLOSING
+                raise Refusal(409, _CLOSING if closing else _NO_AGENT_YET)
+            if not (self._takes_calls or any(pair.takes_calls for pair in self.pairs)):
+                raise Refusal(409, _TAKES_ONE)
+        elif self.home.machine.state is HomeState.CLOSING:
+            raise Refusal(409, _CLOSING)
+        elif not joins and any(pair.state not in CLOSING for pair in self.pairs):
+            raise Refusal(409, HAS_CLIENT)
         if self._is_full():
             raise Refusal(503, _FULL, retry_after=FULL_RETRY_AFTER)
 
@@ -105,14 +92,18 @@ class Session:
         most, closing = self._context.config.max_legs, sum(pair.state in CLOSING for pair in self.pairs)
         return 0 < most <= len(self.pairs) - min(closing, most)
 
-    def join(self, place: Place, address: str) -> Pair:
-        """Returns a new pair, for the client at `address` that joins. Call `check_join` first.
+    def add(self, place: Place, address: str) -> Pair:
+        """Returns a new pair, for the client at `address`. If the session has opened before, call `check_join` first.
 
         `place` counts the client in the limits.
         """
         self._legs += 1
-        pair = Pair(self, self._context, place, address, self._legs)
+        opens = self._legs == self.usage.leg
+        usage = self.usage if opens else Usage(self.name, self._legs, opens=False)
+        pair = Pair(self, self._context, place, usage, "" if opens else secrets.token_hex(16))
         self.pairs.append(pair)
+        if not opens:
+            usage.started(Side.CLIENT, address)
         return pair
 
     def find(self, leg_id: str) -> Pair | None:
@@ -130,6 +121,9 @@ class Session:
         Takes another link than the last time if there is one, and prefers a link on which nothing waits. If the session
         has no linked pair, ends the wait of `pair`.
         """
+        if self.home is not None:
+            self.home.call(pair.leg_id)
+            return
         if self.state is not State.LINKED:
             pair.abandon()
             return
@@ -144,21 +138,33 @@ class Session:
     def linked(self, pair: Pair, took: float) -> None:
         """Takes note that the client and the agent of `pair` are linked. `took`: seconds since the agent's request."""
         self._takes_calls |= pair.takes_calls
-        if pair.usage.leg == 1:
-            self.linked_at = time.monotonic()
+        if not self._was_linked:
+            self._was_linked = True
+            self.linked_at = self.linked_at or time.monotonic()
+            self.usage.linked()
             self.tickets.linked()
             self._context.metrics.linked(pair.usage.waited, took)
+            self._renew_tickets()
         else:
             self._context.metrics.joined(took)
         for other in self._waiting():
             if other.called_over is None:
                 self.call(other)
 
+    def _renew_tickets(self) -> None:
+        """Gives all sides new tickets, which tell when the session was first linked."""
+        for pair in self.pairs:
+            pair.renew()
+        if self.home is not None:
+            self.home.renew()
+
     def closing(self) -> None:
         """Takes note that a pair is closing. Calls the agent again for clients for whom it was called over this link.
 
-        If no linked pair is left, ends the wait of all clients that have joined.
+        If no linked pair is left, and the agent has no home link, ends the wait of all clients that have joined.
         """
+        if self.home is not None:
+            return
         for pair in self._waiting():
             over = pair.called_over
             if self.state is not State.LINKED or (over is not None and not over.can_call):
@@ -172,14 +178,22 @@ class Session:
         """
         if pair not in self.pairs:
             return
+        self._active = max(self._active, pair.sides.active)
         self.pairs.remove(pair)
         past = self._past = self._past or Totals()
         past.add(pair, outcome)
-        if self._legs > 1:
+        if self._legs > 1 or pair.usage is not self.usage:
             pair.usage.leg_ended(outcome, pair.sides.addresses, pair.sides.counts())
-        if self.pairs:
+        if self.home is not None:
+            self._home_loses(outcome)
+        elif self.pairs:
             self.closing()
-            return
+        else:
+            self._end(past)
+
+    def _end(self, past: Totals) -> None:
+        if past.outcome in _NOT_OVER:
+            self.tickets.moved()
         self._holder.forget(self)
         counts = dict(past.counts)
         self._context.metrics.ended(past.outcome, counts)
@@ -192,11 +206,12 @@ class Session:
     # ------------------------------------------------------------------ to all pairs
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
-        """Schedules an input (an event) for each pair, and returns at once."""
+        """Schedules an input (an event) for each pair and the home link, and returns at once."""
         if happened in (Input.CLAIM_LOST, Input.SHUTDOWN):
             self.tickets.moved()
         for pair in self.pairs:
             pair.tell(happened, close)
+        self._tell_home(happened)
 
     def drain(self, end: float) -> None:
         """Ends all pairs at `end`, a time.monotonic(), and tells their users beforehand. See Pair.drain."""
@@ -214,51 +229,3 @@ class Session:
         for pair in concerned:
             pair.drain(end, words)
         return bool(concerned)
-
-    # ------------------------------------------------------------------ for lists and numbers
-
-    @property
-    def state(self) -> State:
-        """LINKED if one of the pairs is linked; else the state of the oldest pair; ENDED after the last one is over."""
-        states = [pair.state for pair in self.pairs]
-        return State.LINKED if State.LINKED in states else states[0] if states else State.ENDED
-
-    @property
-    def legs(self) -> int:
-        """The number of pairs that live."""
-        return len(self.pairs)
-
-    def has(self, side: Side) -> bool:
-        """Returns True if `side` has attached, in any of the pairs."""
-        return any(side in sides for sides in self._sides())
-
-    @property
-    def links(self) -> int:
-        """The number of the session's connections that are not closed, even if their peer has ended its stream."""
-        return sum(sides.links for sides in self._sides())
-
-    @property
-    def addresses(self) -> dict[str, str]:
-        """The addresses of the peers of the oldest pair that have attached, keyed by "client" and "agent"."""
-        return next((sides.addresses for sides in self._sides()), {})
-
-    def active(self) -> float:
-        """Returns the time.monotonic() of the last terminal byte in any of the pairs; see Sides.active."""
-        return max((sides.active for sides in self._sides()), default=time.monotonic())
-
-    def counts(self) -> dict[str, int]:
-        """Returns how many messages and bytes each side has sent to the other, in all pairs. See Sides.counts."""
-        counts = Counter(self._past.counts if self._past is not None else {})
-        for sides in self._sides():
-            counts.update(sides.counts())
-        return dict(counts)
-
-    def terminal_bytes(self) -> dict[str, int]:
-        """Returns how many bytes of terminal input and output have passed in all pairs. See Sides.terminal_bytes."""
-        sizes = Counter(self._past.terminal_bytes if self._past is not None else {})
-        for sides in self._sides():
-            sizes.update(sides.terminal_bytes())
-        return dict(sizes)
-
-    def _sides(self) -> Iterator[Sides]:
-        return (pair.sides for pair in self.pairs)

@@ -1,0 +1,166 @@
+"""The part of a session that its agent holds: the home link, and how the clients wait for the agent."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from medusa.reflector.refusal import Refusal
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.life.figures import Figures
+from medusa.reflector.sessions.life.home import Home
+from medusa.reflector.sessions.life.totals import Totals
+from medusa.reflector.sessions.limits import Place
+from medusa.reflector.sessions.pair.driver import Pair
+from medusa.reflector.sessions.pair.runner import Context
+from medusa.reflector.sessions.pair.usage import Usage
+from medusa.reflector.tickets.desk import SessionTickets
+from medusa.reflector.tickets.ticket import Ticket
+from medusa.session import Input, Outcome, Side, State
+from medusa.session.holding import HomeInput, HomeState
+
+HAS_AGENT = "the session has an agent already, or is closing"
+
+_LIMITS = {Outcome.IDLE: HomeInput.IDLE, Outcome.TOO_LONG: HomeInput.DURATION_EXPIRED}
+"""Maps the outcomes of a pair that end the whole session to what its home link is told."""
+
+_OF_HOME = {
+    Input.KILLED: HomeInput.KILLED,
+    Input.CLAIM_LOST: HomeInput.CLAIM_LOST,
+    Input.SHUTDOWN: HomeInput.MOVE,
+}
+
+
+class Holding(Figures):
+    """The part of a session that its agent holds.
+
+    A subclass has the method `_end`.
+
+    Attributes:
+        usage: the usage of the session. If a client has opened it, that of this client's pair as well.
+        linked_at: the time.monotonic() at which a pair was first linked, here or in another reflector; None before.
+        tickets: gives the tickets of the session.
+    """
+
+    __slots__ = ("_context", "_patience", "_was_held", "linked_at", "name", "tickets", "usage")
+
+    def __init__(self, name: SessionName, context: Context, usage: Usage, back: Ticket | None) -> None:
+        super().__init__()
+        self.name = name
+        self.linked_at: float | None = None
+        self.usage = usage
+        self.tickets = SessionTickets(context.desk, name, back)
+        self._context = context
+        self._patience = math.inf  # how long clients wait for an agent that has not come back to this reflector yet
+        self._was_held = False
+
+    def _end(self, past: Totals) -> None:
+        """Logs the usage of the session, which is over."""
+        raise NotImplementedError
+
+    @property
+    def is_held(self) -> bool:
+        """True if the session's agent holds it, so that it survives the loss of a link."""
+        return self.home is not None
+
+    def come_back(self, back: Ticket | None) -> None:
+        """Takes note of what the ticket `back` says. The maximum duration counts from the first link that it names."""
+        if back is not None and back.linked_at:
+            ago = max(0.0, time.time() - back.linked_at)
+            self.linked_at = min(self.linked_at or math.inf, time.monotonic() - ago)
+
+    def expect_home(self, place: Place | None, hold: float, incarnation: str) -> Home:
+        """Reserves the place of the home link for the agent `incarnation`, until `attach`. See Home.
+
+        Args:
+            place: counts the session among those that are held; None if it is counted already.
+            hold: how long the agent may be away, in seconds.
+
+        Raises:
+            Refusal: 409 if the session has another agent, or is closing.
+        """
+        home = self.home
+        if home is None:
+            assert place is not None
+            if self._was_held or any(pair.state is not State.WAITING for pair in self.pairs):
+                raise Refusal(409, HAS_AGENT)
+            home = self.home = Home(self, self._context, place, hold, HomeState.CLAIMED)
+        elif not home.expects(Side.AGENT) or home.incarnation not in ("", incarnation):
+            raise Refusal(409, HAS_AGENT)
+        home.incarnation, home.hold = incarnation, hold
+        return home
+
+    def expect_return(self, place: Place, patience: float) -> None:
+        """Lets the clients of a new session wait for the agent that holds it, for `patience` seconds.
+
+        `place` counts the session among those that are held.
+        """
+        self._patience = patience
+        self.home = Home(self, self._context, place, patience, HomeState.AWAITED)
+
+    def begin_wait(self, pair: Pair) -> None:
+        """Starts the deadlines of `pair`, whose client begins to wait."""
+        home = self.home
+        if home is None:
+            (pair.wait_for_call if pair.leg_id else pair.wait_for_agent)()
+        elif home.is_there:
+            pair.wait_for_call()
+        else:
+            pair.wait_for_home(self._patience if home.machine.state is HomeState.AWAITED else math.inf)
+
+    def call_clients(self) -> None:
+        """Calls the agent, over its home link, for each client that waits."""
+        for pair in self.pairs:
+            pair.wait_for_call()
+
+    def call_nobody(self) -> None:
+        """Lets all clients that wait go on waiting, because the agent cannot be called now."""
+        for pair in self.pairs:
+            pair.wait_for_home()
+
+    def hold_ended(self) -> None:
+        """Takes note that the session is not held any more. If it has no pair, it is over."""
+        home, self.home = self.home, None
+        if home is None:
+            return
+        if home.address or self._past is None:
+            self._past = self._past or Totals()
+            self._past.hold(home.machine.outcome or Outcome.ENDED, home.reason, home.address)
+        self._was_held = bool(home.address)
+        for pair in self.pairs:
+            if self._was_held:
+                pair.abandon()
+            else:  # the upgrade of its first link has failed: another agent may come
+                self.begin_wait(pair)
+        if not self.pairs:
+            self._end(self._past)
+
+    # ------------------------------------------------------------------ to the home link
+
+    def _tell_home(self, happened: Input) -> None:
+        if self.home is not None and happened in _OF_HOME:
+            self.home.tell(_OF_HOME[happened])
+
+    def _home_loses(self, outcome: Outcome) -> None:
+        """Tells the home link that a pair has ended with `outcome`."""
+        assert self.home is not None
+        if outcome in _LIMITS:
+            self.home.tell(_LIMITS[outcome])
+        if not self.pairs:
+            self.home.tell(HomeInput.NO_PAIR)
+
+    @property
+    def can_move(self) -> bool:
+        """True if a side of the session can come back to it in another reflector."""
+        return self.home is not None or any(pair.returns for pair in self.pairs)
+
+    def move(self) -> None:
+        """Sends all sides away that can come back, because the reflector stops and has released the session's name.
+
+        Pairs whose client cannot come back go on: call `drain` as well.
+        """
+        for pair in self.pairs:
+            if pair.returns:
+                pair.tell(Input.SHUTDOWN)
+        self._tell_home(Input.SHUTDOWN)
+        self.tickets.moved()

@@ -1,0 +1,58 @@
+"""Asks the directory which reflectors own which sessions."""
+
+from __future__ import annotations
+
+from medusa.directory import BrokenEntry, DirectoryError, Owner
+from medusa.reflector.refusal import broken_entry, directory_away
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.claims.names import Claims
+
+THIS_SESSION = "this session"
+
+
+class Elsewhere(Exception):
+    """The session lives in the reflector `owner`, to which the peer is to be forwarded."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner.address)
+        self.owner = owner
+
+
+class Owners:
+    """The questions of one process to the directory. All methods block until the directory answers."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+
+    def elsewhere(self, name: SessionName) -> Owner | None:
+        """Returns the other reflector in which a session lives. None if it lives here, or does not exist.
+
+        Raises:
+            Refusal: 503, the directory does not answer, or has an entry that cannot be used.
+        """
+        try:
+            return self._claims.elsewhere(name)
+        except BrokenEntry as error:
+            raise broken_entry(THIS_SESSION, error) from None
+        except DirectoryError:
+            raise directory_away() from None
+
+    def others(self, limit: int) -> list[Owner]:
+        """Returns up to `limit` other reflectors that share the directory, even if they have no sessions.
+
+        Raises Refusal (503) if the directory does not answer.
+        """
+        try:
+            return self._claims.other_reflectors(limit)
+        except DirectoryError:
+            raise directory_away() from None
+
+    def of_others(self, limit: int) -> dict[SessionName, Owner | None]:
+        """Returns up to `limit` sessions of other reflectors, each with its owner.
+
+        The owner is None if the session's entry is broken. Raises Refusal (503) if the directory does not answer.
+        """
+        try:
+            return {SessionName.read(name): owner for name, owner in self._claims.of_others(limit).items()}
+        except DirectoryError:
+            raise directory_away() from None
