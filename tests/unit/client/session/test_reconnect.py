@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
+from medusa.transports.dial import ConnectRefused
+from medusa.transports.steps import run
 from tests.servers import ScriptedServer, read_request, switching
 from tests.signing import Keys, write_key
-from tests.waiting import MS
+from tests.waiting import MS, PATIENCE
 
 EAGER = Timeouts(reconnect_interval=0.01)
 
@@ -144,3 +147,63 @@ def test_who_has_no_key_learns_why_one_is_needed(signals: Signals) -> None:
         dialer = Dialer(url, signals, False, embedded=False, timeouts=EAGER, find_account=find)
         with pytest.raises(Failure, match=r"status 403.*\n  no key to sign with"):
             dialer.connect()
+
+
+class TestComingBack:
+    """A session whose link was lost: the reflector is asked with the ticket."""
+
+    @staticmethod
+    def granted(sock: socket.socket, ticket: str = "first") -> None:
+        request = read_request(sock)
+        sock.sendall(switching(request).replace(b"Upgrade: ", b"Medusa-Ticket: %s\r\nUpgrade: " % ticket.encode(), 1))
+
+    def test_with_the_last_ticket(self, signals: Signals) -> None:
+        heard = []
+
+        def again(sock: socket.socket) -> None:
+            request = read_request(sock)
+            heard.append([request.headers.get(name) for name in ("medusa-features", "medusa-join", "medusa-ticket")])
+            sock.sendall(switching(request))
+
+        with ScriptedServer(self.granted, again, again) as server:
+            one = dialer(server, signals)
+            assert not one.returns
+            one.connect().abort()
+            assert one.returns
+            for ticket in ("first", "second"):
+                run(one.attempt(time.monotonic() + PATIENCE)).abort()
+                assert heard.pop() == ["notice,hold", "1", ticket]
+                one.take_ticket("second")
+
+    def test_signed_after_the_ticket_was_refused(self, signals: Signals, account: Account) -> None:
+        heard = []
+
+        def again(sock: socket.socket) -> None:
+            request = read_request(sock)
+            heard.extend([request.headers.get("medusa-ticket"), request.headers.get("authorization")])
+            sock.sendall(switching(request))
+
+        with ScriptedServer(self.granted, Refuse(403), again) as server:
+            one = Dialer(SessionUrl(server.url("", "http"), "4711", account), signals, False, embedded=False)
+            one.connect().abort()
+            with pytest.raises(ConnectRefused):
+                run(one.attempt(time.monotonic() + PATIENCE))
+            assert one.refused()
+            run(one.attempt(time.monotonic() + PATIENCE)).abort()
+        assert heard[0] is None
+        assert heard[1] is not None
+        assert heard[1].startswith("Signature")
+        assert not one.refused()
+
+    def test_a_session_that_ends_with_its_link_announces_nothing(self, signals: Signals) -> None:
+        heard = []
+
+        def once(sock: socket.socket) -> None:
+            request = read_request(sock)
+            heard.append(request.headers.get("medusa-features"))
+            sock.sendall(switching(request))
+
+        with ScriptedServer(once) as server:
+            url = SessionUrl(server.url("", "http"), "4711", holds=False)
+            Dialer(url, signals, False, embedded=False).connect().abort()
+        assert heard == ["notice"]

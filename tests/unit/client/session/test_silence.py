@@ -46,3 +46,23 @@ def test_a_client_that_was_stopped_itself_asks_first() -> None:
     silence.used(100.0)
     assert silence.check(101.0, 101.0) == (False, "")
     assert silence.check(103.0, 101.0) == (True, "")
+
+
+def test_a_silent_link_is_given_up_as_soon_as_the_user_is_told_and_uses_it() -> None:
+    silence = Silence(0.0)
+    silence.check(2.0, 0.0)
+    assert not silence.is_lost(5.9)
+    assert silence.check(6.0, 0.0) == (False, NO_WORD % 6)
+    assert silence.is_lost(6.0)
+    silence.restart(20.0)
+    assert silence.check(20.0, 20.0) == (False, "")
+    assert not silence.is_lost(20.0)
+
+
+def test_a_silent_link_that_nobody_uses_is_given_up_when_somebody_types() -> None:
+    silence = Silence(0.0, Timeouts(attention_timeout=1.0))
+    for now in (15.0, 19.0):
+        silence.check(now, 0.0)
+    assert not silence.is_lost(25.0)
+    silence.used(25.0)
+    assert silence.is_lost(25.5)

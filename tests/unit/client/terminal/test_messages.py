@@ -186,3 +186,20 @@ def test_stderr_that_is_gone_is_no_error() -> None:
     os.close(reader)
     Messages(writer).error("nobody hears")
     os.close(writer)
+
+
+def test_a_line_is_drawn_again_in_its_place(tty: TTY) -> None:
+    messages = Messages(tty[0])
+    messages.raw = True
+    messages.shown(b"$ ")
+    assert messages.redraw("0:01")
+    assert messages.redraw("0:02")
+    messages.error("back")
+    line = re.escape(CLEAR_LINE)
+    tty[1](f"\r+\n{line}mlogin: 0:01{line}mlogin: 0:02{line}mlogin: back\r+\n")
+
+
+def test_no_line_is_drawn_again_where_that_cannot_be(pipe: Pipe, said: Said, tty: TTY) -> None:
+    assert not Messages(pipe[1]).redraw("0:01")
+    assert not Messages(tty[0], dumb=True).redraw("0:01")
+    assert said() == ""
