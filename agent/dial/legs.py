@@ -12,13 +12,15 @@ from medusa.transports.base import Transport
 from medusa.transports.connect import connect_steps
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
-from medusa.transports.steps import Steps, Work
+from medusa.transports.steps import Steps, Wait, Work
 
 LEG_TIMEOUT = 20.0
 """Seconds after which the dialling of a leg (a link for a client that joins) is given up.
 
 After this time, the reflector does not wait for the leg either.
 """
+RETRY_INTERVAL = 0.25
+"""Seconds until a leg is dialled again after the connection has failed."""
 MAX_DIALLED = 16
 """The most legs (links for clients that join) that are dialled at once. Further ones wait.
 
@@ -65,7 +67,8 @@ class LegDialer:
         if len(self._legs) >= MAX_LEGS:
             self._failed("too many are being dialled")
             return
-        self._legs[leg] = self.attempt([*features(holds=self.holds), (LEG, leg)], LEG_TIMEOUT)
+        fields = [*features(holds=self.holds), (LEG, leg)]
+        self._legs[leg] = Work(self._dial(fields, self._clock() + LEG_TIMEOUT, again=True))
 
     def attempt(self, fields: Sequence[Field], timeout: float) -> Work[Transport]:
         """Returns an attempt to dial, for the caller to carry out.
@@ -112,13 +115,23 @@ class LegDialer:
     def _dialled(self) -> List[Tuple[str, Work[Transport]]]:
         return list(self._legs.items())[:MAX_DIALLED]
 
-    def _dial(self, fields: Sequence[Field], deadline: float) -> Steps[Transport]:
+    def _dial(self, fields: Sequence[Field], deadline: float, *, again: bool = False) -> Steps[Transport]:
+        """Dials. `again`: True to dial until the reflector has answered."""
         try:
             given = yield from self._headers.read_steps(deadline)
         except HeaderError as error:
             raise ConnectRefused(str(error)) from None
         insecure, clock, fields = self._insecure_tls, self._clock, [*given, *fields]
-        return (yield from connect_steps(self._url, deadline, insecure_tls=insecure, headers=fields, clock=clock))
+        while True:
+            try:
+                return (
+                    yield from connect_steps(self._url, deadline, insecure_tls=insecure, headers=fields, clock=clock)
+                )
+            except ConnectRefused as refused:
+                at = clock() + RETRY_INTERVAL
+                if not again or refused.status is not None or not refused.retryable or at >= deadline:
+                    raise
+            yield Wait({}, at)
 
     def _failed(self, why: str) -> None:
         if why != self._last_failure:

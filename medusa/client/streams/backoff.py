@@ -11,6 +11,9 @@ FIRST_DELAY = 0.1
 FIRST_INTERVAL = 0.25
 """Seconds between the first two attempts, on average; it doubles with each further attempt."""
 
+MOST_FRUITLESS = 3
+"""After so many links over which nothing has arrived, the first pause grows no more: it is 1 s, on average."""
+
 LONGEST_INTERVAL = 8.0
 """The maximum of the seconds between two attempts, on average."""
 
@@ -37,6 +40,11 @@ class Backoff:
         pause = interval * (0.5 + self._jitter()) if interval else FIRST_DELAY * self._jitter()
         return pause + retry_after
 
-    def reset(self) -> None:
-        """Begins with short pauses again. Call it after something has arrived over a new link."""
-        self._interval = 0.0
+    def restart(self, fruitless: int = 0) -> None:
+        """Begins with short pauses again. Call it after the agent has answered over a new link.
+
+        Args:
+            fruitless: how many links in a row were lost before anything has arrived over them. The pauses begin longer
+                then, so that a proxy that cuts each link at once is not dialled many times a second.
+        """
+        self._interval = FIRST_INTERVAL * 2 ** (min(fruitless, MOST_FRUITLESS) - 1) if fruitless else 0.0

@@ -23,6 +23,9 @@ from medusa.transports.link import Link, LinkLost, Loss
 COME_BACK = 1012
 """The close code of a reflector that stops, and asks this side to come back with its ticket."""
 
+LASTED = 5.0
+"""Seconds. A link that was lost after so long was a good one, even if nothing has arrived over it."""
+
 FINAL = (1000, 1002, 1007, 1008, 1009)
 """The close codes after which this side must not come back: the session is over, or this side has broken a rule."""
 
@@ -68,7 +71,7 @@ class Returning:
         self._answer: StreamAnswer | None = None
         self._way: WayBack | None = None
         self._until = self._look_at = math.inf
-        self._moved = (0, 0)
+        self._moved, self._fruitless, self._back_at = (0, 0), 0, -math.inf
         self._at_once = False
         self.unsaid: StreamOffer | None = None
 
@@ -137,8 +140,9 @@ class Returning:
         self._until = now + self._keep
         self._job.restart()
         moved, self._moved = self._moved, (stream.received, stream.acknowledged)
-        if moved != self._moved:
-            self._backoff.reset()
+        fruitless = moved == self._moved and now < self._back_at + LASTED
+        self._fruitless = self._fruitless + 1 if fruitless else 0
+        self._backoff.restart(self._fruitless)
         stream.link_down()
         self._way = WayBack(link, self._redial, ask, heard, self._clock)
         self._way.begin(at_once=self._at_once)
@@ -173,6 +177,7 @@ class Returning:
             return None
         self._progress.done(now)
         self._end()
+        self._back_at = now
         return answer
 
     def leave(self, offer: StreamOffer) -> None:

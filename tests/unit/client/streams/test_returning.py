@@ -180,12 +180,13 @@ def test_a_machine_that_wakes_dials_at_once(world: World) -> None:
     assert world.reflector.attempts == [0.0]
     assert world.told() == []
     world.resume()
+    world.wait(10)
     world.reflector.answers = [ConnectRefused("no net yet", retry_after=1000)]
     world.cut()
     world.wait(10)
     world.asleep = 4000.0
     world.wait(5)
-    assert world.reflector.attempts[-1] <= 20.0
+    assert world.reflector.attempts[-1] <= world.now
 
 
 def test_what_the_user_is_told(world: World) -> None:
@@ -233,3 +234,11 @@ def test_an_end_without_a_link_leaves_a_farewell(world: World) -> None:
     assert world.returning.unsaid is not None
     assert world.returning.unsaid.id == world.id
     assert not world.conversation.parted
+
+
+def test_links_over_which_nothing_arrives_are_not_replaced_many_times_a_second(world: World) -> None:
+    for pause in (0.0, 0.125, 0.25, 0.5, 0.5):
+        lost_at = world.now
+        world.cut()
+        world.resume()
+        assert world.reflector.attempts[-1] == lost_at + pause
