@@ -20,7 +20,7 @@ def farewell(server: ScriptedServer) -> Farewell:
 
 def test_the_agent_is_told_over_a_new_link(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medusa.client.cleanup.farewell.INTERVAL", 0.01)
-    heard = []
+    heard: list[object] = []
 
     def agent(sock: socket.socket) -> None:
         request = read_request(sock)
