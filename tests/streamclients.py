@@ -62,6 +62,12 @@ class Run:
             if self.reading and len(reader):
                 self.output[sub] += reader.read(len(reader), time.monotonic())
 
+    def go_on(self) -> None:
+        """Reads again."""
+        self.reading = True
+        self.take()
+        self.client.pump()
+
     def started(self) -> Run:
         self.client.until(lambda: self.opened or self.refused)
         assert self.opened, self.refused
@@ -127,10 +133,12 @@ class StreamClient:
 
     def start(self, wish: Start | None = None) -> StreamClient:
         """Offers a stream."""
-        self.send_control(wish or Start(stream=StreamOffer(STREAM_ID)))
+        offer = wish.stream if wish is not None else StreamOffer(STREAM_ID)
+        self.send_control(wish or Start(stream=offer))
         answer = self.control()
         assert isinstance(answer, StreamAnswer), answer
-        assert answer.id == STREAM_ID
+        assert offer is not None
+        assert answer.id == offer.id
         assert self.stream.link_up(answer.received)
         self.answer = answer
         return self
@@ -270,7 +278,7 @@ class Legs:
         """One more client, with a stream."""
         client = StreamClient(self.call(over).link)
         try:
-            yield client.start()
+            yield client.start(Start(stream=StreamOffer(f"{self.count:032x}")))
         finally:
             client.link.abort()
 

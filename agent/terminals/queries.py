@@ -13,7 +13,7 @@ _WITH_ANSWER = re.compile(
     rb"|\x1b\[(?:1[1-9]|2[01])(?:;[0-9]*)*t"
     rb"|\x1bZ|[\x05\x07]"
 )
-_OSC_WITH_ANSWER = re.compile(rb"\x1b\](?:(?:[0-9;]*;)?(?:\?|[^;]*;\?)|(?:9|52|99|777);)")
+_OSC_WITH_ANSWER = re.compile(rb"\x1b\](?:(?:[45]|1[0-9]|21);[^\x07\x1b]*\?|(?:9|52|99|777);)")
 
 _ANSWERS = re.compile(
     rb"\x1b\[(?:[?>=]?[0-9;]*[cnR]|[IO]|\?[0-9;]*(?:\$y|u)|[0-9;]*t)"

@@ -294,12 +294,12 @@ class Terminal:
         self._remove(viewer)
         self.keep = viewer.keep
         self.told = self.told or why is Leave.TOLD
-        if why is Leave.DETACHED and not viewer.read_only:
-            self.detached = self._was_detached = True
-        needed = self.detached or (why is Leave.LOST and self._was_detached)
+        if not viewer.read_only:
+            self._was_detached = self._was_detached or why is Leave.DETACHED
+            self.detached = why is Leave.DETACHED or (why is Leave.LOST and self._was_detached)
         if self.ended:
             self._expires_at = None if self.viewers else now + (0.0 if self.told else self.keep)
-        elif not needed and all(other.read_only for other in self.viewers):
+        elif not self.detached and all(other.read_only for other in self.viewers):
             self._finish()
 
     def _remove(self, viewer: Watching) -> None:

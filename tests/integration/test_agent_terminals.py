@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.terminals.registry import MAX_TERMINALS, MAX_VIEWERS
+from agent.terminals.ring import MAX_KEPT
 from agent.timeouts import Timeouts
+from medusa.protocol.terminal.usual import RESET
 from tests.agents import Reflector, from_source, job_environ, launched, wait_until_session_is_gone, write_config
 from tests.streamclients import PTY, Legs, StreamClient
+from tests.waiting import wait_until
 
 SMALL = {"columns": 60, "lines": 20, "term": "xterm"}
 
@@ -138,3 +144,77 @@ def test_what_there_is_can_be_asked(first: StreamClient) -> None:
     again.give(b"\n")
     assert again.outcome() == {"status": 7}
     assert terminals() == []
+
+
+BULK = 4_000_000
+
+
+def test_output_that_nobody_sees_is_dropped_and_counted(
+    first: StreamClient, second: StreamClient, tmp_path: Path
+) -> None:
+    command = f"read x; yes | head -c {BULK}; echo; echo end; touch {tmp_path}/done; read x"
+    run = first.run(command, pty=PTY).started()
+    run.give(b"x\n")
+    run.until(b"y\r\n")
+    run.detach()
+    wait_until((tmp_path / "done").exists, "the output")
+    again = second.attach(pty=PTY)
+    output = again.until(b"\r\nend\r\n")
+    assert again.opened is not None
+    assert 0.5 * BULK < again.opened["dropped"] < 1.5 * BULK
+    assert output.startswith(RESET + b"y\r\ny\r\n")
+    assert 0.9 * MAX_KEPT < len(output) < 1.1 * MAX_KEPT
+    again.give(b"\n")
+    assert again.outcome() == {"status": 0}
+
+
+def test_output_waits_for_the_client_that_typed_last_and_for_no_other(
+    first: StreamClient, second: StreamClient, tmp_path: Path
+) -> None:
+    command = f"read x; touch {tmp_path}/begun; yes | head -c {BULK}; touch {tmp_path}/done; read x"
+    run = first.run(command, pty=PTY).started()
+    slow = second.attach(pty=PTY, read_only=True).started()
+    slow.reading = run.reading = False
+    run.give(b"x\n")
+    wait_until((tmp_path / "begun").exists, "the output")
+    first.until(lambda: not first.step(0.2))
+    assert not (tmp_path / "done").exists()
+    run.go_on()
+    first.until((tmp_path / "done").exists)
+    slow.go_on()
+    assert re.search(rb"\[([0-9]+) bytes of output were left out\]", slow.until(b"left out]"))
+    run.give(b"\n")
+    assert run.outcome() == slow.outcome() == {"status": 0}
+
+
+def test_how_a_command_ended_that_nobody_saw_is_told_to_the_next_client(
+    first: StreamClient, second: StreamClient
+) -> None:
+    run = first.run("read x; sleep 0.1; echo last words; exit 5", pty=PTY, name="unseen").started()
+    run.give(b"\n")
+    run.detach()
+    wait_until_session_is_gone(run.pid)
+    again = second.attach("unseen", pty=PTY)
+    assert again.outcome() == {"status": 5}
+    assert b"last words" in again.output[1]
+    assert first.attach("unseen").refusal().code == "no-terminal"
+
+
+def test_old_queries_are_not_shown_because_the_emulator_would_answer(first: StreamClient, second: StreamClient) -> None:
+    run = first.run("printf 'a\\033[cb\\033[6nc\\033]11;?\\007d\\007e\\n'; read x", pty=PTY)
+    assert run.until(b"\n") == b"a\x1b[cb\x1b[6nc\x1b]11;?\x07d\x07e\r\n"
+    run.detach()
+    again = second.attach(pty=PTY)
+    assert again.until(b"e\r\n") == RESET + b"abcde\r\n"
+    again.give(b"\n")
+    assert again.outcome() == {"status": 0}
+
+
+def test_an_agent_has_16_terminals_and_a_terminal_16_clients(first: StreamClient, second: StreamClient) -> None:
+    runs = [first.run("read x", pty=PTY).started() for _ in range(MAX_TERMINALS)]
+    assert first.run("read x", pty=PTY).refusal().code == "limit"
+    watchers = [second.attach(read_only=True).started() for _ in range(MAX_VIEWERS - 1)]
+    assert second.attach(read_only=True).refusal().code == "limit"
+    for run in runs:
+        run.give(b"\n")
+    assert [run.outcome() for run in runs + watchers] == [{"status": 0}] * (len(runs) + len(watchers))
