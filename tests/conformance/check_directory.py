@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -144,6 +145,24 @@ def check_a_claim_that_does_not_hold_is_not_inherited(store: Store) -> None:
     with pytest.raises(StaleClaim):
         store.one.inherit(gone)
     assert store.one.lookup("t") is None
+
+
+def check_a_claim_is_replaced_by_that_of_another_owner(store: Store) -> None:
+    old = store.one.claim("s", HERE, ttl=100)
+    new = store.other.inherit(old, ttl=100, owner=THERE)
+    assert new.owner == store.one.lookup("s") == THERE
+    with pytest.raises(StaleClaim):
+        store.one.renew(old)
+    with pytest.raises(StaleClaim):
+        store.one.inherit(old, owner=THERE)
+
+
+def check_a_claim_says_when_it_was_made(store: Store) -> None:
+    before = int(time.time())
+    store.one.claim("s", HERE)
+    with pytest.raises(SessionExists) as caught:
+        store.other.claim("s", THERE)
+    assert before <= caught.value.claim.made_at <= time.time()
 
 
 def check_all_claims_are_listed(store: Store) -> None:

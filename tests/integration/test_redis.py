@@ -154,7 +154,10 @@ def test_marks_are_spent_once(server: RedisServer) -> None:
     with opened(server.url) as directory, opened(server.url) as other:
         assert directory.spend("mark", 10)
         assert not other.spend("mark", 10)
+        assert other.is_spent("mark")
+        assert not other.is_spent("another")
         server.pass_time(11)
+        assert not other.is_spent("mark")
         assert directory.spend("mark", 10)
         assert directory.entries(10) == {}
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import gevent
 import pytest
 from structlog.types import EventDict
 
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists
+from medusa.directory.base import new_token
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
@@ -18,6 +22,7 @@ from tests.unit.reflector.conftest import until
 NAME, OTHER = SessionName("id", "alice"), SessionName("id")
 QUICK = Timeouts(claim_ttl=0.03, claim_retry_interval=0.01)
 HERE, THERE = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2")
+ELSEWHERE = Owner("http://127.0.0.1:3")
 
 
 class Store(MemoryDirectory):
@@ -27,6 +32,7 @@ class Store(MemoryDirectory):
         super().__init__(lambda: 0.0)
         self.away = False
         self.renewed = 0
+        self.spent: list[str] = []
 
     def _ask(self) -> None:
         gevent.sleep(0)
@@ -48,6 +54,7 @@ class Store(MemoryDirectory):
 
     def spend(self, mark: str, ttl: float) -> bool:
         self._ask()
+        self.spent.append(mark)
         return True
 
     def forget(self) -> None:
@@ -123,6 +130,43 @@ def test_what_another_holds_is_refused(claims: Claims, store: Store) -> None:
     assert claims.elsewhere(OTHER) is None
     claims.take(OTHER)
     assert claims.elsewhere(OTHER) is None
+
+
+def taken_by(store: Store, owner: Owner, age: float) -> None:
+    """Makes a claim that looks as if it were `age` seconds old."""
+    claim = store.claim(str(NAME), owner)
+    old = replace(claim, token=new_token(time.time() - age))
+    store._claims[str(NAME)] = (old, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("owner", "age", "moves"), [(THERE, 60, True), (THERE, 0, False), (THERE, -60, False), (ELSEWHERE, 60, False)]
+)
+def test_a_claim_moves_if_its_owner_is_gone_and_it_is_not_young(
+    claims: Claims, store: Store, owner: Owner, age: float, moves: bool
+) -> None:
+    taken_by(store, owner, age)
+    if moves:
+        claims.take(NAME, instead_of=THERE)
+    else:
+        with pytest.raises(SessionExists):
+            claims.take(NAME, instead_of=THERE)
+    assert store.lookup(str(NAME)) == (HERE if moves else owner)
+
+
+def test_the_owner_learns_that_its_claim_was_moved(claims: Claims, store: Store, lost: list[SessionName]) -> None:
+    claims.take(NAME)
+    store.inherit(store._claims[str(NAME)][0], owner=THERE)
+    until(lambda: lost == [NAME])
+
+
+def test_an_end_is_told_when_the_directory_is_back(claims: Claims, store: Store) -> None:
+    store.away = True
+    claims.marks.add("m", int(time.time()) + 60)
+    assert "m" in claims.marks
+    until(lambda: bool(claims.marks._unsaid))
+    store.away = False
+    until(lambda: "ended m" in store.spent)
 
 
 def test_the_owner_is_known_while_a_claim_on_its_name_is_still_being_refused(claims: Claims, store: Store) -> None:
