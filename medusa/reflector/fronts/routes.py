@@ -43,6 +43,7 @@ REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
+    410: "Gone",
     426: "Upgrade Required",
     429: "Too Many Requests",
     503: "Service Unavailable",
