@@ -37,8 +37,8 @@ class Timeouts:
             process still holds these bytes.
         claim_ttl: how long a claim is valid unless it is renewed.
         claim_move_age: how old a claim must be before another reflector may replace it because the owner cannot be
-            connected to. So two reflectors that cannot reach each other do not take a session from each other again
-            and again.
+            connected to, unless it is certain that the owner has ended. So two reflectors that cannot reach each other
+            do not take a session from each other again and again.
         reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
         recall_timeout: how long to accept no signature after a shared directory has lost all its entries. In this time
             each reflector tells the directory again which signatures were used. Each reflector checks every

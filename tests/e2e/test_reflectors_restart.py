@@ -111,9 +111,14 @@ def test_the_only_reflector_is_killed_and_started_again(home: Path, tmp_path: Pa
 
 
 def test_one_of_two_reflectors_is_killed(home: Path, tmp_path: Path) -> None:
-    with sites.site(tmp_path) as site, site.reflector() as one, site.reflector(check=False) as other:
-        with Balancer(other.port, one.port) as door, shell(home, door.url) as opened:
-            sites.kill(other)
-            wait_until(lambda: is_linked(one), "the session")
-            end(opened)
-            wait_until(lambda: one.logged("session ended", outcome="completed"), "its end")
+    with (
+        sites.site(tmp_path) as site,
+        site.reflector() as one,
+        site.reflector(check=False) as other,
+        Balancer(other.port, one.port) as door,
+        shell(home, door.url) as opened,
+    ):
+        sites.kill(other)
+        wait_until(lambda: is_linked(one), "the session")
+        end(opened)
+        wait_until(lambda: one.logged("session ended", outcome="completed"), "its end")

@@ -156,6 +156,14 @@ class AddressLease:
             self._take_again()
         return not renewed and self._claim is not None
 
+    def has_died(self, address: str) -> bool:
+        """Returns True if the reflector at another address has certainly ended: nobody has a lease on the address, or
+        its holder has died. Blocks until the directory answers. Raises DirectoryError.
+        """
+        owner = self._directory.lookup(address)
+        holder = Holder.read(owner.address) if owner is not None else None
+        return owner is None or (holder is not None and holder.has_died())
+
     def release(self) -> None:
         """Releases the lease. Blocks until the directory answers. Raises DirectoryError."""
         self._over = True

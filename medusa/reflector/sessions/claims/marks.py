@@ -31,6 +31,9 @@ class Lease(Protocol):
     def held(self) -> bool:
         """True if this reflector has the lease, as far as it knows."""
 
+    def has_died(self, address: str) -> bool:
+        """Returns True if the reflector at another address has certainly ended. Raises DirectoryError."""
+
     def keep(self) -> bool:
         """Renews the lease. If the directory does not have it any more, takes it again.
 

@@ -78,7 +78,7 @@ class Claims:
 
         Args:
             instead_of: another reflector, which cannot be connected to. Its claim is replaced, unless it is younger
-                than `claim_move_age`.
+                than `claim_move_age` and the reflector may be alive.
 
         Raises:
             SessionExists: another reflector, or this process, already holds the name.
@@ -169,7 +169,7 @@ class Claims:
             try:
                 return self._claim(name)
             except SessionExists as held:
-                moves = held.owner == instead_of and self._is_old(held.claim)
+                moves = held.owner == instead_of and self._may_move(held.claim)
                 if not (moves or held.owner == self.owner) or not tries_left or not self._has_address:
                     raise
                 old = held.claim
@@ -186,8 +186,11 @@ class Claims:
         claim: Claim = self._asker.ask(self._directory.claim, name, self.owner, self._timeouts.claim_ttl)
         return claim
 
-    def _is_old(self, claim: Claim) -> bool:
-        return claim.made_at <= time.time() - self._timeouts.claim_move_age
+    def _may_move(self, claim: Claim) -> bool:
+        """Returns True if the claim of a reflector that cannot be connected to may be replaced."""
+        if claim.made_at <= time.time() - self._timeouts.claim_move_age:
+            return True
+        return self._lease is not None and bool(self._asker.ask(self._lease.has_died, claim.owner.address))
 
     def _inherit(self, old: Claim) -> Claim:
         claim: Claim = self._asker.ask(self._directory.inherit, old, self._timeouts.claim_ttl, self.owner)

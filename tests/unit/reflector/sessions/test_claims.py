@@ -154,6 +154,17 @@ def test_a_claim_moves_if_its_owner_is_gone_and_it_is_not_young(
     assert store.lookup(str(NAME)) == (HERE if moves else owner)
 
 
+def test_a_young_claim_of_a_reflector_that_has_ended_moves(store: Store) -> None:
+    lease = Lease()
+    lease.held, lease.ended = True, THERE.address
+    claims = Claims(store, HERE, QUICK, lease)
+    store.claim(str(NAME), THERE)
+    store.claim(str(OTHER), ELSEWHERE)
+    claims.take(NAME, instead_of=THERE)
+    with pytest.raises(SessionExists):
+        claims.take(OTHER, instead_of=ELSEWHERE)
+
+
 def test_the_owner_learns_that_its_claim_was_moved(claims: Claims, store: Store, lost: list[SessionName]) -> None:
     claims.take(NAME)
     store.inherit(store._claims[str(NAME)][0], owner=THERE)
@@ -199,9 +210,13 @@ class Lease:
 
     displaced = ""
     held = False
+    ended = ""
 
     def keep(self) -> bool:
         return False
+
+    def has_died(self, address: str) -> bool:
+        return address == self.ended
 
 
 def test_without_the_lease_claims_at_the_own_address_are_anothers(store: Store) -> None:
