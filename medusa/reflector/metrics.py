@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from medusa.session import Outcome, State, stage
+from medusa.session import ABSENT, HELD, Outcome, State, stage
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,8 +25,8 @@ class Counted(Protocol):
     """The interface of a session, with the attributes that Metrics reads."""
 
     @property
-    def state(self) -> State:
-        """The session's state."""
+    def stage(self) -> str:
+        """The session's state, as lists show it."""
 
     @property
     def links(self) -> int:
@@ -152,10 +152,10 @@ class Metrics:
 
         The relayed bytes and messages include those of all sessions that have ended.
         """
-        states = Tally({stage(state): 0 for state in State if state is not State.ENDED})
+        states = Tally({stage(state): 0 for state in State if state is not State.ENDED} | {HELD: 0, ABSENT: 0})
         totals, links, legs = Tally(self._past), 0, 0
         for session in self._sessions():
-            states[stage(session.state)] += 1
+            states[session.stage] += 1
             totals.update(session.counts())
             links += session.links
             legs += session.legs

@@ -20,7 +20,9 @@ from medusa.session.machine import (
     lost,
 )
 from medusa.session.terms import (
+    ABSENT,
     CLOSING,
+    HELD,
     OUTCOME_MEANINGS,
     STATUS_NAMES,
     WAITING,
@@ -33,10 +35,12 @@ from medusa.session.terms import (
 )
 
 __all__ = [
+    "ABSENT",
     "AGENT_LOST_REASON",
     "CLOSING",
     "COME_BACK",
     "GOING_AWAY",
+    "HELD",
     "OUTCOME_MEANINGS",
     "STATUS_NAMES",
     "WAITING",

@@ -49,6 +49,9 @@ def stage(state: State) -> str:
     return state.name.partition("_")[0].lower()
 
 
+HELD, ABSENT = "held", "absent"
+"""The names that lists show for a session whose agent waits for a client, and for one whose agent is away."""
+
 WAITING = (State.WAITING, State.WAITING_UPGRADE)
 CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
 

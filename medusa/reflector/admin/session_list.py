@@ -11,7 +11,7 @@ from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.held import Held
 from medusa.reflector.sessions.life.session import Session
 from medusa.reflector.sessions.registry import Registry
-from medusa.session import Input, Side, stage
+from medusa.session import HELD, Input, Side
 
 Entry = dict[str, Any]
 """The entry of one session, as a dictionary that fits into JSON.
@@ -24,15 +24,14 @@ each client that has joined). The addresses are those of the oldest pair; the nu
 If the peers have said it: name (the one that the client has given the session); host, job and until (the agent's
 machine and job, and the time at which the job ends, in seconds since the epoch). Reflectors of earlier versions tell
 neither these nor legs.
-If the state is HELD, there is no session yet: its agent sends requests, again and again, until a client comes. The
-owner is then the reflector that got these requests. created is the time of the first request, and idle_s counts from
-the last one.
+clients is the number of clients that are there. held_until is the time in seconds since the epoch at which the session
+ends unless its agent comes back; None if its agent is there, or no agent holds it.
+If the state is HELD, and there is no key clients, there is no session yet: its agent sends requests, again and again,
+until a client comes. The owner is then the reflector that got these requests. created is the time of the first request,
+and idle_s counts from the last one.
 If the owner did not answer, the entry has only id, login, owner and error. The owner is None if the directory's entry
 for the session cannot be used.
 """
-
-HELD = "held"
-"""The state of a session that does not exist yet, but whose agent waits for a client."""
 
 CARRIER_STOPS = "a reflector on the way to the job is shutting down"
 """The text for a user whose session ends because a reflector that forwards its agent, or its client, shuts down."""
@@ -131,7 +130,7 @@ class SessionList:
         Raises Refusal; see Others.
         """
         here = _named(name, self.here(name.login))
-        if here is not None and here["state"] != HELD:
+        if here is not None and not _only_asks(here):
             return here
         return _named(name, _once(self._others.entries(name.login))) or here
 
@@ -213,7 +212,12 @@ def _worth(entry: Entry) -> tuple[int, float]:
     """Returns a sort key: of two entries about one session, the better one has the greater key; see `_once`."""
     if "error" in entry:
         return 0, 0.0
-    return (1, -entry.get("idle_s", 0.0)) if entry.get("state") == HELD else (2, 0.0)
+    return (1, -entry.get("idle_s", 0.0)) if _only_asks(entry) else (2, 0.0)
+
+
+def _only_asks(entry: Entry) -> bool:
+    """Returns True for a session that does not exist: an agent asks for it again and again."""
+    return entry.get("state") == HELD and "clients" not in entry
 
 
 def _oldest_first(entries: list[Entry]) -> list[Entry]:
@@ -234,12 +238,14 @@ def describe(session: Session, owner: str) -> Entry:
     return {
         "id": session.name.session_id,
         "login": session.name.login or None,
-        "state": stage(session.state),
+        "state": session.stage,
         "owner": owner,
         "created": round(session.usage.created, 3),
         "age_s": round(max(0.0, now - session.usage.created), 3),
         "idle_s": round(max(0.0, time.monotonic() - session.active()), 3),
         "legs": session.legs,
+        "clients": session.clients,
+        "held_until": round(session.held_until, 3) if session.held_until is not None else None,
         **_said(session.usage.about),
         **session.addresses,
         **session.counts(),

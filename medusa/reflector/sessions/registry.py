@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gevent
+
 from medusa.directory import DirectoryError
 from medusa.protocol.http.about import NOTHING, About
 from medusa.reflector.config import ReflectorConfig
@@ -136,16 +138,25 @@ class Registry(Opener):
         return ""
 
     def drain(self, end: float) -> None:
-        """Begins no further session. Ends all sessions at `end`, a time.monotonic(), after notices to their users."""
+        """Begins no further session. Ends all sessions at `end`, a time.monotonic(), after notices to their users.
+
+        The sides that can come back to their sessions in another reflector are sent there now. Does not block.
+        """
         self.draining = True
         for session in self.sessions():
             session.drain(end)
+        gevent.spawn(self._move)
+
+    def _move(self) -> None:
+        """Releases the names of the sessions to which a side can come back, and sends these sides away."""
+        movable = {session.name: session for session in self.sessions() if session.can_move}
+        self._claims.release_each(movable, lambda name: movable[name].move())
 
     def shut_down(self) -> None:
         """Ends every session. Returns when all are over."""
         self.draining = True
-        live = self.sessions()
-        for session in live:
+        self._move()
+        for session in self.sessions():
             session.tell(Input.SHUTDOWN)
         self.wait_until_empty()
         self._claims.finish()

@@ -13,7 +13,7 @@ from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleC
 from medusa.directory.memory import MemoryDirectory
 from medusa.directory.timed import TimedDirectory
 from medusa.reflector.metrics import Metrics
-from medusa.session import Outcome, State
+from medusa.session import Outcome, State, stage
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -27,7 +27,7 @@ def counts(sent: int) -> dict[str, int]:
 
 
 def living(state: State, sent: int) -> Any:
-    return SimpleNamespace(state=state, links=2, legs=1, counts=lambda: counts(sent))
+    return SimpleNamespace(stage=stage(state), links=2, legs=1, counts=lambda: counts(sent))
 
 
 def test_sessions_are_counted_when_somebody_asks() -> None:
@@ -38,7 +38,7 @@ def test_sessions_are_counted_when_somebody_asks() -> None:
     found = values(metrics)
     assert found["medusa_sessions", "linked"] == 2
     assert found["medusa_sessions", "waiting"] == 1
-    assert found["medusa_sessions", "claimed"] == 0
+    assert found["medusa_sessions", "claimed"] == found["medusa_sessions", "held"] == 0
     assert found["medusa_relayed_bytes_total", "client"] == 111
     assert found["medusa_connections", "link"] == 6
     assert found["medusa_legs",] == 3

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import gevent
+import gevent.pool
 import structlog
 
 from medusa.directory import (
@@ -23,7 +24,7 @@ from medusa.directory import (
 )
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.claims.asker import Asker, owe
+from medusa.reflector.sessions.claims.asker import CONCURRENCY, Asker, owe
 from medusa.reflector.sessions.claims.marks import Lease, Marks
 
 log = structlog.get_logger(component="claims")
@@ -97,15 +98,30 @@ class Claims:
             raise
 
     def release(self, name: SessionName) -> None:
-        """Starts to release `name` in a new greenlet. Does not block."""
+        """Starts to release `name` in a new greenlet, if it is claimed. Does not block."""
         self._broken.discard(name)
-        self._release(self._claims.pop(name))
+        self._release(self._claims.pop(name, None))
 
     def release_now(self, name: SessionName) -> None:
         """Releases `name`. Blocks until it is free, so that a refused client can try another reflector at once."""
-        claim = self._claims.pop(name)
+        claim = self._claims.pop(name, None)
         if claim is not None:
             self._asker.ask_quietly(self._directory.release, claim)
+
+    def release_each(self, names: Iterable[SessionName], then: Callable[[SessionName], None]) -> None:
+        """Releases each of `names`, and calls `then` with it as soon as it is free. Returns when all are released.
+
+        A name counts as free as well if the directory does not answer: its claim expires.
+        """
+
+        def release(name: SessionName) -> None:
+            self.release_now(name)
+            then(name)
+
+        pool = gevent.pool.Pool(CONCURRENCY)
+        for name in names:
+            pool.spawn(release, name)
+        pool.join()
 
     def elsewhere(self, name: SessionName) -> Owner | None:
         """Returns the other reflector that holds `name`. None if this reflector holds `name`, or if no reflector does.

@@ -10,11 +10,8 @@ from medusa.reflector.sessions.life.home import Home
 from medusa.reflector.sessions.life.totals import Totals
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.pair.sides import Sides
-from medusa.session import Side, State, stage
+from medusa.session import ABSENT, CLOSING, HELD, Side, State, stage
 from medusa.session.holding import HomeState
-
-HELD, ABSENT = "held", "absent"
-"""The states that lists show for a session whose agent waits for a client, and for one whose agent is away."""
 
 
 class Figures:
@@ -61,6 +58,11 @@ class Figures:
     def legs(self) -> int:
         """The number of pairs that live."""
         return len(self.pairs)
+
+    @property
+    def clients(self) -> int:
+        """The number of clients that are there."""
+        return sum(pair.state not in CLOSING for pair in self.pairs)
 
     def has(self, side: Side) -> bool:
         """Returns True if `side` has attached, in any of the pairs or as the home link."""

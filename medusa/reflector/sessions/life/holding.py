@@ -42,7 +42,7 @@ class Holding(Figures):
         tickets: gives the tickets of the session.
     """
 
-    __slots__ = ("_context", "_patience", "_was_held", "linked_at", "name", "tickets", "usage")
+    __slots__ = ("_context", "_moves", "_patience", "_was_held", "linked_at", "name", "tickets", "usage")
 
     def __init__(self, name: SessionName, context: Context, usage: Usage, back: Ticket | None) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Holding(Figures):
         self.tickets = SessionTickets(context.desk, name, back)
         self._context = context
         self._patience = math.inf  # how long clients wait for an agent that has not come back to this reflector yet
-        self._was_held = False
+        self._was_held = self._moves = False
 
     def _end(self, past: Totals) -> None:
         """Logs the usage of the session, which is over."""
@@ -101,6 +101,8 @@ class Holding(Figures):
     def begin_wait(self, pair: Pair) -> None:
         """Starts the deadlines of `pair`, whose client begins to wait."""
         home = self.home
+        if self._moves and pair.returns:
+            pair.tell(Input.SHUTDOWN)
         if home is None:
             (pair.wait_for_call if pair.leg_id else pair.wait_for_agent)()
         elif home.is_there:
@@ -159,6 +161,7 @@ class Holding(Figures):
 
         Pairs whose client cannot come back go on: call `drain` as well.
         """
+        self._moves = True
         for pair in self.pairs:
             if pair.returns:
                 pair.tell(Input.SHUTDOWN)
