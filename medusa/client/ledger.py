@@ -95,22 +95,17 @@ class Ledger:
         finally:
             self.remove(kind, value)
 
-    @contextlib.contextmanager
-    def private_directory(self, parent: Path | None = None) -> Iterator[Path]:
-        """Context manager that makes a directory for this user only and yields its path.
+    def private_directory(self, parent: Path | None = None) -> contextlib.AbstractContextManager[Path]:
+        """Returns a context manager that makes a directory for this user only, and yields its path.
 
-        The directory and everything in it is removed after the `with` block.
+        The directory and everything in it is removed after the `with` block. If the block is never left, because the
+        job goes on without mlogin, the guard removes it.
 
         Args:
             parent: the directory in which to make it; None for the directory of temporary files.
         """
         path = os.path.join(os.path.realpath(parent or tempfile.gettempdir()), "medusa-" + secrets.token_hex(4))
-        with self.entry("directory", path):  # first the entry: a kill right after mkdir must not leave the directory
-            os.mkdir(path, 0o700)
-            try:
-                yield Path(path)
-            finally:
-                processes.remove_tree(path)
+        return _PrivateDirectory(self, path)
 
     def add(self, kind: str, value: str) -> None:
         """Adds an entry. Call this directly before, or directly after, the action that the entry will undo."""
@@ -137,6 +132,27 @@ class Ledger:
     def _write(self, sign: str, kind: str, value: str) -> None:
         if self._guard is not None:
             self._guard.record(json.dumps([sign, kind, value]))
+
+
+class _PrivateDirectory(contextlib.AbstractContextManager[Path]):
+    """See Ledger.private_directory. It is no generator: Python leaves the block of each generator when Python ends."""
+
+    def __init__(self, ledger: Ledger, path: str) -> None:
+        self._ledger, self._path = ledger, path
+
+    def __enter__(self) -> Path:
+        # First the entry: a kill right after mkdir must not leave the directory.
+        self._ledger.add("directory", self._path)
+        try:
+            os.mkdir(self._path, 0o700)
+        except BaseException:
+            self._ledger.remove("directory", self._path)
+            raise
+        return Path(self._path)
+
+    def __exit__(self, *exc: object) -> None:
+        processes.remove_tree(self._path)
+        self._ledger.remove("directory", self._path)
 
 
 def left_open(lines: Iterable[str]) -> list[Entry]:

@@ -87,6 +87,10 @@ class StreamPeer(Peer):
         while message := self.end.next_message(time.monotonic()):
             self.transport.send(Binary(message), PATIENCE)
 
+    def requested(self, name: str) -> None:
+        """Called for each request of the client but `resize`."""
+        raise AssertionError(name)
+
     def _begin(self) -> Start:
         start = self.answer()
         while self.channel is None and not self._heard:
@@ -137,7 +141,10 @@ class StreamPeer(Peer):
             self.channel, self.wish = event.channel, event.value
         elif event.type == frames.REQUEST:
             fields = dict(event.value)
-            assert fields.pop("type") == "resize"
-            self._heard.append(Resize(**fields))
+            name = fields.pop("type")
+            if name == "resize":
+                self._heard.append(Resize(**fields))
+            else:
+                self.requested(name)
         elif event.type == frames.DATA:
             self.typed += event.channel.readers[STDIN].read(1 << 20, time.monotonic())

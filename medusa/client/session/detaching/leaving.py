@@ -13,7 +13,7 @@ from medusa.transports.link import LinkLost
 TIMEOUT = 5.0
 """Seconds to wait until the agent confirms that it keeps the terminal."""
 
-NOT_KEPT = "the agent or the reflector of this session keeps nothing without mlogin"
+NOT_KEPT = "the agent or the reflector keeps nothing without mlogin, or the agent has not answered yet"
 NOT_LEFT = "jobs of this launcher end with mlogin"
 
 

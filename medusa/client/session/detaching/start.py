@@ -14,6 +14,7 @@ from medusa.client.session.remote.streamed import StreamRemote
 from medusa.client.streams.conversation import Conversation
 from medusa.client.terminal.signals import Signals
 from medusa.protocol.control import Start
+from medusa.transports.base import CLOSE_TIMEOUT
 from medusa.transports.link import LinkLost
 
 TIMEOUT = 60.0
@@ -63,7 +64,7 @@ def start_detached(
             raise Failure(SILENT)
         raise SessionEnded(Ending.DETACHED)
     except SessionEnded as ended:
-        remote.close(ended.step.close or "", timeout)
+        remote.close(ended.step.close or "", CLOSE_TIMEOUT)
         if ended.ending is not Ending.EXIT:  # a command that has ended already has had its terminal
             _result(ended)
     except LinkLost as lost:
