@@ -9,7 +9,7 @@ from medusa.client.terminal.messages import Messages
 REDRAW_INTERVAL = 1.0
 """Seconds between two frames of the line that is drawn again in its place, on a terminal."""
 
-SHOW_AFTER = 1.0
+SHOW_AFTER = 2.0
 """Seconds. A link that is back sooner is not worth a word."""
 
 FIRST_LINE_AFTER = 5.0
