@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -82,6 +82,8 @@ class Ledger:
         self._guard = guard
         self.note = note
         self._open: dict[Entry, None] = {}
+        self._left: list[Entry] = []
+        self._new: list[Entry] = []
 
     @contextlib.contextmanager
     def entry(self, kind: str, value: str) -> Iterator[None]:
@@ -123,6 +125,25 @@ class Ledger:
         if (kind, value) in self._open:
             self.add(new_kind, value)
             self.remove(kind, value)
+
+    def keep(self, leave: Callable[[], bool]) -> bool:
+        """Calls `leave`, which leaves a job alone if mlogin dies: it removes entries, and adds others.
+
+        Returns what `leave` returns. `end_kept` takes the changes back.
+        """
+        before = dict(self._open)
+        kept = leave()
+        self._left = [entry for entry in before if entry not in self._open]
+        self._new = [entry for entry in self._open if entry not in before]
+        return kept
+
+    def end_kept(self) -> None:
+        """Has the guard process end the job after all that `keep` has left alone."""
+        for kind, value in self._left:
+            self.add(kind, value)
+        for kind, value in self._new:
+            self.remove(kind, value)
+        self._left, self._new = [], []
 
     def close(self) -> None:
         """Ends the guard process if no entry is left. Otherwise the guard undoes the entries when this process ends."""

@@ -132,7 +132,8 @@ class Login:
             returning = self._returning(dialer)
             refusal = words.cannot_detach(self._settings, embedded=dialer.embedded)
             joins_only = self._settings.joins and self._settings.attach is None
-            self._leaving = Leaving(launcher.keep, refusal=refusal, on_hangup=not joins_only)
+            keep = functools.partial(ledger.keep, launcher.keep)
+            self._leaving = Leaving(keep, refusal=refusal, on_hangup=not joins_only)
             try:
                 if self._settings.detach:
                     return self._start_detached(link, launcher, dialer, signals, returning)
@@ -141,6 +142,8 @@ class Login:
                 raise Detached(words.detached(self._settings, dialer)) from None
             finally:
                 returning.close()
+                if self._left_to_guard:
+                    ledger.end_kept()
                 if returning.unsaid and (farewell := dialer.farewell(returning.unsaid)):
                     ledger.add("farewell", farewell.text)
 

@@ -30,6 +30,23 @@ def test_what_was_not_taken_back_is_left_open_in_order() -> None:
     assert not any("\n" in line for line in told.lines)
 
 
+def test_a_job_that_was_left_alone_is_ended_after_all() -> None:
+    told = Told()
+    ledger = Ledger(told)
+    for kind, value in (("group", "1"), ("command", "2"), ("directory", "/d")):
+        ledger.add(kind, value)
+
+    def leave() -> bool:
+        ledger.replace("group", "1", "await")
+        ledger.remove("command", "2")
+        return True
+
+    assert ledger.keep(leave)
+    assert left_open(told.lines) == [("directory", "/d"), ("await", "1")]
+    ledger.end_kept()
+    assert left_open(told.lines) == [("directory", "/d"), ("group", "1"), ("command", "2")]
+
+
 def test_a_line_cut_short_is_skipped() -> None:
     assert left_open(['["+", "group", "1"]', '["+", "gro']) == [("group", "1")]
 

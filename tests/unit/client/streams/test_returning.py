@@ -209,10 +209,10 @@ def test_what_the_user_is_told(world: World) -> None:
 
 
 def test_a_drain_costs_one_line_at_most(world: World) -> None:
-    world.reflector.answers = [ConnectRefused("starting", 503) for _ in range(4)]
+    world.reflector.answers = [ConnectRefused("starting", 503) for _ in range(5)]
     world.cut(LinkLost(Loss.CLOSED, "the reflector stops", 1012))
     world.resume()
-    assert world.told() == ["mlogin: reconnected after 2 s"]
+    assert world.told() == ["mlogin: reconnected after 4 s"]
 
 
 def test_only_the_job_is_silent(world: World) -> None:
