@@ -42,7 +42,6 @@ class SessionLoop:
 
     Attributes:
         clients: how many links of clients there have been.
-        ended: True if the reflector has said that the session is over.
     """
 
     def __init__(
@@ -70,14 +69,24 @@ class SessionLoop:
         if holding is not None and dialer is not None and ticket_of(transport) is not None:
             self._home = Home(transport, holding, dialer, context, self._call)
             self._streams.keeps = dialer.holds = True
-            self._first_by = self._clock() + self._home.hold
+            self._first_by: Optional[float] = self._clock() + self._home.hold
         else:
             self._add(transport)
 
     @property
     def ended(self) -> bool:
-        """See above."""
+        """True if the reflector has said that the session is over."""
         return self._home is not None and self._home.ended
+
+    @property
+    def over(self) -> bool:
+        """True if the time of `hold` is over, or was ended before."""
+        return self.ended or (self._hold is not None and self._hold.over(self._clock(), self._exits, kept=False))
+
+    @property
+    def _exits(self) -> int:
+        """How many commands on terminals have ended by themselves."""
+        return self._shared.exits + self._shared.terminals.exits
 
     def run(self) -> None:
         """Runs the session. Returns when it is over: its links are closed, and its last process has ended.
@@ -104,8 +113,9 @@ class SessionLoop:
     def _add(self, transport: Transport) -> None:
         """Adds a link. In the log, the lines of the second link and of later ones begin with the link's number."""
         self.clients += 1
+        self._first_by = None
         context, log, name = self._context, self._context.log, "client %d: " % self.clients
-        if self.clients > 1:
+        if self.clients > 1 or self._hold is not None:
             context = replace(context, log=lambda line: log(name + line))
             context.log("connected")
         self._legs.append(Leg(transport, self._commands, context, self._shared, self._call, self._streams))
@@ -156,9 +166,8 @@ class SessionLoop:
         parts: Tuple[Optional[_Timed], ...] = (self._dialer, self._home, self._streams, *self._legs)
         due = [part.deadline() for part in parts if part is not None]
         due += [now + self._timeouts.processes_interval] if self._commands.ending else []
-        if self._home is not None and not self._legs:
-            due += [] if self._hold is None else [self._hold.deadline()]
-            due += [] if self.clients else [self._first_by]
+        if self._home is not None and not (self._leaving or self._dials or self._legs):
+            due.append(self._first_by if self._hold is None else self._hold.deadline())
         due.append(self._shared.terminals.deadline(now))
         at = min((at for at in due if at is not None), default=None)
         return None if at is None else max(0.0, at - now)
@@ -207,10 +216,9 @@ class SessionLoop:
         if home.expired:
             return "the reflector could not be reached for %d s" % home.hold
         kept = self._shared.terminals.kept or bool(self._streams.parked)
-        exits = self._shared.exits + self._shared.terminals.exits
         if self._hold is not None:
-            return "" if self._hold.over(now, exits, kept=kept) else None
-        if not self.clients:
+            return "" if self._hold.over(now, self._exits, kept=kept) else None
+        if self._first_by is not None:
             return "nobody came in %d s" % home.hold if now >= self._first_by else None
         return None if kept else ""
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Optional
 from urllib.parse import parse_qs, urlsplit
 
 from agent import config
 from agent.config import Config, ConfigError
+from agent.dial.announce import Holding
 from agent.dial.first import CONNECT_TIMEOUT, Unreachable, connector, jitter
 from agent.dial.legs import LegDialer
 from agent.log import log
 from agent.process.context import Context
 from agent.process.inherited import adopt_orphans
+from agent.session.hold_time import HoldTime
+from agent.session.home import ticket_of
 from agent.session.loop import SessionLoop
 from agent.timeouts import Timeouts
 from agent.wrap.options import Options, client_command
@@ -23,7 +26,7 @@ from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.dial.headers import Headers
 
-Connector = Callable[[str, bool, float, Headers], Callable[[], Transport]]
+Connector = Callable[[str, bool, float, Headers, Optional[Holding]], Callable[[], Transport]]
 
 _FORBIDDEN = (401, 403)
 _CONFLICT = 409
@@ -53,7 +56,8 @@ class Hold:
         preface: bytes,
     ) -> None:
         self._words, self._context, self._preface = words, context, preface
-        self._target = Target(options, agent_environ, context.timeouts)
+        self._options = options
+        self._target = Target(options, agent_environ, context.timeouts, incarnation=context.incarnation)
         config.delete_asset(self._target.config.path, agent_environ, log, assets)
         self._hold = options.hold if options.command else min(options.hold, lifetime(self._target.config.signed_url))
         self._told = ""
@@ -80,9 +84,12 @@ class Hold:
                     raise
                 log("no further session: %s" % error)
                 break
-            sessions += 1
-            self._visit(link, max(0.0, until - clock()))
-            left = until - clock() if self._target.renew() else 0.0
+            session = self._session(link, until)
+            self._run(session)
+            sessions += session.clients
+            left = until - clock() if not session.over and self._target.renew() else 0.0
+        if sessions == 0 and signals.stopped is None:
+            raise Unreachable("nobody came in %.0f s" % (self._hold - max(0.0, until - clock())))
         log("the hold is over; sessions: %d" % sessions)
 
     def _wait(self, left: float) -> Transport:
@@ -94,11 +101,30 @@ class Hold:
         finally:
             signals.raising = False
 
-    def _visit(self, link: Transport, left: float) -> None:
-        log("connected")
+    def _session(self, link: Transport, until: float) -> SessionLoop:
+        """Returns the session of this link: if the link is a home link, until the hold is over; else, of one client."""
+        now, target = self._context.clock(), self._target
+        hold = HoldTime(until, now, release=self._options.release, greeting=self._greet)
+        held = ticket_of(link) is not None
+        if not held:
+            log("connected")
+            if target.once:
+                log(_ONCE)
+        return SessionLoop(
+            link,
+            self._context,
+            self._greet(max(0.0, until - now)),
+            dialer=target.leg_dialer(),
+            holding=target.holding,
+            hold=hold if held else None,
+        )
+
+    def _greet(self, left: float) -> bytes:
+        return self._preface + (_HELD % left).encode()
+
+    def _run(self, session: SessionLoop) -> None:
         try:
-            preface = self._preface + (_HELD % left).encode()
-            SessionLoop(link, self._context, preface, dialer=self._target.leg_dialer()).run()
+            session.run()
         except Exception as error:  # noqa: BLE001  (the next visitor may have more luck)
             log("session over: %s" % type(error).__name__)
 
@@ -113,8 +139,6 @@ class Hold:
         if command == self._told:
             return
         self._told = command
-        if self._target.once:
-            log(_ONCE)
         text = "step %s; holding for %.0f s; to look into it: %s"
         log(text % (self._words, left, command), self._context.timeouts.log_timeout)
 
@@ -124,15 +148,25 @@ class Target:
 
     Another URL is needed when the last one was used for a session or is refused, for example because it has expired.
 
+    Args:
+        incarnation: names this process, for a reflector that can hold its session; "" to have nothing held.
+
     Attributes:
         config: the configuration with the current URL.
+        holding: what the last dial has announced, so that the session survives its links; None if nothing.
     """
 
     def __init__(
-        self, options: Options, environ: Mapping[str, str], timeouts: Timeouts, connector: Connector = connector
+        self,
+        options: Options,
+        environ: Mapping[str, str],
+        timeouts: Timeouts,
+        connector: Connector = connector,
+        incarnation: str = "",
     ) -> None:
         self._options, self._environ, self._timeouts, self._connector = options, environ, timeouts, connector
         self._used, self._tried = False, False
+        self.holding = Holding(incarnation) if incarnation else None
         self.config = self._obtain()
 
     @property
@@ -167,6 +201,8 @@ class Target:
             ConnectRefused: the attempt failed, or the command that prints a new URL failed.
         """
         timeout = max(1.0, min(CONNECT_TIMEOUT, left))
+        if self.holding is not None:
+            self.holding = self.holding._replace(seconds=max(1, int(left)))
         if self._used:
             self._obtain_another()
         try:
@@ -188,7 +224,7 @@ class Target:
     def _dial(self, timeout: float) -> Transport:
         try:
             found = self.config
-            link = self._connector(found.signed_url, found.insecure_tls, timeout, found.headers)()
+            link = self._connector(found.signed_url, found.insecure_tls, timeout, found.headers, self.holding)()
         except ConnectRefused as refused:
             if refused.status == _CONFLICT:  # the last user's session is not closed yet
                 raise ConnectRefused(str(refused), _CONFLICT) from None

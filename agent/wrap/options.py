@@ -50,6 +50,7 @@ SECTIONS = (
         "Variables",
         (
             ("MEDUSA_HOLD, MEDUSA_SESSION", "set --hold and --session"),
+            ("MEDUSA_RELEASE_ON_EXIT", "true: as --release-on-exit"),
             ("MEDUSA_URL_COMMAND, MEDUSA_REFLECTOR", "set --url-command and --reflector"),
             ("MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG", "the URL to dial, and the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
@@ -72,6 +73,7 @@ class Options:
         command: the URL command, a text for sh.
         insecure_tls: True if the certificate of the server at the URL that `command` prints is not to be verified.
         headers: the header fields to send with the request for that URL in addition.
+        release: True to end the hold as soon as a user leaves by the end of the shell.
     """
 
     hold: float
@@ -80,6 +82,7 @@ class Options:
     command: Optional[str] = None
     insecure_tls: bool = False
     headers: Headers = NO_HEADERS
+    release: bool = False
 
     def target(self, environ: Mapping[str, str], timeout: float) -> Config:
         """Returns the configuration with the URL to dial. If there is a URL command, runs it to get the URL.
@@ -123,12 +126,15 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
         base = None if config.configured(environ) else environ.get("MEDUSA_REFLECTOR")
     insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
     headers = config.headers_of(given.header, given.header_command, environ)
+    release = given.release_on_exit or config.switch("MEDUSA_RELEASE_ON_EXIT", environ)
     if hold == 0 or command:
-        return Options(hold, session, None, command, insecure, headers)
-    if base:
-        return Options(hold, session, Config(_attach_url(base, session), insecure, headers=headers))
+        return Options(hold, session, None, command, insecure, headers, release)
     try:
-        return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets, headers))
+        if base:
+            found = Config(_attach_url(base, session), insecure, headers=headers)
+        else:
+            found = config.obtain(None, given.config, insecure, environ, assets, headers)
+        return Options(hold, session, found, release=release)
     except NotConfigured as error:
         raise NotConfigured("no configuration: %s%s" % (_WAYS, error.more), error.more) from None
 
@@ -140,6 +146,8 @@ def make_parser() -> HelpParser:
     parser = _Parser("agent.sh wrap", usage, text, allow_abbrev=False, sections=SECTIONS)
     add = parser.add_argument_group("The session after a failure").add_argument
     add("--hold", metavar="S", type=seconds, help="seconds in which users can come (%d); 0: no session" % HOLD)
+    text = "end the hold as soon as a user leaves by `exit`; by default it goes on, however users leave"
+    add("--release-on-exit", action="store_true", help=text)
     add("--session", metavar="ID", help="the session's id; by default one that nobody can guess")
     add = parser.add_argument_group("Where to dial, one of").add_argument
     text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"

@@ -36,7 +36,9 @@ class World:
             raise ConfigError("the URL command ended with status 1")
         return Config(url)
 
-    def connector(self, url: str, insecure_tls: bool, timeout: float, headers: Headers) -> Callable[[], Transport]:
+    def connector(
+        self, url: str, insecure_tls: bool, timeout: float, headers: Headers, holding: object
+    ) -> Callable[[], Transport]:
         def dial() -> Transport:
             self.dialled.append(url.rpartition("=")[2])
             status = self.answers.pop(0)
