@@ -62,6 +62,29 @@ def without_imports(source: str) -> str:
     return "\n".join(lines)
 
 
+def without_methods(source: str, used: set[str]) -> str:
+    """Returns `source` without the methods that nothing calls, neither those in `used` nor what these call.
+
+    `used` are the names of the methods that other files call. It is for ptyprocess, of which the agent needs little.
+    """
+    tree, lines = ast.parse(source), source.split("\n")
+    methods = [item for node in tree.body if isinstance(node, ast.ClassDef) for item in node.body]
+    functions = [item for item in methods if isinstance(item, ast.FunctionDef)]
+    called: set[str] = set()
+    more = {"__init__", "__del__", *used}
+    while more - called:
+        called |= more
+        nodes = [node for item in functions if item.name in called for node in ast.walk(item)]
+        more = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    for item in functions:
+        if item.name not in called:
+            first = min(node.lineno for node in (item, *item.decorator_list)) - 1
+            lines[first : item.end_lineno] = [" " * item.col_offset + "pass"] + [""] * (
+                (item.end_lineno or 0) - first - 1
+            )
+    return "\n".join(lines)
+
+
 def evaluated(tree: ast.AST) -> Iterator[str]:
     """Yields the names that the program looks up. Those in the types of fields are not: they stay texts."""
     for name, value in ast.iter_fields(tree):
@@ -196,4 +219,6 @@ class Untyped(ast.NodeTransformer):
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
         source = path.read_text(encoding="utf-8")
+        if path.parts[-2:] == ("ptyprocess", "ptyprocess.py"):
+            source = without_methods(source, {"spawn"})
         path.write_text(strip(source if path.name == "__init__.py" else without_imports(source)), encoding="utf-8")
