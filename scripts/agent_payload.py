@@ -25,7 +25,8 @@ def pack(root: Path) -> bytes:
     paths = sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*") if path.is_file())
     contents = [path.read_bytes() for _, path in paths]
     names = "".join("%d %s\n" % (len(data), name) for (name, _), data in zip(paths, contents, strict=True))
-    return zlib.compress(b"".join([names.encode("utf-8"), b"\n", *contents]), 9)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
+    return packer.compress(b"".join([names.encode("utf-8"), b"\n", *contents])) + packer.flush()
 
 
 def encode(packed: bytes) -> str:
