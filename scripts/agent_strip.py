@@ -78,7 +78,7 @@ def without_methods(source: str, used: set[str]) -> str:
         more = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     for item in functions:
         if item.name not in called:
-            first = min(node.lineno for node in (item, *item.decorator_list)) - 1
+            first = min([item.lineno, *(decorator.lineno for decorator in item.decorator_list)]) - 1
             lines[first : item.end_lineno] = [" " * item.col_offset + "pass"] + [""] * (
                 (item.end_lineno or 0) - first - 1
             )
