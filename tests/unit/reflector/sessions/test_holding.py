@@ -1,0 +1,330 @@
+"""Sessions that an agent holds: the home link, the clients for whom the agent is called, and all ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from structlog.types import EventDict
+
+from medusa.directory.memory import MemoryDirectory
+from medusa.protocol.control import Call, Ticket, parse
+from medusa.reflector.config import ReflectorConfig, Timeouts
+from medusa.reflector.sessions.life.home import Home
+from medusa.reflector.sessions.life.session import Session
+from medusa.reflector.sessions.pair.driver import Pair
+from medusa.reflector.tickets import ticket as tickets
+from medusa.session import Input, Side, State
+from medusa.session.holding import HomeInput, HomeState
+from medusa.transports.adopt import adopt_websocket
+from tests.peers import CLOSE, LINKUP, TEXT, Peer, close_frame
+from tests.unit.reflector.conftest import GreenPeer, refused, run_loop, until
+from tests.unit.reflector.sessions.conftest import NAME, Bench, outcomes
+
+ONE, OTHER = "1" * 32, "2" * 32
+BACK = tickets.Ticket(0, 60, int(time.time()) - 100, "ab" * 8)
+"""What a ticket says of a session that was linked 100 s ago."""
+
+
+class Renewal:
+    """A renewal of tickets that are numbered."""
+
+    def __init__(self) -> None:
+        self.due, self.given = time.monotonic() + 1000, 0
+
+    def renew(self) -> str:
+        self.due = time.monotonic() + 1000
+        self.given += 1
+        return "ticket-%d" % self.given
+
+
+class Holding(Bench):
+    """A bench whose agent holds its session."""
+
+    def __init__(self, **options: Any) -> None:
+        timeouts = options.pop("timeouts", Timeouts(close_timeout=0.1))
+        super().__init__(MemoryDirectory(), ReflectorConfig(timeouts=timeouts, **options))
+        self.renewals: list[Renewal] = []
+
+    @property
+    def session(self) -> Session:
+        (session,) = self.registry.sessions()
+        return session
+
+    def home(self, incarnation: str = ONE, hold: float = 60.0, back: tickets.Ticket | None = None) -> tuple[Home, Peer]:
+        """A home link that has come."""
+        home = self.registry.hold(NAME, "127.0.0.1:9", hold, incarnation, back)
+        return home, self._enter(home, Side.AGENT, Renewal())
+
+    def client(
+        self, *, joins: bool = False, back: tickets.Ticket | None = None, holds: bool = True
+    ) -> tuple[Pair, Peer]:
+        """A client that has come; `holds`: with a ticket."""
+        add = self.registry.join if joins else self.registry.open
+        pair = add(NAME, "127.0.0.1:8", None, back)
+        return pair, self._enter(pair, Side.CLIENT, Renewal() if holds else None)
+
+    def _enter(self, place: Pair | Home, side: Side, renewal: Renewal | None) -> Peer:
+        theirs, ours = self.connection()
+        place.attach(side, adopt_websocket(ours), "127.0.0.1:7", renewal=renewal)
+        run_loop()
+        return GreenPeer(theirs)
+
+    def answer(self, home: Peer) -> Peer:
+        """The link of the agent that was called."""
+        leg = self.attach(self.registry.add_agent(NAME, "", called(home)), Side.AGENT)
+        run_loop()
+        leg.expect(TEXT, LINKUP)
+        return leg
+
+    def linked(self, *announced: str) -> Any:  # in place of a pair without home
+        """(home link, client, the agent's link to it)."""
+        _, home = self.home()
+        _, client = self.client()
+        leg = self.answer(home)
+        run_loop()
+        return home, client, leg
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Holding]:
+    """A bench, with the options that the test names."""
+    bench = Holding(**getattr(request, "param", {}))
+    yield bench
+    bench.close()
+
+
+def texts(peer: Peer) -> list[Any]:
+    """The control messages that have come."""
+    found = []
+    while not peer.quiet(0):
+        found.append(parse(peer.frame().payload.decode()))
+    return found
+
+
+def called(home: Peer) -> str:
+    """The leg of the next call."""
+    while not isinstance(message := parse(home.frame().payload.decode()), Call):
+        assert isinstance(message, Ticket)
+    return message.leg
+
+
+def close_of(peer: Peer) -> tuple[int, str]:
+    """The Close that comes after texts."""
+    while (frame := peer.word()).opcode != CLOSE:
+        assert frame.opcode == TEXT
+    return frame.close
+
+
+def test_an_agent_that_comes_first_waits_and_is_called(bench: Holding, logs: list[EventDict]) -> None:
+    home, agent = bench.home()
+    session = bench.session
+    assert (session.stage, session.links, session.clients, session.held_until) == ("held", 1, 0, None)
+    _, client = bench.client()
+    assert session.stage == "waiting"
+    leg = bench.answer(agent)
+    client.linked()
+    assert (session.stage, session.clients, session.links) == ("linked", 1, 3)
+    client.send(close_frame())
+    until(lambda: session.pairs == [])
+    assert leg.word().opcode == CLOSE
+    assert session.stage == "held", "the end of a client ends its pair only"
+    agent.send(close_frame(1000, "done"))
+    until(lambda: bench.registry.sessions() == [])
+    assert outcomes(logs) == ["completed"]
+    assert logs[-1]["reason"] == "agent: closed (done)"
+    assert logs[-1]["legs"] == 1
+    assert home.machine.state is HomeState.ENDED
+
+
+def test_a_client_that_comes_first_is_called_for(bench: Holding) -> None:
+    _, client = bench.client()
+    _, agent = bench.home()
+    bench.answer(agent)
+    client.linked()
+
+
+def test_who_may_come_when(bench: Holding) -> None:
+    home, client, _ = bench.linked()
+    with refused(409, "client already"):
+        bench.registry.open(NAME, "a")
+    with refused(409, "agent already"):
+        bench.registry.hold(NAME, "a", 60.0, OTHER)
+    with refused(409, "agent already"):
+        bench.registry.add_agent(NAME)
+    bench.client(joins=True)
+    client.send(close_frame())
+    bench.answer(home)
+    until(lambda: bench.session.clients == 1)
+
+
+def test_a_lost_home_link(bench: Holding, logs: list[EventDict]) -> None:
+    home, client, leg = bench.linked()
+    session = bench.session
+    home.fin()
+    until(lambda: session.home is not None and session.home.machine.state is HomeState.ABSENT)
+    assert session.stage == "linked"
+    client.binary(b"goes on")
+    assert leg.word().payload == b"goes on"
+    client.fin()
+    until(lambda: session.pairs == [])
+    assert session.stage == "absent"
+    assert 50 < (session.held_until or 0) - time.time() <= 60
+    _, second = bench.client()
+    _, third = bench.client(joins=True)
+    assert [pair.state for pair in session.pairs] == [State.WAITING] * 2
+    _, back = bench.home()
+    assert len({bench.answer(back), bench.answer(back)}) == 2
+    second.linked()
+    third.linked()
+    assert session.held_until is None
+    assert outcomes(logs) == []
+
+
+def test_a_home_link_of_the_same_process_replaces_the_present_one(bench: Holding) -> None:
+    _, first = bench.home()
+    with refused(409):
+        bench.registry.hold(NAME, "a", 60.0, OTHER)
+    _, second = bench.home()
+    assert close_of(first) == (1000, "replaced")
+    first.fin()
+    run_loop()
+    bench.client()
+    bench.answer(second)
+
+
+@pytest.mark.parametrize("bench", [{"timeouts": Timeouts(close_timeout=0.1)}], indirect=True)
+def test_a_hold_that_expires(bench: Holding, logs: list[EventDict]) -> None:
+    _, home = bench.home(hold=0.05)
+    _, client = bench.client()
+    home.fin()
+    assert close_of(client) == (1000, "the session has ended")
+    client.fin()
+    until(lambda: bench.registry.sessions() == [])
+    assert outcomes(logs) == ["abandoned"]
+
+
+@pytest.mark.parametrize(
+    ("happened", "code", "outcome"),
+    [(Input.KILLED, 1000, "killed"), (Input.CLAIM_LOST, 1012, "ended"), (Input.SHUTDOWN, 1012, "shut_down")],
+)
+def test_ends_of_the_whole(bench: Holding, logs: list[EventDict], happened: Input, code: int, outcome: str) -> None:
+    peers = bench.linked()
+    bench.session.tell(happened)
+    assert [close_of(peer)[0] for peer in peers] == [code] * 3
+    until(lambda: bench.registry.sessions() == [])
+    assert outcomes(logs) == [outcome]
+
+
+def test_a_side_that_is_lost_lets_the_other_one_come_back(bench: Holding) -> None:
+    home, client, leg = bench.linked()
+    leg.fin()
+    assert close_of(client) == (1012, "remote connection error")
+    client.fin()
+    until(lambda: bench.session.pairs == [])
+    _, client = bench.client()
+    leg = bench.answer(home)
+    client.fin()
+    assert close_of(leg) == (1012, "remote connection reset")
+
+
+@pytest.mark.parametrize("bench", [{"timeouts": Timeouts(close_timeout=0.1, call_timeout=0.05)}], indirect=True)
+def test_a_call_that_is_not_answered(bench: Holding) -> None:
+    bench.home()
+    _, without = bench.client(holds=False)
+    assert close_of(without) == (1000, "the session's agent did not answer the call")
+    without.fin()
+    until(lambda: bench.session.pairs == [])
+    _, holding = bench.client()
+    assert close_of(holding)[0] == 1012
+
+
+class TestComingBack:
+    def test_a_client_waits_for_the_agent(self, bench: Holding) -> None:
+        _, client = bench.client(joins=True, back=BACK)
+        _, second = bench.client(joins=True, back=BACK)
+        assert bench.session.stage == "absent"
+        with refused(409):
+            bench.registry.add_agent(NAME)
+        _, home = bench.home(back=BACK)
+        bench.answer(home)
+        bench.answer(home)
+        client.linked()
+        second.linked()
+        assert bench.session.linked_at == pytest.approx(time.monotonic() - 100, abs=5)
+
+    def test_clients_alone_keep_nothing(self, bench: Holding, logs: list[EventDict]) -> None:
+        _, client = bench.client(joins=True, back=BACK)
+        client.fin()
+        until(lambda: bench.registry.sessions() == [])
+        assert outcomes(logs) == ["lonely"]
+
+    @pytest.mark.parametrize("bench", [{"max_duration": 50.0, "timeouts": Timeouts(close_timeout=0.1)}], indirect=True)
+    def test_the_maximum_duration_counts_from_the_first_link(self, bench: Holding, logs: list[EventDict]) -> None:
+        _, home = bench.home(back=BACK)
+        assert close_of(home) == (1000, "the session has reached its maximum duration")
+        home.fin()
+        until(lambda: bench.registry.sessions() == [])
+        assert outcomes(logs) == ["too_long"]
+
+
+def test_the_idle_timeout_counts_only_while_a_client_is_linked() -> None:
+    bench = Holding(idle_timeout=0.3)
+    home, client, leg = bench.linked()
+    assert [close_of(peer)[1] for peer in (client, leg, home)] == ["the session was idle for too long"] * 3
+    bench.close()
+    bench = Holding(idle_timeout=0.01)
+    place, _ = bench.home()
+    assert place._deadlines() == {}
+    bench.close()
+
+
+def test_tickets_are_renewed_at_the_first_link(bench: Holding) -> None:
+    """From then on they say when the session was first linked."""
+    home = bench.linked()[0]
+    until(lambda: Ticket("ticket-1") in texts(home))
+
+
+def test_an_upgrade_that_fails(bench: Holding, logs: list[EventDict]) -> None:
+    bench.registry.hold(NAME, "a", 60.0, ONE).refuse(Side.AGENT)
+    until(lambda: bench.registry.sessions() == [])
+    assert outcomes(logs) == ["refused"]
+    _, client = bench.client()
+    bench.registry.hold(NAME, "a", 60.0, ONE).refuse(Side.AGENT)
+    run_loop()
+    bench.home(OTHER)
+    assert isinstance(texts(client), list)
+
+
+class TestLimits:
+    @pytest.mark.parametrize("bench", [{"max_held_sessions": 1}], indirect=True)
+    def test_sessions_that_are_held(self, bench: Holding) -> None:
+        bench.home()
+        other = NAME._replace(session_id="other")
+        with refused(503, "--max-held-sessions", retry_after=5):
+            bench.registry.hold(other, "a", 60.0, ONE)
+        bench.registry.open(other, "a").refuse(Side.CLIENT)
+        assert not bench.registry.can_hold(other), "a client waits: its agent is let in without a hold"
+
+    def test_a_place_is_given_back(self, bench: Holding) -> None:
+        home, agent = bench.home()
+        home.tell(HomeInput.KILLED)
+        agent.fin()
+        until(lambda: bench.registry.sessions() == [])
+        assert len(bench.registry._limits) == 0
+
+
+def test_a_drain_sends_away_those_that_can_come_back_after_their_name_is_free(logs: list[EventDict]) -> None:
+    bench = Holding()
+    home, client, leg = bench.linked()
+    _, plain = bench.client(joins=True, holds=False)
+    bench.answer(home)
+    plain.linked()
+    assert bench.claims.elsewhere(NAME) is None
+    bench.registry.drain(time.monotonic() + 1000)
+    assert [close_of(peer)[0] for peer in (home, client, leg)] == [1012] * 3
+    until(lambda: bench.session.clients == 1)
+    plain.binary(b"x")
+    bench.close()
