@@ -148,7 +148,7 @@ class _Link:
 
 
 @contextlib.contextmanager
-def cuts(port: int, seed: int, mean: int, spared: int = 2) -> Iterator[CutProxy]:
+def cuts(port: int, seed: int, mean: int, spared: int = 3) -> Iterator[CutProxy]:
     """A proxy in front of a reflector's port."""
     proxy = CutProxy(port, seed, mean, spared)
     try:
