@@ -10,7 +10,7 @@ PYTEST  = .venv/bin/python -m pytest
 # Three test processes for the two cores of the smallest machine: tests wait much. PYTEST_ARGS="-x -k name" runs a part of the tests.
 WORKERS = -n 3 --dist loadgroup
 
-.PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive standalone dist clean help
+.PHONY: session test lint fmt types imports unit interop fuzz chaos bench coverage archive standalone dist clean help
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -45,6 +45,9 @@ interop: .venv/.test $(ARCHIVE) ## all tests with programs of other projects, th
 
 fuzz: .venv/.test $(ARCHIVE) ## the long search for input that breaks a parser
 	$(PYTEST) tests/fuzz -m "slow or not slow" $(PYTEST_ARGS)
+
+chaos: .venv/.test $(ARCHIVE) ## the long run of sessions whose links are cut; ARGS="--cuts 1000" for a shorter one
+	.venv/bin/python -m tests.chaos $(value ARGS)
 
 bench: .venv/.test $(ARCHIVE) ## the figures of docs/benchmark.md; ARGS="--quick --rows echo" for a part
 	.venv/bin/python -m bench $(value ARGS)

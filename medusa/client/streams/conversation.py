@@ -87,6 +87,7 @@ class Conversation:
         self._clock = clock
         self._returning = returning
         self._id = secrets.token_hex(16)
+        self._start = HARMLESS
         self._late: list[Event] = []
         self._heard: list[Control] = []
 
@@ -96,8 +97,8 @@ class Conversation:
         Raises:
             LinkLost: the link has ended.
         """
-        keep = 0 if self._returning is None else self._returning.keep
-        self.link.send_control(dataclasses.replace(start, stream=StreamOffer(self._id, keep=keep)))
+        self._start = start
+        self._offer()
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
         """Opens a channel. Raises ValueError and TooManyChannels, see `Channels.open`."""
@@ -134,7 +135,7 @@ class Conversation:
         """Begins to look for the way back, because a method has raised `lost`. Raises it again if there is none."""
         if self._returning is None:
             raise lost
-        self._returning.lost(self.link, lost, self.stream, self._ask, self._heard.append)
+        self._returning.lost(self.link, lost, self.stream, self._offer, self._heard.append)
 
     # ------------------------------------------------------------------ in each round
 
@@ -162,7 +163,11 @@ class Conversation:
         if self._returning is None or not self._returning.active:
             return
         answer = self._returning.step(events)
-        if answer is not None and not self._resume(answer):
+        if answer is None:
+            return
+        if self.speech is Speech.NONE:
+            self._heard.append(answer)
+        elif not self._resume(answer):
             self._late.append(Event(GOAWAY, None, 0, Reason("bad-answer", "the agent has lost a part of the stream")))
 
     def receive(self) -> Arrived | None:
@@ -275,8 +280,8 @@ class Conversation:
         self.link.limit_messages(MAX_READ)
         return self.stream.link_up(answer.received)
 
-    def _ask(self) -> None:
-        """Asks the agent to go on with the stream, over a new link."""
-        keep = 0 if self._returning is None else self._returning.keep
-        offer = StreamOffer(self._id, resume=True, received=self.stream.received, keep=keep)
-        self.link.send_control(dataclasses.replace(HARMLESS, stream=offer))
+    def _offer(self) -> None:
+        """Asks the agent to begin the stream, or, over a new link, to go on with it."""
+        resume, keep = self.speech is Speech.STREAM, 0 if self._returning is None else self._returning.keep
+        offer = StreamOffer(self._id, resume=resume, received=self.stream.received, keep=keep)
+        self.link.send_control(dataclasses.replace(HARMLESS if resume else self._start, stream=offer))

@@ -133,7 +133,8 @@ class Returning:
             self._way.close()
             self._end()
             raise lost
-        if not self.lasting or is_final(lost):
+        begins = self._answer is None and self.keep > 0  # whether the agent can hold is not known yet
+        if not (self.lasting or begins) or is_final(lost):
             raise lost
         now, silent = self._clock(), lost.loss is Loss.SILENT and not self._at_once
         self._progress.begin(link.heard if silent else now, told=silent, drained=lost.code == COME_BACK)
@@ -206,10 +207,9 @@ class Returning:
 
         Another agent of the same session may answer first, and does not have it. Then the way back begins anew.
         """
-        assert self._answer is not None
-        if answer.id == self._answer.id and not answer.gone:
+        if not answer.gone:
             return True
-        if answer.incarnation == self._answer.incarnation:
+        if self._answer is None or answer.incarnation == self._answer.incarnation:
             raise NoReturn("the agent has given the session up: it has not kept what this mlogin ran")
         way.begin()
         return False

@@ -77,7 +77,7 @@ class OfferedRemote:
 
     @property
     def room(self) -> int:
-        return self._plain.room if self._clock() >= self._answer_at else 0
+        return self._plain.room if self._clock() >= self._answer_at and not self.parted else 0
 
     def send(self, data: bytes) -> None:
         self._settled = self._plain
@@ -90,28 +90,32 @@ class OfferedRemote:
         raise AssertionError("it is not detachable")
 
     def flush(self) -> None:
-        self._plain.flush()
+        self._conversation.send()
 
-    parted = waits = lasting = False
+    waits = lasting = False
+
+    @property
+    def parted(self) -> bool:
+        return self._conversation.parted
 
     def lost(self, lost: LinkLost) -> None:
-        raise lost
+        self._conversation.lost(lost)
 
     def step(self, events: Mapping[int, int]) -> None:
-        pass
+        self._conversation.step(events)
 
     def keep_alive(self) -> None:
-        self._plain.keep_alive()
+        self._conversation.keep_alive()
 
     def wanted(self, room: int) -> dict[int, int]:
-        return self._plain.wanted(room)
+        return self._conversation.wanted() if self.parted else self._plain.wanted(room)
 
     def deadline(self) -> float:
-        due = self._plain.deadline()
-        return due if self._clock() >= self._answer_at else min(due, self._answer_at)
+        due = self._conversation.deadline()
+        return due if self.parted or self._clock() >= self._answer_at else min(due, self._answer_at)
 
     def close(self, reason: str, timeout: float) -> bool:
-        return self._plain.close(reason, timeout)
+        return False if self.parted else self._plain.close(reason, timeout)
 
 
 def remote_for(link: Link, start: Start, tell: Callable[[str], None], returning: Returning | None = None) -> Remote:
