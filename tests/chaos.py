@@ -94,8 +94,8 @@ def main() -> int:
         threads = [threading.Thread(target=run.work, args=(number,), daemon=True) for number in range(SESSIONS)]
         for thread in threads:
             thread.start()
-        while any(thread.is_alive() for thread in threads):
-            threads[0].join(10.0)
+        while living := [thread for thread in threads if thread.is_alive()]:
+            living[0].join(10.0)
             passed = f"{proxy.cuts} cuts, {run.passed / 1e6:.0f} MB, {run.sessions} sessions"
             print(f"{time.monotonic() - begun:.0f} s: {passed}", flush=True)
     print("\n".join(run.wrong) or "every byte and every status is right")
