@@ -1,8 +1,8 @@
 """Removes docstrings, comments and types from Python files, in place. They would be half of the archive's size.
 
 Their lines stay, but empty, so that a traceback from a job has the line numbers of the source. Lines are indented by
-one space for each four, and there are no other spaces than those between two words. The types of the fields of classes
-stay, because dataclasses and named tuples are made from them.
+one space for each four, and there are no other spaces than those between two words. Each field of a class has
+the type 0, because dataclasses and named tuples are made from fields that have one.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def strip(source: str) -> str:
 
 
 def without_types(source: str) -> str:
-    """Returns `source` without the types of arguments, results, and variables that are not fields of a class."""
+    """Returns `source` without the types of arguments, results and variables. The type of a field becomes 0."""
     lines = source.encode("utf-8").split(b"\n")  # the positions of ast are in bytes
-    for first, last in sorted(types(ast.parse(source), lines), reverse=True):
-        kept = [lines[first[0]][: first[1]], *[b""] * (last[0] - first[0] - 1), lines[last[0]][last[1] :]]
+    for first, last, text in sorted(types(ast.parse(source), lines), reverse=True):
+        kept = [lines[first[0]][: first[1]] + text, *[b""] * (last[0] - first[0] - 1), lines[last[0]][last[1] :]]
         lines[first[0] : last[0] + 1] = kept if last[0] > first[0] else [kept[0] + kept[-1]]
     return b"\n".join(lines).decode("utf-8")
 
@@ -60,6 +60,20 @@ def without_imports(source: str) -> str:
                 text = [ast.unparse(rest) if kept else ""]
                 lines[node.lineno - 1 : node.end_lineno] = text + [""] * ((node.end_lineno or 0) - node.lineno)
     return "\n".join(lines)
+
+
+def without_protocols(source: str) -> str:
+    """Returns `source` without the protocols at its top that only types name."""
+    tree, lines = ast.parse(source), source.split("\n")
+    used = set(evaluated(ast.parse(without_types(source))))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and is_protocol(node) and node.name not in used:
+            lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or 0) - node.lineno + 1)
+    return "\n".join(lines)
+
+
+def is_protocol(node: ast.ClassDef) -> bool:
+    return any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
 
 
 def without_methods(source: str, used: set[str]) -> str:
@@ -100,8 +114,11 @@ Position = tuple[int, int]
 """A line and a byte in it, both counted from 0."""
 
 
-def types(tree: ast.AST, lines: list[bytes]) -> Iterator[tuple[Position, Position]]:
-    """Finds the types that nothing needs, with the colon or the arrow in front of them. Yields their start and end."""
+def types(tree: ast.AST, lines: list[bytes]) -> Iterator[tuple[Position, Position, bytes]]:
+    """Finds the types that nothing needs, with the colon or the arrow in front of them.
+
+    Yields for each: its start, its end, and what is to be in its place.
+    """
     fields = {item for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for item in node.body}
     for node in ast.walk(tree):
         found = None
@@ -114,7 +131,9 @@ def types(tree: ast.AST, lines: list[bytes]) -> Iterator[tuple[Position, Positio
         elif isinstance(node, ast.AnnAssign) and node.value is not None and node not in fields:
             found = end_of(node.target), node.annotation
         if found is not None:
-            yield found[0], end_of(found[1])
+            yield found[0], end_of(found[1]), b""
+        elif isinstance(node, ast.AnnAssign) and node in fields:
+            yield end_of(node.target), end_of(node.annotation), b": 0"
 
 
 def end_of(node: ast.expr) -> Position:
@@ -199,6 +218,8 @@ class Untyped(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+        for item in fields:
+            item.annotation = ast.Constant(0)
         node.body = [item if item in fields else self.visit(item) for item in node.body]
         return node
 
@@ -221,4 +242,6 @@ if __name__ == "__main__":
         source = path.read_text(encoding="utf-8")
         if path.parts[-2:] == ("ptyprocess", "ptyprocess.py"):
             source = without_methods(source, {"spawn"})
-        path.write_text(strip(source if path.name == "__init__.py" else without_imports(source)), encoding="utf-8")
+        if path.name != "__init__.py":
+            source = without_imports(without_protocols(source))
+        path.write_text(strip(source), encoding="utf-8")

@@ -238,9 +238,11 @@ class Home:
         self._leaving = reason
         if self._link is not None:
             self._say_goodbye(self._link)
-        elif self._returning is not None:
+        elif self._returning is not None and not self.expired:
             self._leave_by = self._clock() + FAREWELL_TIMEOUT
             self._returning.hurry(self._clock())
+        else:
+            self._end()
 
     def _say_goodbye(self, link: Link) -> None:
         self._leave_by = self._clock() + self._context.timeouts.close_timeout

@@ -215,7 +215,7 @@ class SessionLoop:
             return ""
         if home.expired:
             return "the reflector could not be reached for %d s" % home.hold
-        kept = self._shared.terminals.kept or bool(self._streams.parked)
+        kept = self._shared.terminals.kept or self._streams.needed
         if self._hold is not None:
             return "" if self._hold.over(now, self._exits, kept=kept) else None
         if self._first_by is not None:

@@ -50,6 +50,11 @@ class Streams:
         found = [stream for stream in self._known.values() if stream.parked_since is not None]
         return sorted(found, key=lambda stream: stream.parked_since or 0.0)
 
+    @property
+    def needed(self) -> bool:
+        """True if it matters whether the client of one of these streams comes back."""
+        return any(stream.needed for stream in self.parked)
+
     def deadline(self) -> Optional[float]:
         """Returns when to call `expire`; None for never."""
         return min((stream.kept_until for stream in self.parked), default=None)

@@ -37,6 +37,11 @@ class SessionChannel:
         self.over = False
 
     @property
+    def needed(self) -> bool:
+        """True: no other client learns how the command ends."""
+        return True
+
+    @property
     def children(self) -> List[PipeChild]:
         """The commands that end with the channel in any case."""
         return [self._child]

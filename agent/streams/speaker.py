@@ -247,6 +247,13 @@ class StreamSpeaker:
         self._link, self._close, self.parked_since = None, _no_link, self._clock()
 
     @property
+    def needed(self) -> bool:
+        """True if it matters whether the client comes back: something runs for it, or it has not learnt all."""
+        if self._sessions and not self._offers:
+            return any(session.needed for session in self._sessions.values())
+        return not self._complete
+
+    @property
     def _complete(self) -> bool:
         """True if the client has learnt how all of its commands have ended, and there is nothing else to resume."""
         return self._reported and not self._offers and self._end.complete

@@ -92,6 +92,11 @@ class Viewer:
         }
 
     @property
+    def needed(self) -> bool:
+        """True unless the command has ended, and another client was told so."""
+        return not (self._terminal.ended and self._terminal.told)
+
+    @property
     def children(self) -> List[Any]:
         """The commands that end with the channel in any case: none."""
         return []

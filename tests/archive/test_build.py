@@ -87,7 +87,7 @@ def _untyped(item: ast.stmt) -> ast.stmt:
         ("def f(\n    a: Dict[\n        str, int\n    ],\n) -> None:\n    pass\n", "def f(\n a\n\n,\n):\n pass"),
         ("x: List[int] = []\n", "x=[]"),
         ("def f() -> None:\n    x: int\n    self.y: int = 1\n", "def f():\n x:int\n self.y=1"),
-        ("class A(NamedTuple):\n    x: int = 1\n    y: str\n", "class A(NamedTuple):\n x:int=1\n y:str"),
+        ("class A(NamedTuple):\n    x: int = 1\n    y: str\n", "class A(NamedTuple):\n x:0=1\n y:0"),
         ('def f():\n    return """a\n    b"""\n', 'def f():\n return"""a\n    b"""'),
         ('def f(a):\n    return f"""{a}\n    b"""\n', 'def f(a):\n return f"""{a}\n    b"""'),
         ("if a:\n        x = [\n          1,\n        ]\n", "if a:\n  x=[\n   1,\n  ]"),
@@ -96,6 +96,8 @@ def _untyped(item: ast.stmt) -> ast.stmt:
             "from a import B, c as d, e\n\nx: B = 1 if d - -d else e[1]\n",
             "from a import c as d,e\n\nx=1 if d--d else e[1]",
         ),
+        ("class A(Protocol):\n    a: int\nclass B(A): ...\n", "class A(Protocol):\n a:0\nclass B(A):..."),
+        ("from t import Protocol\nclass A(Protocol):\n    a: int\ndef f(a: A): ...\n", "\n\n\ndef f(a):..."),
         ("from a import (\n    B,\n)\ndef f() -> B: ...\n", "\n\n\ndef f():..."),
     ],
 )
@@ -108,19 +110,25 @@ def test_types_and_most_spaces_are_left_out(source: str, travels: str, tmp_path:
     assert stripped.count("\n") == source.count("\n")
 
 
+def _is_protocol(item: ast.stmt) -> bool:
+    bases = item.bases if isinstance(item, ast.ClassDef) else []
+    return any(isinstance(base, ast.Name) and base.id == "Protocol" for base in bases)
+
+
 def _code(source: str) -> str:
     """The program, its documentation and its types left out; line numbers are kept."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         for name in ("annotation", "returns"):
-            if not isinstance(node, ast.AnnAssign) and getattr(node, name, None) is not None:
-                setattr(node, name, None)
+            if getattr(node, name, None) is not None:
+                setattr(node, name, ast.Constant(0) if isinstance(node, ast.AnnAssign) else None)
         body = getattr(node, "body", None)
         if isinstance(body, list):
             texts = [item for item in body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)]
             body[:] = [item for item in body if item not in texts and not isinstance(item, ast.Pass)]
-            imports = [item for item in body if isinstance(item, ast.ImportFrom)]
-            body[:] = [item for item in body if item not in imports]  # some import names for types only
+            imports: list[ast.stmt] = [item for item in body if isinstance(item, ast.ImportFrom)]
+            imports += [item for item in body if _is_protocol(item)]  # some are for types only
+            body[:] = [item for item in body if item not in imports]
             if not isinstance(node, ast.ClassDef):
                 body[:] = [_untyped(item) for item in body]
     return "\n".join(f"{getattr(node, 'lineno', 0)} {type(node).__name__}" for node in ast.walk(tree)) + ast.dump(tree)

@@ -14,7 +14,7 @@ from medusa.protocol.control import Call, Start, StreamAnswer, Ticket
 from medusa.protocol.messages import Binary, Close, Ping
 from medusa.protocol.resume.offer import StreamOffer
 from tests.agents import Agent, Client, Reflector, alive, session_members, stop, wait_until_session_is_gone
-from tests.streamclients import STREAM_ID, StreamClient
+from tests.streamclients import PTY, STREAM_ID, StreamClient
 from tests.waiting import PATIENCE, wait_until
 
 FINAL = [
@@ -213,6 +213,20 @@ def test_a_result_that_was_not_acknowledged_is_kept(home: Home, agent: Agent, tm
     assert run.output[1] == b"word\n"
     client.leave()
     client.link.abort()
+    assert finish(home, agent)[0] == 0
+
+
+def test_an_end_that_another_client_was_told_keeps_no_session(home: Home, agent: Agent) -> None:
+    client = home.stream()
+    client.run("exec sh", pty=PTY).started()
+    client.link.abort()
+    agent.logged("is kept for")
+    other = StreamClient(home.call().link).start(Start(stream=StreamOffer("f" * 32)))
+    shown = other.attach(1)
+    shown.give(b"exit 7\n")
+    assert shown.outcome() == {"status": 7}
+    other.leave()
+    other.link.abort()
     assert finish(home, agent)[0] == 0
 
 
