@@ -93,7 +93,7 @@ class Terminal:
         typist: the viewer that typed last; None if there is none that may type.
         size: the terminal's size, in the absence of redrawing.
         ended: True if the output is complete, and what is left of the command is being ended.
-        told: True if a client was told how the command has ended.
+        told: True if a client that could type was told how the command has ended.
         detached: True if the last viewer that could type has left the terminal to be attached later.
         keep: how many seconds it is kept for other clients how the command has ended, if no client was told.
         over: True if the terminal is not needed any more.
@@ -293,8 +293,8 @@ class Terminal:
             return
         self._remove(viewer)
         self.keep = viewer.keep
-        self.told = self.told or why is Leave.TOLD
         if not viewer.read_only:
+            self.told = self.told or why is Leave.TOLD
             self._was_detached = self._was_detached or why is Leave.DETACHED
             self.detached = why is Leave.DETACHED or (why is Leave.LOST and self._was_detached)
         if self.ended:
