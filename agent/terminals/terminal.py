@@ -15,8 +15,8 @@ from medusa.protocol.channels.frames import Reason
 from medusa.protocol.control import Exit, Resize
 from medusa.protocol.resume.budget import Budget
 
-MAX_COMMAND = 200
-"""The most characters of a command's line that `describe` returns."""
+MAX_TEXT = 60
+"""The most characters of a name and of a command that `describe` returns. So all terminals fit into one frame."""
 
 _STOLEN = Reason("stolen", "another client has taken the terminal over")
 _ENDED = Reason("ended", "the client that had the terminal has ended it")
@@ -328,8 +328,8 @@ class Terminal:
         end = self.child.exit
         return {
             "number": self.number,
-            "name": self.name,
-            "command": self._command and self._command[:MAX_COMMAND],
+            "name": self.name[:MAX_TEXT],
+            "command": self._command and self._command[:MAX_TEXT],
             "pid": self.child.pid,
             "columns": self.size.columns,
             "lines": self.size.lines,

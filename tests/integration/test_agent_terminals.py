@@ -13,6 +13,7 @@ import pytest
 from agent.terminals.registry import MAX_TERMINALS, MAX_VIEWERS
 from agent.terminals.ring import MAX_KEPT
 from agent.timeouts import Timeouts
+from medusa.protocol.channels.kinds import MAX_NAME
 from medusa.protocol.terminal.usual import RESET
 from tests.agents import Reflector, from_source, job_environ, launched, wait_until_session_is_gone, write_config
 from tests.streamclients import PTY, Legs, StreamClient
@@ -211,7 +212,11 @@ def test_old_queries_are_not_shown_because_the_emulator_would_answer(first: Stre
 
 
 def test_an_agent_has_16_terminals_and_a_terminal_16_clients(first: StreamClient, second: StreamClient) -> None:
-    runs = [first.run("read x", pty=PTY).started() for _ in range(MAX_TERMINALS)]
+    command = f"read x # {'😀' * MAX_NAME}"
+    runs = [first.run(command, pty=PTY, name="😀" * MAX_NAME).started() for _ in range(MAX_TERMINALS)]
+    listed = first.open("info").started().opened
+    assert listed is not None
+    assert len(listed["terminals"]) == MAX_TERMINALS
     assert first.run("read x", pty=PTY).refusal().code == "limit"
     watchers = [second.attach(read_only=True).started() for _ in range(MAX_VIEWERS - 1)]
     assert second.attach(read_only=True).refusal().code == "limit"
