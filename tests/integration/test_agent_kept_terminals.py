@@ -47,22 +47,6 @@ def test_the_end_that_nobody_saw_keeps_the_session(home: Home, agent: Agent) -> 
     assert finish(home, agent)[0] == 0
 
 
-def test_a_killed_client_is_not_waited_for_after_another_one_has_ended_the_terminal(home: Home, agent: Agent) -> None:
-    killed = home.stream()
-    run = killed.run("while read x; do stty size; done; exit 6", pty=PTY).started()
-    assert run.opened is not None
-    killed.link.abort()
-    agent.logged("is kept for")
-    other = home.stream(OTHER)
-    again = other.attach(run.opened["terminal"], pty={**PTY, "lines": 11})
-    again.give(b"x\n")
-    again.until(b"11 80\r\n")
-    again.give(b"\x04")
-    assert again.outcome() == {"status": 6}
-    leave(other)
-    assert finish(home, agent)[0] == 0
-
-
 def test_a_terminal_goes_on_over_another_link(home: Home, agent: Agent, tmp_path: Path) -> None:
     client = home.stream()
     run = client.run(f"read x; seq 20000; touch {tmp_path}/done; read x; exit 7", pty=PTY).started()
