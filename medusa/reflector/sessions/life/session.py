@@ -214,9 +214,13 @@ class Session(Holding):
         self._tell_home(happened)
 
     def drain(self, end: float) -> None:
-        """Ends all pairs at `end`, a time.monotonic(), and tells their users beforehand. See Pair.drain."""
+        """Ends all pairs at `end`, a time.monotonic(), and tells their users beforehand. See Pair.drain.
+
+        Leaves out the pairs whose clients come back elsewhere if the session moves.
+        """
         for pair in self.pairs:
-            pair.drain(end)
+            if not (self.can_move and pair.returns):
+                pair.drain(end)
 
     def drain_forwarded(self, end: float, words: str, peer: str) -> bool:
         """Does the same as `drain`, but only for pairs that another reflector has forwarded, and that show notices.
