@@ -128,7 +128,7 @@ def test_a_key_that_was_removed_makes_tickets_void(tmp_path: Path, key: Key) -> 
         paths = [attach_path("alice", name, role) for role in ("master", "slave")]
         signed = [signed_target(key, "alice", path, HOST) for path in paths]
         client, home = (tickets.enter(reflector, path) for path in signed)
-        session = Session(*paths, client, home)
+        session = Session(paths[0], paths[1], client, home)
         with client, home, linked(reflector, session):
             with back(reflector, session) as again:
                 allow(accounts, "alice")
