@@ -65,7 +65,7 @@ class Terminals:
         """
         for terminal in reversed(list(self._known.values())):
             if not terminal.over and wanted in (None, terminal.number, terminal.name or None):
-                if len(terminal.viewers) >= MAX_VIEWERS:
+                if not terminal.make_room(MAX_VIEWERS):
                     raise CannotStart("%d clients show this terminal already" % MAX_VIEWERS, LIMIT)
                 return terminal
         known = ", ".join(filter(None, (self._label(terminal) for terminal in self._known.values())))

@@ -241,10 +241,8 @@ class Terminal:
             redraw: True if the programs have to draw their screen.
         """
         size = self.size
-        if steal:
-            for other in list(self.viewers):
-                other.close(_STOLEN)
-                self._remove(other)
+        for other in list(self.viewers) if steal else ():
+            self._take_over(other)
         self.viewers.append(viewer)
         self._expires_at = None
         if not viewer.read_only:
@@ -253,6 +251,17 @@ class Terminal:
                 self.typed(viewer)
         if redraw and size == self.size:
             self.redraw(self._context.clock())
+
+    def make_room(self, most: int) -> bool:
+        """Returns True if there are fewer than `most` viewers. If there are not, first removes one without a link."""
+        parted = [(viewer.parted_at, viewer) for viewer in self.viewers if viewer.parted_at is not None]
+        if len(self.viewers) >= most and parted:
+            self._take_over(min(parted, key=lambda pair: pair[0])[1])
+        return len(self.viewers) < most
+
+    def _take_over(self, viewer: Watching) -> None:
+        viewer.close(_STOLEN)
+        self._remove(viewer)
 
     def typed(self, viewer: Watching) -> None:
         """Notes that the user of `viewer` has typed. From now on, the terminal has its size and waits for it."""

@@ -123,6 +123,17 @@ def test_a_client_that_attaches_decides_the_size_if_the_other_one_is_away(termin
     assert terminal.size == SMALL
 
 
+def test_killed_clients_leave_room_for_others(terminal: Terminal) -> None:
+    viewers = [Viewer() for _ in range(3)]
+    for viewer in viewers:
+        terminal.add(viewer)
+    assert not terminal.make_room(3)
+    viewers[1].parted_at, viewers[2].parted_at = 5.0, 4.0
+    assert terminal.make_room(3)
+    assert [viewer.closed is None for viewer in viewers] == [True, True, False]
+    assert terminal.viewers == viewers[:2]
+
+
 @pytest.mark.parametrize(
     ("ways", "lives"),
     [
