@@ -22,6 +22,9 @@ MAX_BEHIND = 256 * 1024
 
 _LEFT_OUT = b"\r\n[%d bytes of output were left out]\r\n"
 
+_WHOLE_SCREEN = b"\x1b7\x1b[r\x1b8"
+"""Ends a scroll region, as an emulator does whose size changes. The cursor is saved and restored, else it would jump."""
+
 
 class Streaming(Protocol):
     """The stream of a client, as its viewers see it.
@@ -219,7 +222,8 @@ class Viewer:
         output = without_queries(ring.read(replay.offset, ring.end - replay.offset))
         note = b"" if before is None else _LEFT_OUT % (replay.offset - before)
         self._position = ring.end
-        self._replay = memoryview(b"".join((RESET, note, replay.prefix, output)))
+        region = _WHOLE_SCREEN if self.size != self._terminal.size else b""
+        self._replay = memoryview(b"".join((RESET, note, replay.prefix, output, region)))
         self._budget.use(len(self._replay) - self._budget.used)
         self._dropped = self._terminal.unseen(replay.offset)
 
