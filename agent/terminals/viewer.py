@@ -23,7 +23,7 @@ MAX_BEHIND = 256 * 1024
 _LEFT_OUT = b"\r\n[%d bytes of output were left out]\r\n"
 
 _WHOLE_SCREEN = b"\x1b7\x1b[r\x1b8"
-"""Ends a scroll region, as an emulator does whose size changes. The cursor is saved and restored, else it would jump."""
+"""Ends a scroll region, as an emulator does if its size changes. It saves and restores the cursor, which would jump."""
 
 
 class Streaming(Protocol):

@@ -19,6 +19,7 @@ import contextlib
 import json
 import os
 import secrets
+import select
 import subprocess
 import tempfile
 import threading
@@ -239,6 +240,7 @@ def _await_ends(groups: Sequence[int], interval: float) -> None:
             for fd in (0, 1):
                 os.dup2(null.fileno(), fd)
     for group in groups:
+        _await_leader(group)
         while processes.group_exists(group):
             time.sleep(interval)
 
@@ -257,6 +259,16 @@ def _farewells(texts: Iterable[str]) -> Iterator[None]:
     yield
     for thread in threads:
         thread.join()
+
+
+def _await_leader(group: int) -> None:
+    """Waits for the end of a group's first process. Returns at once if the system cannot do that without polling."""
+    with contextlib.suppress(AttributeError, OSError):
+        fd = os.pidfd_open(group)  # type: ignore[attr-defined,unused-ignore]
+        try:
+            select.select([fd], [], [])
+        finally:
+            os.close(fd)
 
 
 def _remove(kind: str, path: str) -> None:

@@ -31,6 +31,7 @@ from medusa.client.outcome import (
     Failure,
     GivenUp,
     Interrupted,
+    TakenOver,
     cut_off,
     status_of,
 )
@@ -216,7 +217,7 @@ class Login:
                     self._messages.say(welcome)
                 end = self._in_terminal(link, notices, console, info, typed, returning)
             self._messages.say(words.ending(end))
-        except Detached:
+        except (Detached, TakenOver):
             self._left = True
             raise
         except GivenUp:
