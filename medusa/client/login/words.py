@@ -36,6 +36,8 @@ def welcome(settings: Settings, launcher: Launcher, console: Console) -> str:
     if settings.command is not None or not (console.terminal.is_tty and console.stdout.is_tty):
         return ""
     mark = show_character(settings.escape) if settings.escape else None
+    if settings.attach is not None:
+        return f"attached to the job ({launcher.describe()}); " + (f"{mark}d leaves it, {mark}? helps" if mark else "")
     ways = f"exit or {mark}. leaves it, {mark}? helps" if mark else "exit leaves it"
     return f"you are in the job ({launcher.describe()}); {ways}"
 
