@@ -250,6 +250,9 @@ class Admission:
             pair.refuse(side)
             raise
         pair.attach(side, transport, accepted.client, site(accepted.host), accepted.announced, accepted.about, given)
+        if back is not None:
+            fields = {"login": name.login, "session": name.session_id, "side": side.value}
+            log.info("came back", client=accepted.client, **fields)
 
     def _opens(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
         return not _comes_second(accepted, side) and not self._registry.has(name)

@@ -253,7 +253,8 @@ class TestComingBack:
         bench.answer(home)
         client.linked()
         second.linked()
-        assert bench.session.linked_at == pytest.approx(time.monotonic() - 100, abs=5)
+        assert bench.session.linked_at is not None
+        assert bench.session.linked_at <= time.monotonic() - 99
 
     def test_clients_alone_keep_nothing(self, bench: Holding, logs: list[EventDict]) -> None:
         _, client = bench.client(joins=True, back=BACK)
