@@ -77,6 +77,7 @@ class Leg:
 
     Attributes:
         over: True if the link is closed.
+        met: True if the client has said what it wants, or has left. If not, its link was lost, and it may come back.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Leg:
         self._gone = 0
         self._close_at: Optional[float] = None
         self._deaf = False  # the link is being closed, and nothing more will come
-        self.over = False
+        self.over = self.met = False
 
     @property
     def closing(self) -> bool:
@@ -129,6 +130,7 @@ class Leg:
             try:
                 self._serve(events)
             except LinkLost as lost:
+                self.met = self.met or lost.code == link_ends.OVER
                 self._speaker.lost(lost, link_ends.describe(lost, self._timeouts.keepalive_interval))
         if self.closing and not self.over:
             self._finish()
@@ -169,8 +171,10 @@ class Leg:
             if isinstance(request, Call):
                 self._call(request.leg)
             elif isinstance(request, Start) and request.stream is not None:
+                self.met = True
                 self._negotiate(request.stream)
             elif request is not None:
+                self.met = True
                 self._speaker.receive(request)
 
     def _negotiate(self, offer: StreamOffer) -> None:

@@ -113,7 +113,6 @@ class SessionLoop:
     def _add(self, transport: Transport) -> None:
         """Adds a link. In the log, the lines of the second link and of later ones begin with the link's number."""
         self.clients += 1
-        self._first_by = None
         context, log, name = self._context, self._context.log, "client %d: " % self.clients
         if self.clients > 1 or self._hold is not None:
             context = replace(context, log=lambda line: log(name + line))
@@ -146,6 +145,8 @@ class SessionLoop:
         if self._home is not None:
             self._home.serve(events)
         self._streams.expire(self._clock())
+        if any(leg.met for leg in self._legs):
+            self._first_by = None
         self._legs = [leg for leg in self._legs if not leg.over]
         for transport in self._dialer.step(events) if self._dialer is not None else ():
             self._add(transport)
