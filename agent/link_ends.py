@@ -22,6 +22,9 @@ If the present link is sent it, an earlier attempt to dial, which the agent had 
 TAKEN_OVER = "taken over"
 """The reason of the agent's Close if the client's stream goes on over another link."""
 
+CLIENT_LOST = "remote connection reset"
+"""The reason of the reflector's Close if the client's link was lost."""
+
 FINAL_REASONS = ("done", TAKEN_OVER, "the remote side broke the protocol")
 """The reasons of a Close after which the client does not come back to its stream."""
 

@@ -130,7 +130,7 @@ class Leg:
             try:
                 self._serve(events)
             except LinkLost as lost:
-                self.met = self.met or lost.code == link_ends.OVER
+                self.met = self.met or (lost.code == link_ends.OVER and lost.detail != link_ends.CLIENT_LOST)
                 self._speaker.lost(lost, link_ends.describe(lost, self._timeouts.keepalive_interval))
         if self.closing and not self.over:
             self._finish()
@@ -174,7 +174,7 @@ class Leg:
                 self.met = True
                 self._negotiate(request.stream)
             elif request is not None:
-                self.met = True
+                self.met = self.met or isinstance(request, Start)
                 self._speaker.receive(request)
 
     def _negotiate(self, offer: StreamOffer) -> None:

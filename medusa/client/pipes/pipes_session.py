@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import signal
@@ -150,13 +151,14 @@ class PipesSession:
         return SessionEnded(Ending.LINK_LOST, describe(lost))
 
     def _loop(self) -> NoReturn:
-        self._conversation.begin(HARMLESS)
+        step: Callable[[], None] = functools.partial(self._conversation.begin, HARMLESS)
         while True:
             try:
-                self._round()
+                step()
             except LinkLost as lost:
                 self._conversation.lost(lost)
                 self._silence.restart(self._clock())
+            step = self._round
 
     def _round(self) -> None:
         self._receive()

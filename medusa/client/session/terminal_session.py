@@ -108,13 +108,14 @@ class TerminalSession:
         return ended
 
     def _loop(self) -> NoReturn:
-        self._remote.begin()
+        step = self._remote.begin
         while True:
             try:
-                self._round()
+                step()
             except LinkLost as lost:
                 self._remote.lost(lost)
                 self._silence.restart(self._clock())
+            step = self._round
 
     def _round(self) -> None:
         self._receive()
