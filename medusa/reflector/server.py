@@ -32,7 +32,7 @@ from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.doorkeeper import Doorkeeper
-from medusa.reflector.fronts.http_front import Handler, HttpFront
+from medusa.reflector.fronts.http_front import HttpFront
 from medusa.reflector.fronts.raw_front import RawFront
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.routes import Application, Route, entries
@@ -112,9 +112,7 @@ class Reflector:
         authenticator = authenticator_of(config)
         certificate = certificate_of(config)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
-        # True among workers: then gevent accepts one connection at a time, so that the workers share the load.
-        environ = {"wsgi.multiprocess": self._handoff is not None}
-        http = HttpFront(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
+        http = HttpFront(_green(listener), self._handoff)
         http.certificate = certificate
         http.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
@@ -141,7 +139,7 @@ class Reflector:
         http.application = Application(
             config, self.registry, admission, administration, self._workers, forwarded, routes
         )
-        http.handoff, http.doorkeeper, http.refusals = self._handoff, doorkeeper, refusals
+        http.doorkeeper, http.refusals = doorkeeper, refusals
         http.config, http.metrics, http.scratch = config, metrics, queue.scratch
         http.is_full, http.admit = queue.is_full, queue.admit
         if config.raw_port is not None:
@@ -280,16 +278,3 @@ def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
         log.error("the system refuses", error=os.strerror(error.errno) if error.errno else str(error))
     else:
         log.error("internal error", exc_info=(kind, error, trace))
-
-
-class _Quiet:
-    """A file that drops all text. pywsgi writes errors to it, which the handler has logged already."""
-
-    def write(self, text: str) -> None:
-        """Does nothing."""
-
-    def flush(self) -> None:
-        """Does nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)

@@ -1,18 +1,16 @@
-"""Accepts HTTP connections: reads the head of one request on each, then lets pywsgi run the application.
+"""Accepts HTTP connections: reads the head of one request on each, then answers it or upgrades the connection.
 
-pywsgi has no time limit for a head, and accepts ambiguous heads. So this module reads and checks the head, and pywsgi
-never sees it. No connection is kept alive for a second request. Bytes that follow the head can only be the first bytes
-of a websocket.
+gevent's own HTTP server (pywsgi) has no time limit for a head, and accepts ambiguous heads. So this module reads and
+checks the head. No connection is kept alive for a second request. Bytes that follow the head can only be the first
+bytes of a websocket.
 """
 
 from __future__ import annotations
 
-import io
-from http import HTTPStatus
+import time
 from typing import Any, Protocol
 
 import structlog
-from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
@@ -21,11 +19,12 @@ from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
 from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
-from medusa.reflector.fronts.upgrade import QUIET, UpgradeHandler
+from medusa.reflector.fronts.upgrade import answer_101
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.certificate import Certificate
+from medusa.reflector.net.http_response import Answer, build_answer, build_head, status_line
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.net.proxy_protocol import read_first_bytes
 from medusa.reflector.net.sockets import hang_up
@@ -37,16 +36,12 @@ from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
 
 log = structlog.get_logger(component="http")
 
-PLAIN_REQUEST = "GET / HTTP/1.1"
-NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
-"""The header fields that pywsgi gets in place of the real ones. PLAIN_REQUEST is the request line that it gets.
-
-Otherwise pywsgi would parse the real head a second time, by other rules.
-"""
-
 DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: %d\r\nConnection: close\r\n\r\n"
 DROPPED %= RETRY_AFTER
 """The answer for a peer that is dropped before anything was read from it."""
+
+FAILED: Answer = (500, [], b"")
+"""The answer after a bug."""
 
 HANDSHAKE = 0x16
 """The first byte of every TLS connection: the type of a handshake record (RFC 8446, section 5.1)."""
@@ -63,79 +58,65 @@ class Handoff(Protocol):
         """
 
 
-class HttpFront(PausingServer, WSGIServer):
+class Application(Protocol):
+    """The interface of the reflector's routes; see medusa.reflector.fronts.routes."""
+
+    def answer(self, handler: Handler) -> Answer:
+        """Answers the request of a connection; see medusa.reflector.fronts.routes."""
+
+
+class HttpFront(PausingServer):
     """The server for HTTP connections.
 
+    Args:
+        listener: the listening socket, of gevent's type.
+
     Attributes:
-        certificate: the certificate for TLS. None if connections are not encrypted.
         handoff: hands connections over to other workers. None if there are no others.
+        application: answers the requests.
+        certificate: the certificate for TLS. None if connections are not encrypted.
         config, metrics: the configuration and the metrics of the reflector.
         doorkeeper: counts the connections whose peers have not identified themselves.
         refusals: limits the number of log lines.
         scratch: the buffer that links read into; see RelayedTransport.
     """
 
+    application: Application
     certificate: Certificate | None = None
-    handoff: Handoff | None = None
     config: ReflectorConfig
     metrics: Metrics
     doorkeeper: Doorkeeper
     refusals: RefusalLog
     scratch: memoryview
 
+    def __init__(self, listener: Any, handoff: Handoff | None = None) -> None:
+        super().__init__(listener, shared=handoff is not None)
+        self.handoff = handoff
+
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
         """Counts an accepted connection, or drops it. Returns its entry in the counts; None if it was dropped."""
         return self.doorkeeper.admit(sock, address, b"" if self.certificate else DROPPED)
 
-    def handle(  # type: ignore[override]
-        self, sock: Any, address: tuple[Any, ...], startup: Startup | None = None
-    ) -> None:
+    def handle(self, sock: Any, address: tuple[Any, ...], startup: Startup | None = None) -> None:
         """Serves a connection. The server calls this in a new greenlet."""
-        Handler(sock, address, self, Accepted(HTTP, sock, address, startup=startup)).handle()
+        Handler(self, Accepted(HTTP, sock, address, startup=startup)).handle()
 
     def serve(self, accepted: Accepted) -> None:
         """Serves a connection that another worker has accepted and handed over. Call this in a new greenlet."""
         if self.doorkeeper.take_over(accepted, DROPPED):
-            Handler(accepted.sock, accepted.address, self, accepted).handle()
+            Handler(self, accepted).handle()
 
 
-class Handler(UpgradeHandler):
-    """The handler of one HTTP connection. The application finds it in the WSGI environ, under `medusa.handler`.
+class Handler:
+    """The handler of one HTTP connection.
 
     Attributes:
         accepted: the connection, with all that is known about it.
     """
 
-    def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted) -> None:
-        """`sock` and `address` are those of `accepted`. They are separate arguments because pywsgi requires it."""
+    def __init__(self, server: HttpFront, accepted: Accepted) -> None:
         self.accepted = accepted
-        super().__init__(sock, address, server, io.BytesIO())
-        server.logger = QUIET  # type: ignore[attr-defined]
-
-    @property
-    def socket(self) -> Any:
-        """The connection's socket, for pywsgi. None after a link, or another process, has taken the connection."""
-        return self.accepted.sock
-
-    @socket.setter
-    def socket(self, sock: Any) -> None:
-        self.accepted.sock = sock
-
-    def read_requestline(self) -> str:
-        """Returns the same constant request line for each request, because the real one has already been read."""
-        return PLAIN_REQUEST
-
-    def read_request(self, raw_requestline: str) -> bool:
-        """Sets the attributes that pywsgi itself would set from a request, here always to the same values.
-
-        They come from the constant line that `read_requestline` returns, because the real request has been read
-        already. Returns True to tell pywsgi that the request is valid.
-        """
-        self.command, self.path, self.request_version = raw_requestline.split()
-        self.headers = NO_HEADERS
-        self.content_length = None
-        self.close_connection = True
-        return True
+        self.server = server
 
     def handle(self) -> None:
         """Serves the connection to its end. HttpFront calls this in the connection's greenlet."""
@@ -145,10 +126,10 @@ class Handler(UpgradeHandler):
         metrics.handlers += 1
         try:
             if self._read_request() and not self._handed_over():
-                self.socket.settimeout(timeouts.answer_timeout)
-                self.handle_one_request()
+                self.accepted.sock.settimeout(timeouts.answer_timeout)
+                self._answer()
         except Dropped as error:
-            self.server.doorkeeper.drop(error, self.socket, self.accepted.host)
+            self.server.doorkeeper.drop(error, self.accepted.sock, self.accepted.host)
         except TlsError as error:
             more = self.server.refusals.fields("handshake", self.accepted.host)
             if more is not None:
@@ -158,21 +139,32 @@ class Handler(UpgradeHandler):
             pass  # the peer is gone
         finally:
             if not self.accepted.taken:
-                hang_up(self.socket, timeouts.linger_timeout)
+                hang_up(self.accepted.sock, timeouts.linger_timeout)
             self.accepted.identified()
             metrics.handlers -= 1
 
-    def get_environ(self) -> Any:
-        """Returns the environ of WSGI, with this handler added to it."""
-        environ = super().get_environ()
-        environ["medusa.handler"] = self
-        return environ
-
     def upgrade(self, key: str) -> RelayedTransport:
         """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
-        self.write_101(key)
         accepted, server = self.accepted, self.server
+        accepted.sock.sendall(answer_101(key))
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
+
+    def _answer(self) -> None:
+        """Answers the request, unless the connection is upgraded, forwarded or handed over. Raises OSError.
+
+        An exception of the application is a bug: it is logged, and answered with the status 500.
+        """
+        accepted = self.accepted
+        assert accepted.request is not None
+        try:
+            answer = self.server.application.answer(self)
+        except OSError:
+            raise
+        except Exception:
+            log.exception("request failed", client=accepted.client)
+            answer = FAILED
+        if not accepted.taken:
+            accepted.sock.sendall(build_answer(answer, time.time(), accepted.request.method == "HEAD"))
 
     def _read_request(self) -> bool:
         accepted, config = self.accepted, self.server.config
@@ -248,13 +240,13 @@ class Handler(UpgradeHandler):
             raise HandshakeError(400, "%s is spoken here, and this was not: ask with %s://" % (scheme, scheme))
         if certificate is None:
             return data
-        secure = TlsSocket(self.socket, Tls(certificate.context))
+        secure = TlsSocket(self.accepted.sock, Tls(certificate.context))
         try:
             secure.handshake(data)
         except (OSError, HandshakeError) as error:
             # HandshakeError is the timeout. It must not be answered: no plain text can be sent any more.
             raise TlsError(getattr(error, "strerror", None) or str(error)) from None
-        self.socket = secure
+        self.accepted.sock = secure
         return secure.recv(RECORD)
 
     def _refuse(self, error: HandshakeError) -> None:
@@ -263,29 +255,6 @@ class Handler(UpgradeHandler):
             line = {"status": error.http_status, "reason": printable(str(error)), **more}
             log.info("request refused", client=self.accepted.client, **line)
         body = (str(error) + "\n").encode()
-        more = "".join("%s: %s\r\n" % header for header in error.headers)
-        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
-        reason = HTTPStatus(error.http_status).phrase
-        self.socket.sendall((head % (error.http_status, reason, len(body), more)).encode() + body)
-
-    def log_request(self) -> None:
-        """Logs nothing: pywsgi's own line would contain raw bytes of the request."""
-
-    def log_error(self, msg: str, *args: Any) -> None:
-        """Logs an error that pywsgi has found."""
-        log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
-
-    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError of a peer that is gone."""
-        if not isinstance(v, OSError):
-            log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
-            if not self.headers_sent:
-                self._refuse_quietly()
-        self.close_connection = True
-
-    def _refuse_quietly(self) -> None:
-        answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        try:
-            self.socket.sendall(answer)
-        except OSError:
-            pass
+        about = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        headers = [*about, *error.headers, ("Connection", "close")]
+        self.accepted.sock.sendall(build_head(status_line(error.http_status), headers) + body)

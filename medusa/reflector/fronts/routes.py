@@ -35,20 +35,6 @@ from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="http")
 
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    409: "Conflict",
-    426: "Upgrade Required",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}
-
-
 READING = ("GET", "HEAD")
 
 ONE_SESSION = rf"(?:({LOGIN})/)?([^/]*)\Z"
@@ -102,7 +88,7 @@ Its arguments are the connection, and a function that answers the upgrade with 1
 
 
 class Application:
-    """The reflector's routes as a WSGI application.
+    """The reflector's routes.
 
     Args:
         workers: asks all workers. None if this process is the only worker.
@@ -143,24 +129,20 @@ class Application:
             Route(re.compile(r"/agent\.sh\Z"), self._archive),
         ]
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        handler: Upgrade = environ["medusa.handler"]
-        accepted, begun = handler.accepted, time.monotonic()
-        assert accepted.request is not None
+    def answer(self, handler: Upgrade) -> Answer:
+        """Answers the request of a connection. Returns the answer that is left to send.
+
+        If the connection was upgraded or forwarded, it is `taken`: then nothing may be sent.
+        """
+        begun = time.monotonic()
         try:
-            status, headers, body = self._route(handler)
+            return self._route(handler)
         except (HandshakeError, Refusal) as error:
             refused = Refusal.of(error)
-            status, headers, body = refused.status, refused.headers, _line(refused.words)
-            self._log_refusal(accepted, refused)
+            self._log_refusal(handler.accepted, refused)
             if refused.secret:
                 self._admission.hold_back(begun)
-        if accepted.taken:
-            return []
-        headers = [("Content-Type", "text/plain; charset=utf-8"), *headers] if not _typed(headers) else headers
-        headers += [("Connection", "close"), ("Content-Length", str(len(body)))]
-        start_response("%d %s" % (status, REASONS[status]), headers)
-        return [] if accepted.request.method == "HEAD" else [body]
+            return refused.status, refused.headers, (refused.words + "\n").encode()
 
     def _route(self, handler: Upgrade) -> Answer:
         request = handler.accepted.request
@@ -277,11 +259,3 @@ def _check_method(request: Request, methods: tuple[str, ...]) -> None:
 def _upgrade_key(accepted: Accepted) -> str:
     assert accepted.request is not None
     return check_upgrade(accepted.request)
-
-
-def _line(text: str) -> bytes:
-    return (text + "\n").encode("utf-8")
-
-
-def _typed(headers: list[tuple[str, str]]) -> bool:
-    return any(name == "Content-Type" for name, _ in headers)

@@ -1,4 +1,4 @@
-"""Writes the answer 101 to a websocket's request, with gevent-websocket's handler.
+"""Makes the answer 101 to a websocket's request, with gevent-websocket's handler.
 
 gevent-websocket checks the request again, and would refuse it without the field Sec-WebSocket-Version. The programs of
 Manta do not send that field. Since medusa.protocol.websocket.handshake has already accepted the request, the handler
@@ -7,38 +7,57 @@ gets the usual fields instead of the real ones.
 
 from __future__ import annotations
 
+import io
 import logging
 from typing import Any
 
 from geventwebsocket.handler import WebSocketHandler
 
 from medusa.protocol.websocket.handshake import VERSION
+from medusa.reflector.net.http_response import build_head
 
-QUIET = logging.getLogger("geventwebsocket")
-QUIET.addHandler(logging.NullHandler())
-QUIET.propagate = False
+_QUIET = logging.getLogger("geventwebsocket")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
 
 
-class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
-    """A handler for pywsgi that upgrades its connection when `write_101` is called. It reads and writes no frames."""
+class _Nowhere:
+    """Stands for the connection's socket, to which gevent-websocket's own link would write."""
 
-    environ: Any
+    @staticmethod
+    def sendall(data: bytes) -> None:
+        """Does nothing."""
 
-    def write_101(self, key: str) -> None:
-        """Answers 101 to a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
 
-        Args:
-            key: what check_upgrade returned.
+class _Upgrade(WebSocketHandler):  # type: ignore[misc]
+    """The handler of one upgrade. It has no connection: it keeps the answer, and reads and writes no frames."""
 
-        Raises:
-            OSError: the answer could not be sent.
-        """
-        self.environ["HTTP_SEC_WEBSOCKET_KEY"] = key
-        self.environ["HTTP_SEC_WEBSOCKET_VERSION"] = VERSION
-        refusal = self.upgrade_connection()
-        if refusal is not None:
-            raise OSError("gevent-websocket refused what was accepted: %r" % refusal)
-        self.write(b"")
+    logger = _QUIET
+    application = None
+    rfile = io.BytesIO()
+    socket = _Nowhere
 
-    def upgrade_websocket(self) -> None:
-        """Does nothing. gevent-websocket calls this to upgrade any request, but here the route decides that."""
+    def __init__(self, key: str) -> None:
+        self.environ: Any = {"HTTP_SEC_WEBSOCKET_KEY": key, "HTTP_SEC_WEBSOCKET_VERSION": VERSION}
+        self.head = b""
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+        """Keeps the head of the answer."""
+        self.head = build_head(status, headers)
+
+
+def answer_101(key: str) -> bytes:
+    """Returns the answer to a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
+
+    Args:
+        key: what check_upgrade returned.
+
+    Raises:
+        OSError: gevent-websocket refuses the request.
+    """
+    handler = _Upgrade(key)
+    refusal = handler.upgrade_connection()
+    if refusal is not None:
+        raise OSError("gevent-websocket refused what was accepted: %r" % refusal)
+    del handler.websocket  # it refers to the handler, which would stay in memory until the garbage collection
+    return handler.head

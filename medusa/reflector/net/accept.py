@@ -33,7 +33,11 @@ class PausingServer(StreamServer):
 
     gevent's own server would try to accept again and again, and log each failure.
 
-    Another class can inherit from this class and from WSGIServer.
+    Args:
+        listener: the listening socket, of gevent's type.
+        handle: serves a connection; see BaseServer of gevent. None: the method `handle` of the subclass.
+        shared: True if other workers accept from the same socket. Then it accepts one connection at a time, so that the
+            workers share the load.
 
     Attributes:
         is_full: a function that returns True if no further connection should be accepted in this iteration of the event
@@ -44,12 +48,12 @@ class PausingServer(StreamServer):
     is_full: Callable[[], bool] = staticmethod(lambda: False)
     admit: Callable[[], None] = staticmethod(lambda: None)
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
+    def __init__(self, listener: Any, handle: Callable[..., None] | None = None, shared: bool = False) -> None:
         self._paused = False
         self._held: Any = None  # the connection that was accepted when only the reserve of descriptors was left
         self._calm: Any = None  # the timer of CALM_TIMEOUT; None if there is no shortage
-        super().__init__(*args, **settings)
-        self.max_accept = min(self.max_accept, MOST_AT_ONCE)
+        super().__init__(listener, handle)
+        self.max_accept = 1 if shared else MOST_AT_ONCE
 
     def do_read(self) -> Any:
         """Accepts one connection; gevent calls this. Returns (socket, address), or None if it has accepted none."""

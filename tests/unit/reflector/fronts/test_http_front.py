@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.http_front import Handler, HttpFront
 from medusa.reflector.fronts.request_head import parse_head, read_head
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.http_response import Answer
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
@@ -21,17 +21,18 @@ from tests.unit.reflector.fronts.conftest import ADDRESS, CONFIG, Bench
 ATTACH = b"GET /attach/id/slave?x HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    accepted: Accepted = environ["medusa.handler"].accepted
-    assert accepted.request is not None
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Connection", "close"), ("Content-Length", "2")])
-    return [b"ok"]
+class Routes:
+    """Stands for the reflector's routes: answers every request alike."""
+
+    def answer(self, handler: Handler) -> Answer:
+        assert handler.accepted.request is not None
+        return 200, [], b"ok"
 
 
 @pytest.fixture
 def front(bench: Bench) -> HttpFront:
-    front = HttpFront(("127.0.0.1", 0), application, handler_class=Handler, log=None)
-    front.environ["SERVER_NAME"], front.environ["SERVER_PORT"] = "h", "1"
+    front = HttpFront(("127.0.0.1", 0))
+    front.application = Routes()
     front.config, front.metrics = CONFIG, bench.metrics
     front.doorkeeper, front.refusals = bench.doorkeeper, bench.admission.refusals
     return front
