@@ -59,5 +59,6 @@ def answer_101(key: str) -> bytes:
     refusal = handler.upgrade_connection()
     if refusal is not None:
         raise OSError("gevent-websocket refused what was accepted: %r" % refusal)
-    del handler.websocket  # it refers to the handler, which would stay in memory until the garbage collection
+    handler.environ.clear()  # it has gevent-websocket's link, which has the environ: only the collector would free both
+    del handler.websocket
     return handler.head

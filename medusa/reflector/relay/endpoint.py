@@ -151,6 +151,9 @@ class Endpoint:
             with contextlib.suppress(BrokenTransport, ClosedTransport):
                 self.transport.send_nowait(close)
         self._process(Input.DISMISSED)
+        # Without these references, the memory of the pair is free at once, not after the next garbage collection.
+        self._report, self.on_left_out = _ignore, None
+        self._sink = self._source = self.pump.sink = None
 
     # ------------------------------------------------------------------ read by the session's deadlines
 
@@ -412,3 +415,7 @@ _CARRY_OUT = {
     Action.REPORT_BREACH: Endpoint._report_breach,
     Action.RELEASE: Endpoint._release,
 }
+
+
+def _ignore(endpoint: Endpoint, progress: Progress) -> None:
+    """Does nothing: the `report` of a connection that was dismissed."""
