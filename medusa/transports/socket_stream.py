@@ -63,13 +63,16 @@ class SocketStream:
         First reads and drops unread input. Otherwise the kernel would reset the connection, and proxies do not pass on
         a reset.
         """
+        ended = False
         try:
             for _ in range(MOST_UNREAD):
                 if not self.recv(1 << 16):
+                    ended = self._fin_sent
                     break
         except (OSError, ValueError):
             pass
-        self._shutdown(socket.SHUT_RDWR)
+        if not ended:
+            self._shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
     def _shutdown(self, how: int) -> None:

@@ -27,7 +27,7 @@ from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.http_response import Answer, build_answer, build_head, status_line
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.net.proxy_protocol import read_first_bytes
-from medusa.reflector.net.sockets import hang_up
+from medusa.reflector.net.sockets import hang_up, send_soon
 from medusa.reflector.session_name import SessionName, parse_path, parse_session_path
 from medusa.session import Side
 from medusa.transports.adopt import adopt_websocket
@@ -143,10 +143,15 @@ class Handler:
             self.accepted.identified()
             metrics.handlers -= 1
 
-    def upgrade(self, key: str) -> RelayedTransport:
-        """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
+    def upgrade(self, key: str, more: bool = False) -> RelayedTransport:
+        """Answers the request with 101. Returns the transport. Raises OSError.
+
+        Args:
+            key: returned by check_upgrade.
+            more: True if a message follows at once. Then both may leave in one packet.
+        """
         accepted, server = self.accepted, self.server
-        accepted.sock.sendall(answer_101(key))
+        send_soon(accepted.sock, answer_101(key), more)
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
 
     def _answer(self) -> None:
@@ -209,12 +214,14 @@ class Handler:
         or if the handover failed and the peer has got a refusal.
         """
         handoff, request = self.server.handoff, self.accepted.request
+        if handoff is None or self.accepted.handed_over:
+            return False
         assert request is not None
         path = request.target.partition("?")[0]
         named = parse_path(path)
         if request.method == "DELETE" and (name := parse_session_path(path)) is not None:
             named = name, Side.AGENT  # so one worker gets all such requests, and remembers their signatures
-        if handoff is None or self.accepted.handed_over or named is None:
+        if named is None:
             return False
         try:
             return bool(handoff.hand_over(self.accepted, *named))

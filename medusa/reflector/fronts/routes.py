@@ -49,8 +49,8 @@ class Upgrade(Protocol):
 
     accepted: Accepted
 
-    def upgrade(self, key: str) -> RelayedTransport:
-        """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
+    def upgrade(self, key: str, more: bool = False) -> RelayedTransport:
+        """Answers the request with 101; see medusa.reflector.fronts.http_front."""
 
 
 class Route(NamedTuple):
@@ -189,7 +189,7 @@ class Application:
         key = _upgrade_key(accepted)
         name = SessionName(parse_id(raw_id), login)
         enter = self._admission.enter_signed if login else self._admission.enter
-        refused = enter(accepted, name, side, lambda: handler.upgrade(key))
+        refused = enter(accepted, name, side, lambda: handler.upgrade(key, more=side is Side.AGENT))
         if refused is not None:
             self._log_refusal(accepted, refused)
         return TAKEN

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import structlog
 from gevent.server import StreamServer
 
@@ -52,7 +53,8 @@ class PausingServer(StreamServer):
         self._paused = False
         self._held: Any = None  # the connection that was accepted when only the reserve of descriptors was left
         self._calm: Any = None  # the timer of CALM_TIMEOUT; None if there is no shortage
-        super().__init__(listener, handle)
+        # Nobody joins or kills the greenlets of connections, so they may be raw ones.
+        super().__init__(listener, handle, spawn=gevent.spawn_raw)  # type: ignore[call-overload]
         self.max_accept = 1 if shared else MOST_AT_ONCE
 
     def do_read(self) -> Any:
