@@ -124,7 +124,8 @@ class Metrics:
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
         """Counts a session that ended. `counts`: see Counted.counts."""
         self._ended[outcome.value] += 1
-        self._past.update(counts)
+        for key, count in counts.items():
+            self._past[key] += count
 
     def asked_directory(self, operation: str, seconds: float, failed: bool) -> None:
         """Counts a call of the directory's method `operation`. `seconds`: the time until it returned or raised."""
