@@ -12,9 +12,9 @@ from agent.streams.shared import Shared
 from agent.streams.speaker import StreamSpeaker
 from medusa.protocol import control
 from medusa.protocol.control import Call, Control, Start, StreamAnswer
-from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.messages import Binary, Close, Message, Part, Text
 from medusa.protocol.resume.offer import StreamOffer
-from medusa.protocol.resume.records import MAX_READ
+from medusa.protocol.resume.records import MAX_MESSAGE, PARTS_ABOVE
 from medusa.transports.base import Transport
 from medusa.transports.link import Link, LinkLost, Loss
 
@@ -37,7 +37,7 @@ class Speaker(Protocol):
     @property
     def reading(self) -> bool: ...
 
-    def receive(self, message: Union[Binary, Control]) -> None:
+    def receive(self, message: Union[Binary, Part, Control]) -> None:
         """Processes a message."""
 
     def wanted(self) -> Dict[int, int]:
@@ -155,7 +155,7 @@ class Leg:
     def _receive(self, message: Message) -> None:
         if isinstance(message, Close):
             raise LinkLost(Loss.CLOSED, message.reason)
-        if isinstance(message, Binary):
+        if isinstance(message, (Binary, Part)):
             self._speaker.receive(message)
         elif isinstance(message, Text):
             request = control.parse(message.text)
@@ -180,8 +180,10 @@ class Leg:
             self._gone += 1
             return
         self._answer(offer)
-        self._link.limit_messages(MAX_READ)
-        self._speaker = StreamSpeaker(self._link, self._commands, self._context, self._shared, self._close)
+        self._link.limit_messages(MAX_MESSAGE, PARTS_ABOVE)
+        self._speaker = StreamSpeaker(
+            self._link, self._commands, self._context, self._shared, self._close, offer.message
+        )
 
     def _answer(self, offer: StreamOffer, *, gone: Optional[bool] = None) -> None:
         answer = StreamAnswer(offer.id, 0, self._context.incarnation, gone=gone)

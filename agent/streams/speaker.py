@@ -16,9 +16,11 @@ from medusa.protocol.channels.frames import GOAWAY, OPEN, REQUEST
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control
 from medusa.protocol.errors import StreamError
-from medusa.protocol.messages import Binary
+from medusa.protocol.messages import Binary, Part
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost
+
+Sessions = List[Tuple[Channel, SessionChannel]]
 
 TURNS = 3
 """How often output is read and sent once more in one round of the agent's loop, as long as the link accepts it."""
@@ -30,15 +32,22 @@ class StreamSpeaker:
     Args:
         link: the link that the stream uses.
         close: closes the link. Its arguments are words for the log, and the reason for the peer.
+        limit: the length of the longest message that the client reads, in bytes.
     """
 
     def __init__(
-        self, link: Link, commands: Commands, context: Context, shared: Shared, close: Callable[[str, str], None]
+        self,
+        link: Link,
+        commands: Commands,
+        context: Context,
+        shared: Shared,
+        close: Callable[[str, str], None],
+        limit: int,
     ) -> None:
         self._link, self._commands, self._context, self._shared, self._close = link, commands, context, shared, close
         self._clock = context.clock
         self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
-        self._end.link_up(0)
+        self._end.link_up(0, limit)
         self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, for channels that are not answered yet
         self._sessions: Dict[Channel, SessionChannel] = {}
         self._words = "done"
@@ -62,10 +71,11 @@ class StreamSpeaker:
 
     # ------------------------------------------------------------------ what arrives
 
-    def receive(self, message: Union[Binary, Control]) -> None:
-        """Processes a binary message of the link. Ignores control messages."""
-        if isinstance(message, Binary):
-            self._act(self._end.receive(message.data, self._clock()))
+    def receive(self, message: Union[Binary, Part, Control]) -> None:
+        """Processes a binary message of the link, or a part of one. Ignores control messages."""
+        if isinstance(message, (Binary, Part)):
+            first = isinstance(message, Binary) or message.first
+            self._act(self._end.receive(message.data, self._clock(), first))
 
     def _act(self, events: List[Event]) -> None:
         for event in events:
@@ -128,38 +138,40 @@ class StreamSpeaker:
             self._open_next()
         except StreamError as error:
             self._over(self._end.fail(error))
-        moved = self._serve(list(self._sessions.items()), events)
+        moved, again = self._serve(list(self._sessions.items()), events)
         self._act(self._end.expire(self._clock()))
         self._send()
         for _ in range(TURNS):
             if not (moved and self._link.clear):
                 break
-            moved = self._serve(moved, None)
+            moved, again = self._serve(moved, again)
             self._send()
         self._check_end()
 
-    def _serve(
-        self, sessions: List[Tuple[Channel, SessionChannel]], events: Optional[Dict[int, int]]
-    ) -> List[Tuple[Channel, SessionChannel]]:
-        """Serves `sessions`. Returns those that had output."""
-        moved, now = [], self._clock()
+    def _serve(self, sessions: Sessions, events: Dict[int, int]) -> Tuple[Sessions, Dict[int, int]]:
+        """Serves `sessions`. Returns those that had output, and events for the descriptors that may have more."""
+        moved: Sessions = []
+        again: Dict[int, int] = {}
+        now = self._clock()
         for channel, session in sessions:
             try:
-                if session.serve(now, events):
-                    moved.append((channel, session))
+                found = session.serve(now, events)
             except StreamError as error:
                 self._over(self._end.fail(error))
-                return []
+                return [], {}
+            if found:
+                moved.append((channel, session))
+                again.update(found)
             if session.over:
                 self._forget(channel)
-        return moved
+        return moved, again
 
     def _send(self) -> None:
         while self._link.clear:
             message = self._end.next_message(self._clock())
             if message is None:
                 return
-            self._link.send_data(message)
+            self._link.send_data(*message)
 
     def _check_end(self) -> None:
         if self._end.over and self._link.clear:

@@ -9,7 +9,7 @@ the kernel takes them.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Optional, Sequence, Type
+from typing import Any, Dict, Optional, Sequence, Type, Union
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
@@ -18,8 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from medusa.transports.interfaces import Codec, Stream
 
-READ_SIZE = 128 * 1024
-"""The size of one read from the stream, in bytes: enough for a few reads of a pty, or for two frames of 64 KiB."""
+Buffer = Union[bytes, memoryview]
+
+READ_SIZE = 256 * 1024
+"""The size of one read from the stream, in bytes: enough for the longest message of a stream of channels."""
 
 READS_AT_ONCE = 16
 """The maximum number of reads in one call, so that a peer that floods this end cannot block the caller for long."""
@@ -84,6 +86,10 @@ class Transport:
         """Sets the limit of one message of the peer to `size` bytes. A longer one is answered with a Close 1009."""
         self._codec.limit_messages(size)
 
+    def read_in_parts(self, above: int) -> None:
+        """Returns binary messages above `above` bytes as Parts from now on, as they arrive."""
+        self._codec.read_in_parts(above)
+
     @property
     def wants_write(self) -> bool:
         """True if bytes wait until the kernel can take them: call `flush` when the stream is writable."""
@@ -146,12 +152,28 @@ class Transport:
             BrokenTransport: the stream failed.
         """
         self._raise_if_unwritable()
-        if not isinstance(message, (Text, Binary)):
+        if isinstance(message, Binary):
+            return self.send_binary((message.data,))
+        if not isinstance(message, Text):
             return self._send_control(message)
-        if self.wants_write or self._mid_frame:
-            raise LocalProtocolError("data before the last message was flushed")
+        self._raise_if_unflushed()
         self._out += self._codec.frame(message)
         return self.flush()
+
+    def send_binary(self, pieces: Sequence[Buffer]) -> bool:
+        """Accepts a Binary message with the bytes of `pieces`, otherwise as `send_nowait`.
+
+        What the kernel takes at once is not copied here.
+        """
+        self._raise_if_unwritable()
+        self._raise_if_unflushed()
+        frame = self._codec.binary(pieces)
+        taken = self._write(frame)
+        for piece in frame:
+            if taken < len(piece):
+                self._out += memoryview(piece)[taken:]
+            taken = max(0, taken - len(piece))
+        return self.flush() if self._out else True
 
     def announce(self, text: str) -> bool:
         """Sends a short text message, even while `wants_write` is True. Replaces an earlier such text that still waits.
@@ -298,10 +320,18 @@ class Transport:
         if self._close_sent:
             raise ClosedTransport(self._peer_close)
 
+    def _raise_if_unflushed(self) -> None:
+        if self.wants_write or self._mid_frame:
+            raise LocalProtocolError("data before the last message was flushed")
+
     def _write(self, data: Any) -> int:
-        """Writes `data` to the stream. Returns how many bytes the stream took. Raises BrokenTransport if it failed."""
+        """Writes `data`, which is bytes or a list of them, to the stream. Returns how many bytes the stream took.
+
+        Raises:
+            BrokenTransport: the stream failed.
+        """
         try:
-            taken = self._stream.send(data)
+            taken = self._stream.send_pieces(data) if isinstance(data, list) else self._stream.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:

@@ -15,9 +15,9 @@ from medusa.protocol.channels.frames import GOAWAY, Reason
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control, Error, Exit, Notice, Start, Started, StreamAnswer
 from medusa.protocol.errors import StreamError
-from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.messages import Binary, Close, Message, Part, Text
 from medusa.protocol.resume.offer import StreamOffer
-from medusa.protocol.resume.records import MAX_READ
+from medusa.protocol.resume.records import MAX_MESSAGE, PARTS_ABOVE
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost, Loss
 
@@ -115,7 +115,7 @@ class Conversation:
             message = stream.next_message(now)
             if message is None:
                 break
-            link.send_data(message)
+            link.send_data(*message)
 
     def deadline(self) -> float:
         """Returns the time, by `clock`, at which `send` or the link's `keep_alive` must be called next."""
@@ -136,6 +136,8 @@ class Conversation:
         return self.stream.fail(error)
 
     def _take(self, message: Message) -> Arrived:
+        if isinstance(message, Part):
+            return Arrived(self.stream.receive(message.data, self._clock(), message.first))
         if isinstance(message, Binary):
             if self.speech is Speech.STREAM:
                 return Arrived(self.stream.receive(message.data, self._clock()))
@@ -158,7 +160,7 @@ class Conversation:
         if answer.id != self._id:
             return NOTHING
         self.speech, self.answer = Speech.STREAM, answer
-        self.link.limit_messages(MAX_READ)
+        self.link.limit_messages(MAX_MESSAGE, PARTS_ABOVE)
         if answer.gone or not self.stream.link_up(answer.received):
             words = "the agent has answered the offer of a new stream as if it were another one"
             return Arrived([Event(GOAWAY, None, 0, Reason("bad-answer", words))])

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from medusa.protocol.resume.records import LEAST_LIMIT, MAX_MESSAGE
+
 
 @dataclass(frozen=True)
 class StreamOffer:
@@ -15,11 +17,13 @@ class StreamOffer:
         id: the stream's id, 32 hexadecimal digits.
         resume: True if the stream exists, and goes on over this link.
         received: the number of bytes of the stream that have arrived at the client.
+        message: the length of the longest message that the client reads, in bytes.
     """
 
     id: str
     resume: bool = False
     received: int = 0
+    message: int = MAX_MESSAGE
     version: int = 1
     security: str = "plain"
 
@@ -39,10 +43,14 @@ def check_offer(value: Any) -> Optional[StreamOffer]:
     """
     if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
         return None
-    received = value.get("received", 0)
-    if isinstance(received, bool) or not isinstance(received, int) or not 0 <= received < 1 << 63:
+    received, message = value.get("received", 0), value.get("message", LEAST_LIMIT)
+    if not (_is_size(received) and _is_size(message) and message >= LEAST_LIMIT):
         return None
     try:
-        return StreamOffer(check_identifier(value.get("id")), value.get("resume", False) is True, received)
+        return StreamOffer(check_identifier(value.get("id")), value.get("resume", False) is True, received, message)
     except ValueError:
         return None
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63

@@ -85,7 +85,7 @@ class StreamPeer(Peer):
     def send(self) -> None:
         """Sends what waits in the stream."""
         while message := self.end.next_message(time.monotonic()):
-            self.transport.send(Binary(message), PATIENCE)
+            self.transport.send(Binary(b"".join(message)), PATIENCE)
 
     def _begin(self) -> Start:
         start = self.answer()

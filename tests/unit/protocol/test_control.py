@@ -157,6 +157,8 @@ def test_bytes_of_a_command_line_that_are_not_utf_8_survive() -> None:
         {"version": 1, "id": 32 * "a", "security": "tls"},
         {"version": 1, "id": 32 * "a", "received": -1},
         {"version": 1, "id": 32 * "a", "received": 1 << 63},
+        {"version": 1, "id": 32 * "a", "message": 131_071},
+        {"version": 1, "id": 32 * "a", "message": "262144"},
     ],
     ids=repr,
 )

@@ -16,6 +16,7 @@ from medusa.protocol.channels.channel import Channel
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary
+from medusa.protocol.resume.records import LEAST_LIMIT
 from medusa.protocol.streams.end import StreamEnd
 from tests.streamclients import PTY
 from tests.unit.agent.process.starting import wait_for_end
@@ -34,7 +35,8 @@ def test_command_whose_start_cannot_be_told_is_ended(
     commands, shared = Commands(guard, time.monotonic, Timeouts(hangup_grace=0)), Shared()
     log: list[str] = []
     context = Context(None, guard, {}, log.append)  # type: ignore[arg-type]  # no signals
-    speaker = StreamSpeaker(Stuck(), commands, context, shared, lambda words, reason: None)  # type: ignore[arg-type]
+    link: Any = Stuck()
+    speaker = StreamSpeaker(link, commands, context, shared, lambda words, reason: None, LEAST_LIMIT)
     client = StreamEnd(Role.CLIENT)
     client.link_up(0)
     client.channels.open("session", command="sleep 1000", pty=pty)
@@ -45,7 +47,7 @@ def test_command_whose_start_cannot_be_told_is_ended(
         raise StreamError("overflow", "the peer does not take what it asks for")
 
     monkeypatch.setattr(Channel, "accept", overflow)
-    speaker.receive(Binary(message))
+    speaker.receive(Binary(b"".join(message)))
     speaker.serve({})
     wait_for_end(commands)
     assert log[0].startswith("started /bin/bash, pid ")
