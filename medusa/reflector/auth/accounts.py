@@ -96,13 +96,14 @@ class Accounts:
 
     def _keys(self, path: Path) -> list[PublicKey]:
         try:
-            weak = self._weakness(path, self._directory, path.parent)
-            if self._files.get(path, (None,))[0] != _version(os.stat(path), weak):
-                with open(path, "rb", opener=_without_waiting) as file:
-                    found = os.fstat(file.fileno())
+            with open(path, "rb", opener=_without_waiting) as file:
+                found = os.fstat(file.fileno())
+                weak = self._weakness(path, self._directory, path.parent)
+                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, weak)
+                if version != self._files.get(path, (None,))[0]:
                     trusted = _trusted(path, found.st_mode, weak)
                     keys = _read(path, file.read(MAX_FILE + 1)) if trusted else []
-                self._files[path] = (_version(found, weak), keys)
+                    self._files[path] = (version, keys)
         except OSError as error:
             self._files.pop(path, None)
             self._note(path, error)
@@ -130,11 +131,6 @@ class Accounts:
         if writable is not None:
             return f"others than its owner can write {writable}: chmod go-w"
         return weakness(str(path), self._owners)
-
-
-def _version(found: os.stat_result, weak: str) -> _Version:
-    """Returns what differs after a file, or the trust in it, has changed. `weak`: see `_trusted`."""
-    return found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_dev, found.st_ino, found.st_mode, weak
 
 
 def _without_waiting(path: str, flags: int) -> int:
