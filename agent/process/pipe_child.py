@@ -78,7 +78,7 @@ class PipeChild:
             EOFError: no process has the pipe open any more.
         """
         try:
-            data = os.read(self.fds[sub], size)
+            data = os.read(self.fds[sub], min(size, FULL) if sub in self._small else size)
         except BlockingIOError:
             return None
         if not data:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import List, Optional, Union
 
-from agent.process.pipe_child import READ_SIZE, STDIN
+from agent.process.pipe_child import STDIN
 from agent.process.terminal_child import TerminalChild
+
+MOST = 64 * 1024
+"""Bytes of output that are read at once. So the first of them are on their way while the command writes more."""
 
 
 class TerminalEnds:
@@ -25,7 +28,7 @@ class TerminalEnds:
         child = self._child
         return [child.fd, child.fd if child.is_open else -1]
 
-    def read(self, sub: int, size: int = READ_SIZE) -> Optional[bytes]:
+    def read(self, sub: int, size: int) -> Optional[bytes]:
         """Returns at most `size` bytes of output; None if there is none now.
 
         Raises:
@@ -35,7 +38,7 @@ class TerminalEnds:
             found, self.preface = self.preface[:size], self.preface[size:]
             return found
         try:
-            return self._child.read(size)
+            return self._child.read(min(size, MOST))
         except EOFError:
             if self._child.exit is not None:
                 raise

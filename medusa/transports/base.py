@@ -23,6 +23,12 @@ Buffer = Union[bytes, memoryview]
 READ_SIZE = 256 * 1024
 """The size of one read from the stream, in bytes: enough for the longest message of a stream of channels."""
 
+FIRST_READ = 64 * 1024
+"""The size of a read, in bytes, after one that has brought fewer bytes than that.
+
+The memory for a larger read comes from the kernel, which takes longer than such a read itself.
+"""
+
 READS_AT_ONCE = 16
 """The maximum number of reads in one call, so that a peer that floods this end cannot block the caller for long."""
 
@@ -66,6 +72,7 @@ class Transport:
         self._stream = stream
         self._codec = codec
         self._leftover = leftover
+        self._read_size = FIRST_READ
         self._end_is_close = end_is_close
         self._out = bytearray()  # bytes of frames that the kernel has not taken yet
         self._held: Dict[Type[Any], bytes] = {}  # control frames that wait until a frame ends: the last of each kind
@@ -276,13 +283,13 @@ class Transport:
 
     # ------------------------------------------------------------------ reading
 
-    def _recv(self, size: int = READ_SIZE) -> Optional[bytes]:
+    def _recv(self) -> Optional[bytes]:
         """Returns the leftover bytes if there are any, else bytes from the stream; None if no bytes have come."""
         if self._leftover:
             data, self._leftover = self._leftover, b""
             return data
         try:
-            data = self._stream.recv(size)
+            data = self._stream.recv(self._read_size)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -290,6 +297,7 @@ class Transport:
         if not data:
             raise self._broken(None)
         self.received += len(data)
+        self._read_size = READ_SIZE if len(data) >= FIRST_READ else FIRST_READ
         return data
 
     def _broken(self, error: Optional[OSError]) -> Exception:

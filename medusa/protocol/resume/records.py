@@ -18,7 +18,7 @@ MAX_MESSAGE = 256 * 1024
 LEAST_LIMIT = 128 * 1024
 """Bytes. Every end reads messages up to this size. Longer ones are sent to an end that says that it reads them."""
 
-PARTS_ABOVE = 16 * 1024
+PARTS_ABOVE = 64 * 1024
 """Bytes. A link returns a longer message in parts, as it arrives."""
 
 DATA, ACK = 1, 2
