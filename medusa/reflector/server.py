@@ -32,7 +32,7 @@ from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.doorkeeper import Doorkeeper
-from medusa.reflector.fronts.http_front import HttpFront
+from medusa.reflector.fronts.http_front import Handler, HttpFront
 from medusa.reflector.fronts.raw_front import RawFront
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.routes import Application, Route, entries
@@ -112,7 +112,9 @@ class Reflector:
         authenticator = authenticator_of(config)
         certificate = certificate_of(config)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
-        http = HttpFront(_green(listener), self._handoff)
+        # Among workers gevent accepts one connection at a time, to share the load. pywsgi would look the name up.
+        environ = {"wsgi.multiprocess": self._handoff is not None, "SERVER_NAME": config.bind_ip}
+        http = HttpFront(_green(listener), None, handler_class=Handler, log=None, error_log=None, environ=environ)
         http.certificate = certificate
         http.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
@@ -139,7 +141,7 @@ class Reflector:
         http.application = Application(
             config, self.registry, admission, administration, self._workers, forwarded, routes
         )
-        http.doorkeeper, http.refusals = doorkeeper, refusals
+        http.handoff, http.doorkeeper, http.refusals = self._handoff, doorkeeper, refusals
         http.config, http.metrics, http.scratch = config, metrics, queue.scratch
         http.is_full, http.admit = queue.is_full, queue.admit
         if config.raw_port is not None:

@@ -1,16 +1,18 @@
-"""Accepts HTTP connections: reads the head of one request on each, then answers it or upgrades the connection.
+"""Accepts HTTP connections: reads the head of one request on each, then lets pywsgi run the application.
 
-gevent's own HTTP server (pywsgi) has no time limit for a head, and accepts ambiguous heads. So this module reads and
-checks the head. No connection is kept alive for a second request. Bytes that follow the head can only be the first
-bytes of a websocket.
+pywsgi has no time limit for a head, and accepts ambiguous heads. So this module reads and checks the head, and pywsgi
+never sees it. No connection is kept alive for a second request. Bytes that follow the head can only be the first bytes
+of a websocket.
 """
 
 from __future__ import annotations
 
+import io
 import time
 from typing import Any, Protocol
 
 import structlog
+from gevent.pywsgi import Input, WSGIServer
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
@@ -19,15 +21,15 @@ from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
 from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
-from medusa.reflector.fronts.upgrade import answer_101
+from medusa.reflector.fronts.upgrade import UpgradeHandler
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.certificate import Certificate
-from medusa.reflector.net.http_response import Answer, build_answer, build_head, status_line
+from medusa.reflector.net.http_response import Answer, build_fields, build_head, status_line
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.net.proxy_protocol import read_first_bytes
-from medusa.reflector.net.sockets import hang_up, send_soon
+from medusa.reflector.net.sockets import hang_up
 from medusa.reflector.session_name import SessionName, parse_path, parse_session_path
 from medusa.session import Side
 from medusa.transports.adopt import adopt_websocket
@@ -39,6 +41,13 @@ log = structlog.get_logger(component="http")
 DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: %d\r\nConnection: close\r\n\r\n"
 DROPPED %= RETRY_AFTER
 """The answer for a peer that is dropped before anything was read from it."""
+
+PLAIN_REQUEST = "GET / HTTP/1.1"
+"""The request line that pywsgi gets in place of the real one. pywsgi would parse the real head by other rules."""
+
+NOTHING: Any = io.BytesIO()
+NO_BODY = Input(NOTHING, 0)
+"""The body of every request, for pywsgi, and the file that it is read from."""
 
 FAILED: Answer = (500, [], b"")
 """The answer after a bug."""
@@ -58,65 +67,81 @@ class Handoff(Protocol):
         """
 
 
-class Application(Protocol):
-    """The interface of the reflector's routes; see medusa.reflector.fronts.routes."""
-
-    def answer(self, handler: Handler) -> Answer:
-        """Answers the request of a connection; see medusa.reflector.fronts.routes."""
-
-
-class HttpFront(PausingServer):
+class HttpFront(PausingServer, WSGIServer):
     """The server for HTTP connections.
 
-    Args:
-        listener: the listening socket, of gevent's type.
-
     Attributes:
-        handoff: hands connections over to other workers. None if there are no others.
-        application: answers the requests.
         certificate: the certificate for TLS. None if connections are not encrypted.
+        handoff: hands connections over to other workers. None if there are no others.
         config, metrics: the configuration and the metrics of the reflector.
         doorkeeper: counts the connections whose peers have not identified themselves.
         refusals: limits the number of log lines.
         scratch: the buffer that links read into; see RelayedTransport.
     """
 
-    application: Application
     certificate: Certificate | None = None
+    handoff: Handoff | None = None
     config: ReflectorConfig
     metrics: Metrics
     doorkeeper: Doorkeeper
     refusals: RefusalLog
     scratch: memoryview
 
-    def __init__(self, listener: Any, handoff: Handoff | None = None) -> None:
-        super().__init__(listener, shared=handoff is not None)
-        self.handoff = handoff
-
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
         """Counts an accepted connection, or drops it. Returns its entry in the counts; None if it was dropped."""
         return self.doorkeeper.admit(sock, address, b"" if self.certificate else DROPPED)
 
-    def handle(self, sock: Any, address: tuple[Any, ...], startup: Startup | None = None) -> None:
+    def handle(  # type: ignore[override]
+        self, sock: Any, address: tuple[Any, ...], startup: Startup | None = None
+    ) -> None:
         """Serves a connection. The server calls this in a new greenlet."""
-        Handler(self, Accepted(HTTP, sock, address, startup=startup)).handle()
+        Handler(sock, address, self, Accepted(HTTP, sock, address, startup=startup)).handle()
 
     def serve(self, accepted: Accepted) -> None:
         """Serves a connection that another worker has accepted and handed over. Call this in a new greenlet."""
         if self.doorkeeper.take_over(accepted, DROPPED):
-            Handler(self, accepted).handle()
+            Handler(accepted.sock, accepted.address, self, accepted).handle()
 
 
-class Handler:
-    """The handler of one HTTP connection.
+class Handler(UpgradeHandler):
+    """The handler of one HTTP connection. The application finds it in the WSGI environ, under `medusa.handler`.
 
     Attributes:
         accepted: the connection, with all that is known about it.
     """
 
-    def __init__(self, server: HttpFront, accepted: Accepted) -> None:
+    # What pywsgi would set from a request.
+    command, path, request_version = PLAIN_REQUEST.split()
+    close_connection = True
+    wsgi_input = NO_BODY
+
+    def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted) -> None:
+        """`sock` and `address` are those of `accepted`. They are separate arguments because pywsgi requires it."""
         self.accepted = accepted
-        self.server = server
+        super().__init__(sock, address, server, NOTHING)
+
+    @property
+    def socket(self) -> Any:
+        """The connection's socket, for pywsgi. None after a link, or another process, has taken the connection."""
+        return self.accepted.sock
+
+    @socket.setter
+    def socket(self, sock: Any) -> None:
+        self.accepted.sock = sock
+
+    def read_requestline(self) -> str:
+        """Returns the same constant request line for each request, because the real one has already been read."""
+        return PLAIN_REQUEST
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Returns True to tell pywsgi that the request is valid. `handle` has read and checked the real one."""
+        return True
+
+    def get_environ(self) -> Any:
+        """Returns the environ of WSGI: what the server knows, and this handler, which has the request."""
+        environ = self.server.get_environ()
+        environ["medusa.handler"] = self
+        return environ
 
     def handle(self) -> None:
         """Serves the connection to its end. HttpFront calls this in the connection's greenlet."""
@@ -127,7 +152,7 @@ class Handler:
         try:
             if self._read_request() and not self._handed_over():
                 self.accepted.sock.settimeout(timeouts.answer_timeout)
-                self._answer()
+                self.handle_one_request()
         except Dropped as error:
             self.server.doorkeeper.drop(error, self.accepted.sock, self.accepted.host)
         except TlsError as error:
@@ -142,6 +167,7 @@ class Handler:
                 hang_up(self.accepted.sock, timeouts.linger_timeout)
             self.accepted.identified()
             metrics.handlers -= 1
+            self.environ = None  # it has this handler: only the garbage collector would free both
 
     def upgrade(self, key: str, more: bool = False) -> RelayedTransport:
         """Answers the request with 101. Returns the transport. Raises OSError.
@@ -150,26 +176,25 @@ class Handler:
             key: returned by check_upgrade.
             more: True if a message follows at once. Then both may leave in one packet.
         """
+        self.write_101(key, more)
         accepted, server = self.accepted, self.server
-        send_soon(accepted.sock, answer_101(key), more)
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
 
-    def _answer(self) -> None:
-        """Answers the request, unless the connection is upgraded, forwarded or handed over. Raises OSError.
+    def log_request(self) -> None:
+        """Logs nothing: pywsgi's own line would contain raw bytes of the request."""
 
-        An exception of the application is a bug: it is logged, and answered with the status 500.
-        """
-        accepted = self.accepted
-        assert accepted.request is not None
-        try:
-            answer = self.server.application.answer(self)
-        except OSError:
-            raise
-        except Exception:
-            log.exception("request failed", client=accepted.client)
-            answer = FAILED
-        if not accepted.taken:
-            accepted.sock.sendall(build_answer(answer, time.time(), accepted.request.method == "HEAD"))
+    def log_error(self, msg: str, *args: Any) -> None:
+        """Logs an error that pywsgi has found."""
+        log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError of a peer that is gone."""
+        if isinstance(v, OSError):
+            return
+        log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
+        if not self.accepted.taken and not self.headers_sent:
+            self.start_response(status_line(FAILED[0]), build_fields(FAILED, time.time()))
+            self.write(FAILED[2])
 
     def _read_request(self) -> bool:
         accepted, config = self.accepted, self.server.config

@@ -80,13 +80,15 @@ class RawFront(PausingServer):
         doorkeeper: Doorkeeper,
         handoff: Handoff | None = None,
     ) -> None:
-        super().__init__(listener, self._accept, shared=handoff is not None)
+        super().__init__(listener, self._accept)
         self._admission = admission
         self._config = config
         self._metrics = metrics
         self._scratch = scratch
         self._doorkeeper = doorkeeper
         self._handoff = handoff
+        if handoff is not None:
+            self.max_accept = 1  # workers that share a socket accept one connection at a time
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
         """Counts a connection that was accepted. Returns the Startup that counts it, or None if it was dropped."""

@@ -26,7 +26,7 @@ from medusa.reflector.auth.authenticator import denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.http_response import Answer, json_answer
+from medusa.reflector.net.http_response import Answer, build_fields, json_answer, status_line
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import CARRIED, SIDES, SessionName
 from medusa.reflector.sessions.registry import Registry
@@ -88,7 +88,7 @@ Its arguments are the connection, and a function that answers the upgrade with 1
 
 
 class Application:
-    """The reflector's routes.
+    """The reflector's routes as a WSGI application.
 
     Args:
         workers: asks all workers. None if this process is the only worker.
@@ -129,11 +129,17 @@ class Application:
             Route(re.compile(r"/agent\.sh\Z"), self._archive),
         ]
 
-    def answer(self, handler: Upgrade) -> Answer:
-        """Answers the request of a connection. Returns the answer that is left to send.
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers a request. If the connection was upgraded or forwarded, no answer is left to send."""
+        handler: Upgrade = environ["medusa.handler"]
+        answer, accepted = self._answer(handler), handler.accepted
+        if accepted.taken:
+            return []
+        assert accepted.request is not None
+        start_response(status_line(answer[0]), build_fields(answer, time.time()))
+        return [] if accepted.request.method == "HEAD" else [answer[2]]
 
-        If the connection was upgraded or forwarded, it is `taken`: then nothing may be sent.
-        """
+    def _answer(self, handler: Upgrade) -> Answer:
         begun = time.monotonic()
         try:
             return self._route(handler)

@@ -34,11 +34,7 @@ class PausingServer(StreamServer):
 
     gevent's own server would try to accept again and again, and log each failure.
 
-    Args:
-        listener: the listening socket, of gevent's type.
-        handle: serves a connection; see BaseServer of gevent. None: the method `handle` of the subclass.
-        shared: True if other workers accept from the same socket. Then it accepts one connection at a time, so that the
-            workers share the load.
+    Another class can inherit from this class and from WSGIServer.
 
     Attributes:
         is_full: a function that returns True if no further connection should be accepted in this iteration of the event
@@ -49,13 +45,14 @@ class PausingServer(StreamServer):
     is_full: Callable[[], bool] = staticmethod(lambda: False)
     admit: Callable[[], None] = staticmethod(lambda: None)
 
-    def __init__(self, listener: Any, handle: Callable[..., None] | None = None, shared: bool = False) -> None:
+    def __init__(self, *args: Any, **settings: Any) -> None:
         self._paused = False
         self._held: Any = None  # the connection that was accepted when only the reserve of descriptors was left
         self._calm: Any = None  # the timer of CALM_TIMEOUT; None if there is no shortage
         # Nobody joins or kills the greenlets of connections, so they may be raw ones.
-        super().__init__(listener, handle, spawn=gevent.spawn_raw)  # type: ignore[call-overload]
-        self.max_accept = 1 if shared else MOST_AT_ONCE
+        settings["spawn"] = gevent.spawn_raw
+        super().__init__(*args, **settings)
+        self.max_accept = min(self.max_accept, MOST_AT_ONCE)
 
     def do_read(self) -> Any:
         """Accepts one connection; gevent calls this. Returns (socket, address), or None if it has accepted none."""

@@ -16,19 +16,17 @@ def json_answer(value: object) -> Answer:
     return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"
 
 
-def build_answer(answer: Answer, now: float, without_body: bool = False) -> bytes:
-    """Returns the bytes of an answer, after which the connection is closed.
+def build_fields(answer: Answer, now: float) -> list[tuple[str, str]]:
+    """Returns all header fields of an answer, after which the connection is closed.
 
     Args:
         now: the current time, in seconds since 1970.
-        without_body: True if the request was HEAD.
     """
-    status, headers, body = answer
+    _, headers, body = answer
     if not any(name == "Content-Type" for name, _ in headers):
         headers = [("Content-Type", "text/plain; charset=utf-8"), *headers]
     ending = [("Connection", "close"), ("Content-Length", str(len(body))), ("Date", formatdate(now, usegmt=True))]
-    head = build_head(status_line(status), [*headers, *ending])
-    return head if without_body else head + body
+    return [*headers, *ending]
 
 
 def status_line(status: int) -> str:

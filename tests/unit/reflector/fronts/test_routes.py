@@ -24,6 +24,11 @@ def ask(config: ReflectorConfig, host: str, request: bytes) -> tuple[int, bytes]
     """The status and the body that a peer of this address gets."""
     parsed = parse_request(request.removesuffix(b"\r\n\r\n"))
     accepted = Accepted(HTTP, object(), (host, 4711), request=parsed)
+    statuses: list[str] = []
+
+    def start_response(status: str, headers: Any) -> None:
+        statuses.append(status)
+
     parts = registry_parts(config)
     refusals = RefusalLog(config, parts.metrics)
     admission = Admission(config, parts.registry, None, claims=parts.claims, refusals=refusals)
@@ -31,9 +36,8 @@ def ask(config: ReflectorConfig, host: str, request: bytes) -> tuple[int, bytes]
     reserve = admission.single_use.reserve
     administration = Administration(config, listing, parts.metrics, None, reserve, admission.count)
     application = Application(config, parts.registry, admission, administration)
-    handler: Any = SimpleNamespace(accepted=accepted)
-    status, _, body = application.answer(handler)
-    return status, body
+    body = b"".join(application({"medusa.handler": SimpleNamespace(accepted=accepted)}, start_response))
+    return int(statuses[0][:3]), body
 
 
 def get(path: str, method: str = "GET") -> bytes:
@@ -78,4 +82,6 @@ def test_health_is_for_everybody() -> None:
     ],
 )
 def test_methods_and_paths(method: str, path: str, status: int) -> None:
-    assert ask(ReflectorConfig(), "127.0.0.1", get(path, method))[0] == status
+    answered, body = ask(ReflectorConfig(), "127.0.0.1", get(path, method))
+    assert answered == status
+    assert bool(body) is (method != "HEAD")
