@@ -166,7 +166,7 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "workers": (_MEDUSA, RelayKind("two-workers", _reflector("--workers", "2"), "pull pump")),
     "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
     "session": (
-        SessionKind("mlogin", _mlogin, "channel windows, 1 MiB"),
+        SessionKind("mlogin", _mlogin, "channel windows, 1.5 MiB"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
     ),
 }

@@ -49,6 +49,9 @@ class MemoryStream:
         self._out.data += data[:room]
         return min(room, len(data))
 
+    def send_pieces(self, pieces: list[bytes | memoryview]) -> int:
+        return self.send(b"".join(pieces))
+
     def wait(self, read: bool, write: bool, timeout: float | None) -> None:
         """Returns at once: nothing comes while a test waits."""
 

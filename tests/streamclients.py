@@ -171,7 +171,7 @@ class StreamClient:
     def pump(self) -> None:
         """Sends all that can be sent."""
         while (message := self.stream.next_message(time.monotonic())) is not None:
-            self.link.send(Binary(message), PATIENCE)
+            self.link.send(Binary(b"".join(message)), PATIENCE)
 
     def step(self, seconds: float) -> bool:
         """Sends, then receives at most one message. False if none came."""

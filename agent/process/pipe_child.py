@@ -14,10 +14,13 @@ from medusa.forked import blocked_signals
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 
-READ_SIZE = 128 * 1024
+READ_SIZE = 256 * 1024
 
-PIPE_SIZE = 256 * 1024
-"""Bytes. The size of the pipes, if the system allows it. A user's pipes can have 64 MiB in all (pipe(7))."""
+FULL = 64 * 1024
+"""Bytes. A pipe from which so many are read at once, or that takes no more, is made larger."""
+
+PIPE_SIZE = 1024 * 1024
+"""Bytes. The size of such a pipe, if the system allows it. A user's pipes can have 64 MiB in all (pipe(7))."""
 
 _F_SETPIPE_SZ = 1031
 
@@ -37,6 +40,7 @@ class PipeChild:
         self.pid = pid
         self.fds = fds
         self.exit: Optional[Exit] = None
+        self._small = {STDIN, STDOUT, STDERR}  # the pipes that still have their first size
 
     @classmethod
     def start(cls, launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> PipeChild:
@@ -74,11 +78,13 @@ class PipeChild:
             EOFError: no process has the pipe open any more.
         """
         try:
-            data = os.read(self.fds[sub], size)
+            data = os.read(self.fds[sub], min(size, FULL) if sub in self._small else size)
         except BlockingIOError:
             return None
         if not data:
             raise EOFError
+        if len(data) >= FULL:
+            self._enlarge(sub)
         return data
 
     def write(self, data: Union[bytes, memoryview]) -> Optional[int]:
@@ -86,9 +92,18 @@ class PipeChild:
         try:
             return os.write(self.fds[STDIN], data)
         except BlockingIOError:
+            self._enlarge(STDIN)
             return 0
         except BrokenPipeError:
             return None
+
+    def _enlarge(self, sub: int) -> None:
+        if sub in self._small:
+            self._small.remove(sub)
+            try:
+                fcntl.fcntl(self.fds[sub], _F_SETPIPE_SZ, PIPE_SIZE)
+            except OSError:
+                pass  # not Linux, or the user's pipes have used up what they may have
 
     def signal(self, number: int) -> None:
         """Sends a signal to the command's process group. Does nothing if no process of it is left."""
@@ -120,7 +135,6 @@ def _fork(execution: Execution, theirs: List[int]) -> int:
     def attach() -> None:
         os.setsid()
         for number, fd in enumerate(theirs):
-            _enlarge(fd)
             os.dup2(fd, number)
 
     with blocked_signals():
@@ -128,13 +142,6 @@ def _fork(execution: Execution, theirs: List[int]) -> int:
         if pid == 0:
             execution.run(attach)
     return pid
-
-
-def _enlarge(fd: int) -> None:
-    try:
-        fcntl.fcntl(fd, _F_SETPIPE_SZ, PIPE_SIZE)
-    except OSError:
-        pass  # not Linux, or the user's pipes have used up what they may have
 
 
 def _close_all(fds: List[int]) -> None:

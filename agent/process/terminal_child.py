@@ -19,6 +19,10 @@ from medusa.protocol.control import Exit, Resize
 
 READ_SIZE = 64 * 1024
 
+PIECE = 4096
+"""Bytes. The kernel returns a terminal's output in pieces of at most this size. To ask for more costs memory and time.
+"""
+
 INPUT_HIGH = 256 * 1024
 """Bytes. If more input than this waits for the terminal, no more is read from the link to the client.
 
@@ -96,10 +100,9 @@ class TerminalChild:
             return None
         parts: List[bytes] = []
         size = 0
-        # The kernel returns a terminal's output in pieces of at most 4 KiB.
         while size < limit:
             try:
-                data = os.read(self.fd, limit - size)
+                data = os.read(self.fd, min(PIECE, limit - size))
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:
                     break

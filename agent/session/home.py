@@ -141,7 +141,7 @@ class Home:
         granted = transport.answer.get(KEPT.lower(), "")
         self.hold = float(granted) if granted.isdecimal() else self.hold
         self._link = Link(transport, self._clock, self._context.timeouts.keepalive_interval)
-        self._link.limit_messages(MAX_READ)
+        self._link.limit_messages(MAX_READ, MAX_READ)
         self._attempt = self._returning = None
         if self._leaving:
             self._say_goodbye(self._link)

@@ -14,9 +14,9 @@ from agent.streams.shared import Shared
 from medusa.protocol import control
 from medusa.protocol.control import Call, Control, Start, StreamAnswer
 from medusa.protocol.features import HOLD
-from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.messages import Binary, Close, Message, Part, Text
 from medusa.protocol.resume.offer import StreamOffer
-from medusa.protocol.resume.records import MAX_READ
+from medusa.protocol.resume.records import MAX_MESSAGE, PARTS_ABOVE
 from medusa.transports.base import Transport
 from medusa.transports.link import Link, LinkLost, Loss, closed
 
@@ -39,7 +39,7 @@ class Speaker(Protocol):
     @property
     def reading(self) -> bool: ...
 
-    def receive(self, message: Union[Binary, Control]) -> None:
+    def receive(self, message: Union[Binary, Part, Control]) -> None:
         """Processes a message."""
 
     def wanted(self) -> Dict[int, int]:
@@ -164,7 +164,7 @@ class Leg:
     def _receive(self, message: Message) -> None:
         if isinstance(message, Close):
             raise closed(message)
-        if isinstance(message, Binary):
+        if isinstance(message, (Binary, Part)):
             self._speaker.receive(message)
         elif isinstance(message, Text):
             request = control.parse(message.text)
@@ -187,7 +187,7 @@ class Leg:
         found = self._streams.take_up(offer, self._link, self._context, self._close)
         if found is not None:
             self._answer(offer, found.received)
-            self._link.limit_messages(MAX_READ)
+            self._link.limit_messages(MAX_MESSAGE, PARTS_ABOVE)
             self._speaker = found
             return
         if self._gone < _MAX_GONE:

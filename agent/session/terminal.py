@@ -17,7 +17,7 @@ from agent.session.phases import TABLE, Action, Input, Phase
 from agent.streams.shared import Shared
 from medusa.protocol import control
 from medusa.protocol.control import Control, Error, Resize, Start, Started
-from medusa.protocol.messages import Binary, Text
+from medusa.protocol.messages import Binary, Part, Text
 from medusa.transports.link import Link, LinkLost, Loss
 
 _LOSSES = {
@@ -95,7 +95,7 @@ class TerminalSpeaker:
             due.append(self._drain.deadline())
         return min((at for at in due if at is not None), default=None)
 
-    def receive(self, message: Union[Binary, Control]) -> None:
+    def receive(self, message: Union[Binary, Part, Control]) -> None:
         """Processes a message of the link."""
         if isinstance(message, Binary):
             self._process(Input.DATA, message.data)

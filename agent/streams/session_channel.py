@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Optional
 
 from agent.poller import READ, WRITE
 from agent.process.commands import Commands, describe_exit
@@ -33,6 +33,7 @@ class SessionChannel:
         self._input = channel.readers[STDIN]
         self._drain: Optional[Drain] = None
         self._clogged = False
+        self._moved = 0  # the bytes of output that were read
         self._turns = list(channel.writers)  # the sub that was read last comes last
         self.over = False
 
@@ -69,23 +70,26 @@ class SessionChannel:
 
     # ------------------------------------------------------------------ bytes
 
-    def serve(self, now: float, events: Optional[Mapping[int, int]]) -> int:
-        """Moves bytes in both directions, and ends the channel if all is done. Returns how many bytes of output moved.
+    def serve(self, now: float, events: Dict[int, int]) -> Dict[int, int]:
+        """Moves bytes in both directions, and ends the channel if all is done.
+
+        Returns events, by descriptor, for the descriptors that may have more output: output was read from them.
 
         Args:
-            events: what poll reported, by descriptor. Output of a descriptor without an event is not read. None to try
-                to read all output.
+            events: what poll reported, by descriptor. Output of a descriptor without an event is not read, unless the
+                command has ended.
 
         Raises:
             StreamError: too much waits to be sent, because the peer does not take it.
         """
         if self.over:
-            return 0
+            return {}
         self._feed(now)
-        moved = self._relay(now, events if self._child.exit is None else None)
+        before = self._moved
+        again = self._relay(events if self._child.exit is None else None)
         if self._child.exit is not None:
-            self._finish(now, moved)
-        return moved
+            self._finish(now, self._moved - before)
+        return again
 
     def _feed(self, now: float) -> None:
         reader, size = self._input, 0
@@ -113,8 +117,8 @@ class SessionChannel:
         spent = self._drain is not None and self._drain.spent
         return not self._channel.writers[sub].ended and self._child.fds[sub] >= 0 and not spent
 
-    def _relay(self, now: float, events: Optional[Mapping[int, int]]) -> int:
-        moved, self._clogged = 0, False
+    def _relay(self, events: Optional[Dict[int, int]]) -> Dict[int, int]:
+        again, self._clogged = {}, False
         for sub in list(self._turns):
             if self._reads(sub) and (events is None or events.get(self._child.fds[sub])):
                 room = self._room(sub)
@@ -123,8 +127,9 @@ class SessionChannel:
                 if size:
                     self._turns.remove(sub)
                     self._turns.append(sub)
-                moved += size
-        return moved
+                    again[self._child.fds[sub]] = READ
+                self._moved += size
+        return again
 
     def _room(self, sub: int) -> int:
         """Returns how many bytes of output to read now; 0 while earlier bytes wait to be sent.

@@ -17,10 +17,12 @@ from medusa.protocol.channels.frames import GOAWAY, OPEN, REQUEST
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control
 from medusa.protocol.errors import StreamError
-from medusa.protocol.messages import Binary
+from medusa.protocol.messages import Binary, Part
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost
+
+Sessions = List[Tuple[Channel, Opened]]
 
 TURNS = 3
 """How often output is read and sent once more in one round of the agent's loop, as long as the link accepts it."""
@@ -89,7 +91,7 @@ class StreamSpeaker:
         Args:
             close: closes the link. Its arguments are words for the log, and the reason for the peer.
         """
-        if self._end.over or not self._end.link_up(offer.received):
+        if self._end.over or not self._end.link_up(offer.received, offer.message):
             return False
         self._close("", TAKEN_OVER)
         self._link, self._close, self.keep, self.parked_since = link, close, offer.keep, None
@@ -118,10 +120,11 @@ class StreamSpeaker:
 
     # ------------------------------------------------------------------ what arrives
 
-    def receive(self, message: Union[Binary, Control]) -> None:
-        """Processes a binary message of the link. Ignores control messages."""
-        if isinstance(message, Binary):
-            self._act(self._end.receive(message.data, self._clock()))
+    def receive(self, message: Union[Binary, Part, Control]) -> None:
+        """Processes a binary message of the link, or a part of one. Ignores control messages."""
+        if isinstance(message, (Binary, Part)):
+            first = isinstance(message, Binary) or message.first
+            self._act(self._end.receive(message.data, self._clock(), first))
 
     def _act(self, events: List[Event]) -> None:
         for event in events:
@@ -185,32 +188,34 @@ class StreamSpeaker:
             self._open_next()
         except StreamError as error:
             self._over(self._end.fail(error))
-        moved = self._serve(list(self._sessions.items()), events)
+        moved, again = self._serve(list(self._sessions.items()), events)
         self._act(self._end.expire(self._clock()))
         self._send()
         for _ in range(TURNS):
             if not (moved and self._clear):
                 break
-            moved = self._serve(moved, None)
+            moved, again = self._serve(moved, again)
             self._send()
         self._check_end()
 
-    def _serve(
-        self, sessions: List[Tuple[Channel, Opened]], events: Optional[Dict[int, int]]
-    ) -> List[Tuple[Channel, Opened]]:
-        """Serves `sessions`. Returns those that had output."""
-        moved, now = [], self._clock()
+    def _serve(self, sessions: Sessions, events: Dict[int, int]) -> Tuple[Sessions, Dict[int, int]]:
+        """Serves `sessions`. Returns those that had output, and events for the descriptors that may have more."""
+        moved: Sessions = []
+        again: Dict[int, int] = {}
+        now = self._clock()
         for channel, session in sessions:
             try:
-                if session.serve(now, events):
-                    moved.append((channel, session))
+                found = session.serve(now, events)
             except StreamError as error:
                 self._over(self._end.fail(error))
-                return []
+                return [], {}
+            if found:
+                moved.append((channel, session))
+                again.update(found)
             if session.over:
                 self._reported = True
                 self._sessions.pop(channel, None)
-        return moved
+        return moved, again
 
     def _send(self) -> None:
         link = self._link
@@ -218,7 +223,7 @@ class StreamSpeaker:
             message = self._end.next_message(self._clock())
             if message is None:
                 return
-            link.send_data(message)
+            link.send_data(*message)
 
     def _check_end(self) -> None:
         if self._end.over and self._clear:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Protocol
 
+from agent.poller import READ
 from agent.process.context import Context
 from agent.process.terminal_child import READ_SIZE
 from agent.terminals.queries import is_typed, without_queries
@@ -139,26 +140,27 @@ class Viewer:
 
     # ------------------------------------------------------------------ bytes
 
-    def serve(self, now: float, events: Optional[Mapping[int, int]]) -> int:
-        """Moves bytes in both directions. Returns how many bytes of output moved.
+    def serve(self, now: float, events: Mapping[int, int]) -> Dict[int, int]:
+        """Moves bytes in both directions.
 
+        Returns events, by descriptor, for the terminal's descriptor, which may have more output, if output moved.
         For `events` see Terminal.serve. Raises StreamError: too much waits to be sent, because the peer does not take
         it.
         """
         if self.over:
-            return 0
+            return {}
         self._terminal.serve(now, events)
         if self._leave_at is not None and (now >= self._leave_at or not self.has_input):
             self.close(Reason("detached", ""))
             self._terminal.leave(self, Leave.DETACHED, now)
-            return 0
+            return {}
         moved = self._move()
         if self._terminal.ended and not self._behind and self._stream.parked_since is None:
             self._report(now)
         elif self._redraws and not self._behind:
             self._redraws = False
             self._terminal.redraw(now)
-        return moved
+        return {self._terminal.child.fd: READ} if moved else {}
 
     def feed(self, now: float) -> None:
         """Writes the client's input to the terminal, as much as it accepts."""

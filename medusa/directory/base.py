@@ -101,7 +101,12 @@ class Directory(abc.ABC):
     """A store of claims on session ids. Every subclass passes tests/conformance/check_directory.py.
 
     Every method except `close` may raise DirectoryError. Each may block for seconds.
+
+    Attributes:
+        waits: False if no method ever waits, because the store is in the memory of this process.
     """
+
+    waits = True
 
     @abc.abstractmethod
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:

@@ -13,6 +13,8 @@ from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, S
 class MemoryDirectory(Directory):
     """A directory that keeps its claims in a dict. Threads may share it. `clock` returns monotonic seconds."""
 
+    waits = False
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._claims: dict[str, tuple[Claim, float]] = {}

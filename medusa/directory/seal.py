@@ -9,7 +9,6 @@ the token.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 
@@ -50,4 +49,4 @@ class Seal:
     def _mac(self, *parts: bytes) -> bytes:
         # With the lengths, no two lists of parts make the same text.
         text = b"".join(b"%d:%s" % (len(part), part) for part in (_PURPOSE, *parts))
-        return hmac.new(self._secret, text, hashlib.sha256).hexdigest().encode()
+        return hmac.digest(self._secret, text, "sha256").hex().encode()

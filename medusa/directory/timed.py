@@ -28,6 +28,7 @@ class TimedDirectory(Directory):
     """
 
     def __init__(self, directory: Directory, asked: Asked) -> None:
+        self.waits = directory.waits
         self._directory = directory
         self._asked = asked
 

@@ -50,6 +50,18 @@ class Binary:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a long binary message. It comes only from a link that reads in parts.
+
+    Attributes:
+        first: True if the message begins with this part.
+    """
+
+    data: memoryview
+    first: bool
+
+
+@dataclass(frozen=True)
 class Ping:
     """A ping, with a payload of at most 125 bytes.
 
@@ -74,7 +86,7 @@ class Close:
     reason: str = ""
 
 
-Message = Union[Text, Binary, Ping, Pong, Close]
+Message = Union[Text, Binary, Part, Ping, Pong, Close]
 
 
 def clip_reason(reason: str) -> str:

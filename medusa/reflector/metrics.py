@@ -1,16 +1,25 @@
-"""The metrics of this process, for a monitoring system. They contain no session id and no login."""
+"""The metrics of this process, for a monitoring system. They contain no session id and no login.
+
+prometheus_client writes them in the text format. Its own counters are not used, because each change of one takes a lock
+of gevent's, and a pair makes a dozen changes.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
+from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import gevent
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from medusa.session import ABSENT, HELD, Outcome, State, stage
 
@@ -52,40 +61,20 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
         self.handlers = 0
         self.connections: dict[str, Callable[[], int]] = {}
-        outcomes = Counter(
-            "medusa_sessions_ended", "Sessions that ended, by outcome", ["outcome"], registry=self._registry
-        )
-        self._ended = {outcome: outcomes.labels(outcome.value) for outcome in Outcome}
-        self._refusals = Counter(
-            "medusa_refusals", "Requests refused, by HTTP status", ["status"], registry=self._registry
-        )
-        dropped = "Connections dropped: too many peers have not identified themselves, or there are few descriptors"
-        drops = Counter("medusa_connections_dropped", dropped, ["reason"], registry=self._registry)
-        self._drops = {reason: drops.labels(reason) for reason in ("all", "source", "descriptors")}
-        self._accepted = Counter("medusa_connections_accepted", "Connections accepted", registry=self._registry)
-        joined = "Clients that have joined a session and were linked to its agent"
-        self._joined = Counter("medusa_legs_joined", joined, registry=self._registry)
-        self._wait = self._histogram("medusa_wait_seconds", "From a client's coming to its agent's", _WAIT)
-        linkup = "From the agent's request to the linkup being sent"
-        self._link_up = self._histogram("medusa_link_up_seconds", linkup, _LINK_UP)
-        self._lag = self._histogram("medusa_event_loop_lag_seconds", "How late a timer of the event loop is", _FAST)
-        self._directory = Histogram(
-            "medusa_directory_seconds",
-            "What the directory takes to answer",
-            ["operation"],
-            buckets=_FAST,
-            registry=self._registry,
-        )
-        self._directory_errors = Counter(
-            "medusa_directory_errors", "Times the directory failed", ["operation"], registry=self._registry
-        )
+        self._ended: Tally[str] = Tally(dict.fromkeys((outcome.value for outcome in Outcome), 0))
+        self._refusals: Tally[str] = Tally()
+        self._drops: Tally[str] = Tally(dict.fromkeys(("all", "source", "descriptors"), 0))
+        self._accepted = self._joined = 0
+        self._wait, self._link_up, self._lag = _Histogram(_WAIT), _Histogram(_LINK_UP), _Histogram(_FAST)
+        self._directory: defaultdict[str, _Histogram] = defaultdict(lambda: _Histogram(_FAST))
+        self._directory_errors: Tally[str] = Tally()
         self._past: Tally[str] = Tally()
         self._sessions: Callable[[], Sequence[Counted]] = list
         self._memory: Callable[[], tuple[int, int]] = lambda: (0, 0)
-        self._registry.register(_SessionCollector(self))
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collector(self))
 
     def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
         """Sets the function that returns the live sessions. It is called each time that the metrics are read."""
@@ -107,15 +96,15 @@ class Metrics:
 
     def accepted(self) -> None:
         """Counts a connection that was accepted."""
-        self._accepted.inc()
+        self._accepted += 1
 
     def dropped(self, reason: str) -> None:
         """Counts a connection that was dropped. `reason`: see medusa.reflector.fronts.startups."""
-        self._drops[reason].inc()
+        self._drops[reason] += 1
 
     def refused(self, status: int) -> None:
         """Counts a refusal, by its HTTP status."""
-        self._refusals.labels(str(status)).inc()
+        self._refusals[str(status)] += 1
 
     def linked(self, waited: float, took: float) -> None:
         """Counts a session whose two sides were linked.
@@ -129,25 +118,45 @@ class Metrics:
 
     def joined(self, took: float) -> None:
         """Counts a client that has joined a session, and is linked to its agent. `took`: see `linked`."""
-        self._joined.inc()
+        self._joined += 1
         self._link_up.observe(took)
 
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
         """Counts a session that ended. `counts`: see Counted.counts."""
-        self._ended[outcome].inc()
-        self._past.update(counts)
+        self._ended[outcome.value] += 1
+        for key, count in counts.items():
+            self._past[key] += count
 
     def asked_directory(self, operation: str, seconds: float, failed: bool) -> None:
         """Counts a call of the directory's method `operation`. `seconds`: the time until it returned or raised."""
-        self._directory.labels(operation).observe(seconds)
+        self._directory[operation].observe(seconds)
         if failed:
-            self._directory_errors.labels(operation).inc()
+            self._directory_errors[operation] += 1
 
     def exposition(self) -> bytes:
         """Returns all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
-    def of_sessions(self) -> Iterator[Metric]:
+    def families(self) -> Iterator[Metric]:
+        """Yields all metrics."""
+        yield from self._of_sessions()
+        yield _counters("medusa_sessions_ended", "Sessions that ended, by outcome", "outcome", self._ended)
+        yield _counters("medusa_refusals", "Requests refused, by HTTP status", "status", self._refusals)
+        dropped = "Connections dropped: too many peers have not identified themselves, or there are few descriptors"
+        yield _counters("medusa_connections_dropped", dropped, "reason", self._drops)
+        yield CounterMetricFamily("medusa_connections_accepted", "Connections accepted", self._accepted)
+        joined = "Clients that have joined a session and were linked to its agent"
+        yield CounterMetricFamily("medusa_legs_joined", joined, self._joined)
+        yield _histograms("medusa_wait_seconds", "From a client's coming to its agent's", {"": self._wait})
+        linkup = "From the agent's request to the linkup being sent"
+        yield _histograms("medusa_link_up_seconds", linkup, {"": self._link_up})
+        yield _histograms("medusa_event_loop_lag_seconds", "How late a timer of the event loop is", {"": self._lag})
+        took = "What the directory takes to answer"
+        yield _histograms("medusa_directory_seconds", took, self._directory, "operation")
+        failed = "Times the directory failed"
+        yield _counters("medusa_directory_errors", failed, "operation", self._directory_errors)
+
+    def _of_sessions(self) -> Iterator[Metric]:
         """Yields the metrics that are computed at each reading: live sessions, open connections, and relayed data.
 
         The relayed bytes and messages include those of all sessions that have ended.
@@ -183,13 +192,44 @@ class Metrics:
         )
         yield CounterMetricFamily("medusa_held_refusals", "Messages refused because too many bytes are held", refusals)
 
-    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, what, buckets=buckets, registry=self._registry)
+
+class _Histogram:
+    """A histogram: how many values are at most as large as each of `bounds`, and the sum of all values."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Counts a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Returns each bound as text, with the number of values that are at most as large. The last bound is +Inf."""
+        return list(
+            zip(map(floatToGoString, (*self._bounds, math.inf)), itertools.accumulate(self._counts), strict=True)
+        )
 
 
-class _SessionCollector(Collector):
+def _counters(name: str, what: str, label: str, counts: Tally[str]) -> Metric:
+    family = CounterMetricFamily(name, what, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _histograms(name: str, what: str, histograms: Mapping[str, _Histogram], label: str = "") -> Metric:
+    family = HistogramMetricFamily(name, what, labels=[label] if label else [])
+    for value, histogram in histograms.items():
+        family.add_metric([value] if label else [], histogram.buckets(), histogram.sum)
+    return family
+
+
+class _Collector(Collector):
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        return self._metrics.of_sessions()
+        return self._metrics.families()

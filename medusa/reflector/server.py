@@ -112,9 +112,9 @@ class Reflector:
         authenticator = authenticator_of(config)
         certificate = certificate_of(config)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
-        # True among workers: then gevent accepts one connection at a time, so that the workers share the load.
-        environ = {"wsgi.multiprocess": self._handoff is not None}
-        http = HttpFront(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
+        # Among workers gevent accepts one connection at a time, to share the load. pywsgi would look the name up.
+        environ = {"wsgi.multiprocess": self._handoff is not None, "SERVER_NAME": config.bind_ip}
+        http = HttpFront(_green(listener), None, handler_class=Handler, log=None, error_log=None, environ=environ)
         http.certificate = certificate
         http.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
@@ -283,16 +283,3 @@ def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
         log.error("the system refuses", error=os.strerror(error.errno) if error.errno else str(error))
     else:
         log.error("internal error", exc_info=(kind, error, trace))
-
-
-class _Quiet:
-    """A file that drops all text. pywsgi writes errors to it, which the handler has logged already."""
-
-    def write(self, text: str) -> None:
-        """Does nothing."""
-
-    def flush(self) -> None:
-        """Does nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)

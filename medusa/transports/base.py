@@ -9,7 +9,7 @@ the kernel takes them.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Mapping, Optional, Sequence, Type
+from typing import Any, Dict, Mapping, Optional, Sequence, Type, Union
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
@@ -18,8 +18,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from medusa.transports.interfaces import Codec, Stream
 
-READ_SIZE = 128 * 1024
-"""The size of one read from the stream, in bytes: enough for a few reads of a pty, or for two frames of 64 KiB."""
+Buffer = Union[bytes, memoryview]
+
+READ_SIZE = 256 * 1024
+"""The size of one read from the stream, in bytes: enough for the longest message of a stream of channels."""
+
+FIRST_READ = 64 * 1024
+"""The size of a read, in bytes, after one that has brought fewer bytes than that.
+
+The memory for a larger read comes from the kernel, which takes longer than such a read itself.
+"""
 
 READS_AT_ONCE = 16
 """The maximum number of reads in one call, so that a peer that floods this end cannot block the caller for long."""
@@ -65,6 +73,7 @@ class Transport:
         self._stream = stream
         self._codec = codec
         self._leftover = leftover
+        self._read_size = FIRST_READ
         self._end_is_close = end_is_close
         self._out = bytearray()  # bytes of frames that the kernel has not taken yet
         self._held: Dict[Type[Any], bytes] = {}  # control frames that wait until a frame ends: the last of each kind
@@ -85,6 +94,10 @@ class Transport:
     def limit_messages(self, size: int) -> None:
         """Sets the limit of one message of the peer to `size` bytes. A longer one is answered with a Close 1009."""
         self._codec.limit_messages(size)
+
+    def read_in_parts(self, above: int) -> None:
+        """Returns binary messages above `above` bytes as Parts from now on, as they arrive."""
+        self._codec.read_in_parts(above)
 
     @property
     def wants_write(self) -> bool:
@@ -148,12 +161,28 @@ class Transport:
             BrokenTransport: the stream failed.
         """
         self._raise_if_unwritable()
-        if not isinstance(message, (Text, Binary)):
+        if isinstance(message, Binary):
+            return self.send_binary((message.data,))
+        if not isinstance(message, Text):
             return self._send_control(message)
-        if self.wants_write or self._mid_frame:
-            raise LocalProtocolError("data before the last message was flushed")
+        self._raise_if_unflushed()
         self._out += self._codec.frame(message)
         return self.flush()
+
+    def send_binary(self, pieces: Sequence[Buffer]) -> bool:
+        """Accepts a Binary message with the bytes of `pieces`, otherwise as `send_nowait`.
+
+        What the kernel takes at once is not copied here.
+        """
+        self._raise_if_unwritable()
+        self._raise_if_unflushed()
+        frame = self._codec.binary(pieces)
+        taken = self._write(frame)
+        for piece in frame:
+            if taken < len(piece):
+                self._out += memoryview(piece)[taken:]
+            taken = max(0, taken - len(piece))
+        return self.flush() if self._out else True
 
     def announce(self, text: str) -> bool:
         """Sends a short text message, even while `wants_write` is True. Replaces an earlier such text that still waits.
@@ -256,13 +285,13 @@ class Transport:
 
     # ------------------------------------------------------------------ reading
 
-    def _recv(self, size: int = READ_SIZE) -> Optional[bytes]:
+    def _recv(self) -> Optional[bytes]:
         """Returns the leftover bytes if there are any, else bytes from the stream; None if no bytes have come."""
         if self._leftover:
             data, self._leftover = self._leftover, b""
             return data
         try:
-            data = self._stream.recv(size)
+            data = self._stream.recv(self._read_size)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -270,6 +299,7 @@ class Transport:
         if not data:
             raise self._broken(None)
         self.received += len(data)
+        self._read_size = READ_SIZE if len(data) >= FIRST_READ else FIRST_READ
         return data
 
     def _broken(self, error: Optional[OSError]) -> Exception:
@@ -300,10 +330,18 @@ class Transport:
         if self._close_sent:
             raise ClosedTransport(self._peer_close)
 
+    def _raise_if_unflushed(self) -> None:
+        if self.wants_write or self._mid_frame:
+            raise LocalProtocolError("data before the last message was flushed")
+
     def _write(self, data: Any) -> int:
-        """Writes `data` to the stream. Returns how many bytes the stream took. Raises BrokenTransport if it failed."""
+        """Writes `data`, which is bytes or a list of them, to the stream. Returns how many bytes the stream took.
+
+        Raises:
+            BrokenTransport: the stream failed.
+        """
         try:
-            taken = self._stream.send(data)
+            taken = self._stream.send_pieces(data) if isinstance(data, list) else self._stream.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:

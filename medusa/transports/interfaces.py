@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol, Union
+from typing import List, Optional, Protocol, Sequence, Union
 
 from medusa.protocol.messages import Message
 from medusa.protocol.relay import Framing, Relayed, Unfinished
@@ -35,6 +35,9 @@ class Stream(Protocol):
         have encrypted some of them already.
         """
 
+    def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
+        """Sends a part of the bytes of `pieces`, or all of them. Otherwise as `send`."""
+
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Waits until the stream is readable (if `read`) or writable (if `write`), at most `timeout` seconds.
 
@@ -54,6 +57,9 @@ class Codec(Protocol):
     def limit_messages(self, size: int) -> None:
         """Sets the limit of one message to `size` bytes, for the frames that begin from now on."""
 
+    def read_in_parts(self, above: int) -> None:
+        """Returns binary messages above `above` bytes as Parts from now on, as they arrive."""
+
     def receive_data(self, data: bytes) -> None:
         """Stores bytes from the stream for `next_message`."""
 
@@ -66,6 +72,9 @@ class Codec(Protocol):
 
     def frame(self, message: Message) -> bytes:
         """Returns the bytes to send for `message`. Raises LocalProtocolError if the message cannot be sent."""
+
+    def binary(self, pieces: Sequence[Union[bytes, memoryview]]) -> List[Union[bytes, memoryview]]:
+        """Returns the bytes to send for a Binary message with the bytes of `pieces`, in pieces."""
 
 
 class Relay(Protocol):

@@ -9,14 +9,16 @@ from typing import Callable, List, Optional
 from medusa.protocol.control import Control, build
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.keepalive import Keepalive, Verdict
-from medusa.protocol.messages import Binary, Close, Message, Ping, Text
-from medusa.transports.base import CLOSE_TIMEOUT, BrokenTransport, ClosedTransport, Transport
+from medusa.protocol.messages import Binary, Close, Message, Part, Ping, Text
+from medusa.transports.base import CLOSE_TIMEOUT, BrokenTransport, Buffer, ClosedTransport, Transport
 
 KEEPALIVE_INTERVAL = 15.0
 """The default interval between pings, in seconds. The reflector has the same default.
 
 It is half of the time after which load balancers cut a silent connection.
 """
+
+FREED = 4 * 1024 * 1024
 
 
 class Loss(enum.Enum):
@@ -82,9 +84,14 @@ class Link:
         self.unread = True
         self.reset_keepalive()
 
-    def limit_messages(self, size: int) -> None:
-        """Sets the limit of one message of the peer to `size` bytes. A longer one ends the link: Loss.ILLEGAL."""
+    def limit_messages(self, size: int, parts_above: int) -> None:
+        """Sets the limit of one message of the peer to `size` bytes. A longer one ends the link: Loss.ILLEGAL.
+
+        Binary messages above `parts_above` bytes are received as Parts, as they arrive.
+        """
+        _keep_freed_memory()
         self._transport.limit_messages(size)
+        self._transport.read_in_parts(parts_above)
 
     def fileno(self) -> int:
         """Returns the file descriptor to poll."""
@@ -116,14 +123,21 @@ class Link:
         except (BrokenTransport, ClosedTransport, RemoteProtocolError) as error:
             raise _lost(error) from error
         self.unread = message is not None
-        if isinstance(message, Binary):
+        if isinstance(message, (Binary, Part)):
             self.received += len(message.data)
         return message
 
-    def send_data(self, data: bytes) -> None:
-        """Sends terminal input or output. Call it only if `clear` is True. Raises LinkLost if the link has ended."""
-        self.sent += len(data)
-        self._send(Binary(data))
+    def send_data(self, *pieces: Buffer) -> None:
+        """Sends a binary message, which is given in pieces. Call it only if `clear` is True.
+
+        Raises:
+            LinkLost: the link has ended.
+        """
+        self.sent += sum(map(len, pieces))
+        try:
+            self._transport.send_binary(pieces)
+        except (BrokenTransport, ClosedTransport) as error:
+            raise _lost(error) from error
 
     def send_control(self, message: Control) -> None:
         """Sends a control message. Call it only if `clear` is True. Raises LinkLost if the link has ended."""
@@ -200,6 +214,15 @@ class Link:
 def closed(close: Close) -> LinkLost:
     """Returns the error for a link that the peer has ended by `close`."""
     return LinkLost(Loss.CLOSED, close.reason, close.code)
+
+
+def _keep_freed_memory() -> None:
+    """Makes glibc keep up to twice FREED bytes of freed memory, instead of giving it back to the kernel.
+
+    It raises its limits if it frees a block of this size (M_MMAP_THRESHOLD in mallopt(3)). Otherwise each large read
+    would get new memory from the kernel. The block itself is never touched, so it takes no memory.
+    """
+    bytes(FREED)
 
 
 def _lost(error: Exception) -> LinkLost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-from typing import Optional, Union
+from typing import List, Optional, Union
 
 MOST_UNREAD = 16
 """The maximum number of reads (64 KiB each) by which `close` drops unread input."""
@@ -42,6 +42,10 @@ class SocketStream:
         """Sends a part of `data`, or all of it. Returns the number of bytes sent. Raises BlockingIOError if it is 0."""
         return self._sock.send(data)
 
+    def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
+        """Sends a part of the bytes of `pieces`, or all of them. Otherwise as `send`."""
+        return self._sock.sendmsg(pieces)
+
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Waits until the socket is readable (if `read`) or writable (if `write`), at most `timeout` seconds."""
         poll = select.poll()
@@ -63,13 +67,16 @@ class SocketStream:
         First reads and drops unread input. Otherwise the kernel would reset the connection, and proxies do not pass on
         a reset.
         """
+        ended = False
         try:
             for _ in range(MOST_UNREAD):
                 if not self.recv(1 << 16):
+                    ended = self._fin_sent
                     break
         except (OSError, ValueError):
             pass
-        self._shutdown(socket.SHUT_RDWR)
+        if not ended:
+            self._shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
     def _shutdown(self, how: int) -> None:

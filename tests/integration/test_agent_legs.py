@@ -16,7 +16,7 @@ import pytest
 from medusa.protocol.control import Start, StreamAnswer
 from medusa.protocol.messages import Binary, Close
 from medusa.protocol.resume.offer import StreamOffer
-from medusa.protocol.resume.records import MAX_READ
+from medusa.protocol.resume.records import MAX_MESSAGE
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from tests.agents import Agent, Reflector, session_members, stop, wait_until_session_is_gone
 from tests.blocking import BlockingTransport
@@ -181,7 +181,7 @@ def test_memory_is_bounded(stream: StreamClient, agent: Agent, legs: Legs) -> No
         wait_until(lambda: unread(deaf.link) > 60_000)
         with legs.raw() as long:
             with contextlib.suppress(BrokenTransport, ClosedTransport):
-                long.link.send(Binary(bytes(MAX_READ + 1)))
+                long.link.send(Binary(bytes(MAX_MESSAGE + 1)))
             assert isinstance(long.link.receive(), Close)
         for _ in range(20):
             check(witness)

@@ -20,7 +20,7 @@ def ends() -> tuple[StreamEnd, StreamEnd]:
 def passed(sender: StreamEnd, receiver: StreamEnd, now: float = 0.0) -> list[Event]:
     events: list[Event] = []
     while (message := sender.next_message(now)) is not None:
-        events += receiver.receive(message, now)
+        events += receiver.receive(b"".join(message), now)
     return events
 
 

@@ -49,8 +49,8 @@ def linked(code: Code) -> Any:
 
 
 def sends(stream: Any, *pieces: bytes, now: float = 0.0) -> bytes | None:
-    message: bytes | None = stream.next_message(lambda *room: list(pieces), now)
-    return message
+    message = stream.next_message(lambda *room: list(pieces), now)
+    return None if message is None else b"".join(message)
 
 
 def fails(code: str, function: Callable[[], object]) -> None:

@@ -129,7 +129,7 @@ class World:
             message = end.stream.next_message(end.channels.take, self.now)
             if message is None:
                 return count
-            end.way.append(message)
+            end.way.append(b"".join(message))
         return most
 
     def deliver(self, number: int, most: int = 1000) -> None:

@@ -16,9 +16,9 @@ from medusa.protocol.channels.frames import GOAWAY, Reason
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control, Error, Exit, Notice, Start, Started, StreamAnswer
 from medusa.protocol.errors import StreamError
-from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.messages import Binary, Close, Message, Part, Text
 from medusa.protocol.resume.offer import StreamOffer
-from medusa.protocol.resume.records import MAX_READ
+from medusa.protocol.resume.records import MAX_MESSAGE, PARTS_ABOVE
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost, closed
 
@@ -206,7 +206,7 @@ class Conversation:
             message = stream.next_message(now)
             if message is None:
                 break
-            link.send_data(message)
+            link.send_data(*message)
         if self._returning is not None:
             self._returning.sent(now, stream, link.received)
 
@@ -244,6 +244,8 @@ class Conversation:
     # ------------------------------------------------------------------ what arrives
 
     def _take(self, message: Message) -> Arrived:
+        if isinstance(message, Part):
+            return Arrived(self.stream.receive(message.data, self._clock(), message.first))
         if isinstance(message, Binary):
             if self.speech is Speech.STREAM:
                 return Arrived(self.stream.receive(message.data, self._clock()))
@@ -277,7 +279,7 @@ class Conversation:
 
     def _resume(self, answer: StreamAnswer) -> bool:
         """Begins to use the link. Returns False if bytes are missing that are not kept any more."""
-        self.link.limit_messages(MAX_READ)
+        self.link.limit_messages(MAX_MESSAGE, PARTS_ABOVE)
         return self.stream.link_up(answer.received)
 
     def _offer(self) -> None:

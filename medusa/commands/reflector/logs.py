@@ -7,6 +7,7 @@ import logging
 import os
 import select
 import socket
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -38,14 +39,15 @@ def configure(
     def add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {**context, **event}
 
-    shared: list[Any] = [add_context, structlog.processors.add_log_level, structlog.processors.format_exc_info]
+    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
+    if context:
+        shared.insert(0, add_context)
     if log_format == "json":
-        tail: list[Any] = [_Bunyan(), structlog.processors.JSONRenderer(serializer=_serialize)]
-        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
+        tail: list[Any] = [_BunyanLine()]
     else:
         colours = os.isatty(fd) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-        tail = [_printable, structlog.dev.ConsoleRenderer(colors=colours)]
-        shared.append(structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False))
+        stamper = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+        tail = [stamper, _printable, structlog.dev.ConsoleRenderer(colors=colours)]
     lines = _Lines(fd, poll)
     structlog.configure(
         processors=shared + tail,
@@ -53,14 +55,6 @@ def configure(
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
-
-
-_ENCODER = json.JSONEncoder(default=repr)
-
-
-def _serialize(event: Any, **_: Any) -> str:
-    """Returns the event as JSON. (json.dumps would make a new encoder for each line.)"""
-    return _ENCODER.encode(event)
 
 
 class _Lines:
@@ -96,7 +90,8 @@ class _Lines:
     debug = info = warning = error = critical = exception = msg
 
     def _takes(self) -> bool:
-        return any(event & select.POLLOUT for _, event in self._poll.poll(0))
+        ready = self._poll.poll(0)
+        return bool(ready) and bool(ready[0][1] & select.POLLOUT)
 
 
 def _unblocking(fd: int) -> int:
@@ -119,12 +114,23 @@ def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     }
 
 
-class _Bunyan:
-    """A processor of structlog that gives an event bunyan's names and fields."""
+class _BunyanLine:
+    """A processor of structlog that makes a line of JSON, with bunyan's names and fields."""
 
     def __init__(self) -> None:
         self._head = {"name": "medusa", "hostname": socket.gethostname(), "pid": os.getpid()}
+        self._encode = json.JSONEncoder(default=repr).encode  # json.dumps would make an encoder for each line
+        self._second, self._day_and_time = 0, ""
 
-    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> str:
         level = BUNYAN_LEVELS[event.pop("level")]
-        return {**self._head, "level": level, "msg": event.pop("event"), **event, **self._head, "v": 0}
+        fields = {**self._head, "level": level, "msg": event.pop("event"), **event, "time": self._time()}
+        return self._encode({**fields, **self._head, "v": 0})
+
+    def _time(self) -> str:
+        """Returns the time as ISO 8601 writes it, in UTC."""
+        microseconds = time.time_ns() // 1000
+        second = microseconds // 1_000_000
+        if second != self._second:
+            self._second, self._day_and_time = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return "%s.%06dZ" % (self._day_and_time, microseconds % 1_000_000)

@@ -265,19 +265,11 @@ class Channel:
         while queue:
             kind, sub, payload = queue[0]
             if kind == DATA:
-                size = len(payload)
-                part = min(size, limit - used - 8, data - used - 8, MAX_PAYLOAD)
-                if part < size and part < LEAST_PART:
+                taken, size = self._emit_data(pieces, sub, payload, min(limit, data) - used)
+                used += size
+                if taken < len(payload):
+                    queue[0] = (DATA, sub, memoryview(payload)[taken:])
                     break
-                self._sent(sub, part)
-                used += part + 8
-                pieces.append(HEADER.pack(DATA, sub, part, number))
-                if part < size:
-                    view = memoryview(payload)
-                    pieces.append(view[:part])
-                    queue[0] = (DATA, sub, view[part:])
-                    continue
-                pieces.append(payload)
             else:
                 size = 48 if kind == EOF else len(payload)
                 if used + size > min(limit, total):
@@ -287,10 +279,23 @@ class Channel:
             queue.popleft()
         return used
 
-    def _sent(self, sub: int, size: int) -> None:
-        self.writers[sub].sent += size
-        self._queued -= size
-        self._outbox.data -= size
+    def _emit_data(self, pieces: List[Buffer], sub: int, payload: Buffer, limit: int) -> Tuple[int, int]:
+        """Adds DATA frames with bytes of `payload` to `pieces`, at most `limit` bytes.
+
+        Returns how many bytes of `payload` they hold, and their size.
+        """
+        view, taken, used = memoryview(payload), 0, 0
+        while taken < len(view):
+            part = min(len(view) - taken, limit - used - HEADER.size, MAX_PAYLOAD)
+            if part < len(view) - taken and part < LEAST_PART:
+                break
+            pieces += (HEADER.pack(DATA, sub, part, self.number), view[taken : taken + part])
+            taken += part
+            used += part + HEADER.size
+        self.writers[sub].sent += taken
+        self._queued -= taken
+        self._outbox.data -= taken
+        return taken, used
 
     def _put(self, kind: int, sub: int, payload: Buffer) -> None:
         if not self._queue:

@@ -20,7 +20,7 @@ MAX_REFUSED = 1024
 OPEN_TIMEOUT = 30.0
 """Seconds. A channel that was not accepted after this time is refused."""
 
-MAX_WINDOWS = 3 * 1024 * 1024
+MAX_WINDOWS = 4 * 1024 * 1024
 """The limit of the sum of all windows that one end grants, in bytes."""
 
 MIN_WINDOW = 8 * 1024
@@ -29,7 +29,7 @@ MIN_WINDOW = 8 * 1024
 FIRST_WINDOW = 64 * 1024
 """Bytes that the peer may send at first on a new sub (a direction of a channel), if so much memory is free."""
 
-MAX_WINDOW = 1024 * 1024
+MAX_WINDOW = 3 * 512 * 1024
 """The limit of one window, in bytes."""
 
 FIRST_TERMINAL_WINDOW = 32 * 1024
@@ -47,13 +47,13 @@ After Control-C, the user may still see as many bytes of output: they have been 
 TERMINAL_DELAY = 0.1
 """Seconds. A terminal's window is the number of bytes that its reader takes in this time plus one round trip."""
 
-MAX_QUEUED = 128 * 1024 - 60
-"""The most bytes of data that may wait in one channel. They fit into one message of the stream, as four frames.
+MAX_QUEUED = 256 * 1024 - 90
+"""The most bytes of data that may wait in one channel. They fit into one message of the stream, as eight frames.
 
 If the limit were a little larger, each full message would be followed by a tiny one.
 """
 
-QUEUED_HIGH = 256 * 1024
+QUEUED_HIGH = 512 * 1024
 """Bytes. While as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED."""
 
 MIN_QUEUED = 1024

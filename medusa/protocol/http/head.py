@@ -21,7 +21,7 @@ Nginx and Apache have similar defaults. A signed request of Manta's clients has 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x7e]*\Z")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([A-Za-z0-9_.:\-\[\]]+)((?:[/?][\x21\x22\x24-\x7e]*)?)\Z")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)(.*)\Z", re.DOTALL)
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 _BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 _LINE_END = re.compile(rb"\r?\n")
@@ -70,7 +70,9 @@ class Headers:
 
     def tokens(self, name: str) -> List[str]:
         """Returns the comma-separated tokens of all fields called `name` (lower case). The tokens are in lower case."""
-        values = ",".join(value for key, value in self.items if key == name)
+        if name not in self._first:
+            return []
+        values = ",".join([value for key, value in self.items if key == name])
         return [token.strip().lower() for token in values.split(",") if token.strip()]
 
 
@@ -224,15 +226,16 @@ def _headers(lines: List[bytes], once: AbstractSet[str]) -> Headers:
     items: List[Tuple[str, str]] = []
     seen = set()
     for line in lines:
-        name, colon, value = line.partition(b":")
-        # These two checks also refuse a bare CR or LF, a NUL, a folded line and a space before the colon.
-        if not colon or not _TOKEN.match(name):
+        # This also refuses a bare CR or LF, a NUL, a folded line and a space before the colon.
+        found = _FIELD.match(line)
+        if found is None:
             raise HandshakeError(400, "bad header name")
-        if not _VALUE.match(value):
+        name, value, wrong = found.groups()
+        if wrong:
             raise HandshakeError(400, "bad character in a header")
         key = name.decode("ascii").lower()
         if key in seen and key in once:
             raise HandshakeError(400, "%s given twice" % key)
         seen.add(key)
-        items.append((key, value.strip(b" \t").decode("latin-1")))
+        items.append((key, value.rstrip(b" \t").decode("latin-1")))
     return Headers(items)

@@ -8,13 +8,13 @@ One frame is one message. The types have the numbers of the opcodes of RFC 6455.
 from __future__ import annotations
 
 import struct
-from typing import Union
+from typing import List, Sequence, Union
 
 from medusa.protocol.errors import BadFrame, MessageTooBig
 from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, Message
-from medusa.protocol.websocket.codec import MessageCodec, wire_form
+from medusa.protocol.websocket.codec import MessageCodec, Piece, wire_form
 from medusa.protocol.websocket.header import BINARY, CLOSE, PING, PONG, TEXT, Header
-from medusa.protocol.websocket.masking import NO_MASK
+from medusa.protocol.websocket.masking import NO_MASK, Buffer
 
 VERSION = 1
 HEADER = struct.Struct("!Q")
@@ -76,5 +76,9 @@ class FramedCodec(MessageCodec):
         kind, payload = wire_form(message)
         return build_header(kind, len(payload)) + payload
 
-    def _parse_header(self) -> Union[Header, int]:
-        return parse_header(self._buffer, 0, self._limit)
+    def binary(self, pieces: Sequence[Piece]) -> List[Piece]:
+        """Returns the frame of a Binary message with the bytes of `pieces`, in pieces."""
+        return [build_header(BINARY, sum(map(len, pieces))), *pieces]
+
+    def _parse_header(self, data: Buffer) -> Union[Header, int]:
+        return parse_header(data, 0, self._limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional, Sequence, Union
 
 from medusa.protocol.control import Linkup, parse
 from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Binary, Close, Kind, Message, Text
@@ -128,6 +128,13 @@ class PlainCodec:
 
     def limit_messages(self, size: int) -> None:
         """Does nothing, because bytes without frames have no messages."""
+
+    def read_in_parts(self, above: int) -> None:
+        """Does nothing, because bytes without frames have no messages."""
+
+    def binary(self, pieces: Sequence[Union[bytes, memoryview]]) -> List[Union[bytes, memoryview]]:
+        """Returns `pieces`, because bytes without frames are sent as they are."""
+        return list(pieces)
 
     def receive_data(self, data: bytes) -> None:
         """Stores bytes from the stream for `next_message`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, List, Union
+from typing import Deque, List, Sequence, Union
 
 Buffer = Union[bytes, memoryview]
 
@@ -12,6 +12,10 @@ SMALL = 4096
 
 A piece that is not copied keeps the whole message that it belongs to in memory. For a small piece, that would be much
 more than its bytes.
+"""
+
+LEAST_MEAN = 1024
+"""Bytes. Pieces that are added together and have fewer bytes on average are joined, because each object needs memory.
 """
 
 
@@ -38,6 +42,16 @@ class ByteQueue:
             self._pieces[-1] = b"".join((self._pieces[-1], data))
         elif size:
             self._pieces.append(bytes(data))
+
+    def extend(self, pieces: Sequence[Buffer]) -> int:
+        """Adds `pieces`, whose bytes must not change afterwards. Returns the number of their bytes."""
+        size = sum(map(len, pieces))
+        if size < LEAST_MEAN * len(pieces):
+            self.append(b"".join(pieces))
+        else:
+            self._pieces.extend(pieces)
+            self._size += size
+        return size
 
     def drop(self, size: int) -> None:
         """Drops the first `size` bytes. There must be as many."""

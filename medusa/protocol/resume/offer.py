@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from medusa.protocol.resume.records import LEAST_LIMIT, MAX_MESSAGE
+
 KEEP = 3600
 """Seconds for which the agent keeps a stream after its link is lost, unless the offer says otherwise."""
 
@@ -22,11 +24,13 @@ class StreamOffer:
         resume: True if the stream exists, and goes on over this link.
         received: the number of bytes of the stream that have arrived at the client.
         keep: for how many seconds the agent keeps the stream after its link is lost; 0: it ends with the link.
+        message: the length of the longest message that the client reads, in bytes.
     """
 
     id: str
     resume: bool = False
     received: int = 0
+    message: int = MAX_MESSAGE
     version: int = 1
     security: str = "plain"
     keep: int = KEEP
@@ -49,13 +53,15 @@ def check_offer(value: Any) -> Optional[StreamOffer]:
         return None
     try:
         received = _check_integer(value.get("received", 0), (1 << 63) - 1)
+        message = _check_integer(value.get("message", LEAST_LIMIT), (1 << 63) - 1, LEAST_LIMIT)
         keep = _check_integer(value.get("keep", KEEP), MAX_KEEP)
-        return StreamOffer(check_identifier(value.get("id")), value.get("resume", False) is True, received, keep=keep)
+        resume = value.get("resume", False) is True
+        return StreamOffer(check_identifier(value.get("id")), resume, received, message, keep=keep)
     except ValueError:
         return None
 
 
-def _check_integer(value: Any, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+def _check_integer(value: Any, most: int, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError("not a whole number in range")
     return value

@@ -10,33 +10,33 @@ import struct
 from typing import Optional, Tuple
 
 from medusa.protocol.errors import StreamError
+from medusa.protocol.resume.byte_queue import Buffer
 
-MAX_MESSAGE = 128 * 1024
-"""The limit of a message, in bytes."""
+MAX_MESSAGE = 256 * 1024
+"""The limit of a message, in bytes. A link does not read a longer one."""
+
+LEAST_LIMIT = 128 * 1024
+"""Bytes. Every end reads messages up to this size. Longer ones are sent to an end that says that it reads them."""
+
+PARTS_ABOVE = 64 * 1024
+"""Bytes. A link returns a longer message in parts, as it arrives."""
 
 DATA, ACK = 1, 2
 RECORD = struct.Struct("!BQ")
 
-MAX_READ = 2 * MAX_MESSAGE
-"""Bytes. A link does not read a longer message, so that a peer cannot make this end hold it.
-
-A message that is shorter than this and too long for a record ends the stream with `bad-record`.
-"""
-
-MAX_DATA = MAX_MESSAGE - 2 * RECORD.size
-"""The number of bytes that fit into a message beside an ACK."""
-
 NOTHING = memoryview(b"")
 
 
-def parse_message(message: bytes) -> Tuple[Optional[int], int, memoryview]:
+def parse_message(message: Buffer) -> Tuple[Optional[int], int, memoryview]:
     """Returns the offset of the ACK, or None; and the offset and the bytes of the DATA record, or 0 and no bytes.
+
+    `message` may be the first part of a message, if this part has more bytes than two records.
 
     Raises:
         StreamError: `bad-record`.
     """
     size = len(message)
-    if not RECORD.size <= size <= MAX_MESSAGE:
+    if size < RECORD.size:
         raise StreamError("bad-record", "a message of %d bytes" % size)
     kind, offset = RECORD.unpack_from(message)
     if kind != ACK:
@@ -49,7 +49,7 @@ def parse_message(message: bytes) -> Tuple[Optional[int], int, memoryview]:
     return offset, start, _data(message, kind, 2 * RECORD.size)
 
 
-def _data(message: bytes, kind: int, at: int) -> memoryview:
+def _data(message: Buffer, kind: int, at: int) -> memoryview:
     if kind != DATA:
         raise StreamError("bad-record", "a record of type %d where DATA belongs" % kind)
     if len(message) == at:

@@ -10,7 +10,7 @@ from typing import Callable, List, Optional, Tuple
 from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.budget import Budget
 from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
-from medusa.protocol.resume.records import ACK, DATA, MAX_DATA, NOTHING, RECORD, parse_message
+from medusa.protocol.resume.records import ACK, DATA, LEAST_LIMIT, MAX_MESSAGE, NOTHING, RECORD, parse_message
 from medusa.protocol.resume.round_trip import RoundTrip
 
 MAX_KEPT = 4 * 1024 * 1024
@@ -22,8 +22,12 @@ MAX_KEPT_CONTROL = 256 * 1024
 MIN_KEPT = 64 * 1024
 """Bytes that each stream may keep, even if the memory that all streams share is used up. So no stream stands still."""
 
-ACK_AFTER = 64 * 1024
-"""Bytes. After so many have arrived, they are acknowledged at once."""
+ACK_AFTER = 512 * 1024
+"""Bytes. After so many have arrived, they are acknowledged at once.
+
+An acknowledgement is one more message through all processes between the two ends. If bytes come fast, most of them are
+acknowledged beside a WINDOW.
+"""
 
 ACK_INTERVAL = 0.05
 """Seconds. If fewer bytes than ACK_AFTER have arrived, they are acknowledged after this time."""
@@ -65,6 +69,8 @@ class Stream:
         self._fresh = False  # nothing has arrived on this link yet
         self._next = 0  # the offset of the next byte that this link gets: below `sent` during a replay
         self._told = 0  # the last offset that the peer was told to have arrived
+        self._expected = 0  # the offset of the byte with which the next part of a message begins
+        self._most_data = 0  # bytes of DATA that fit into a message to the peer, beside an ACK
         self._ack_at: Optional[float] = None
         self._timed: Optional[Tuple[int, float]] = None  # the end of a record, and when it was sent
 
@@ -73,15 +79,20 @@ class Stream:
         """The number of bytes that are kept, because the peer has not acknowledged them."""
         return self.sent - self.acknowledged
 
-    def link_up(self, received: int) -> bool:
-        """Begins to use a new link. `received`: the number of bytes of the stream that have arrived at the peer.
+    def link_up(self, received: int, limit: int = LEAST_LIMIT) -> bool:
+        """Begins to use a new link. The peer must have been told `self.received`.
 
-        The peer must have been told `self.received`. Returns False, and does nothing, if the stream cannot go on: the
-        bytes after the first `received` ones are not kept any more.
+        Returns False, and does nothing, if the stream cannot go on: the bytes after the first `received` ones are not
+        kept any more.
+
+        Args:
+            received: the number of bytes of the stream that have arrived at the peer.
+            limit: the length of the longest message that the peer reads, in bytes.
         """
         if not self.acknowledged <= received <= self.sent:
             return False
         self._acknowledge(received, None)
+        self._most_data = min(limit, MAX_MESSAGE) - 2 * RECORD.size
         self._linked = self._fresh = True
         self._next, self._told, self._ack_at, self._timed = received, self.received, None, None
         return True
@@ -91,18 +102,24 @@ class Stream:
         self._linked = False
         self._ack_at = self._timed = None
 
-    def receive(self, message: bytes, now: float) -> memoryview:
-        """Processes a message of the link. Returns those of its bytes that have not arrived before, perhaps none.
+    def receive(self, message: Buffer, now: float, first: bool = True) -> memoryview:
+        """Processes a message of the link, or a part of one. Returns those of its bytes that have not arrived before.
+
+        `first`: False for a part that continues a message.
 
         Raises:
             StreamError: the message is malformed (`bad-record`), acknowledges bytes that were not sent (`ack-ahead`),
                 or does not continue the bytes that have arrived (`gap`).
         """
-        ack, offset, data = parse_message(message)
-        if ack is not None:
-            self._acknowledge(ack, now)
+        if first:
+            ack, offset, data = parse_message(message)
+            if ack is not None:
+                self._acknowledge(ack, now)
+        else:
+            offset, data = self._expected, memoryview(message)
         if not data:
             return data
+        self._expected = offset + len(data)
         if offset > self.received:
             raise StreamError("gap", "data from offset %d after %d bytes" % (offset, self.received))
         data = data[self.received - offset :]
@@ -115,8 +132,8 @@ class Stream:
             self._fresh = False
         return data or NOTHING
 
-    def next_message(self, source: Source, now: float) -> Optional[bytes]:
-        """Returns the next message for the link; None if there is none.
+    def next_message(self, source: Source, now: float) -> Optional[List[Buffer]]:
+        """Returns the next message for the link, in pieces; None if there is none.
 
         The message has bytes that have to be sent again, or else new ones from `source`. If new bytes have arrived, it
         also acknowledges them. If an acknowledgement is due and there are no bytes to send, the message has nothing
@@ -126,34 +143,34 @@ class Stream:
             return None
         start = self._next
         if start < self.sent:
-            pieces = self._kept.views(start - self.acknowledged, MAX_DATA)
+            pieces = self._kept.views(start - self.acknowledged, self._most_data)
         else:
             free = MAX_KEPT - self.kept
             data = min(free, max(0, self.budget.free, MIN_KEPT - self.kept))
-            pieces = source(MAX_DATA, data, free + MAX_KEPT_CONTROL)
+            pieces = source(self._most_data, data, free + MAX_KEPT_CONTROL)
         head = RECORD.pack(ACK, self.received) if self.received > self._told else b""
         if pieces:
             head += RECORD.pack(DATA, start)
         elif self._ack_at is None or now < self._ack_at:
             return None
-        message = b"".join((head, *pieces))
         if pieces:
-            self._sent(start, memoryview(message)[len(head) :], now)
+            self._sent(start, pieces, now)
         self._told, self._ack_at = self.received, None
-        return message
+        return [head, *pieces]
 
     def deadline(self) -> Optional[float]:
         """Returns when an acknowledgement is due; None if none is."""
         return self._ack_at
 
-    def _sent(self, start: int, data: memoryview, now: float) -> None:
-        self._next = end = start + len(data)
-        if end > self.sent:
-            self._kept.append(data)
-            self.budget.use(len(data))
-            self.sent = end
-            if self._timed is None:
-                self._timed = (end, now)
+    def _sent(self, start: int, pieces: List[Buffer], now: float) -> None:
+        if start < self.sent:
+            self._next = start + sum(map(len, pieces))
+            return
+        size = self._kept.extend(pieces)
+        self.budget.use(size)
+        self._next = self.sent = start + size
+        if self._timed is None:
+            self._timed = (self.sent, now)
 
     def _acknowledge(self, offset: int, now: Optional[float]) -> None:
         if offset > self.sent:

@@ -14,6 +14,8 @@ from medusa.protocol.channels.kinds import Role
 from medusa.protocol.channels.multiplexer import Channels
 from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.budget import Budget
+from medusa.protocol.resume.byte_queue import Buffer
+from medusa.protocol.resume.records import LEAST_LIMIT
 from medusa.protocol.resume.stream import Stream
 
 
@@ -67,30 +69,37 @@ class StreamEnd:
         """True if one of the two ends has ended the stream, and `next_message` has returned the last message."""
         return self.channels.finished
 
-    def link_up(self, received: int) -> bool:
+    def link_up(self, received: int, limit: int = LEAST_LIMIT) -> bool:
         """Begins to use a new link. `received`: the number of bytes of the stream that have arrived at the peer.
 
-        Returns False, and does nothing, if the stream cannot go on after these bytes.
+        `limit`: the length of the longest message that the peer reads, in bytes. Returns False, and does nothing, if
+        the stream cannot go on after these bytes.
         """
-        return self._stream.link_up(received)
+        return self._stream.link_up(received, limit)
 
     def link_down(self) -> None:
         """Ends the use of the link. Until the next `link_up` there is no message to send, and none may arrive."""
         self._stream.link_down()
 
-    def receive(self, message: bytes, now: float) -> List[Event]:
-        """Processes a binary message of the link. Returns what has arrived.
+    def receive(self, message: Buffer, now: float, first: bool = True) -> List[Event]:
+        """Processes a binary message of the link, or a part of one. Returns what has arrived.
 
         If the peer broke a rule of the stream, the last event is a GOAWAY, and `next_message` returns one for the peer.
+
+        Args:
+            first: False for a part that continues a message.
         """
         try:
-            data = self._stream.receive(message, now)
+            data = self._stream.receive(message, now, first)
         except StreamError as error:
             return [] if self.channels.over else [self.channels.fail(error)]
         return self.channels.receive(data, now)
 
-    def next_message(self, now: float) -> Optional[bytes]:
-        """Returns the next message for the link; None if there is none. Call it only if the link can send it now."""
+    def next_message(self, now: float) -> Optional[List[Buffer]]:
+        """Returns the next message for the link, in pieces; None if there is none.
+
+        Call it only if the link can send the message now.
+        """
         return self._stream.next_message(self.channels.take, now)
 
     def deadline(self) -> Optional[float]:

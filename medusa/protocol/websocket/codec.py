@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import enum
-from typing import Callable, Optional, Tuple, Union
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import (
@@ -18,6 +18,7 @@ from medusa.protocol.messages import (
     Close,
     Kind,
     Message,
+    Part,
     Ping,
     Pong,
     Text,
@@ -36,6 +37,15 @@ from medusa.protocol.websocket.header import (
     parse_header,
 )
 from medusa.protocol.websocket.masking import NO_MASK, PURE_LIMIT, Buffer, apply_mask, apply_mask_pure
+
+Piece = Union[bytes, memoryview]
+
+
+MAX_HEADER = 14
+"""The longest header of a frame, in bytes."""
+
+FIRST_PART = 64
+"""The first part of a message has this number of bytes or more, enough for the header of what is in the message."""
 
 
 class Role(enum.Enum):
@@ -137,13 +147,17 @@ class MessageCodec:
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._limit = max_message
-        self._buffer = bytearray()
+        self._parts_above: Optional[int] = None
+        self._parted = 0  # the length of the last message that is returned in parts
+        self._left = 0  # how many bytes of it are to come
+        self._buffer: Union[bytes, bytearray] = b""
+        self._at = 0  # the bytes of `_buffer` before this one were processed
         self._header: Optional[Header] = None
         self._fragments = Fragments(max_message)
         self._failed = False
 
-    def _parse_header(self) -> Union[Header, int]:
-        """Returns the header at the start of the buffer, or the number of bytes that are needed to parse further.
+    def _parse_header(self, data: Buffer) -> Union[Header, int]:
+        """Returns the header at the start of `data`, or the number of bytes that are needed to parse further.
 
         Raises:
             BadFrame, MessageTooBig: the header breaks a rule.
@@ -154,10 +168,24 @@ class MessageCodec:
         """Sets the limit of one message to `size` bytes, for all frames whose header has not been parsed yet."""
         self._limit = self._fragments.limit = size
 
+    def read_in_parts(self, above: int) -> None:
+        """Returns binary messages above `above` bytes as parts from now on, as they arrive. They are not kept.
+
+        A message in fragments, or one that is masked, is still returned as a whole.
+        """
+        self._parts_above = above
+
     def receive_data(self, data: bytes) -> None:
         """Stores bytes from the stream. Then call `next_message` until it returns None."""
-        if not self._failed:
+        if self._failed:
+            return
+        if self._at == len(self._buffer):
+            self._buffer = data
+        else:
+            if self._at or isinstance(self._buffer, bytes):
+                self._buffer = bytearray(memoryview(self._buffer)[self._at :])
             self._buffer += data
+        self._at = 0
 
     def next_message(self) -> Optional[Message]:
         """Returns the next whole message, or None if more bytes are needed.
@@ -170,15 +198,15 @@ class MessageCodec:
             return None
         try:
             while True:
-                frame = self._next_frame()
+                frame = None if self._left else self._next_frame()
                 if frame is None:
-                    return None
+                    return self._next_part()
                 message = self._message(*frame)
                 if message is not None:
                     return message
         except RemoteProtocolError:
             self._failed = True
-            self._buffer.clear()
+            self._buffer, self._at = b"", 0
             raise
 
     def _next_frame(self) -> Optional[Tuple[Header, bytes]]:
@@ -188,20 +216,48 @@ class MessageCodec:
         """
         header = self._header
         if header is None:
-            found = self._parse_header()
+            with memoryview(self._buffer) as view:
+                found = self._parse_header(view[self._at : self._at + MAX_HEADER])
             if isinstance(found, int):
                 return None
             if not found.opcode & 0x08:
                 self._fragments.check(found)
             header = self._header = found
-        end = header.size + header.length
-        if len(self._buffer) < end:
+        have, parted = len(self._buffer) - self._at, self._is_parted(header)
+        if have < header.size + (FIRST_PART if parted else header.length):
             return None
-        with memoryview(self._buffer) as view:
-            payload = bytes(view[header.size : end])
-        del self._buffer[:end]
+        self._at += header.size
         self._header = None
+        if parted:
+            self._left = self._parted = header.length
+            return None
+        payload = bytes(self._take(header.length))
         return header, payload if header.key == NO_MASK else apply_mask(payload, header.key)
+
+    def _is_parted(self, header: Header) -> bool:
+        """True if the message of the frame with `header` is returned in parts."""
+        whole = header.fin and header.opcode == BINARY and header.key == NO_MASK
+        return whole and self._parts_above is not None and header.length > self._parts_above
+
+    def _next_part(self) -> Optional[Part]:
+        size = min(self._left, len(self._buffer) - self._at)
+        if not size:
+            return None
+        first = self._left == self._parted
+        self._left -= size
+        return Part(self._take(size), first)
+
+    def _take(self, size: int) -> memoryview:
+        """Removes bytes from the buffer and returns them. They do not change any more."""
+        start, self._at = self._at, self._at + size
+        if isinstance(self._buffer, bytes):
+            data = memoryview(self._buffer)[start : self._at]
+        else:
+            with memoryview(self._buffer) as view:
+                data = memoryview(bytes(view[start : self._at]))
+        if self._at == len(self._buffer):
+            self._buffer, self._at = b"", 0
+        return data
 
     def _message(self, header: Header, payload: bytes) -> Optional[Message]:
         """Returns the message that ends with this frame, or None if more fragments of the message must follow."""
@@ -248,14 +304,23 @@ class WebSocketCodec(MessageCodec):
                 lone surrogate.
         """
         opcode, payload = wire_form(message)
-        if self._role is Role.SERVER:
-            return build_header(opcode, len(payload)) + payload
-        costly = len(payload) > PURE_LIMIT and apply_mask is apply_mask_pure
-        key = NO_MASK if costly else self._new_key()
-        return build_header(opcode, len(payload), key) + (payload if costly else apply_mask(payload, key))
+        return b"".join(self._frame(opcode, (payload,)))
 
-    def _parse_header(self) -> Union[Header, int]:
-        return parse_header(self._buffer, 0, self._role is Role.SERVER, self._limit)
+    def binary(self, pieces: Sequence[Piece]) -> List[Piece]:
+        """Returns the frame of a Binary message with the bytes of `pieces`, in pieces."""
+        return self._frame(BINARY, pieces)
+
+    def _frame(self, opcode: int, pieces: Sequence[Piece]) -> List[Piece]:
+        size = sum(map(len, pieces))
+        if self._role is Role.SERVER:
+            return [build_header(opcode, size), *pieces]
+        if size > PURE_LIMIT and apply_mask is apply_mask_pure:
+            return [build_header(opcode, size, NO_MASK), *pieces]
+        key = self._new_key()
+        return [build_header(opcode, size, key), apply_mask(b"".join(pieces), key)]
+
+    def _parse_header(self, data: Buffer) -> Union[Header, int]:
+        return parse_header(data, 0, self._role is Role.SERVER, self._limit)
 
 
 def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:
@@ -280,6 +345,7 @@ def wire_form(message: Message) -> Tuple[int, bytes]:
             raise LocalProtocolError("text with a lone surrogate") from None
     if isinstance(message, Close):
         return CLOSE, close_payload(message)
+    assert not isinstance(message, Part), "parts are only received"
     if len(message.payload) > MAX_CONTROL_PAYLOAD:
         raise LocalProtocolError("control payload above %d bytes" % MAX_CONTROL_PAYLOAD)
     return (PING if isinstance(message, Ping) else PONG), message.payload

@@ -9,9 +9,6 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-_NO_SUM = "_created"
-"""The suffix of metrics that are not added up, because their value is the time at which a process began to count."""
-
 
 def summed(expositions: Iterable[str]) -> bytes:
     """Adds up the samples that have the same name and labels. Returns the sums in the text format of Prometheus.
@@ -23,8 +20,6 @@ def summed(expositions: Iterable[str]) -> bytes:
     samples: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = {}
     for text in expositions:
         for family in text_string_to_metric_families(text):
-            if family.name.endswith(_NO_SUM):
-                continue
             families.setdefault(family.name, family)
             known = samples.setdefault(family.name, {})
             for sample in family.samples:

@@ -18,7 +18,7 @@ import gevent
 import gevent.event
 import gevent.select
 import structlog
-from gevent import socket
+from gevent import monkey, socket
 
 from medusa.directory import Owner
 from medusa.reflector.auth.single_use import ReservedMark
@@ -41,11 +41,15 @@ from medusa.reflector.tickets.desk import PRIVATE_DOOR
 from medusa.session import Side
 from medusa.transports.dial import ConnectRefused, remaining
 from medusa.transports.dial.race import Address
+from medusa.transports.dial.target import ip_address
 from medusa.transports.dial.tcp import connect_any
 from medusa.transports.steps import run
 from medusa.transports.tls import Tls, TlsSocket, client_context, stream_over
 
 log = structlog.get_logger(component="forward_out")
+
+_getaddrinfo = monkey.get_original("socket", "getaddrinfo")
+"""The lookup of the standard library, which blocks, and needs no other thread as gevent's does."""
 
 
 class Carried(NamedTuple):
@@ -262,8 +266,11 @@ class ForwardOut:
 
 def _connect(host: str, port: int, deadline: float) -> Any:
     """Connects to the first of the addresses of `host` that answers. Raises OSError if no address answers."""
-    with gevent.Timeout(remaining(deadline), socket.timeout("the lookup of the name timed out")):
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if ip_address(host):  # no name has to be looked up, so nothing can block
+        found = _getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    else:
+        with gevent.Timeout(remaining(deadline), socket.timeout("the lookup of the name timed out")):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
     try:
         steps = connect_any(addresses, "%s:%d" % (host, port), deadline, new_socket=socket.socket)

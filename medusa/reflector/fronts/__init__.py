@@ -2,7 +2,7 @@
 
 http_front    accepts HTTP: does TLS, reads the request's head strictly, answers or upgrades the connection
 raw_front     accepts raw TCP: reads a greeting, then makes a link with frames or plain bytes
-upgrade       writes the answer 101, with gevent-websocket's handler
+upgrade       sends answers; the 101 is made by gevent-websocket's handler
 request_head  reads the head of a request, strictly and with a time limit
 routes        finds the function for the path of an HTTP request
 admission     decides whether a peer may attach to a session, and attaches the peer

@@ -8,11 +8,11 @@ of a websocket.
 from __future__ import annotations
 
 import io
-from http import HTTPStatus
+import time
 from typing import Any, Protocol
 
 import structlog
-from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
+from gevent.pywsgi import Input, WSGIServer
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
@@ -21,11 +21,12 @@ from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
 from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
-from medusa.reflector.fronts.upgrade import QUIET, UpgradeHandler
+from medusa.reflector.fronts.upgrade import UpgradeHandler
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.certificate import Certificate
+from medusa.reflector.net.http_response import Answer, build_fields, build_head, status_line
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.net.proxy_protocol import read_first_bytes
 from medusa.reflector.net.sockets import hang_up
@@ -37,16 +38,19 @@ from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
 
 log = structlog.get_logger(component="http")
 
-PLAIN_REQUEST = "GET / HTTP/1.1"
-NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
-"""The header fields that pywsgi gets in place of the real ones. PLAIN_REQUEST is the request line that it gets.
-
-Otherwise pywsgi would parse the real head a second time, by other rules.
-"""
-
 DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: %d\r\nConnection: close\r\n\r\n"
 DROPPED %= RETRY_AFTER
 """The answer for a peer that is dropped before anything was read from it."""
+
+PLAIN_REQUEST = "GET / HTTP/1.1"
+"""The request line that pywsgi gets in place of the real one. pywsgi would parse the real head by other rules."""
+
+NOTHING: Any = io.BytesIO()
+NO_BODY = Input(NOTHING, 0)
+"""The body of every request, for pywsgi, and the file that it is read from."""
+
+FAILED: Answer = (500, [], b"")
+"""The answer after a bug."""
 
 HANDSHAKE = 0x16
 """The first byte of every TLS connection: the type of a handshake record (RFC 8446, section 5.1)."""
@@ -106,11 +110,15 @@ class Handler(UpgradeHandler):
         accepted: the connection, with all that is known about it.
     """
 
+    # What pywsgi would set from a request.
+    command, path, request_version = PLAIN_REQUEST.split()
+    close_connection = True
+    wsgi_input = NO_BODY
+
     def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted) -> None:
         """`sock` and `address` are those of `accepted`. They are separate arguments because pywsgi requires it."""
         self.accepted = accepted
-        super().__init__(sock, address, server, io.BytesIO())
-        server.logger = QUIET  # type: ignore[attr-defined]
+        super().__init__(sock, address, server, NOTHING)
 
     @property
     def socket(self) -> Any:
@@ -126,16 +134,14 @@ class Handler(UpgradeHandler):
         return PLAIN_REQUEST
 
     def read_request(self, raw_requestline: str) -> bool:
-        """Sets the attributes that pywsgi itself would set from a request, here always to the same values.
-
-        They come from the constant line that `read_requestline` returns, because the real request has been read
-        already. Returns True to tell pywsgi that the request is valid.
-        """
-        self.command, self.path, self.request_version = raw_requestline.split()
-        self.headers = NO_HEADERS
-        self.content_length = None
-        self.close_connection = True
+        """Returns True to tell pywsgi that the request is valid. `handle` has read and checked the real one."""
         return True
+
+    def get_environ(self) -> Any:
+        """Returns the environ of WSGI: what the server knows, and this handler, which has the request."""
+        environ = self.server.get_environ()
+        environ["medusa.handler"] = self
+        return environ
 
     def handle(self) -> None:
         """Serves the connection to its end. HttpFront calls this in the connection's greenlet."""
@@ -145,10 +151,10 @@ class Handler(UpgradeHandler):
         metrics.handlers += 1
         try:
             if self._read_request() and not self._handed_over():
-                self.socket.settimeout(timeouts.answer_timeout)
+                self.accepted.sock.settimeout(timeouts.answer_timeout)
                 self.handle_one_request()
         except Dropped as error:
-            self.server.doorkeeper.drop(error, self.socket, self.accepted.host)
+            self.server.doorkeeper.drop(error, self.accepted.sock, self.accepted.host)
         except TlsError as error:
             more = self.server.refusals.fields("handshake", self.accepted.host)
             if more is not None:
@@ -158,21 +164,38 @@ class Handler(UpgradeHandler):
             pass  # the peer is gone
         finally:
             if not self.accepted.taken:
-                hang_up(self.socket, timeouts.linger_timeout)
+                hang_up(self.accepted.sock, timeouts.linger_timeout)
             self.accepted.identified()
             metrics.handlers -= 1
+            self.environ = None  # it has this handler: only the garbage collector would free both
 
-    def get_environ(self) -> Any:
-        """Returns the environ of WSGI, with this handler added to it."""
-        environ = super().get_environ()
-        environ["medusa.handler"] = self
-        return environ
+    def upgrade(self, key: str, more: bool = False) -> RelayedTransport:
+        """Answers the request with 101. Returns the transport. Raises OSError.
 
-    def upgrade(self, key: str) -> RelayedTransport:
-        """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
+        Args:
+            key: returned by check_upgrade.
+            more: True if a message follows at once, unless the link is an agent's home link. Then both may leave in one
+                packet.
+        """
         accepted, server = self.accepted, self.server
-        self.write_101(key, accepted.granted)
+        self.write_101(key, accepted.granted, more and not accepted.granted)
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
+
+    def log_request(self) -> None:
+        """Logs nothing: pywsgi's own line would contain raw bytes of the request."""
+
+    def log_error(self, msg: str, *args: Any) -> None:
+        """Logs an error that pywsgi has found."""
+        log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError of a peer that is gone."""
+        if isinstance(v, OSError):
+            return
+        log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
+        if not self.accepted.taken and not self.headers_sent:
+            self.start_response(status_line(FAILED[0]), build_fields(FAILED, time.time()))
+            self.write(FAILED[2])
 
     def _read_request(self) -> bool:
         accepted, config = self.accepted, self.server.config
@@ -217,12 +240,14 @@ class Handler(UpgradeHandler):
         or if the handover failed and the peer has got a refusal.
         """
         handoff, request = self.server.handoff, self.accepted.request
+        if handoff is None or self.accepted.handed_over:
+            return False
         assert request is not None
         path = request.target.partition("?")[0]
         named = parse_path(path)
         if request.method == "DELETE" and (name := parse_session_path(path)) is not None:
             named = name, Side.AGENT  # so one worker gets all such requests, and remembers their signatures
-        if handoff is None or self.accepted.handed_over or named is None:
+        if named is None:
             return False
         try:
             return bool(handoff.hand_over(self.accepted, *named))
@@ -248,13 +273,13 @@ class Handler(UpgradeHandler):
             raise HandshakeError(400, "%s is spoken here, and this was not: ask with %s://" % (scheme, scheme))
         if certificate is None:
             return data
-        secure = TlsSocket(self.socket, Tls(certificate.context))
+        secure = TlsSocket(self.accepted.sock, Tls(certificate.context))
         try:
             secure.handshake(data)
         except (OSError, HandshakeError) as error:
             # HandshakeError is the timeout. It must not be answered: no plain text can be sent any more.
             raise TlsError(getattr(error, "strerror", None) or str(error)) from None
-        self.socket = secure
+        self.accepted.sock = secure
         return secure.recv(RECORD)
 
     def _refuse(self, error: HandshakeError) -> None:
@@ -263,29 +288,6 @@ class Handler(UpgradeHandler):
             line = {"status": error.http_status, "reason": printable(str(error)), **more}
             log.info("request refused", client=self.accepted.client, **line)
         body = (str(error) + "\n").encode()
-        more = "".join("%s: %s\r\n" % header for header in error.headers)
-        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
-        reason = HTTPStatus(error.http_status).phrase
-        self.socket.sendall((head % (error.http_status, reason, len(body), more)).encode() + body)
-
-    def log_request(self) -> None:
-        """Logs nothing: pywsgi's own line would contain raw bytes of the request."""
-
-    def log_error(self, msg: str, *args: Any) -> None:
-        """Logs an error that pywsgi has found."""
-        log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
-
-    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError of a peer that is gone."""
-        if not isinstance(v, OSError):
-            log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
-            if not self.headers_sent:
-                self._refuse_quietly()
-        self.close_connection = True
-
-    def _refuse_quietly(self) -> None:
-        answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        try:
-            self.socket.sendall(answer)
-        except OSError:
-            pass
+        about = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        headers = [*about, *error.headers, ("Connection", "close")]
+        self.accepted.sock.sendall(build_head(status_line(error.http_status), headers) + body)

@@ -50,7 +50,8 @@ def read_head(accepted: Accepted) -> bool:
 def parse_head(accepted: Accepted, config: ReflectorConfig) -> None:
     """Parses the head that `read_head` has read, and finds out the client's address. Raises HandshakeError."""
     accepted.request = parse_request(accepted.head)
-    accepted.forwarded_for = client_of(accepted.address[0], accepted.request.headers, config.trusted_proxy)
+    if config.trusted_proxy:
+        accepted.forwarded_for = client_of(accepted.address[0], accepted.request.headers, config.trusted_proxy)
     accepted.source = source_of(accepted.host, config)
     if has_body(accepted.request.headers):
         raise HandshakeError(400, "no request here has a body")

@@ -26,7 +26,7 @@ from medusa.reflector.auth.authenticator import denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.http_response import Answer, json_answer
+from medusa.reflector.net.http_response import Answer, build_fields, json_answer, status_line
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import CARRIED, SIDES, SessionName
 from medusa.reflector.sessions.registry import Registry
@@ -34,21 +34,6 @@ from medusa.session import STATUS_NAMES, Side
 from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="http")
-
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    409: "Conflict",
-    410: "Gone",
-    426: "Upgrade Required",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}
-
 
 READING = ("GET", "HEAD")
 
@@ -64,8 +49,8 @@ class Upgrade(Protocol):
 
     accepted: Accepted
 
-    def upgrade(self, key: str) -> RelayedTransport:
-        """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
+    def upgrade(self, key: str, more: bool = False) -> RelayedTransport:
+        """Answers the request with 101; see medusa.reflector.fronts.http_front."""
 
 
 class Route(NamedTuple):
@@ -145,23 +130,25 @@ class Application:
         ]
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers a request. If the connection was upgraded or forwarded, no answer is left to send."""
         handler: Upgrade = environ["medusa.handler"]
-        accepted, begun = handler.accepted, time.monotonic()
-        assert accepted.request is not None
-        try:
-            status, headers, body = self._route(handler)
-        except (HandshakeError, Refusal) as error:
-            refused = Refusal.of(error)
-            status, headers, body = refused.status, refused.headers, _line(refused.words)
-            self._log_refusal(accepted, refused)
-            if refused.secret:
-                self._admission.hold_back(begun)
+        answer, accepted = self._answer(handler), handler.accepted
         if accepted.taken:
             return []
-        headers = [("Content-Type", "text/plain; charset=utf-8"), *headers] if not _typed(headers) else headers
-        headers += [("Connection", "close"), ("Content-Length", str(len(body)))]
-        start_response("%d %s" % (status, REASONS[status]), headers)
-        return [] if accepted.request.method == "HEAD" else [body]
+        assert accepted.request is not None
+        start_response(status_line(answer[0]), build_fields(answer, time.time()))
+        return [] if accepted.request.method == "HEAD" else [answer[2]]
+
+    def _answer(self, handler: Upgrade) -> Answer:
+        begun = time.monotonic()
+        try:
+            return self._route(handler)
+        except (HandshakeError, Refusal) as error:
+            refused = Refusal.of(error)
+            self._log_refusal(handler.accepted, refused)
+            if refused.secret:
+                self._admission.hold_back(begun)
+            return refused.status, refused.headers, (refused.words + "\n").encode()
 
     def _route(self, handler: Upgrade) -> Answer:
         request = handler.accepted.request
@@ -208,7 +195,7 @@ class Application:
         key = _upgrade_key(accepted)
         name = SessionName(parse_id(raw_id), login)
         enter = self._admission.enter_signed if login else self._admission.enter
-        refused = enter(accepted, name, side, lambda: handler.upgrade(key))
+        refused = enter(accepted, name, side, lambda: handler.upgrade(key, more=side is Side.AGENT))
         if refused is not None:
             self._log_refusal(accepted, refused)
         return TAKEN
@@ -278,11 +265,3 @@ def _check_method(request: Request, methods: tuple[str, ...]) -> None:
 def _upgrade_key(accepted: Accepted) -> str:
     assert accepted.request is not None
     return check_upgrade(accepted.request)
-
-
-def _line(text: str) -> bytes:
-    return (text + "\n").encode("utf-8")
-
-
-def _typed(headers: list[tuple[str, str]]) -> bool:
-    return any(name == "Content-Type" for name, _ in headers)

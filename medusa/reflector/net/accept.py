@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import structlog
 from gevent.server import StreamServer
 
@@ -48,6 +49,8 @@ class PausingServer(StreamServer):
         self._paused = False
         self._held: Any = None  # the connection that was accepted when only the reserve of descriptors was left
         self._calm: Any = None  # the timer of CALM_TIMEOUT; None if there is no shortage
+        # Nobody joins or kills the greenlets of connections, so they may be raw ones.
+        settings["spawn"] = gevent.spawn_raw
         super().__init__(*args, **settings)
         self.max_accept = min(self.max_accept, MOST_AT_ONCE)
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import gevent
 from gevent import monkey
 
+from medusa.transports.tls import TlsSocket
+
 PlainSocket: Any = monkey.get_original("socket", "socket")
 """The socket class of the standard library, which links use. A link does not need the watchers of a gevent socket."""
 
@@ -32,6 +34,7 @@ UNANSWERED_PROBES = 2
 If a peer only stops reading, its host still answers the probes.
 """
 
+_MORE = getattr(socket, "MSG_MORE", 0)
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
 
@@ -46,8 +49,23 @@ def ungreen(sock: Any) -> socket.socket:
 
     Returns the new socket. `sock` is unusable afterwards.
     """
-    plain: socket.socket = PlainSocket(fileno=sock.detach())
-    return plain
+    plain = sock.sock if isinstance(sock, TlsSocket) else sock
+    kind = (plain.family, plain.type, plain.proto)  # otherwise the system would be asked for them
+    found: socket.socket = PlainSocket(*kind, fileno=sock.detach())
+    return found
+
+
+def send_soon(sock: Any, data: bytes, more: bool) -> None:
+    """Sends all of `data`. Blocks until the kernel has taken it. Raises OSError.
+
+    Args:
+        sock: a gevent socket, or a TlsSocket around one.
+        more: True if other bytes follow at once: the kernel waits for them for a moment, to send both in one packet.
+    """
+    if not isinstance(sock, TlsSocket):
+        data = data[sock.send(data, _MORE if more else 0) :]
+    if data:
+        sock.sendall(data)
 
 
 def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import structlog
 
@@ -43,6 +44,7 @@ MOST_DISCARDED = 16 * 1024 * 1024
 Such a peer gets a Close. If it sends more bytes than this before it hangs up, it counts as lost.
 """
 
+M = TypeVar("M")
 Report = Callable[["Endpoint", Progress], None]
 
 
@@ -85,7 +87,7 @@ class Endpoint:
         self._queued = False  # True: in the fair queue, so the read watcher is stopped
         self._accepted = 0  # bytes that had reached the peer's host at the last call of `is_draining`
         self._readable = queue.loop.io(transport.fileno(), READ)
-        self._writable = queue.loop.io(transport.fileno(), WRITE)
+        self._writable: Any = None  # made when bytes have to wait for the first time, which is rare
 
     # ------------------------------------------------------------------ called by the session's driver
 
@@ -116,11 +118,11 @@ class Endpoint:
 
     def announce(self, text: str) -> None:
         """Sends the peer a short text message from the reflector."""
-        self._attempt(lambda: self.transport.announce(text))
+        self._attempt(self.transport.announce, text)
 
     def ping(self) -> None:
         """Sends the peer a ping, which it has to answer."""
-        self._attempt(lambda: self.transport.send_nowait(Ping(b"medusa")))
+        self._attempt(self.transport.send_nowait, Ping(b"medusa"))
 
     def close(self, close: Close) -> None:
         """Sends a Close after the bytes that already wait to be written.
@@ -131,7 +133,7 @@ class Endpoint:
         if self.transport.mid_frame:
             self.give_up("the other side was lost inside a message")
         else:
-            self._attempt(lambda: self.transport.send_nowait(close))
+            self._attempt(self.transport.send_nowait, close)
 
     def give_up(self, why: str) -> None:
         """Closes the connection now, and reports the peer as lost. `why` is the reason for the usage record."""
@@ -151,6 +153,9 @@ class Endpoint:
             with contextlib.suppress(BrokenTransport, ClosedTransport):
                 self.transport.send_nowait(close)
         self._process(Input.DISMISSED)
+        # Without these references, the memory of the pair is free at once, not after the next garbage collection.
+        self._report, self.on_left_out = _ignore, None
+        self._sink = self._source = self.pump.sink = None
 
     # ------------------------------------------------------------------ read by the session's deadlines
 
@@ -254,7 +259,8 @@ class Endpoint:
     def _release(self) -> None:
         # Before the descriptor is closed, because libev must not watch a closed one.
         self._readable.close()
-        self._writable.close()
+        if self._writable is not None:
+            self._writable.close()
         self.transport.abort()
 
     # ------------------------------------------------------------------ callbacks on the event loop
@@ -363,9 +369,11 @@ class Endpoint:
 
     # ------------------------------------------------------------------ writing
 
-    def _attempt(self, send: Callable[[], object]) -> None:
-        with contextlib.suppress(BrokenTransport, ClosedTransport):  # reading will notice the end as well
-            send()
+    def _attempt(self, send: Callable[[M], object], message: M) -> None:
+        try:
+            send(message)
+        except (BrokenTransport, ClosedTransport):
+            pass  # reading will notice the end as well
         self._settle()
 
     def _settle(self) -> None:
@@ -376,7 +384,10 @@ class Endpoint:
         if self.state is State.RELEASED:
             return
         wants_write = self.transport.wants_write
-        switch(self._writable, wants_write, self._on_writable)
+        if wants_write and self._writable is None:
+            self._writable = self._queue.loop.io(self.transport.fileno(), WRITE)
+        if self._writable is not None:
+            switch(self._writable, wants_write, self._on_writable)
         if self.state in states.HALF_CLOSED:
             self._settle_half_closed()
         if self.state in states.REPORTED and not wants_write:
@@ -412,3 +423,7 @@ _CARRY_OUT = {
     Action.REPORT_BREACH: Endpoint._report_breach,
     Action.RELEASE: Endpoint._release,
 }
+
+
+def _ignore(endpoint: Endpoint, progress: Progress) -> None:
+    """Does nothing: the `report` of a connection that was dismissed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Optional, Union
+from typing import List, Optional, Union
 
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls.blocking import TlsSocket
@@ -68,6 +68,10 @@ class TlsStream(SocketStream):
             return super().send(data)  # raises OSError, because the socket was shut down
         taken, self._owed = self._owed, 0
         return taken
+
+    def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
+        """Encrypts and sends a part of the bytes of `pieces`, or all of them. Otherwise as `send`."""
+        return self.send(b"".join(pieces))
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Waits until the stream is readable (if `read`) or writable (if `write`), at most `timeout` seconds."""

@@ -85,7 +85,7 @@ class StreamPeer(Peer):
     def send(self) -> None:
         """Sends what waits in the stream."""
         while message := self.end.next_message(time.monotonic()):
-            self.transport.send(Binary(message), PATIENCE)
+            self.transport.send(Binary(b"".join(message)), PATIENCE)
 
     def requested(self, name: str) -> None:
         """Called for each request of the client but `resize`."""

@@ -162,6 +162,8 @@ def test_bytes_of_a_command_line_that_are_not_utf_8_survive() -> None:
         {"version": 1, "id": 32 * "a", "keep": -1},
         {"version": 1, "id": 32 * "a", "keep": 31536001},
         {"version": 1, "id": 32 * "a", "keep": 1.5},
+        {"version": 1, "id": 32 * "a", "message": 131_071},
+        {"version": 1, "id": 32 * "a", "message": "262144"},
     ],
     ids=repr,
 )

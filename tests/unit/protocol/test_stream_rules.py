@@ -12,15 +12,15 @@ from tests.streams.world import Code, changed
 
 CHANGES = [
     # what is sent, and kept
-    ("resume.stream", "self._next = end = start + len(data)", "self._next = end = start + len(data) - 1"),
+    ("resume.stream", "self._next = self.sent = start + size", "self._next = self.sent = start + size - 1"),
     ("resume.stream", "self._kept.views(start - self.acknowledged,", "self._kept.views(start,"),
-    ("resume.stream", "if start < self.sent:", "if start < self.sent - 1:"),
+    ("resume.stream", "if start < self.sent:\n            pieces", "if start < self.sent - 1:\n            pieces"),
     ("resume.stream", "free = MAX_KEPT - self.kept", "free = MAX_KEPT + self.kept"),
     ("resume.stream", "free + MAX_KEPT_CONTROL)", "free)"),
     ("resume.byte_queue", "memoryview(piece)[skip : skip + limit]", "memoryview(piece)[skip : skip + limit + 1]"),
     ("resume.byte_queue", "size += self._start", "size += 0"),
     ("resume.byte_queue", "while pieces and size >= len(pieces[0]):", "while pieces and size > len(pieces[0]):"),
-    ("resume.records", "MAX_MESSAGE - 2 * RECORD.size", "MAX_MESSAGE - RECORD.size"),
+    ("resume.stream", "MAX_MESSAGE) - 2 * RECORD.size", "MAX_MESSAGE) - RECORD.size"),
     # acknowledgements
     ("resume.stream", "if offset > self.sent:", "if offset > self.sent + 1:"),
     ("resume.stream", "if not self.acknowledged <= received <= self.sent:", "if not 0 <= received <= self.sent:"),
@@ -48,9 +48,9 @@ CHANGES = [
     ("channels.channel", "writer.limit - writer.written", "writer.limit - writer.sent"),
     ("channels.channel", "queued - self._queued", "queued"),
     # frames
-    ("channels.channel", "view[part:]", "view[part + 1 :]"),
-    ("channels.channel", "data - used - 8", "data - used"),
-    ("channels.channel", "limit - used - 8", "limit - used"),
+    ("channels.channel", "memoryview(payload)[taken:]", "memoryview(payload)[taken + 1 :]"),
+    ("channels.channel", "min(limit, data) - used", "min(limit, data)"),
+    ("channels.channel", "limit - used - HEADER.size", "limit - used"),
     ("channels.outbox", "self._control_size -= used", "self._control_size -= 0"),
     ("channels.outbox", "data - limit + left", "data"),
     ("channels.parser", "self._rest -= stop - at", "self._rest = 0"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from medusa.protocol.errors import BadFrame
+from medusa.protocol.errors import BadFrame, LocalProtocolError
 from medusa.protocol.messages import Binary, Close, Ping, Text
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.base import READ_SIZE, READS_AT_ONCE, BrokenTransport, ClosedTransport, Transport
@@ -163,3 +163,19 @@ def test_a_reset_after_the_peers_close_is_no_loss() -> None:
     with pytest.raises(ClosedTransport):
         receive(link)
     link.abort()
+
+
+def test_a_message_in_pieces_is_sent_as_one_however_little_the_kernel_takes(bench: Bench) -> None:
+    pieces: list[bytes | memoryview] = [b"abc", memoryview(b"-defg-")[1:5], b"", bytes(3000)]
+    for capacity in (1, 3, 4, 7, 1000, 1 << 20):
+        bench.near._out.capacity = capacity
+        sent, arrived = bench.link.sent, b""
+        done = bench.link.send_binary(pieces)
+        while not done:
+            with pytest.raises(LocalProtocolError):
+                bench.link.send_binary(pieces)
+            arrived += bench.peer.recv(1 << 20)
+            done = bench.link.flush()
+        arrived += bench.peer.recv(1 << 20)
+        assert arrived == frame(BINARY, b"abcdefg" + bytes(3000), key=None)
+        assert bench.link.sent == sent + len(arrived)

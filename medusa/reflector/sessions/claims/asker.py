@@ -69,8 +69,11 @@ class Asker:
             pass  # `ask` has logged it; a broken entry is reported to the peer that asks for its name
 
     def call_later(self, function: Callable[..., object], *arguments: object) -> None:
-        """Calls `function` in a new greenlet, for which `finish` waits. Does not block."""
-        self._later.add(gevent.spawn(function, *arguments))
+        """Calls `function` without blocking: in a new greenlet, for which `finish` waits, if the directory may wait."""
+        if self.directory.waits:
+            self._later.add(gevent.spawn(function, *arguments))
+        else:
+            function(*arguments)
 
     def each(self, function: Callable[..., object], calls: Iterable[tuple[Any, ...]]) -> None:
         """Calls `function` with each tuple of arguments in `calls`. Skips the rest if the directory stops answering.

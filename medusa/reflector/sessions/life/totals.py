@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.session import Outcome, Side
 
@@ -24,8 +22,8 @@ class Totals:
     def __init__(self) -> None:
         self.outcome, self.reason = Outcome.ENDED, ""
         self.addresses: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
-        self.terminal_bytes: Counter[str] = Counter()
+        self.counts: dict[str, int] = {}
+        self.terminal_bytes: dict[str, int] = {}
         self._linked = self._held = False
 
     def hold(self, outcome: Outcome, reason: str, address: str) -> None:
@@ -44,5 +42,10 @@ class Totals:
             self._linked = pair.usage.was_linked
         if pair.usage.leg == 1:
             self.addresses = {**pair.sides.addresses, **self.addresses}
-        self.counts.update(pair.sides.counts())
-        self.terminal_bytes.update(pair.sides.terminal_bytes())
+        _add(self.counts, pair.sides.counts())
+        _add(self.terminal_bytes, pair.sides.terminal_bytes())
+
+
+def _add(sums: dict[str, int], counts: dict[str, int]) -> None:
+    for key, count in counts.items():
+        sums[key] = sums.get(key, 0) + count

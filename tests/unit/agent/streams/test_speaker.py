@@ -48,7 +48,7 @@ def test_command_whose_start_cannot_be_told_is_ended(
         raise StreamError("overflow", "the peer does not take what it asks for")
 
     monkeypatch.setattr(Channel, "accept", overflow)
-    speaker.receive(Binary(message))
+    speaker.receive(Binary(b"".join(message)))
     speaker.serve({})
     wait_for_end(commands)
     assert log[0].startswith("started /bin/bash, pid ")

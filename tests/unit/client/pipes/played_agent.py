@@ -58,7 +58,7 @@ class PlayedAgent:
 
     def flush(self) -> None:
         while (message := self.stream.next_message(time.monotonic())) is not None:
-            self.peer.say(message)
+            self.peer.say(b"".join(message))
 
     def until(self, done: Callable[[], bool]) -> None:
         """Receives messages until `done()`."""

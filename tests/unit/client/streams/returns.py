@@ -206,7 +206,7 @@ class World:
                         self.channel = event.channel
                         event.channel.accept()
         while (data := self.end.next_message(self.now)) is not None:
-            self.say(Binary(data))
+            self.say(Binary(b"".join(data)))
         self.round()
 
     def bye(self, code: int, reason: str) -> None:

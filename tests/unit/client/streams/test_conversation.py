@@ -11,7 +11,7 @@ from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Error, Exit, Linkup, Notice, Start, Started, StreamAnswer, build, parse
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary, Close, Text
-from medusa.protocol.resume.records import MAX_MESSAGE, MAX_READ
+from medusa.protocol.resume.records import MAX_MESSAGE
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost, Loss
 from tests.memory_transport import memory_pair
@@ -58,7 +58,7 @@ class Agent:
             assert isinstance(message, Binary)
             self.channels += [e.channel for e in self.end.receive(message.data, self.now) if e.type == frames.OPEN]
         while (data := self.end.next_message(self.now)) is not None:
-            events += [event for arrived in self.say(data) for event in arrived.events]
+            events += [event for arrived in self.say(b"".join(data)) for event in arrived.events]
         return events
 
 
@@ -214,5 +214,5 @@ def test_a_message_that_no_record_can_fill_is_not_read() -> None:
     agent = Agent()
     agent.answer()
     with pytest.raises(LinkLost) as lost:
-        agent.say(bytes(MAX_READ + 1))
+        agent.say(bytes(MAX_MESSAGE + 1))
     assert lost.value.loss is Loss.ILLEGAL

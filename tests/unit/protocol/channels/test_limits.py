@@ -9,9 +9,10 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 def test_the_limits() -> None:
-    assert (records.MAX_MESSAGE, stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (128 * KIB, 4 * MIB, 256 * KIB)
+    assert (stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (4 * MIB, 256 * KIB)
+    assert (records.MAX_MESSAGE, records.LEAST_LIMIT, records.PARTS_ABOVE) == (256 * KIB, 128 * KIB, 64 * KIB)
     assert stream.MIN_KEPT == 64 * KIB
-    assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (64 * KIB, 0.05)
+    assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (512 * KIB, 0.05)
     assert {name: value for name, value in vars(limits).items() if name.isupper()} == {
         "MAX_PAYLOAD": 32 * KIB,
         "LEAST_PART": KIB,
@@ -19,16 +20,16 @@ def test_the_limits() -> None:
         "MAX_CHANNELS": 256,
         "MAX_REFUSED": 1024,
         "OPEN_TIMEOUT": 30,
-        "MAX_WINDOWS": 3 * MIB,
+        "MAX_WINDOWS": 4 * MIB,
         "MIN_WINDOW": 8 * KIB,
         "FIRST_WINDOW": 64 * KIB,
-        "MAX_WINDOW": MIB,
+        "MAX_WINDOW": 3 * 512 * KIB,
         "FIRST_TERMINAL_WINDOW": 32 * KIB,
         "MIN_TERMINAL_WINDOW": 16 * KIB,
         "MAX_TERMINAL_WINDOW": 256 * KIB,
         "TERMINAL_DELAY": 0.1,
-        "MAX_QUEUED": 128 * KIB - 60,
-        "QUEUED_HIGH": 256 * KIB,
+        "MAX_QUEUED": 256 * KIB - 90,
+        "QUEUED_HIGH": 512 * KIB,
         "MIN_QUEUED": KIB,
         "MAX_QUEUED_CONTROL": 256 * KIB,
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from medusa.protocol.errors import BadFrame, LocalProtocolError, MessageTooBig, RemoteProtocolError
-from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.messages import Binary, Close, Kind, Message, Part, Ping, Pong, Text
 from medusa.protocol.websocket import codec
 from medusa.protocol.websocket.codec import WebSocketCodec
 from medusa.protocol.websocket.header import build_header, parse_close, parse_header
@@ -157,3 +157,42 @@ def test_work_grows_with_the_bytes_alone() -> None:
     assert read(server(), *cut(frame(BINARY, payload[:65536]), 1)) == [Binary(payload[:65536])]
     assert read(server(), frame(PONG) * 50_000) == [Pong()] * 50_000
     assert time.monotonic() - begun < FAST
+
+
+@pytest.mark.parametrize("step", [1, 7, 64, 1000, 1 << 20])
+def test_long_messages_are_read_in_parts_as_they_arrive(step: int) -> None:
+    """However they are cut; what is short, text or in fragments comes as a whole. Later bytes change no part."""
+    connection = client()
+    connection.read_in_parts(200)
+    short, long = bytes(range(200)), bytes(range(256)) * 20
+    fragments = frame(BINARY, long, fin=False, key=None) + frame(CONT, long, key=None)
+    data = b"".join(frame(BINARY, payload, key=None) for payload in (short, long, b"", long))
+    parts = read(connection, *cut(data + fragments + frame(TEXT, 300 * b"t", key=None), step))
+    found: list[bytes] = []
+    for part in parts:
+        if isinstance(part, Text):
+            found.append(part.text.encode())
+            continue
+        assert isinstance(part, (Binary, Part))
+        if isinstance(part, Binary) or part.first:
+            assert isinstance(part, Binary) or len(part.data) >= 64
+            found.append(bytes(part.data))
+        else:
+            found[-1] += part.data
+    assert found == [short, long, b"", long, 2 * long, 300 * b"t"]
+
+
+def test_no_part_of_a_message_above_the_limit_is_read() -> None:
+    connection = client(1000)
+    connection.read_in_parts(200)
+    with pytest.raises(MessageTooBig):
+        read(connection, frame(BINARY, bytes(1001), key=None))
+
+
+@pytest.mark.parametrize("end", [client, server])
+@pytest.mark.parametrize("size", [0, 5, PURE_LIMIT + 1])
+def test_the_frame_of_pieces_is_that_of_the_whole(end: Callable[[], WebSocketCodec], size: int) -> None:
+    data = bytes(range(256)) * 20
+    pieces: list[bytes | memoryview] = [data[:2], memoryview(data)[2:size], b""] if size else []
+    whole = Binary(b"".join(pieces))
+    assert b"".join(end().binary(pieces)) == end().frame(whole)

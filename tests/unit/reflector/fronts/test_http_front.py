@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -31,9 +33,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 @pytest.fixture
 def front(bench: Bench) -> HttpFront:
     front = HttpFront(("127.0.0.1", 0), application, handler_class=Handler, log=None)
-    front.environ["SERVER_NAME"], front.environ["SERVER_PORT"] = "h", "1"
     front.config, front.metrics = CONFIG, bench.metrics
     front.doorkeeper, front.refusals = bench.doorkeeper, bench.admission.refusals
+    front.scratch = memoryview(bytearray(4096))
     return front
 
 
@@ -69,6 +71,37 @@ def test_a_request_is_answered_and_the_connection_closed(bench: Bench, front: Ht
     bench.peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
     assert serve(front, bench).endswith(b"\r\n\r\nok")
     assert bench.metrics.handlers == 0
+
+
+def test_an_upgrade_sends_the_101_only_and_leaves_nothing_to_collect(bench: Bench, front: HttpFront) -> None:
+    handlers: list[weakref.ref[Handler]] = []
+
+    def upgrade(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        handlers.append(weakref.ref(environ["medusa.handler"]))
+        environ["medusa.handler"].upgrade("AAAAAAAAAAAAAAAAAAAAAA==").abort()
+        return []
+
+    front.application = upgrade
+    bench.peer.sendall(ATTACH)
+    gc.disable()
+    try:
+        answer = serve(front, bench)
+        assert [handler() for handler in handlers] == [None]
+    finally:
+        gc.enable()
+    assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_an_error_of_the_application_is_logged_and_answered(bench: Bench, front: HttpFront) -> None:
+    def fail(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        raise ValueError("a bug")
+
+    front.application = fail
+    bench.peer.sendall(ATTACH)
+    with capture_logs() as logs:
+        assert serve(front, bench).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert [entry["event"] for entry in logs] == ["request failed"]
 
 
 @pytest.mark.parametrize(

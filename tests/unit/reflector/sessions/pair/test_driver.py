@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import select
 import time
+import weakref
 
 import pytest
 from structlog.types import EventDict
@@ -224,3 +226,17 @@ def test_a_drain_is_nothing_to_a_client_that_does_not_know_of_it(bench: Bench) -
     run_loop()
     agent.send(frame(BINARY, b"x"))
     client.expect(BINARY, b"x")
+
+
+def test_a_pair_that_is_over_needs_no_garbage_collection(bench: Bench) -> None:
+    session, client, agent = bench.linked()
+    endpoints = [weakref.ref(session.sides[side]) for side in Side]
+    gc.disable()
+    try:
+        for peer in (client, agent):
+            peer.send(close_frame())
+            peer.until_fin()
+        del session
+        until(lambda: not any(endpoint() for endpoint in endpoints))
+    finally:
+        gc.enable()
