@@ -18,7 +18,7 @@ from agent.dial.legs import LegDialer
 from agent.log import log
 from agent.process.context import Context
 from agent.process.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
-from agent.process.process_tree import end_sessions
+from agent.process.process_tree import GUEST, end_sessions
 from agent.session.loop import SessionLoop
 from agent.signals import PASSED_ON, Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -74,6 +74,7 @@ SECTIONS = (
             ("MEDUSA_SIGNED_URL", "where to dial"),
             ("MEDUSA_AGENT_CONFIG", "the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
+            ("MEDUSA_GUEST", "true: leave alone what makes itself a daemon"),
             ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
             ("MEDUSA_PYTHON", "the Python to use, instead of the first suitable one on PATH"),
             ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
@@ -129,7 +130,6 @@ def main(
     hide_memory()  # before the fork of the guard, whose memory is a copy of this one
     # Start the guard before the configuration is read: forked later, it would hold more secrets.
     guard = Guard.start(lambda lines: end_sessions(lines, timeouts))
-    adopt_orphans()
     signals = StopSignals(others=[number for number in PASSED_ON if number not in inherited.ignored])
     # From here on, the signals that the archive has blocked stop the agent with a log line.
     inherited.unblock()
@@ -213,7 +213,7 @@ def _run(
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
         context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
         holding = Holding(context.incarnation)
-        link, dialer = _connect(options, assets, environ, holding)
+        link, dialer, guest = _connect(options, assets, environ, holding)
     except config.ConfigError as error:
         log(str(error))
         return EXIT_BAD_CONFIG
@@ -222,7 +222,11 @@ def _run(
         return EXIT_NOT_CONNECTED
     finally:
         signals.raising = False
-    session = SessionLoop(link, context, dialer=dialer, holding=holding)
+    if guest:
+        guard.record(GUEST)
+    else:
+        adopt_orphans()
+    session = SessionLoop(link, replace(context, guest=guest), dialer=dialer, holding=holding)
     session.run()
     if signals.stopped is not None:
         return 128 + signals.stopped
@@ -231,7 +235,7 @@ def _run(
 
 def _connect(
     options: argparse.Namespace, assets: str, environ: Mapping[str, str], holding: Holding
-) -> Tuple[Transport, LegDialer]:
+) -> Tuple[Transport, LegDialer, bool]:
     argument = options.url[0] if options.url else None
     headers = config.headers_of(options.header, options.header_command, environ)
     found = config.obtain(argument, options.config, options.insecure_tls, environ, assets, headers)
@@ -243,7 +247,7 @@ def _connect(
     attempt = connector(found.signed_url, found.insecure_tls, headers=found.headers, holding=holding)
     link = dial(attempt, options.retry_for, log, jitter)
     log("connected")
-    return link, LegDialer(found.signed_url, found.insecure_tls, log, found.headers)
+    return link, LegDialer(found.signed_url, found.insecure_tls, log, found.headers), found.guest
 
 
 if __name__ == "__main__":

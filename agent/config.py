@@ -65,6 +65,7 @@ class Config:
         path: the path of the file from which the configuration was read; None if it was not in a file.
         advice: a line for the log, if the configuration should be given in another way.
         headers: the header fields to send in addition, for a proxy that asks for them.
+        guest: True if the job is somebody else's: what makes itself a daemon there is left alone.
     """
 
     signed_url: str = field(repr=False)
@@ -72,6 +73,7 @@ class Config:
     path: Optional[str] = None
     advice: Optional[str] = None
     headers: Headers = NO_HEADERS
+    guest: bool = False
 
 
 def obtain(
@@ -98,16 +100,17 @@ def obtain(
     Raises:
         ConfigError: there is no configuration, or it is wrong.
     """
-    insecure = switch("MEDUSA_INSECURE_TLS", environ) or insecure
+    insecure, guest = switch("MEDUSA_INSECURE_TLS", environ) or insecure, switch("MEDUSA_GUEST", environ)
     headers = headers or headers_of([], None, environ)
     if argument is not None:
-        return Config(checked_url("the URL argument", argument), insecure, headers=headers)
+        return Config(checked_url("the URL argument", argument), insecure, headers=headers, guest=guest)
     variable = environ.get("MEDUSA_SIGNED_URL")
     if variable and not option:
-        return Config(checked_url("MEDUSA_SIGNED_URL", variable), insecure, headers=headers)
+        return Config(checked_url("MEDUSA_SIGNED_URL", variable), insecure, headers=headers, guest=guest)
     path = option or environ.get(VARIABLE)
     found = load(path) if path else _from_old_variable(environ) or load(_asset(environ, assets))
-    return replace(found, insecure_tls=found.insecure_tls or insecure, headers=headers or found.headers)
+    guest = found.guest or guest
+    return replace(found, insecure_tls=found.insecure_tls or insecure, headers=headers or found.headers, guest=guest)
 
 
 def headers_of(given: Sequence[str], command: Optional[str], environ: Mapping[str, str]) -> Headers:
@@ -212,7 +215,8 @@ def _checked(path: str, record: Any) -> Config:
     url = checked_url(path + ": signed_url", record.get("signed_url"))
     headers = record.get("headers", [])
     given = _header_list(path + ": headers", json.dumps(headers) if isinstance(headers, list) else "[0]")
-    return Config(url, _flag(path, record.get("insecure_tls", False)), path, headers=Headers(given))
+    insecure, guest = (_flag(path, name, record.get(name, False)) for name in ("insecure_tls", "guest"))
+    return Config(url, insecure, path, headers=Headers(given), guest=guest)
 
 
 def checked_url(source: str, value: Any) -> str:
@@ -239,9 +243,9 @@ def checked_url(source: str, value: Any) -> str:
     return value
 
 
-def _flag(path: str, value: Any) -> bool:
+def _flag(path: str, name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ConfigError("%s: insecure_tls: neither true nor false" % path)
+        raise ConfigError("%s: %s: neither true nor false" % (path, name))
     return value
 
 

@@ -40,10 +40,12 @@ class Commands:
     Args:
         guard: the helper process that ends the commands if the agent dies. It is told which commands run.
         clock: returns monotonic seconds.
+        guest: True to leave alone what made itself a daemon: what has a kernel session of its own (setsid), or ignores
+            SIGHUP (nohup).
     """
 
-    def __init__(self, guard: Guard, clock: Callable[[], float], timeouts: Timeouts) -> None:
-        self._guard, self._clock, self._timeouts = guard, clock, timeouts
+    def __init__(self, guard: Guard, clock: Callable[[], float], timeouts: Timeouts, *, guest: bool = False) -> None:
+        self._guard, self._clock, self._timeouts, self._guest = guard, clock, timeouts, guest
         self._spared = children(os.getpid())
         self._known: Dict[int, Command] = {}
         self._adopts = adopts_orphans()
@@ -85,7 +87,7 @@ class Commands:
         if found and all(command.exit is not None for command in found) and not self._has_orphans():
             self._forget(pids)
         elif found:
-            tree = ProcessTree(pids, [group for command in found for group in command.foreground()])
+            tree = ProcessTree(pids, [group for command in found for group in command.foreground()], guest=self._guest)
             self._ending.update(pids)
             self._terminations.append((pids, Termination(tree, self._clock(), self._timeouts)))
         for command in commands:
@@ -105,7 +107,7 @@ class Commands:
         if self._whole is not None:
             return
         groups = [group for command in self._known.values() for group in command.foreground()]
-        tree = ProcessTree(self._known, groups, os.getpid(), self._spared)
+        tree = ProcessTree(self._known, groups, os.getpid(), self._spared, guest=self._guest)
         self._whole = Termination(tree, self._clock(), self._timeouts)
         for command in self._known.values():
             command.close()

@@ -29,6 +29,7 @@ class Context:
         passed_on: the signals that the agent passes on to the foreground processes of its commands.
         login_shell: False to start no login shell, even if the client asks for one. A login shell changes variables
             such as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
+        guest: True if the job is somebody else's: what makes itself a daemon there is left alone.
         incarnation: names this process, in 32 hexadecimal digits. The agent tells it to clients.
     """
 
@@ -41,4 +42,5 @@ class Context:
     inherited: Inherited = NOTHING
     passed_on: Collection[int] = ()
     login_shell: bool = True
+    guest: bool = False
     incarnation: str = field(default_factory=_new_incarnation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import time
 from typing import Dict, Iterable, List, Optional, Set
@@ -18,6 +19,9 @@ from medusa.process_table import PROC, Process, processes
 MAX_LISTINGS = 10
 """The most times that the processes of a tree are listed and stopped. They are listed again if there were new ones."""
 
+GUEST = "guest"
+"""The line to record in a guard (helper process) if processes that made themselves daemons are left alone."""
+
 _STARTED = "session "
 _ENDED = "ended "
 
@@ -25,6 +29,16 @@ _ENDED = "ended "
 def children(parent: int, proc: str = PROC) -> Set[int]:
     """Returns the pids of the live children of a process; an empty set if /proc cannot be read."""
     return {process.pid for process in processes(proc) or () if process.alive and process.parent == parent}
+
+
+def ignores_hangup(pid: int, proc: str = PROC) -> bool:
+    """True if the process ignores SIGHUP, as after nohup. False on systems that cannot tell."""
+    try:
+        with open("%s/%d/status" % (proc, pid), "rb") as file:
+            found = re.search(rb"\nSigIgn:\s*([0-9a-f]+)", file.read())
+    except OSError:
+        return False
+    return found is not None and bool(int(found.group(1), 16) >> (signal.SIGHUP - 1) & 1)
 
 
 class ProcessTree:
@@ -38,6 +52,7 @@ class ProcessTree:
         adopter: the pid of the process that adopts orphans (see inherited.adopt_orphans). Its children belong to the
             tree.
         spared: the pids of the children that the adopter had before the sessions. They do not belong to the tree.
+        guest: True if only processes in these sessions belong to the tree, without those that ignore SIGHUP.
         proc: the directory /proc, or a substitute for tests.
     """
 
@@ -48,12 +63,14 @@ class ProcessTree:
         adopter: Optional[int] = None,
         spared: Iterable[int] = (),
         proc: str = PROC,
+        *,
+        guest: bool = False,
     ) -> None:
         self._sessions = frozenset(sessions)
         self._groups = {*self._sessions, *groups}
         self._adopter = adopter
         self._spared = frozenset(spared)
-        self._proc = proc
+        self._proc, self._guest = proc, guest
         self._found: Set[int] = set()
 
     def members(self) -> Optional[Set[int]]:
@@ -61,6 +78,9 @@ class ProcessTree:
         found = processes(self._proc)
         if found is None:
             return None
+        if self._guest:
+            mine = (process.pid for process in found if process.alive and process.session in self._sessions)
+            return {pid for pid in mine if not ignores_hangup(pid, self._proc)}
         roots = [process.pid for process in found if self._is_root(process)]
         below: Dict[int, List[int]] = {}
         for process in found:
@@ -191,7 +211,7 @@ def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Non
         lines: the lines that were recorded in the guard.
     """
     for session in live_sessions(lines):
-        terminate(ProcessTree([session]), timeouts)
+        terminate(ProcessTree([session], guest=GUEST in lines), timeouts)
 
 
 def live_sessions(lines: Iterable[str]) -> List[int]:

@@ -56,7 +56,7 @@ class SessionLoop:
     ) -> None:
         self._context, self._signals = context, context.signals
         self._clock, self._timeouts = context.clock, context.timeouts
-        self._commands = Commands(context.guard, self._clock, self._timeouts)
+        self._commands = Commands(context.guard, self._clock, self._timeouts, guest=context.guest)
         self._shared = Shared(preface, None if hold is None else lambda: hold.greet(self._clock()))
         self._streams = Streams(self._commands, self._shared)
         self._dialer, self._hold = dialer, hold

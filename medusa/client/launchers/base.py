@@ -28,6 +28,7 @@ class JobRequest:
         insecure_tls: True if the agent must not verify the reflector's certificate.
         environ: further environment variables for the job.
         headers: the names and values of the header fields that the agent sends to the reflector in addition.
+        guest: True if the agent joins a job of somebody else. Then it leaves alone what makes itself a daemon there.
         embedded: the port of mlogin's own reflector, which listens on this machine's loopback only. None if mlogin
             uses any other reflector.
     """
@@ -37,18 +38,21 @@ class JobRequest:
     insecure_tls: bool = False
     environ: dict[str, str] = field(default_factory=dict)
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    guest: bool = False
     embedded: int | None = None
 
     def config(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, object]:
         """Returns the content of the agent's config file. The URL in it stays valid for `lifetime` seconds."""
         headers = {"headers": ["%s: %s" % pair for pair in self.headers]} if self.headers else {}
-        return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls, **headers}
+        guest = {"guest": True} if self.guest else {}
+        return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls, **headers, **guest}
 
     def variables(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, str]:
         """Returns environment variables for the agent: the same settings as in `config`, and all of `environ`."""
         insecure = {"MEDUSA_INSECURE_TLS": "true"} if self.insecure_tls else {}
         headers = {"MEDUSA_HEADER": to_variable(self.headers)} if self.headers else {}
-        return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **headers, **self.environ}
+        guest = {"MEDUSA_GUEST": "true"} if self.guest else {}
+        return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **headers, **guest, **self.environ}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ or after `START_TIMEOUT` if mlogin did not deliver an agent.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import enum
 import json
 from typing import Any, Protocol
@@ -180,7 +181,8 @@ class EphemeralJob(Job):
 
     def _deliver(self) -> None:
         assert self._request is not None
-        script = agent_script(self._request.config(), self._archive, self.name)
+        config = dataclasses.replace(self._request, guest=True).config()
+        script = agent_script(config, self._archive, self.name)
         self._api.write_stdin(self.pod, self.name, script, DELIVERED)
         self._phase = Phase.DELIVERED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class StepJob(SlurmJob):
 
     def start(self, request: JobRequest) -> None:
         """Starts the step with srun if the job is running; otherwise reports why it cannot."""
-        self._request = request
+        self._request = request = dataclasses.replace(request, guest=True)
         running = self._running_tasks()
         if len(running) > 1:
             names = ", ".join(task.name for task in running[:MAX_NAMES]) + ", ..." * (len(running) > MAX_NAMES)

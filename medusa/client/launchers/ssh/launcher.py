@@ -103,7 +103,7 @@ class SshLauncher(Launcher):
             port = self._connection.forward(request.embedded)
             url = urllib.parse.urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
             lines.append(DIRECT)
-        settings = dataclasses.replace(request, session_url=lambda _: url, environ={}).variables()
+        settings = dataclasses.replace(request, session_url=lambda _: url, environ={}, guest=True).variables()
         try:
             script = with_settings(self._archive, settings, lines)
             self._process = self._connection.spawn(script, self._log)

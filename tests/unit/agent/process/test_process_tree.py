@@ -11,6 +11,7 @@ import pytest
 
 from agent.process import inherited
 from agent.process.process_tree import (
+    GUEST,
     ProcessTree,
     Termination,
     children,
@@ -137,3 +138,20 @@ def test_a_process_that_leaves_the_session_is_found_by_its_parent(tmp_path: Path
     assert not termination.step(0.5)
     wait_until(lambda: termination.step(1.0))
     assert os.waitpid(pid, 0) == (pid, signal.SIGKILL)
+
+
+def test_daemons_of_a_job_that_is_somebody_elses_are_left_alone() -> None:
+    """What has a kernel session of its own, or ignores SIGHUP, does not belong to the tree."""
+    script = "for how in setsid nohup ''; do $how sleep 1000 >/dev/null 2>&1 & echo $!; done; exec sleep 1000"
+    leader = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert leader.stdout is not None
+    with leader:
+        alone, nohup, background = (int(leader.stdout.readline()) for _ in range(3))
+        try:
+            wait_until(lambda: ProcessTree([leader.pid], guest=True).members() == {leader.pid, background})
+            end_sessions([started_line(leader.pid), GUEST], Timeouts(hangup_grace=0))
+            assert ProcessTree([leader.pid]).members() == {nohup}
+            assert Path(f"/proc/{alone}").exists()
+        finally:
+            for pid in (alone, nohup):
+                os.kill(pid, signal.SIGKILL)
