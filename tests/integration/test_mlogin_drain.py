@@ -26,7 +26,7 @@ def raw_url(reflector: Reflector) -> str:
 def test_a_drain_is_told_of_at_its_beginning_and_before_its_end(home: Path, options: tuple[str, ...]) -> None:
     with running("--drain-timeout", "2", *options, check=False) as reflector:
         url = raw_url(reflector) if reflector.raw_port else reflector.url
-        arguments = ["--reflector", url, "-i", "-q", "-c", "echo is''up; cat"]
+        arguments = ["--reflector", url, "-i", "-q", "--keep", "0", "-c", "echo is''up; cat"]
         with terminal(mlogin(*arguments), environment(home)) as window:
             window.until("isup\r\n")
             reflector.signal(signal.SIGTERM)
@@ -37,13 +37,13 @@ def test_a_drain_is_told_of_at_its_beginning_and_before_its_end(home: Path, opti
         assert reflector.process.wait(PATIENCE) == 0
 
 
-def test_a_client_that_waits_is_told_of_a_drain(home: Path) -> None:
+def test_a_client_that_waits_attaches_again_at_once(home: Path) -> None:
     with running("--drain-timeout", "60", check=False) as reflector:
         arguments = ["--reflector", reflector.url, "--launcher", "manual"]
         with terminal(mlogin(*arguments), environment(home)) as window:
             wait_until(reflector.states)
             reflector.signal(signal.SIGTERM)
-            window.until("mlogin: the reflector is shutting down; the session ends in 60 s\r\n")
+            window.until(r"the reflector closed the session \(the reflector is shutting down\); attaching again")
             window.type("\x03")
             window.status()
         assert reflector.process.wait(PATIENCE) == 0
@@ -71,7 +71,7 @@ def test_a_drain_of_the_reflector_by_which_the_agent_comes(tmp_path: Path, home:
 def test_a_silence_is_told_of_and_its_end(home: Path) -> None:
     quick = Timeouts(ask_interval=0.2, silence_timeout=0.6)
     with running(check=False) as reflector:
-        arguments = ["--reflector", reflector.url, "-c", "echo is''up; read x; echo go''ne"]
+        arguments = ["--reflector", reflector.url, "--keep", "0", "-c", "echo is''up; read x; echo go''ne"]
         with terminal(mlogin(*arguments, timeouts=quick), environment(home)) as window:
             window.until("isup\r\n")
             with stopped(reflector.process.pid):
