@@ -130,7 +130,7 @@ class Dialer:
         Raises:
             ConnectRefused: the attempt has failed.
         """
-        announced = {name: value for name, value in self._announced if name != ABOUT} | {JOIN: "1"}
+        announced = dict(self._announced) | {JOIN: "1"}  # with its name: the reflector may have been restarted
         own = []
         if not self.embedded:
             try:
