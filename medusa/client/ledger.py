@@ -202,7 +202,7 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
         lines: all lines that mlogin's ledger sent to the guard.
         grace: seconds between SIGTERM and SIGKILL to a process group.
         note: what to write to the terminal.
-        interval: seconds between two checks whether a job that goes on has ended.
+        interval: seconds between two checks of the process groups whose end the guard waits for (entries `await`).
     """
     entries = left_open(lines)
     for kind, value in entries:

@@ -1,4 +1,4 @@
-"""Exit statuses of mlogin, the exceptions that have an exit status, and a command that their texts advise."""
+"""The exit statuses of mlogin, and the exceptions that end it with one of these statuses."""
 
 from __future__ import annotations
 

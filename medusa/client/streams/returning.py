@@ -1,4 +1,4 @@
-"""Brings a stream back after its link is lost: when it can, on which way, for how long, and what the user is told."""
+"""Dials again after the link of a stream is lost, so that the stream goes on, and tells the user how far that is."""
 
 from __future__ import annotations
 

@@ -7,5 +7,5 @@ stdin       reads standard input without ever blocking
 stdout      standard output that never blocks
 messages    standard error: advisory text, errors, a spinner
 signals     receives signals as events of a descriptor that can be polled
-poll_set    a poll object that a loop can use in each round
+poll_set    polls descriptors, and tells the kernel only what has changed since the last round
 """

@@ -72,7 +72,7 @@ def carried_modes(fd: int = 0, *, shared: bool = False) -> dict[int, int]:
 def end_of_file(carried: Mapping[int, int]) -> bytes:
     """Returns the character that ends the input of a terminal with the modes `carried`; b"" if it is switched off.
 
-    It is Control-D if `carried` does not contain this mode.
+    If the modes do not say which character it is, returns Control-D.
     """
     value = carried.get(_VEOF, ord(END_OF_FILE))
     return bytes([value]) if value < modes.DISABLED else b""

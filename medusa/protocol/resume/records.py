@@ -1,7 +1,9 @@
 """The records of a stream: what one binary message of a link holds (docs/protocol.md, part 3).
 
-| 2 | offset 64 |                  ACK: all bytes below `offset` have arrived; first, if there is one
+| 2 | offset 64 |                  ACK: all bytes below `offset` have arrived
 | 1 | offset 64 | bytes ...        DATA: bytes of the stream from `offset` on, to the end of the message
+
+A message has one of them, or both: then ACK comes first.
 """
 
 from __future__ import annotations

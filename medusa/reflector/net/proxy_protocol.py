@@ -13,7 +13,7 @@ from medusa.transports.tls import RECORD
 
 
 def read_first_bytes(accepted: Accepted, config: ReflectorConfig, named: Callable[[Accepted], None]) -> bytes:
-    """Returns the first bytes of a connection, without a PROXY header. Returns b"" if the peer sends no bytes.
+    """Returns the first bytes of a connection, without the PROXY header of a trusted proxy. b"" if no bytes come.
 
     A peer that is a trusted proxy has to send a PROXY header if the configuration says so. The header sets `address`
     and `proxied` of the connection. If any other peer sends a PROXY header, the header is returned like all other

@@ -146,9 +146,10 @@ class OtherWorkers:
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
     def drain(self, name: SessionName, left: float, peer: str) -> bool:
-        """Ends a leg (a pair of client and agent) of a session of another worker; see SessionList.drain_here.
+        """Ends a leg (a pair of client and agent) of another worker's session in `left` seconds, and tells the user.
 
-        Returns False if there is no such leg, if its client shows no notices, or if the worker does not answer.
+        Returns False if there is no such leg, if its client cannot show the user a text, or if the worker does not
+        answer. See SessionList.drain_here.
         """
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _DRAIN, [name, left, peer]).get("answer"))

@@ -100,7 +100,8 @@ class MantaJob(Job):
         """Creates the job, which then waits for its input. Returns the job's id.
 
         Raises:
-            Failure: the job cannot work on the object `target`, or the ssh-agent does not sign.
+            Failure: the `target` cannot be the input of a job, for example because Manta has no such object; or the
+                ssh-agent does not sign.
             MantaError: a request failed.
         """
         if self._target is not None:

@@ -69,7 +69,9 @@ class Asker:
             pass  # `ask` has logged it; a broken entry is reported to the peer that asks for its name
 
     def call_later(self, function: Callable[..., object], *arguments: object) -> None:
-        """Calls `function` without blocking: in a new greenlet, for which `finish` waits, if the directory may wait."""
+        """Calls `function`, and does not block. A directory that is asked over a network is asked in a new greenlet.
+
+        `finish` waits for that greenlet. A directory in memory is asked at once."""
         if self.directory.waits:
             self._later.add(gevent.spawn(function, *arguments))
         else:
