@@ -82,7 +82,9 @@ def home(tmp_path: Path) -> Path:
 @contextlib.contextmanager
 def shell(home: Path, url: str) -> Iterator[Terminal]:
     """An mlogin on a terminal. Its shell has been told something; see `end`."""
-    with terminal(mlogin("--launcher", "local", "--reflector", url, "--no-login"), environment(home)) as opened:
+    with terminal(
+        mlogin("--launcher", "local", "--reflector", url, "--no-login", "--name", "x"), environment(home)
+    ) as opened:
         opened.type("KNOWN=4''2; PS1='job''> '\r")
         opened.until("job> $")
         yield opened
@@ -107,7 +109,7 @@ def test_the_only_reflector_is_killed_and_started_again(home: Path, tmp_path: Pa
         with reflectors.running(*options) as second:
             wait_until(lambda: is_linked(second), "the session")
             end(opened)
-            wait_until(lambda: second.logged("session ended", outcome="completed"), "its end")
+            wait_until(lambda: second.logged("session ended", outcome="completed", session_name="x"), "its end")
 
 
 def test_one_of_two_reflectors_is_killed(home: Path, tmp_path: Path) -> None:

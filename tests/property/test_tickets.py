@@ -22,6 +22,7 @@ TICKETS = st.builds(
     st.sampled_from(("", "e" * 32)),
     st.sampled_from(("", "jane", "j.d@x-y_z")),
     st.sampled_from(("", "SHA256:" + "b/+" * 14 + "c", ":".join(["0f"] * 16))),
+    st.sampled_from(("", "train", "n" * 64)),
 )
 DIGITS = st.text("aZ0_-", max_size=43)
 ANY = st.one_of(st.text(max_size=80), st.builds("1.{}.{:A<43}".format, DIGITS, DIGITS))

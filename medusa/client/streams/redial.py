@@ -62,7 +62,7 @@ class Redial:
     """Dials until a link is open. In each round, poll for `wanted` until `deadline` at most, then call `step`.
 
     Attributes:
-        reason: why the last attempt has failed, in words for the user; "" if there was none.
+        reason: why the last attempt has failed, in words for the user; "" if there was none, or if it has succeeded.
     """
 
     def __init__(self, dials: Dials, backoff: Backoff, clock: Callable[[], float]) -> None:
@@ -102,7 +102,7 @@ class Redial:
             self._failed(refused, now)
             return None
         if link is not None:
-            self._work, self._not_there_since = None, math.inf
+            self._work, self._not_there_since, self.reason = None, math.inf, ""
         return link
 
     def close(self) -> None:

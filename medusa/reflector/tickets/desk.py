@@ -127,9 +127,10 @@ class SessionTickets:
 
     Attributes:
         linked_at: the time of the session's first linkup, in seconds since 1970; 0 before it.
+        session_name: the name that the user has given the session; "" if it has none.
     """
 
-    __slots__ = ("_births", "_desk", "_name", "_until", "linked_at")
+    __slots__ = ("_births", "_desk", "_name", "_until", "linked_at", "session_name")
 
     def __init__(self, desk: TicketDesk, name: SessionName, back: Ticket | None = None) -> None:
         self._desk = desk
@@ -137,6 +138,7 @@ class SessionTickets:
         self._births = [back.birth if back is not None else secrets.token_hex(8)]
         self._until = back.expires if back is not None else 0  # the time at which the last of the tickets expires
         self.linked_at = back.linked_at if back is not None else 0
+        self.session_name = back.session_name if back is not None else ""
 
     @property
     def birth(self) -> str:
@@ -149,6 +151,7 @@ class SessionTickets:
             self._births.append(ticket.birth)
         self._until = max(self._until, ticket.expires)
         self.linked_at = self.linked_at or ticket.linked_at
+        self.session_name = self.session_name or ticket.session_name
 
     def linked(self) -> None:
         """Takes note that a client and an agent of the session are linked."""
@@ -174,6 +177,7 @@ class SessionTickets:
         """Returns a ticket like `ticket` that expires after its whole life, as text and as what it says."""
         expires = int(self._desk.clock()) + 1 + life(ticket.hold)
         ticket = ticket._replace(expires=expires, linked_at=self.linked_at, birth=self.birth)
+        ticket = ticket._replace(session_name=self.session_name)
         self._until = max(self._until, expires)
         return self._desk.build(ticket, self._name, side), ticket
 

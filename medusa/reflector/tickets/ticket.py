@@ -22,7 +22,7 @@ MAX_TICKET = 512
 
 _VERSION = "1"
 _TEXT = re.compile(r"1\.([A-Za-z0-9_-]{1,460})\.([A-Za-z0-9_-]{43})\Z")
-_FIELDS = re.compile(r"([0-9]{1,12}) ([0-9]{1,9}) ([0-9]{1,12}) ([0-9a-f]{16}) ([0-9a-f]{32}|-) (\S+) (\S+)\Z")
+_FIELDS = re.compile(r"([0-9]{1,12}) ([0-9]{1,9}) ([0-9]{1,12}) ([0-9a-f]{16}) ([0-9a-f]{32}|-) (\S+) (\S+) (\S+)\Z")
 
 
 class BadTicket(Exception):
@@ -44,6 +44,7 @@ class Ticket(NamedTuple):
         incarnation: names the agent's process; "" for a client, and for an agent that does not name it.
         user: the user of the account who has signed when the peer was first let in; "" for the account itself.
         fingerprint: the fingerprint of the key that was signed with; "" if the peer needed no signature.
+        session_name: the name that the user has given the session; "" if it has none.
     """
 
     expires: int
@@ -53,6 +54,7 @@ class Ticket(NamedTuple):
     incarnation: str = ""
     user: str = ""
     fingerprint: str = ""
+    session_name: str = ""
 
     @property
     def half_life(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+from medusa.protocol.http.about import About
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.life.figures import Figures
@@ -65,6 +66,8 @@ class Holding(Figures):
 
     def come_back(self, back: Ticket | None) -> None:
         """Takes note of what the ticket `back` says. The maximum duration counts from the first link that it names."""
+        if back is not None and back.session_name and self.usage.about.name is None:
+            self.usage.describe(Side.CLIENT, About(name=back.session_name))
         if back is not None and back.linked_at:
             ago = max(0.0, time.time() - back.linked_at)
             self.linked_at = min(self.linked_at or math.inf, time.monotonic() - ago)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from medusa.client.streams.redial import NOT_THERE_TIMEOUT, NoReturn
+from medusa.client.streams.backoff import Backoff
+from medusa.client.streams.redial import NOT_THERE_TIMEOUT, NoReturn, Redial
 from medusa.protocol.channels.frames import RESULT
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Linkup, Notice, StreamAnswer, Ticket, Wait
@@ -206,6 +207,17 @@ def test_what_the_user_is_told(world: World) -> None:
         "mlogin: reconnecting ... 1:00 (~. ends it; connection refused)",
     ]
     assert back.startswith("mlogin: reconnected after 1")
+
+
+def test_the_reason_of_an_attempt_is_forgotten_after_one_that_succeeds(world: World) -> None:
+    redial = Redial(world.reflector, Backoff(lambda: 0.0), lambda: world.now)
+    world.reflector.answers, reasons = [ConnectRefused("connection refused")], []
+    redial.begin()
+    while (link := redial.step({})) is None:
+        world.now = max(world.now, redial.deadline())
+        reasons.append(redial.reason)
+    link.abort()
+    assert ("connection refused" in reasons, redial.reason) == (True, "")
 
 
 def test_a_drain_costs_one_line_at_most(world: World) -> None:

@@ -12,7 +12,9 @@ BIRTH, INCARNATION, FINGERPRINT = "0123456789abcdef", "c" * 32, "SHA256:" + "A" 
 TICKET = Ticket(NOW + 60, 40, NOW - 5, BIRTH, INCARNATION, "jane", FINGERPRINT)
 
 
-@pytest.mark.parametrize("ticket", [TICKET, Ticket(NOW + 1, 0, 0, BIRTH), TICKET._replace(user="j" * 128)], ids=str)
+@pytest.mark.parametrize(
+    "ticket", [TICKET, Ticket(NOW + 1, 0, 0, BIRTH), TICKET._replace(user="j" * 128, session_name="n" * 64)], ids=str
+)
 @pytest.mark.parametrize("side", Side)
 def test_what_is_built_is_read(ticket: Ticket, side: Side) -> None:
     text = build(ticket, NAME, side, KEY)
