@@ -42,7 +42,11 @@ class Streams:
                 self._begun_anew(found)
             found = StreamSpeaker(self._commands, context, self._shared, self._keep, self._forget)
             self._known[offer.id] = found
-        return found if found is not None and found.use(link, close, offer) else None
+        if found is None or found.use(link, close, offer):
+            return found
+        if not offer.resume:  # an offer of a new stream of which bytes have arrived already
+            self._forget(found)
+        return None
 
     @property
     def parked(self) -> List[StreamSpeaker]:

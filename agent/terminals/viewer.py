@@ -244,9 +244,13 @@ class Viewer:
         self._end()
 
     def end(self, why: Leave) -> None:
-        """Leaves the terminal. The terminal ends, if no other client has it and it was not detached."""
+        """Leaves the terminal. The terminal ends, if no other client has it and it was not detached.
+
+        A client that has asked to detach, and is gone before that was done, has detached it.
+        """
         if not self.over:
             self._end()
+            why = why if self._leave_at is None else Leave.DETACHED
             self._terminal.leave(self, why, self._context.clock())
 
     def _end(self) -> None:

@@ -186,7 +186,7 @@ class Login:
                 settings.account,
                 joins=settings.joins,
                 name=settings.name,
-                holds=settings.keep > 0,
+                keep=settings.keep,
             )
         return Dialer(
             url,

@@ -67,6 +67,16 @@ def test_a_terminal_outlives_its_client_and_is_shown_to_the_next_one(first: Stre
     assert again.outcome() == {"status": 3}
 
 
+def test_a_client_that_leaves_at_once_has_detached(first: StreamClient, second: StreamClient) -> None:
+    run = first.run("echo begun; cat", pty=PTY, name="left")
+    run.until(b"begun\r\n")
+    run.channel.request("detach")
+    first.leave()
+    again = second.attach("left")
+    again.give(b"\x04")
+    assert again.outcome() == {"status": 0}
+
+
 @pytest.mark.parametrize("way", ["close", "goaway"])
 def test_a_terminal_ends_with_its_last_client_if_this_one_does_not_detach(
     first: StreamClient, second: StreamClient, way: str

@@ -16,7 +16,7 @@ from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol import attach_path
-from medusa.protocol.features import ABOUT, HEADER, HOLD, JOIN, NOTICE, TICKET
+from medusa.protocol.features import ABOUT, HEADER, HOLD, JOIN, KEPT, NOTICE, TICKET
 from medusa.protocol.http import about
 from medusa.protocol.http.own_header import Field, has_authorization
 from medusa.protocol.resume.offer import StreamOffer
@@ -61,8 +61,8 @@ class Dialer:
         find_account: Callable[[], Account] | None = None,
     ) -> None:
         self.url = url
-        features = _FEATURES if url.holds else NOTICE
-        self._announced = ((HEADER, features), *([(JOIN, "1")] if url.joins else []))
+        holds = ((HEADER, _FEATURES), (KEPT, str(url.keep))) if url.keep else ((HEADER, NOTICE),)
+        self._announced = (*holds, *([(JOIN, "1")] if url.joins else []))
         if url.name is not None:
             self._announced += ((ABOUT, about.build(about.About(name=url.name))),)
         self._headers = headers

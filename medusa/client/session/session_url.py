@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from medusa.client.outcome import Failure
 from medusa.protocol import attach_path
 from medusa.protocol.printable import printable
+from medusa.protocol.resume.offer import KEEP
 from medusa.transports.dial import ConnectRefused, NoTls, Untrusted, is_raw, parse_url
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class SessionUrl:
             request.
         joins: True if mlogin joins a session that lives, as one more client.
         name: the name that the user gives the session; None if it has none.
-        holds: False if the session is to end with mlogin's link: mlogin does not come back.
+        keep: for how many seconds mlogin tries to come back after its link is lost. 0: the session ends with the link.
     """
 
     base: str
@@ -68,7 +69,7 @@ class SessionUrl:
     unsigned: str = ""
     joins: bool = False
     name: str | None = None
-    holds: bool = True
+    keep: int = KEEP
 
     def client_url(self, *, presigned: bool = False) -> tuple[str, list[tuple[str, str]]]:
         """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire.

@@ -42,19 +42,15 @@ from __future__ import annotations
 import enum
 import functools
 import ipaddress
-import re
 import urllib.parse
 
 from medusa.protocol.attach_path import NO_ACCOUNTS
 from medusa.reflector.auth.authenticator import denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.client_address import is_loopback, within
+from medusa.reflector.net.client_address import is_forwarded, is_loopback, within
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
-
-_PROXY_FIELD = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
-"""Header fields that proxies add. A request with any of them counts as "elsewhere", even from a loopback address."""
 
 
 class Resource(enum.IntEnum):
@@ -166,9 +162,12 @@ def is_monitor(accepted: Accepted, config: ReflectorConfig) -> bool:
 
 
 def _is_forwarded(accepted: Accepted) -> bool:
-    """Returns True if the header fields of the request say that a proxy has forwarded it."""
+    """Returns True if the header fields of the request say that a proxy has forwarded it.
+
+    Such a request counts as "elsewhere", even from a loopback address.
+    """
     request = accepted.request if accepted.kind == HTTP else None
-    return request is not None and any(_PROXY_FIELD.match(name) for name, _ in request.headers.items)
+    return request is not None and is_forwarded(request.headers)
 
 
 @functools.lru_cache(maxsize=64)

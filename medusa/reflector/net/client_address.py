@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 
 from medusa.protocol.http.head import Headers
 from medusa.reflector.config import ReflectorConfig
@@ -16,6 +17,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 IPV6_SITE = 64
 """The prefix length of an IPv6 network that counts as one host. One host can usually use all addresses of a network."""
+
+_PROXY_FIELD = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
+"""Header fields that proxies add."""
+
+
+def is_forwarded(headers: Headers) -> bool:
+    """Returns True if the header fields of a request say that a proxy has forwarded it."""
+    return any(_PROXY_FIELD.match(name) for name, _ in headers.items)
 
 
 @functools.lru_cache(maxsize=16)

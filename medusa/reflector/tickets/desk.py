@@ -12,9 +12,10 @@ import structlog
 from medusa.directory import BrokenEntry, DirectoryError
 from medusa.protocol import features
 from medusa.protocol.http.own_header import Field
+from medusa.protocol.resume.offer import MAX_KEEP
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.client_address import is_loopback, within
+from medusa.reflector.net.client_address import is_forwarded, is_loopback, within
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import Refusal, broken_entry, directory_away
 from medusa.reflector.session_name import SessionName
@@ -80,7 +81,8 @@ class TicketDesk:
         scheme = (headers.get("x-forwarded-proto") or "").lower() if headers is not None else ""
         if scheme and (is_loopback(accepted.address[0]) or within(accepted.address[0], self._config.trusted_proxy)):
             return scheme in ("https", "wss")
-        return is_loopback(accepted.address[0]) and not accepted.proxied
+        passed_on = accepted.proxied or (accepted.kind == HTTP and headers is not None and is_forwarded(headers))
+        return is_loopback(accepted.address[0]) and not passed_on
 
     def hold_of(self, accepted: Accepted) -> int:
         """Returns for how many seconds the session is kept while the peer is away; at most --max-hold."""
@@ -109,6 +111,10 @@ class TicketDesk:
         if over:
             raise Refusal(410, OVER)
 
+    def last_expiry(self) -> int:
+        """Returns the time, in seconds since 1970, after which no ticket is valid that was given before now."""
+        return int(self.clock()) + 1 + life(int(self._config.max_hold) or MAX_KEEP)
+
     def build(self, ticket: Ticket, name: SessionName, side: Side) -> str:
         """Returns the text of a ticket; "" if it would be too long."""
         return build(ticket, name, side, self._key)
@@ -130,13 +136,15 @@ class SessionTickets:
         session_name: the name that the user has given the session; "" if it has none.
     """
 
-    __slots__ = ("_births", "_desk", "_name", "_until", "linked_at", "session_name")
+    __slots__ = ("_births", "_desk", "_moved", "_name", "_until", "linked_at", "session_name")
 
     def __init__(self, desk: TicketDesk, name: SessionName, back: Ticket | None = None) -> None:
         self._desk = desk
         self._name = name
         self._births = [back.birth if back is not None else secrets.token_hex(8)]
-        self._until = back.expires if back is not None else 0  # the time at which the last of the tickets expires
+        # When the last of the tickets expires. Another process may have given some that expire after `back`.
+        self._until = desk.last_expiry() if back is not None else 0
+        self._moved = False
         self.linked_at = back.linked_at if back is not None else 0
         self.session_name = back.session_name if back is not None else ""
 
@@ -149,6 +157,7 @@ class SessionTickets:
         """Takes note that a peer has come back by `ticket`. The end of this session makes that ticket void, too."""
         if ticket.birth not in self._births:
             self._births.append(ticket.birth)
+            self._until = max(self._until, self._desk.last_expiry())
         self._until = max(self._until, ticket.expires)
         self.linked_at = self.linked_at or ticket.linked_at
         self.session_name = self.session_name or ticket.session_name
@@ -164,12 +173,15 @@ class SessionTickets:
         return LinkTicket(self, side, Ticket(0, hold, 0, "", incarnation, user or "", fingerprint))
 
     def moved(self) -> None:
-        """Takes note that the session ends here only: its tickets stay valid, here or at another reflector."""
-        self._until = 0
+        """Takes note that the session ends here only: its tickets stay valid, here or at another reflector.
+
+        This also holds for the tickets that are still given here, to peers whose connection is being upgraded.
+        """
+        self._moved = True
 
     def ended(self) -> None:
         """Makes the session's tickets void, because the session is over."""
-        if self._until > self._desk.clock():
+        if not self._moved and self._until > self._desk.clock():
             for birth in self._births:
                 self._desk.ended.add(mark_of(self._name, birth), self._until)
 

@@ -14,7 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from medusa.reflector.session_name import SessionName
+
+log = structlog.get_logger(component="tickets")
 
 MARKS_FILE = "ended-sessions"
 """The name of the file with the marks in --state-dir. Each line is the time of expiry, a space, and the mark."""
@@ -46,17 +50,15 @@ class EndedHere:
         self._read()
 
     def add(self, mark: str, until: int) -> None:
-        """Keeps `mark` until the time `until`. Raises OSError if it cannot be written to the file."""
+        """Keeps `mark` until the time `until`. If it cannot be written to the file, logs this: a restart forgets it."""
         self._marks[mark] = max(until, self._marks.get(mark, 0))
         if self._path is None:
             self._drop()
             return
-        with self._locked(self._path):
-            self._read()
-            if self._drop():
-                self._rewrite(self._path)
-            else:
-                self._append(self._path, mark, until)
+        try:
+            self._write(self._path, mark, until)
+        except OSError as error:  # the session must end all the same
+            log.error("mark not kept", path=str(self._path), error=error.strerror, advice="see --state-dir")
 
     def __contains__(self, mark: str) -> bool:
         """True if the session with `mark` has ended. Looks into the file if another worker may have changed it."""
@@ -89,6 +91,14 @@ class EndedHere:
             return
         lines = map(_LINE.match, data.decode("ascii", "replace").splitlines())
         self._marks.update((line[2], int(line[1])) for line in lines if line is not None)
+
+    def _write(self, path: Path, mark: str, until: int) -> None:
+        with self._locked(path):
+            self._read()
+            if self._drop():
+                self._rewrite(path)
+            else:
+                self._append(path, mark, until)
 
     def _append(self, path: Path, mark: str, until: int) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -54,3 +54,12 @@ def test_command_whose_start_cannot_be_told_is_ended(
     assert log[0].startswith("started /bin/bash, pid ")
     assert not Path("/proc", log[0].split()[-1]).exists()
     assert len(shared.terminals) == 0
+
+
+def test_an_offer_of_a_new_stream_that_says_bytes_have_arrived_leaves_nothing_behind(guard: Guard) -> None:
+    commands, shared = Commands(guard, time.monotonic, Timeouts()), Shared()
+    streams = Streams(commands, shared)
+    context = Context(None, guard, {}, [].append)  # type: ignore[arg-type]  # no signals
+    for resume in (False, True):
+        offer = StreamOffer(STREAM_ID, resume=resume, received=0 if resume else 5)
+        assert streams.take_up(offer, Stuck(), context, lambda words, reason: None) is None  # type: ignore[arg-type]

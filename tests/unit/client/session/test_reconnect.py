@@ -195,15 +195,18 @@ class TestComingBack:
         assert heard[1].startswith("Signature")
         assert not one.refused()
 
-    def test_a_session_that_ends_with_its_link_announces_nothing(self, signals: Signals) -> None:
+    @pytest.mark.parametrize(("keep", "announced"), [(0, ("notice", None)), (7200, ("notice,hold", "7200"))])
+    def test_what_is_announced_says_for_how_long_mlogin_comes_back(
+        self, signals: Signals, keep: int, announced: tuple[str, str | None]
+    ) -> None:
         heard = []
 
         def once(sock: socket.socket) -> None:
             request = read_request(sock)
-            heard.append(request.headers.get("medusa-features"))
+            heard.append((request.headers.get("medusa-features"), request.headers.get("medusa-hold")))
             sock.sendall(switching(request))
 
         with ScriptedServer(once) as server:
-            url = SessionUrl(server.url("", "http"), "4711", holds=False)
+            url = SessionUrl(server.url("", "http"), "4711", keep=keep)
             Dialer(url, signals, False, embedded=False).connect().abort()
-        assert heard == ["notice"]
+        assert heard == [announced]

@@ -39,6 +39,7 @@ def desk(clock: Clock | None = None, **settings: Any) -> TicketDesk:
         ({}, accepted(HERE, RAW), True),
         ({}, accepted(HERE, RAW, plain=True), False),
         ({}, accepted(HERE, proxied=True), False),
+        ({}, accepted(HERE, fields={"x-forwarded-for": "192.0.2.1"}), False),
         ({}, accepted(HERE, fields={"medusa-features": "notice,call"}), False),
         ({}, accepted(HERE, fields={"medusa-hold": "0"}), False),
         ({}, accepted(HERE, fields={"x-forwarded-proto": "https"}), True),
@@ -104,11 +105,28 @@ def test_the_end_of_a_session_makes_all_its_tickets_void() -> None:
     here.check_not_over(NAME, back._replace(birth="0" * 16))
 
 
+def test_a_session_that_was_opened_again_makes_tickets_void_that_expire_later_than_the_one_that_opened_it() -> None:
+    clock = Clock(1000.0)
+    here = desk(clock)
+    first = SessionTickets(here, NAME)
+    agents, clients = (
+        here.read(shown(first.give(side, hold).text), NAME, side)
+        for side, hold in [(Side.AGENT, 10), (Side.CLIENT, 900)]
+    )
+    SessionTickets(here, NAME, agents).ended()
+    clock.sleep(100)
+    with pytest.raises(Refusal) as caught:
+        here.check_not_over(NAME, clients)
+    assert caught.value.status == 410
+
+
 def test_a_session_that_has_moved_is_not_over() -> None:
     here = desk()
     tickets = SessionTickets(here, NAME)
-    ticket = here.read(shown(tickets.give(Side.CLIENT, 10).text), NAME, Side.CLIENT)
+    given = tickets.give(Side.CLIENT, 10)
+    ticket = here.read(shown(given.text), NAME, Side.CLIENT)
     tickets.moved()
+    given.renew()  # by an upgrade that was under way
     tickets.ended()
     here.check_not_over(NAME, ticket)
 

@@ -54,3 +54,12 @@ def test_a_line_that_was_not_written_whole_is_ignored(tmp_path: Path) -> None:
     (tmp_path / MARKS_FILE).write_bytes(b"2000 " + MARKS[0].encode() + b"\n20\xff\n2000 abc")
     marks = EndedHere(tmp_path, Clock(1000.0))
     assert MARKS[0] in marks
+
+
+def test_a_mark_that_cannot_be_written_is_kept_in_memory(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    marks = EndedHere(folder, Clock(1000.0))
+    folder.rmdir()
+    marks.add(MARKS[0], 2000)
+    assert MARKS[0] in marks
