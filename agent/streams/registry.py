@@ -32,12 +32,17 @@ class Streams:
     ) -> Optional[StreamSpeaker]:
         """Returns the stream of this offer, which uses `link` from now on. None if it is gone.
 
+        Also returns None for a new stream if the client has begun to use the stream of this id: it does so only after
+        it has an answer, and makes no new offer after that.
+
         Args:
             context: its function `log` logs lines about a new stream.
             close: closes the link. Its arguments are words for the log, and the reason for the peer.
         """
         found = self._known.get(offer.id)
         if not offer.resume:
+            if found is not None and found.received:  # the offer came late, over a link that the client has lost
+                return None
             if found is not None:
                 self._begun_anew(found)
             found = StreamSpeaker(self._commands, context, self._shared, self._keep, self._forget)

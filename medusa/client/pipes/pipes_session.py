@@ -172,7 +172,9 @@ class PipesSession:
         now = self._clock()
         if notice := self._notices.check(now):
             self._messages.error(notice)
-        if not self._conversation.parted:
+        if self._conversation.parted:  # no answer can come
+            self._answer_by = now + self._timeouts.answer_timeout
+        else:
             self._silence.check(now, waits=self._conversation.waits, lasting=self._conversation.lasting)
         if self._conversation.speech is Speech.NONE and now >= self._answer_by:
             text = f"the agent has not answered for {self._timeouts.answer_timeout:.0f} s; it may be too old for pipes"

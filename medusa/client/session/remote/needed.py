@@ -36,6 +36,8 @@ class NeededStream(OfferedRemote):
 
     def receive(self, room: int) -> bytes:
         data = super().receive(room)
+        if self.parted:  # no answer can come
+            self._answer_at = self._clock() + ANSWER_TIMEOUT
         late = self._conversation.speech is Speech.NONE and self._clock() >= self._answer_at
         if data or late or self._conversation.speech is Speech.TERMINAL:
             raise SessionEnded(Ending.NOT_STARTED, TOO_OLD)

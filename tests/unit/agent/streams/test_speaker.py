@@ -56,6 +56,22 @@ def test_command_whose_start_cannot_be_told_is_ended(
     assert len(shared.terminals) == 0
 
 
+def test_an_offer_that_comes_late_does_not_end_the_stream_that_the_client_uses(guard: Guard) -> None:
+    streams = Streams(Commands(guard, time.monotonic, Timeouts()), Shared())
+    context = Context(None, guard, {}, [].append)  # type: ignore[arg-type]  # no signals
+    client = StreamEnd(Role.CLIENT)
+    client.link_up(0)
+    client.channels.open("info")
+    message = client.next_message(0.0)
+    assert message is not None
+    found = [streams.take_up(StreamOffer(STREAM_ID), Stuck(), context, lambda *_: None) for _ in range(2)]  # type: ignore[arg-type]
+    assert found[0] is not found[1] is not None  # the client has lost its link before it had an answer
+    found[1].receive(Binary(b"".join(message)))
+    for resume, expected in ((False, None), (True, found[1])):
+        offer = StreamOffer(STREAM_ID, resume=resume)
+        assert streams.take_up(offer, Stuck(), context, lambda *_: None) is expected  # type: ignore[arg-type]
+
+
 def test_an_offer_of_a_new_stream_that_says_bytes_have_arrived_leaves_nothing_behind(guard: Guard) -> None:
     commands, shared = Commands(guard, time.monotonic, Timeouts()), Shared()
     streams = Streams(commands, shared)

@@ -14,6 +14,7 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Detached, Failure, GivenUp, TakenOver
 from medusa.client.session.detaching.leaving import NOT_KEPT, NOT_LEFT, Leaving
 from medusa.client.session.detaching.start import start_detached
+from medusa.client.session.ending import SessionEnded
 from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.remote.attached import AttachedRemote
 from medusa.client.session.remote.base import Remote
@@ -30,7 +31,7 @@ from medusa.protocol.control import Exit, Start, Started
 from medusa.protocol.messages import Close
 from tests.unit.client.peers import Desk, Peer
 from tests.unit.client.streampeers import StreamPeer
-from tests.waiting import MS
+from tests.waiting import MS, Clock
 
 START = Start("", "xterm", 80, 24, "/bin/bash", ("--norc",))
 
@@ -106,6 +107,26 @@ class Stage(Desk):
 
     def tell(self, text: str) -> None:
         os.write(self.said_to, text.encode() + b"\n")
+
+
+class Lost(Conversation):
+    """A conversation whose link is lost."""
+
+    parted = True
+
+
+def test_an_agent_that_cannot_be_reached_is_not_too_old(stage: Stage) -> None:
+    clock, conversation = Clock(), Lost(stage.link)
+    stream = AttachedRemote(conversation, START, Attachment(), stage.tell)
+    remote = NeededStream(conversation, stream, stage.tell, clock)
+    clock.now += 1000
+    assert remote.receive(1) == b""
+    conversation.parted = False
+    clock.now += 1
+    assert remote.receive(1) == b""
+    clock.now += 1000
+    with pytest.raises(SessionEnded, match=TOO_OLD):
+        remote.receive(1)
 
 
 @pytest.fixture
