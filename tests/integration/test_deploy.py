@@ -17,7 +17,7 @@ from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, LINKUP, TEXT, WAIT, Answer, Peer, frame, upgrade
 from tests.proxies import DEPLOY, PROXY, haproxy, nginx, rendered, verified
 from tests.reflectors import Reflector, command, new_id, running
-from tests.signing import Key, allow, attach_path, signed_request, signed_target
+from tests.signing import Key, allow, attach_path, authorization, date, signed_request, signed_target
 from tests.terminals import environment, run_alone
 from tests.waiting import PATIENCE, wait_until
 
@@ -79,6 +79,22 @@ def test_a_session_through_a_proxy(way: tuple[Reflector, int], key: Key) -> None
     record = reflector.ended(session)
     assert record["login"] == "alice"
     assert [record[side].partition(":")[0] for side in ("client", "agent")] == [USER, JOB]
+
+
+def test_a_session_through_a_proxy_gets_tickets_and_is_killed(way: tuple[Reflector, int], key: Key) -> None:
+    reflector, port = way
+    session = new_id()
+    own = f"/alice/medusa/sessions/{session}"
+    held = {"medusa_features": "call,hold", "medusa_incarnation": "1f" * 16}
+    target = signed_target(key, "alice", attach_path("alice", session, "slave"), HOST)
+    with entered(port, upgrade(target, host=HOST, **held), JOB) as agent:
+        assert "medusa-ticket" in agent.head().headers
+        signature = authorization(key, "alice", own, HOST, when := date(), method="delete")
+        head = f"DELETE {own} HTTP/1.1\r\nHost: {HOST}\r\nDate: {when}\r\nConnection: close\r\n"
+        head += f"Authorization: {signature}\r\n\r\n"
+        with entered(port, head.encode(), USER) as user:
+            assert user.answer().status == 200
+    assert reflector.ended(session)["outcome"] == "killed"
 
 
 def test_internal_paths_are_not_public(way: tuple[Reflector, int]) -> None:

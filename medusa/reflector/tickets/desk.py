@@ -67,7 +67,7 @@ class TicketDesk:
         """Returns True if the peer of a connection gets a ticket: it announces `hold`, and its door is a private one.
 
         A door is private if nobody on the way to it can read the ticket: it has TLS, or it is on loopback, or the
-        option --trusted-network says so.
+        option --trusted-network says so, or a proxy to which the peer has TLS.
         """
         return accepted.holds and not accepted.plain and self.hold_of(accepted) > 0 and self.is_private(accepted)
 
@@ -79,10 +79,13 @@ class TicketDesk:
         if self._config.trusted_network or (accepted.kind == HTTP and self._config.tls_cert is not None):
             return True
         scheme = (headers.get("x-forwarded-proto") or "").lower() if headers is not None else ""
-        if scheme and (is_loopback(accepted.address[0]) or within(accepted.address[0], self._config.trusted_proxy)):
+        if scheme and (accepted.proxied or self._is_proxy(accepted.address[0])):
             return scheme in ("https", "wss")
         passed_on = accepted.proxied or (accepted.kind == HTTP and headers is not None and is_forwarded(headers))
         return is_loopback(accepted.address[0]) and not passed_on
+
+    def _is_proxy(self, host: str) -> bool:
+        return is_loopback(host) or within(host, self._config.trusted_proxy)
 
     def hold_of(self, accepted: Accepted) -> int:
         """Returns for how many seconds the session is kept while the peer is away; at most --max-hold."""

@@ -39,6 +39,8 @@ def desk(clock: Clock | None = None, **settings: Any) -> TicketDesk:
         ({}, accepted(HERE, RAW), True),
         ({}, accepted(HERE, RAW, plain=True), False),
         ({}, accepted(HERE, proxied=True), False),
+        ({}, accepted(THERE, proxied=True, fields={"x-forwarded-proto": "https"}), True),
+        ({}, accepted(THERE, proxied=True, fields={"x-forwarded-proto": "http"}), False),
         ({}, accepted(HERE, fields={"x-forwarded-for": "192.0.2.1"}), False),
         ({}, accepted(HERE, fields={"medusa-features": "notice,call"}), False),
         ({}, accepted(HERE, fields={"medusa-hold": "0"}), False),
