@@ -54,7 +54,7 @@ def held(client_door: Reflector, agent_door: Reflector | None = None) -> Iterato
     """A session that is linked, without a login."""
     agent_door, name = agent_door or client_door, new_id()
     paths = f"/attach/{name}/master", f"/attach/{name}/slave"
-    client, home = tickets.enter(client_door, paths[0]), tickets.enter(agent_door, paths[1])
+    client, home = tickets.enter(client_door, paths[0], medusa_about="name=train"), tickets.enter(agent_door, paths[1])
     session = Session(*paths, client, home)
     with client, home, linked(agent_door, session):
         yield session
@@ -89,7 +89,7 @@ def test_workers_that_were_killed_take_their_tickets_again(tmp_path: Path) -> No
             with back(second, session) as again:
                 assert len(second.sessions()) == 1
                 end(again)
-            second.ended(session.name)
+            assert second.ended(session.name)["session_name"] == "train", "the agent's ticket says it"
             assert statuses(second, session) == [410, 410]
             assert session.client.ticket not in first.raw_log + second.raw_log
         with running(*options[:2]) as third:

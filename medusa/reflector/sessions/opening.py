@@ -209,6 +209,8 @@ class Opener(Owners):
         """Creates a session. Blocks until the directory answers. `side`, `address`: those of the peer that opens it."""
         with self._openings.enter(name, side):
             self._claim(name, gone)
+            if back is not None:
+                self._check_not_over(name, back)
             session = self._sessions[name] = Session(name, self._context, self, side, address, back)
         session.come_back(back)
         self._empty.clear()
@@ -228,6 +230,17 @@ class Opener(Owners):
         try:
             self._refuse_while_draining()  # draining may have begun while the directory was asked
         except Refusal:
+            self._claims.release_now(name)
+            raise
+
+    def _check_not_over(self, name: SessionName, back: Ticket) -> None:
+        """Checks again, after the claim of `name`, that the session of a ticket is not over. Raises Refusal.
+
+        The reflector in which a session ends writes the mark of its end before it releases the name.
+        """
+        try:
+            self._context.desk.check_not_over(name, back)
+        except BaseException:
             self._claims.release_now(name)
             raise
 

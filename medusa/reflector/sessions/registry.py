@@ -114,8 +114,7 @@ class Registry(Opener):
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()
-        session.tickets.ended()
-        self._claims.release(session.name)
+        self._claims.release(session.name, session.tickets.ended())
 
     def has(self, name: SessionName) -> bool:
         """Returns True if the session lives in this process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -137,9 +137,10 @@ class SessionTickets:
     Attributes:
         linked_at: the time of the session's first linkup, in seconds since 1970; 0 before it.
         session_name: the name that the user has given the session; "" if it has none.
+        void: True if the session is over for all its tickets, although it may not have ended yet.
     """
 
-    __slots__ = ("_births", "_desk", "_moved", "_name", "_until", "linked_at", "session_name")
+    __slots__ = ("_births", "_desk", "_moved", "_name", "_until", "linked_at", "session_name", "void")
 
     def __init__(self, desk: TicketDesk, name: SessionName, back: Ticket | None = None) -> None:
         self._desk = desk
@@ -149,7 +150,8 @@ class SessionTickets:
         self._until = desk.last_expiry() if back is not None else 0
         self._moved = False
         self.linked_at = back.linked_at if back is not None else 0
-        self.session_name = back.session_name if back is not None else ""
+        self.session_name = ""
+        self.void = False
 
     @property
     def birth(self) -> str:
@@ -163,7 +165,6 @@ class SessionTickets:
             self._until = max(self._until, self._desk.last_expiry())
         self._until = max(self._until, ticket.expires)
         self.linked_at = self.linked_at or ticket.linked_at
-        self.session_name = self.session_name or ticket.session_name
 
     def linked(self) -> None:
         """Takes note that a client and an agent of the session are linked."""
@@ -178,15 +179,19 @@ class SessionTickets:
     def moved(self) -> None:
         """Takes note that the session ends here only: its tickets stay valid, here or at another reflector.
 
-        This also holds for the tickets that are still given here, to peers whose connection is being upgraded.
+        This also holds for the tickets that are still given here, to peers whose connection is being upgraded. Does
+        nothing if the tickets are void.
         """
-        self._moved = True
+        self._moved = not self.void
 
-    def ended(self) -> None:
-        """Makes the session's tickets void, because the session is over."""
-        if not self._moved and self._until > self._desk.clock():
-            for birth in self._births:
-                self._desk.ended.add(mark_of(self._name, birth), self._until)
+    def ended(self) -> Sequence[str]:
+        """Makes the session's tickets void, because the session is over. Returns the marks of its end; see Ended."""
+        if self._moved or self._until <= self._desk.clock():
+            return ()
+        marks = [mark_of(self._name, birth) for birth in self._births]
+        for mark in marks:
+            self._desk.ended.add(mark, self._until)
+        return marks
 
     def build(self, ticket: Ticket, side: Side) -> tuple[str, Ticket]:
         """Returns a ticket like `ticket` that expires after its whole life, as text and as what it says."""

@@ -65,8 +65,6 @@ class ByTicket:
             user, fingerprint = back.user, back.fingerprint
         else:
             user, fingerprint = _signer(accepted) if name.login else ("", "")
-            if side is Side.CLIENT and not accepted.joins:
-                tickets.session_name = tickets.session_name or accepted.about.name or ""
         incarnation = incarnation_of(accepted, back) if side is Side.AGENT else ""
         given = tickets.give(side, self._desk.hold_of(accepted), incarnation, user, fingerprint)
         accepted.granted = given.fields()

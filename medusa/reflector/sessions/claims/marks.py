@@ -94,15 +94,14 @@ class Marks:
         self._asker.ask(self._directory.settle, mark, use)
 
     def add(self, mark: str, until: int) -> None:
-        """Records until `until`, in seconds since 1970, that a session has ended. Does not block.
+        """Notes until `until`, in seconds since 1970, that a session has ended. Does not block.
 
-        `mark`: names the session; see medusa.reflector.tickets.ended. If the directory does not answer, it is told
-        later.
+        The directory is told by `tell_end`. `mark`: names the session; see medusa.reflector.tickets.ended.
         """
         self._ended[mark] = until
         while len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
-        self._asker.call_later(self._tell_end, mark)
+        self._unsaid.add(mark)
 
     def __contains__(self, mark: str) -> bool:
         """True if the session that `mark` names has ended. Blocks until the directory answers.
@@ -125,7 +124,19 @@ class Marks:
     def undo(self) -> None:
         """Gives back the marks that the directory may have reserved although it did not answer."""
         self._asker.each(self._undo, list(self._owed.items()))
-        self._asker.each(self._tell_end, [(mark,) for mark in self._unsaid])
+        self._asker.each(self.tell_end, [(mark,) for mark in self._unsaid])
+
+    def tell_end(self, mark: str) -> None:
+        """Tells the directory a mark that `add` has noted. If it does not answer, `undo` tells it. Raises nothing."""
+        if (ttl := self._ended.get(mark, 0) - time.time()) <= 0:
+            self._ended.pop(mark, None)
+            self._unsaid.discard(mark)
+            return
+        try:
+            self._asker.ask(self._directory.spend, _ENDED + mark, ttl)
+        except DirectoryError:
+            return
+        self._unsaid.discard(mark)
 
     def keep_lease(self) -> bool:
         """Calls `_recall`, and returns its result. Returns False if the directory does not answer."""
@@ -166,17 +177,6 @@ class Marks:
             self._untold.update((_ENDED + mark, until - now) for mark, until in self._ended.items() if until > now)
         self._asker.each(self._tell, list(self._untold.items()))
         return forgotten
-
-    def _tell_end(self, mark: str) -> None:
-        until = self._ended.get(mark, 0)
-        self._unsaid.discard(mark)
-        if (ttl := until - time.time()) <= 0:
-            self._ended.pop(mark, None)
-            return
-        try:
-            self._asker.ask(self._directory.spend, _ENDED + mark, ttl)
-        except DirectoryError:
-            self._unsaid.add(mark)
 
     def _tell(self, mark: str, ttl: float) -> None:
         """Records in the directory, for `ttl` seconds, that `mark` (the name of a signature) was used.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import gevent
 import gevent.pool
@@ -97,10 +97,15 @@ class Claims:
                 owe(self._owed, name, None)
             raise
 
-    def release(self, name: SessionName) -> None:
-        """Starts to release `name` in a new greenlet, if it is claimed. Does not block."""
+    def release(self, name: SessionName, ends: Sequence[str] = ()) -> None:
+        """Starts to release `name` in a new greenlet, if it is claimed. Does not block.
+
+        Args:
+            ends: the marks of the session that has ended; see Marks.add. The directory is told these before the name is
+                free, because otherwise a ticket could open the session again in between.
+        """
         self._broken.discard(name)
-        self._release(self._claims.pop(name, None))
+        self._release(self._claims.pop(name, None), ends)
 
     def release_now(self, name: SessionName) -> None:
         """Releases `name`. Blocks until it is free, so that a refused client can try another reflector at once."""
@@ -212,9 +217,15 @@ class Claims:
         claim: Claim = self._asker.ask(self._directory.inherit, old, self._timeouts.claim_ttl, self.owner)
         return claim
 
-    def _release(self, claim: Claim | None) -> None:
-        if claim is not None and not self.away:  # otherwise the claim expires
-            self._asker.call_later(self._asker.ask_quietly, self._directory.release, claim)
+    def _release(self, claim: Claim | None, ends: Sequence[str] = ()) -> None:
+        if not self.away and (claim is not None or ends):  # otherwise the claim expires, and `_undo` tells the ends
+            self._asker.call_later(self._tell_and_free, claim, ends)
+
+    def _tell_and_free(self, claim: Claim | None, ends: Sequence[str]) -> None:
+        for mark in ends:
+            self.marks.tell_end(mark)
+        if claim is not None and not (ends and self.away):
+            self._asker.ask_quietly(self._directory.release, claim)
 
     def _undo(self) -> None:
         """Frees the names and marks that the directory may have recorded although it did not answer."""

@@ -65,12 +65,27 @@ class Holding(Figures):
         return self.home is not None
 
     def come_back(self, back: Ticket | None) -> None:
-        """Takes note of what the ticket `back` says. The maximum duration counts from the first link that it names."""
-        if back is not None and back.session_name and self.usage.about.name is None:
-            self.usage.describe(Side.CLIENT, About(name=back.session_name))
+        """Takes note of what the ticket `back` says: the session's name, and the first link.
+
+        The maximum duration counts from that link.
+        """
         if back is not None and back.linked_at:
             ago = max(0.0, time.time() - back.linked_at)
             self.linked_at = min(self.linked_at or math.inf, time.monotonic() - ago)
+        if back is not None and back.session_name:
+            self.describe(Side.CLIENT, About(back.session_name))
+
+    def describe(self, side: Side, about: About) -> None:
+        """Notes what the peer at `side` says about itself.
+
+        If it gives the session its name, the agent that holds the session gets a ticket which tells the name.
+        """
+        self.usage.describe(side, about)
+        name = self.usage.about.name or ""
+        if name != self.tickets.session_name:
+            self.tickets.session_name = name
+            if self.home is not None:
+                self.home.renew()
 
     def expect_home(self, place: Place | None, hold: float, incarnation: str) -> Home:
         """Reserves the place of the home link for the agent `incarnation`, until `attach`. See Home.
@@ -157,7 +172,7 @@ class Holding(Figures):
     @property
     def can_move(self) -> bool:
         """True if a side of the session can come back to it in another reflector."""
-        return self.home is not None or any(pair.returns for pair in self.pairs)
+        return not self.tickets.void and (self.home is not None or any(pair.returns for pair in self.pairs))
 
     def move(self) -> None:
         """Sends all sides away that can come back, because the reflector stops and has released the session's name.

@@ -47,6 +47,9 @@ class Session(Protocol):
     def legs(self) -> int:
         """The number of pairs that live."""
 
+    def describe(self, side: Side, about: About) -> None:
+        """Notes what the peer at `side` says about itself."""
+
     def call_clients(self) -> None:
         """Calls the agent for each client that waits."""
 
@@ -138,7 +141,7 @@ class Home(Stepping[HomeInput]):
         now = time.monotonic()
         keepalive = Keepalive(self._context.config.keepalive, now)
         link = Endpoint(self._context.queue, Side.AGENT, transport, keepalive, self._link_ended, address)
-        self._session.usage.describe(Side.AGENT, about)
+        self._session.describe(Side.AGENT, about)
         step = self.machine.process(HomeInput.ATTACHED)
         if HomeAction.REPLACE in step.actions and self._link is not None:
             self._link.dismiss(step.close or OVER)

@@ -207,7 +207,9 @@ class Session(Holding):
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
         """Schedules an input (an event) for each pair and the home link, and returns at once."""
-        if happened in (Input.CLAIM_LOST, Input.SHUTDOWN):
+        if happened is Input.KILLED:
+            self.tickets.void = True
+        elif happened in (Input.CLAIM_LOST, Input.SHUTDOWN):
             self.tickets.moved()
         for pair in self.pairs:
             pair.tell(happened, close)

@@ -46,6 +46,9 @@ class Session(deadlines.Session, Protocol):
     def begin_wait(self, pair: Pair) -> None:
         """Starts the deadlines of `pair`, whose client begins to wait: calls one of the pair's `wait_...` methods."""
 
+    def describe(self, side: Side, about: About) -> None:
+        """Notes what the peer at `side` says about itself."""
+
     def call(self, pair: Pair) -> None:
         """Asks the session's agent to dial for `pair`, whose client has joined the session."""
 
@@ -145,7 +148,7 @@ class Pair(Runner):
         self.takes_calls |= CALL in announced and side is Side.AGENT
         if renewal is not None:
             self._deadlines.renewal = renewal
-        self.usage.describe(side, about)
+        self._session.describe(side, about)
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
     def refuse(self, side: Side) -> None:

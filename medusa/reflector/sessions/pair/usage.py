@@ -59,10 +59,14 @@ class Usage:
         log.info("session started" if self._opens else "leg started", **self.named, **{side.value: address})
 
     def describe(self, side: Side, about: About) -> None:
-        """Notes what the peer at `side` says about itself. Ignores what only the other side can know."""
-        if about is not NOTHING:
-            name = about.name if side is Side.CLIENT else self.about.name
-            self.about = (self.about if side is Side.CLIENT else about)._replace(name=name)
+        """Notes what the peer at `side` says about itself. Ignores what only the other side can know.
+
+        The first name that a client gives the session stays.
+        """
+        if side is Side.CLIENT:
+            self.about = self.about._replace(name=self.about.name or about.name)
+        elif about is not NOTHING:
+            self.about = about._replace(name=self.about.name)
 
     def linked(self) -> None:
         """Notes the time at which the agent was linked, which ends the wait. Only the first time is kept."""

@@ -26,13 +26,14 @@ ELSEWHERE = Owner("http://127.0.0.1:3")
 
 
 class Store(MemoryDirectory):
-    """Expires nothing by itself; can be away. `renewed` counts."""
+    """Expires nothing by itself; can be away. `renewed` counts. `told_before_release`: the ends of sessions."""
 
     def __init__(self) -> None:
         super().__init__(lambda: 0.0)
         self.away = False
         self.renewed = 0
         self.spent: list[str] = []
+        self.told_before_release: list[str] = []
 
     def _ask(self) -> None:
         gevent.sleep(0)
@@ -51,6 +52,7 @@ class Store(MemoryDirectory):
     def release(self, claim: Claim) -> None:
         self._ask()
         super().release(claim)
+        self.told_before_release = [mark for mark in self.spent if mark.startswith("ended ")]
 
     def spend(self, mark: str, ttl: float) -> bool:
         self._ask()
@@ -172,12 +174,23 @@ def test_the_owner_learns_that_its_claim_was_moved(claims: Claims, store: Store,
 
 
 def test_an_end_is_told_when_the_directory_is_back(claims: Claims, store: Store) -> None:
+    claims.take(NAME)
     store.away = True
     claims.marks.add("m", int(time.time()) + 60)
     assert "m" in claims.marks
-    until(lambda: bool(claims.marks._unsaid))
+    claims.release(NAME, ["m"])
+    until(lambda: claims.away)
+    assert store.lookup(str(NAME)) == HERE, "its tickets could open it again if it was free"
     store.away = False
     until(lambda: "ended m" in store.spent)
+
+
+def test_an_end_is_told_before_the_name_is_free(claims: Claims, store: Store) -> None:
+    claims.take(NAME)
+    claims.marks.add("m", int(time.time()) + 60)
+    claims.release(NAME, ["m"])
+    claims.finish()
+    assert store.told_before_release == ["ended m"]
 
 
 def test_the_owner_is_known_while_a_claim_on_its_name_is_still_being_refused(claims: Claims, store: Store) -> None:

@@ -11,11 +11,13 @@ from structlog.types import EventDict
 
 from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.control import Call, Ticket, parse
+from medusa.protocol.http.about import About
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.sessions.life.home import Home
 from medusa.reflector.sessions.life.session import Session
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.tickets import ticket as tickets
+from medusa.reflector.tickets.ended import mark_of
 from medusa.session import Input, Side, State
 from medusa.session.holding import HomeInput, HomeState
 from medusa.transports.adopt import adopt_websocket
@@ -256,6 +258,22 @@ class TestComingBack:
         assert bench.session.linked_at is not None
         assert bench.session.linked_at <= time.monotonic() - 99
 
+    @pytest.mark.parametrize("agent_first", [True, False])
+    def test_a_ticket_brings_the_name_that_a_client_has_given(self, bench: Holding, agent_first: bool) -> None:
+        back = BACK._replace(session_name="train")
+        if agent_first:
+            bench.home(back=back)
+        else:
+            bench.client(joins=True, back=back)
+        assert bench.session.usage.about.name == "train"
+
+    def test_the_agent_gets_a_ticket_with_the_name(self, bench: Holding) -> None:
+        _, agent = bench.home()
+        bench.session.describe(Side.CLIENT, About("train"))
+        bench.session.describe(Side.CLIENT, About("another"))
+        until(lambda: Ticket("ticket-1") in texts(agent))
+        assert bench.session.tickets.session_name == "train"
+
     def test_clients_alone_keep_nothing(self, bench: Holding, logs: list[EventDict]) -> None:
         _, client = bench.client(joins=True, back=BACK)
         client.fin()
@@ -286,6 +304,29 @@ def test_tickets_are_renewed_at_the_first_link(bench: Holding) -> None:
     """From then on they say when the session was first linked."""
     home = bench.linked()[0]
     until(lambda: Ticket("ticket-1") in texts(home))
+
+
+def test_a_killed_session_does_not_move(bench: Holding) -> None:
+    """Its tickets are void also if the reflector stops before the session has ended."""
+    bench.linked()
+    given = bench.session.tickets
+    given.build(BACK, Side.AGENT)
+    bench.session.tell(Input.KILLED)
+    bench.registry.drain(time.monotonic() + 1000)
+    run_loop()
+    assert not bench.session.can_move
+    until(lambda: bench.registry.sessions() == [])
+    with refused(410):
+        bench.registry.desk.check_not_over(NAME, BACK._replace(birth=given.birth))
+
+
+def test_an_end_that_becomes_known_while_the_name_is_claimed(bench: Holding) -> None:
+    desk = bench.registry.desk
+    desk.ended.add(mark_of(NAME, BACK.birth), int(time.time()) + 60)
+    with refused(410):
+        bench.client(back=BACK)
+    assert bench.registry.sessions() == []
+    bench.home()
 
 
 def test_an_upgrade_that_fails(bench: Holding, logs: list[EventDict]) -> None:
