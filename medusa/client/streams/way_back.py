@@ -134,6 +134,7 @@ class WayBack:
         silent = now - self._link.heard
         if silent >= PULSE_TIMEOUT or (self._phase is _Phase.ASKED and now >= self._give_up_at):
             raise LinkLost(Loss.SILENT)
-        if silent >= PING_INTERVAL and self._pinged < self._link.heard and self._link.clear:
+        if silent >= PING_INTERVAL and self._pinged < self._link.heard:
             self._pinged = now
-            self._link.queue(Ping())
+            if self._link.clear:
+                self._link.queue(Ping())

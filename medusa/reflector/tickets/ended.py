@@ -83,8 +83,9 @@ class EndedHere:
             return
         try:
             with open(self._path, "rb") as file:
-                inode, (known, offset) = os.fstat(file.fileno()).st_ino, self._seen
-                file.seek(offset if inode == known else 0)
+                found, (known, offset) = os.fstat(file.fileno()), self._seen
+                inode = found.st_ino  # a shorter file is another one, which has got the inode of an older one
+                file.seek(offset if inode == known and found.st_size >= offset else 0)
                 data = file.read()
                 self._seen = (inode, file.tell())
         except FileNotFoundError:

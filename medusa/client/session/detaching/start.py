@@ -45,7 +45,6 @@ def start_detached(
         Interrupted: a signal asked mlogin to end.
     """
     remote: Remote = NeededStream(conversation, StreamRemote(conversation, start, tell), tell)
-    remote.begin()
 
     def started(found: Remote) -> bool:
         nonlocal remote
@@ -53,6 +52,7 @@ def start_detached(
         return isinstance(found, StreamRemote) and found.opened
 
     try:
+        remote.begin()
         if not until(remote, started, timeout, signals):
             raise Failure(SILENT)
         if not remote.detachable:

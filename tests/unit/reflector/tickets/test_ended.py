@@ -63,3 +63,15 @@ def test_a_mark_that_cannot_be_written_is_kept_in_memory(tmp_path: Path) -> None
     folder.rmdir()
     marks.add(MARKS[0], 2000)
     assert MARKS[0] in marks
+
+
+def test_a_file_that_was_written_anew_twice_is_read_from_its_beginning(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    marks, other = EndedHere(tmp_path, clock), EndedHere(tmp_path, clock)
+    for mark in MARKS[:6]:
+        marks.add(mark, 1010)
+    assert MARKS[0] in other
+    for mark in MARKS[6:8]:  # the second file may get the inode of the first
+        clock.sleep(11)
+        marks.add(mark, int(clock()) + 10)
+    assert MARKS[7] in other
