@@ -130,7 +130,7 @@ class Login:
             launcher.joined()
             stack.enter_context(self._announced(launcher, dialer, ledger))
             info = words.information(link, launcher, dialer)
-            returning = self._returning(dialer)
+            returning = self._returning(dialer, launcher)
             refusal = words.cannot_detach(self._settings, embedded=dialer.embedded)
             joins_only = self._settings.joins and self._settings.attach is None
             keep = functools.partial(ledger.keep, launcher.keep)
@@ -246,14 +246,16 @@ class Login:
         print("\n".join(words.started(self._settings, dialer)))
         return 0
 
-    def _returning(self, dialer: Dialer) -> Returning:
+    def _returning(self, dialer: Dialer, launcher: Launcher) -> Returning:
         """Returns what brings the session back after its link is lost."""
         if self._wish.pipes:
             leave = "Control-C ends it" if os.isatty(2) else ""
         else:
             escape = self._settings.escape
             leave = f"{show_character(escape)}. ends it" if escape else ""
-        return Returning(dialer, self._settings.keep, Progress(self._messages, leave), self._timeouts)
+        returning = Returning(dialer, self._settings.keep, Progress(self._messages, leave), self._timeouts)
+        returning.job_over = functools.partial(words.job_over, launcher)
+        return returning
 
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
         """Returns a context manager: `medusa ls` and `medusa exec` of this user find the session during its block.

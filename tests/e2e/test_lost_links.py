@@ -45,3 +45,13 @@ def test_a_terminal(home: Path) -> None:
             assert opened.status() == 7
             assert SHOWN in opened.screen
         assert proxy.cuts >= 3
+
+
+def test_the_agent_is_killed(home: Path) -> None:
+    with (
+        running(check=False) as reflector,  # it expects the agent back for an hour
+        terminal(mlogin("--reflector", reflector.url, "--no-login"), environment(home)) as opened,
+    ):
+        opened.type("kill -KILL $PPID\r")
+        opened.until(r"the agent is gone: local job \d+ killed by SIGKILL; outcome unknown")
+        assert opened.status() == 254

@@ -91,6 +91,8 @@ class Launcher(abc.ABC):
         options_of: the program whose options may follow `--`, for messages. Empty if nothing may follow.
         queues: True if a job may wait in a queue for hours. The reflector ends mlogin's link before that. Then mlogin
             attaches again.
+        sees_end: True if the agent has ended as soon as poll() says that the job is not alive. False if perhaps only
+            the connection to the job has ended.
         front_door: the URL of the reflector to use if the user names none. None: mlogin starts its own reflector.
     """
 
@@ -98,6 +100,7 @@ class Launcher(abc.ABC):
     target: ClassVar[str] = "object"
     options_of: ClassVar[str] = "the launcher"
     queues: ClassVar[bool] = False
+    sees_end: ClassVar[bool] = False
     front_door: str | None = None
 
     @abc.abstractmethod

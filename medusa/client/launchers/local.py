@@ -40,6 +40,7 @@ class LocalLauncher(Launcher):
 
     name = "local"
     target = options_of = ""
+    sees_end = True
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         settings.refuse_others(self.name, "archive")

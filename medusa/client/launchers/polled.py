@@ -110,7 +110,7 @@ class PolledLauncher(Launcher):
         tell: a function that shows a line to the user.
     """
 
-    queues = True
+    queues = sees_end = True
     system: ClassVar[str]
     job: Job
 

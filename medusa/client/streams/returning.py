@@ -26,6 +26,12 @@ COME_BACK = 1012
 LASTED = 5.0
 """Seconds. A link that was lost after so long was a good one, even if nothing has arrived over it."""
 
+JOB_OVER_GRACE = 3.0
+"""Seconds after the loss of a link from which on the end of the job is the end of the wait.
+
+Before that, the reflector may say more exactly how the session has ended.
+"""
+
 FINAL = (1000, 1002, 1007, 1008, 1009)
 """The close codes after which this side must not come back: the session is over, or this side has broken a rule."""
 
@@ -48,6 +54,8 @@ class Returning:
 
     Attributes:
         active: True while the link is lost, and the way back is not found yet.
+        job_over: a function that says in words how the job of the agent has ended; "" if it goes on, or if that is
+            unknown.
         unsaid: None unless the session has ended and the agent may not know it. Otherwise it has the stream's id.
     """
 
@@ -62,6 +70,7 @@ class Returning:
         backoff: Backoff | None = None,
         sleep_watch: SleepWatch | None = None,
     ) -> None:
+        self.job_over: Callable[[], str] = str
         self._dials, self._keep, self._clock = dials, keep, clock
         self._progress = progress
         self._backoff = backoff or Backoff()
@@ -70,7 +79,7 @@ class Returning:
         self._redial = Redial(dials, self._backoff, clock)
         self._answer: StreamAnswer | None = None
         self._way: WayBack | None = None
-        self._until = self._look_at = math.inf
+        self._lost_at = self._until = self._look_at = math.inf
         self._moved, self._fruitless, self._back_at = (0, 0), 0, -math.inf
         self._at_once = False
         self.unsaid: StreamOffer | None = None
@@ -138,7 +147,7 @@ class Returning:
             raise lost
         now, silent = self._clock(), lost.loss is Loss.SILENT and not self._at_once
         self._progress.begin(link.heard if silent else now, told=silent, drained=lost.code == COME_BACK)
-        self._until = now + self._keep
+        self._lost_at, self._until = now, now + self._keep
         self._job.restart()
         moved, self._moved = self._moved, (stream.received, stream.acknowledged)
         fruitless = moved == self._moved and now < self._back_at + LASTED
@@ -173,6 +182,8 @@ class Returning:
             way.begin(at_once=True)
         self._look_at = now + INTERVAL
         answer = way.step(events)
+        if answer is None and now >= self._lost_at + JOB_OVER_GRACE and (over := self.job_over()):
+            raise NoReturn(f"the link is lost, and the agent is gone: {over}")
         if answer is None or not self._is_ours(answer, way):
             self._progress.check(now, way.reason)
             return None

@@ -220,6 +220,15 @@ def test_the_reason_of_an_attempt_is_forgotten_after_one_that_succeeds(world: Wo
     assert ("connection refused" in reasons, redial.reason) == (True, "")
 
 
+def test_the_wait_ends_with_the_job(world: World) -> None:
+    world.reflector.answers = [ConnectRefused("connection refused") for _ in range(99)]
+    world.cut()
+    world.wait(60)
+    world.job_over = "job 7 failed"
+    with pytest.raises(LinkLost, match="the agent is gone: job 7 failed"):
+        world.wait(2)
+
+
 def test_a_drain_costs_one_line_at_most(world: World) -> None:
     world.reflector.answers = [ConnectRefused("starting", 503) for _ in range(5)]
     world.cut(LinkLost(Loss.CLOSED, "the reflector stops", 1012))
