@@ -119,7 +119,7 @@ class Reflector:
     def close(self) -> None:
         self._socket.close()
 
-    def accept(self, ticket: str = "", hold: int = 60) -> Client:
+    def accept(self, ticket: str = "", hold: int = 60, *, linked: bool = True) -> Client:
         """Accept an agent and send it `linkup`; or give it a ticket, so that this is its home link."""
         peer, head, rest = self._read_head()
         key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)
@@ -134,7 +134,7 @@ class Reflector:
             + b"\r\n"
         )
         link = blocking_websocket(peer, rest)
-        if not ticket:
+        if linked and not ticket:
             link.send(Text(control.build(Linkup())), PATIENCE)
         return Client(link)
 

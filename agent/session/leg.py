@@ -12,7 +12,7 @@ from agent.session.terminal import TerminalSpeaker
 from agent.streams.registry import Streams
 from agent.streams.shared import Shared
 from medusa.protocol import control
-from medusa.protocol.control import Call, Control, Start, StreamAnswer
+from medusa.protocol.control import Call, Control, Linkup, Start, StreamAnswer
 from medusa.protocol.features import HOLD
 from medusa.protocol.messages import Binary, Close, Message, Part, Text
 from medusa.protocol.resume.offer import StreamOffer
@@ -96,6 +96,7 @@ class Leg:
         self._speaker: Speaker = self._terminal
         self._gone = 0
         self._close_at: Optional[float] = None
+        self._linked = False  # there is a client
         self._deaf = False  # the link is being closed, and nothing more will come
         self.over = self.met = False
 
@@ -130,7 +131,8 @@ class Leg:
             try:
                 self._serve(events)
             except LinkLost as lost:
-                self.met = self.met or (lost.code == link_ends.OVER and lost.detail != link_ends.CLIENT_LOST)
+                left = lost.code == link_ends.OVER and lost.detail != link_ends.CLIENT_LOST
+                self.met = self.met or (self._linked and left)
                 self._speaker.lost(lost, link_ends.describe(lost, self._timeouts.keepalive_interval))
         if self.closing and not self.over:
             self._finish()
@@ -175,6 +177,7 @@ class Leg:
                 self._negotiate(request.stream)
             elif request is not None:
                 self.met = self.met or isinstance(request, Start)
+                self._linked = self._linked or isinstance(request, Linkup)
                 self._speaker.receive(request)
 
     def _negotiate(self, offer: StreamOffer) -> None:

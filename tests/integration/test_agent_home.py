@@ -158,6 +158,17 @@ def test_a_refused_ticket_is_the_end(home: Home, agent: Agent, answer: str, stat
     assert agent.finish()[0] == 0
 
 
+def test_a_leg_that_ends_before_its_client_is_linked_was_no_client(home: Home, agent: Agent) -> None:
+    home.link.send_control(Call("f" * 32))
+    leg = home.reflector.accept(linked=False)
+    leg.link.close(1000, "the session is over", PATIENCE)
+    client = home.stream()
+    assert client.run("exit 3").outcome() == {"status": 3}
+    assert client.leave() == "done"
+    client.link.abort()
+    assert finish(home, agent)[0] == 0
+
+
 def test_nobody_comes(dialled: Reflector, agent: Agent) -> None:
     link = dialled.accept("ticket", 1).link
     assert link.receive(PATIENCE) == Close(1000, "done")

@@ -24,7 +24,7 @@ from medusa.reflector.sessions.pair.link_checks import Renewal
 from medusa.reflector.sessions.pair.runner import Context, Runner
 from medusa.reflector.sessions.pair.sides import OVER
 from medusa.reflector.sessions.pair.usage import Usage
-from medusa.session import Action, Input, Outcome, Side, State, broke_rules, closed, for_holder, lost
+from medusa.session import COME_BACK, Action, Input, Outcome, Side, State, broke_rules, closed, for_holder, lost
 from medusa.transports.relayed import RelayedTransport
 
 _WAIT_TEXT = build(Wait())
@@ -137,7 +137,8 @@ class Pair(Runner):
             renewal: gives the client a new ticket in time; None if it has no ticket.
         """
         if not self.expects(side):
-            transport.close(1000, OVER.reason, timeout=0.1)
+            holds = renewal is not None or (side is Side.AGENT and self._session.is_held)
+            transport.close(COME_BACK if holds else 1000, OVER.reason, timeout=0.1)
             return
         transport.queues_texts = side is Side.AGENT  # calls are not to replace each other
         transport.share = self._context.budget.share(login=self.name.login, address=source)

@@ -370,3 +370,24 @@ def test_a_drain_sends_away_those_that_can_come_back_after_their_name_is_free(lo
     until(lambda: bench.session.clients == 1)
     plain.binary(b"x")
     bench.close()
+
+
+@pytest.mark.parametrize(
+    ("side", "holds", "code"),
+    [(Side.CLIENT, True, 1012), (Side.CLIENT, False, 1000), (Side.AGENT, False, 1012)],
+)
+def test_a_side_that_can_come_back_does_so_if_its_pair_has_ended_during_its_upgrade(
+    bench: Holding, side: Side, holds: bool, code: int
+) -> None:
+    _, home = bench.home()
+    if side is Side.CLIENT:
+        pair = bench.registry.open(NAME, "127.0.0.1:8")
+        pair.refuse(Side.CLIENT)
+    else:
+        _, client = bench.client()
+        pair = bench.registry.add_agent(NAME, "", called(home))
+        client.close()
+    until(lambda: pair.state is State.ENDED)
+    late = bench._enter(pair, side, Renewal() if holds else None)
+    closed = late.frame()
+    assert (closed.opcode, int.from_bytes(closed.payload[:2], "big")) == (CLOSE, code)
