@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,10 @@ from tests import reflectors, sites
 from tests.ports import free_port
 from tests.reflectors import Reflector
 from tests.terminals import Terminal, assert_nothing_left, environment, mlogin, terminal
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
+
+STOPS = [signal.SIGKILL, signal.SIGTERM]
+DRAIN = ["--drain-timeout", str(100 * PATIENCE)]
 
 
 class Balancer:
@@ -102,25 +106,41 @@ def is_linked(reflector: Reflector) -> bool:
     return "forwarding" in reflector.states().values()
 
 
-def test_the_only_reflector_is_killed_and_started_again(home: Path, tmp_path: Path) -> None:
-    options = ["--port", str(free_port()), "--state-dir", str(tmp_path / "state")]
+def stop(reflector: Reflector, number: signal.Signals) -> None:
+    """Does not wait for --drain-timeout, which is longer."""
+    reflector.signal(number)
+    reflector.process.wait(PATIENCE)
+
+
+def assert_few_words(opened: Terminal) -> None:
+    """The user was told of the way back in one line at most, which may have been drawn again in its place."""
+    assert b"the session ends" not in opened.screen
+    assert sum(b"reconnect" in line for line in opened.screen.split(b"\n")) <= 1
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_the_only_reflector_is_stopped_and_started_again(home: Path, tmp_path: Path, number: signal.Signals) -> None:
+    options = ["--port", str(free_port()), "--state-dir", str(tmp_path / "state"), *DRAIN]
     with reflectors.running(*options, check=False) as first, shell(home, first.url) as opened:
-        sites.kill(first)
+        stop(first, number)
         with reflectors.running(*options) as second:
             wait_until(lambda: is_linked(second), "the session")
             end(opened)
+            assert_few_words(opened)
             wait_until(lambda: second.logged("session ended", outcome="completed", session_name="x"), "its end")
 
 
-def test_one_of_two_reflectors_is_killed(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", STOPS)
+def test_one_of_two_reflectors_is_stopped(home: Path, tmp_path: Path, number: signal.Signals) -> None:
     with (
         sites.site(tmp_path) as site,
         site.reflector() as one,
-        site.reflector(check=False) as other,
+        site.reflector(*DRAIN, check=False) as other,
         Balancer(other.port, one.port) as door,
         shell(home, door.url) as opened,
     ):
-        sites.kill(other)
+        stop(other, number)
         wait_until(lambda: is_linked(one), "the session")
         end(opened)
-        wait_until(lambda: one.logged("session ended", outcome="completed"), "its end")
+        assert_few_words(opened)
+        wait_until(lambda: one.logged("session ended", outcome="completed", session_name="x"), "its end")

@@ -68,15 +68,24 @@ def test_a_drain_of_the_reflector_by_which_the_agent_comes(tmp_path: Path, home:
         assert here.ended(session)["outcome"] == "shut_down"
 
 
-def test_a_silence_is_told_of_and_its_end(home: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--keep", "0"], [r"the reflector is back after \d+ s\r\n"]),
+        ([], [r"reconnecting \.\.\. 0:\d\d \(~\. ends it\)", r"reconnected after \d+ s\r\n"]),
+    ],
+    ids=["ends with its link", "comes back"],
+)
+def test_a_silence_is_told_of_and_its_end(home: Path, options: list[str], words: list[str]) -> None:
     quick = Timeouts(ask_interval=0.2, silence_timeout=0.6)
     with running(check=False) as reflector:
-        arguments = ["--reflector", reflector.url, "--keep", "0", "-c", "echo is''up; read x; echo go''ne"]
+        arguments = ["--reflector", reflector.url, *options, "-c", "echo is''up; read x; echo go''ne"]
         with terminal(mlogin(*arguments, timeouts=quick), environment(home)) as window:
             window.until("isup\r\n")
             with stopped(reflector.process.pid):
-                window.until(r"mlogin: no word from the reflector for \d s\r\n")
-            window.until(r"mlogin: the reflector is back after \d s\r\n")
+                for pattern in [r"no word from the reflector for \d+ s\r\n", *words[:-1]]:
+                    window.until("mlogin: " + pattern)
+            window.until("mlogin: " + words[-1])
             window.type("\r")
             window.until("gone\r\n")
             assert window.status() == 0
