@@ -229,7 +229,7 @@ class Login:
             if self._left:
                 pass
             elif self._left_to_guard:
-                self._messages.say("the reflector does not answer; the job is ended in the background")
+                self._messages.say("the link is lost; the job is ended in the background")
             else:
                 launcher.finish(grace, clean=end is not None)
                 if end is None:
