@@ -185,5 +185,4 @@ class TestSite:
             with held(one) as session:
                 kill(other, session)
             wait_until(lambda: not site.claimed(session.name), "its end")
-            wait_until(lambda: statuses(other, session) == [410, 410], "the mark")
-            assert statuses(one, session) == [410, 410]
+            assert statuses(other, session) == statuses(one, session) == [410, 410], "the mark comes before"
