@@ -55,6 +55,7 @@ def test_a_session_from_its_first_agent_to_its_last(way: str, site: Site) -> Non
     with doors(way, site) as (first, second, kind):
         agent = home(first, session, kind)
         assert shown(second, session)["state"] == "held"
+        assert first.states()[session] == "master_wait"
         with agent.peer as link:
             with second.attach(session, "master") as client, leg(second, session, link, kind) as answer:
                 client.linked()

@@ -30,7 +30,7 @@ from medusa.reflector.net.http_response import Answer, build_fields, json_answer
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import CARRIED, SIDES, SessionName
 from medusa.reflector.sessions.registry import Registry
-from medusa.session import STATUS_NAMES, Side
+from medusa.session import STATUS_NAMES, Side, State
 from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="http")
@@ -248,7 +248,8 @@ def entries(registry: Registry) -> list[dict[str, Any]]:
         {
             "id": session.name.session_id,
             **({"login": session.name.login} if session.name.login else {}),
-            "state": STATUS_NAMES[session.state],
+            # A held session without a client waits for its master: the original names know no other word for it.
+            "state": STATUS_NAMES[State.CLAIMED if session.is_held and not session.pairs else session.state],
             "has_master": session.has(Side.CLIENT),
             "has_slave": session.has(Side.AGENT),
             "create_time": int(session.usage.created * 1000),
