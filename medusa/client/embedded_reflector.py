@@ -8,8 +8,9 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from medusa.client import processes
 from medusa.client.ledger import Ledger
@@ -22,11 +23,23 @@ _GREETING = b"listening "
 _MAX_GREETING = 4096
 
 
+class EmbeddedReflector(NamedTuple):
+    """A reflector that runs for this mlogin.
+
+    Attributes:
+        url: its base URL.
+        over: a function that returns True if the reflector has ended.
+    """
+
+    url: str
+    over: Callable[[], bool]
+
+
 @contextlib.contextmanager
 def embedded_reflector(
     ledger: Ledger, signals: Signals, command: Sequence[str] = (), timeouts: Timeouts = DEFAULT_TIMEOUTS
-) -> Iterator[str]:
-    """Context manager that runs a reflector during the `with` block and yields the reflector's base URL.
+) -> Iterator[EmbeddedReflector]:
+    """Context manager that runs a reflector during the `with` block and yields it.
 
     Args:
         ledger: makes the directory of the reflector's log.
@@ -49,7 +62,7 @@ def embedded_reflector(
         try:
             with signals.interruptible():
                 url = _read_greeting(process, log, timeouts)
-            yield url
+            yield EmbeddedReflector(url, lambda: process.poll() is not None)
         finally:
             os.close(lifeline)
             _stop(process, timeouts.reflector_stop_grace)

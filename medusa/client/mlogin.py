@@ -107,6 +107,9 @@ class Login:
         self.started = False
         self._left_to_guard = self._left = False
         self._leaving = Leaving()
+        self._reflector_over: Callable[[], bool] = lambda: (
+            False
+        )  # no other reflector takes the place of an embedded one
 
     def run(self) -> int:
         """Runs mlogin. Returns the exit status that the agent reported. Raises Failure or Interrupted otherwise."""
@@ -177,7 +180,8 @@ class Login:
             raise Failure(words.cannot_detach(self._settings, embedded=True))
         if base is None:
             with self._messages.waiting("starting a reflector"):
-                base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
+                reflector = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
+            base, self._reflector_over = reflector
         with signals.interruptible(), signals.stoppable(), signals.asking():
             settings = self._settings
             url = SessionUrl(
@@ -253,8 +257,9 @@ class Login:
         else:
             escape = self._settings.escape
             leave = f"{show_character(escape)}. ends it" if escape else ""
-        returning = Returning(dialer, self._settings.keep, Progress(self._messages, leave), self._timeouts)
-        returning.job_over = functools.partial(words.job_over, launcher)
+        progress = Progress(self._messages, leave)
+        returning = Returning(dialer, self._settings.keep, progress, self._timeouts)
+        returning.over = lambda: self._reflector_over() or launcher.over()
         return returning
 
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:

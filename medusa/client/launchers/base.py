@@ -153,6 +153,10 @@ class Launcher(abc.ABC):
     def poll(self) -> JobState:
         """Returns the state of the job. Never blocks: a launcher that has to ask a job system does so in a thread."""
 
+    def over(self) -> bool:
+        """Returns True if the job has certainly ended, so that its agent cannot come back. Never blocks."""
+        return self.sees_end and not self.poll().alive
+
     @abc.abstractmethod
     def log_tail(self) -> list[str]:
         """Returns the last lines of the job's log, printable. mlogin shows them if no agent appears."""

@@ -49,12 +49,6 @@ def cannot_detach(settings: Settings, *, embedded: bool) -> str:
     return "--keep 0 ends the session with mlogin" if not settings.keep else ""
 
 
-def job_over(launcher: Launcher) -> str:
-    """Returns how the job has ended, such as `local job 4711 ended with status 1`; "" if it goes on or may do so."""
-    state = launcher.poll()
-    return "" if state.alive or not launcher.sees_end else f"{launcher.describe()} {state.describe()}"
-
-
 def cannot_attach(settings: Settings) -> str:
     """Returns why this program cannot attach to a terminal; "" if it can, or does not want to."""
     if settings.attach is None or settings.attach.read_only or os.isatty(0):

@@ -6,6 +6,6 @@ way_back      the way to the next link: dial, wait for the agent, hear its answe
 redial        dials the reflector again and again; what each refusal means
 backoff       how long to wait before the next attempt
 progress      tells the user for how long the link has been lost
-job_silence   tells the user that the agent does not answer, although the reflector does
+job_silence   tells the user that the agent does not answer, although the reflector does; whether the job has ended
 sleep_watch   notices that this machine has slept
 """

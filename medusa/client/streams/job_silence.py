@@ -1,6 +1,18 @@
-"""Notices that the agent does not answer, although the reflector does. No I/O; the time is passed in."""
+"""Notices that the agent does not answer, although the reflector does, and that the job has ended while it is parted.
+
+No I/O; the time is passed in.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+WATCH_INTERVAL = 1.0
+"""Seconds between two questions whether the job has ended."""
+
+WATCH_GRACE = 2.0
+"""Seconds after the loss until the first question. Before that, the reflector may say how the session has ended."""
 
 
 class JobSilence:
@@ -43,3 +55,29 @@ class JobSilence:
     def restart(self) -> None:
         """Begins anew, without a word. Call it after the link is lost."""
         self._since, self._told = None, False
+
+
+class JobWatch:
+    """Asks whether the job has ended, from the loss of the link until the link is back.
+
+    Attributes:
+        deadline: the time at which to call `check` next; infinite while there is a link.
+    """
+
+    def __init__(self) -> None:
+        self.deadline = math.inf
+
+    def begin(self, now: float) -> None:
+        """The link is lost."""
+        self.deadline = now + WATCH_GRACE
+
+    def check(self, now: float, over: Callable[[], bool]) -> bool:
+        """Asks `over` whether the job has ended, if `deadline` has passed. Returns True if it has ended."""
+        if now < self.deadline:
+            return False
+        self.deadline = now + WATCH_INTERVAL
+        return over()
+
+    def end(self) -> None:
+        """The link is back, or the wait for it is over."""
+        self.deadline = math.inf

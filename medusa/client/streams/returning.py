@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from medusa.client.streams.backoff import Backoff
-from medusa.client.streams.job_silence import JobSilence
+from medusa.client.streams.job_silence import JobSilence, JobWatch
 from medusa.client.streams.progress import Progress
 from medusa.client.streams.redial import Dials, NoReturn, Redial
 from medusa.client.streams.sleep_watch import INTERVAL, SleepWatch
@@ -25,12 +25,6 @@ COME_BACK = 1012
 
 LASTED = 5.0
 """Seconds. A link that was lost after so long was a good one, even if nothing has arrived over it."""
-
-JOB_OVER_GRACE = 3.0
-"""Seconds after the loss of a link from which on the end of the job is the end of the wait.
-
-Before that, the reflector may say more exactly how the session has ended.
-"""
 
 FINAL = (1000, 1002, 1007, 1008, 1009)
 """The close codes after which this side must not come back: the session is over, or this side has broken a rule."""
@@ -53,11 +47,12 @@ class Returning:
         clock: a function that returns monotonic seconds.
 
     Attributes:
+        over: a function that returns True if the job has ended, so that there is no way back. It must not block.
         active: True while the link is lost, and the way back is not found yet.
-        job_over: a function that says in words how the job of the agent has ended; "" if it goes on, or if that is
-            unknown.
         unsaid: None unless the session has ended and the agent may not know it. Otherwise it has the stream's id.
     """
+
+    over: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(
         self,
@@ -70,16 +65,16 @@ class Returning:
         backoff: Backoff | None = None,
         sleep_watch: SleepWatch | None = None,
     ) -> None:
-        self.job_over: Callable[[], str] = str
         self._dials, self._keep, self._clock = dials, keep, clock
         self._progress = progress
         self._backoff = backoff or Backoff()
         self._sleep = sleep_watch or SleepWatch()
-        self._job = JobSilence(timeouts.silence_timeout)
+        self._job, self._watch = JobSilence(timeouts.silence_timeout), JobWatch()
         self._redial = Redial(dials, self._backoff, clock)
         self._answer: StreamAnswer | None = None
+        self._lost = LinkLost(Loss.BROKEN)
         self._way: WayBack | None = None
-        self._lost_at = self._until = self._look_at = math.inf
+        self._until = self._look_at = math.inf
         self._moved, self._fruitless, self._back_at = (0, 0), 0, -math.inf
         self._at_once = False
         self.unsaid: StreamOffer | None = None
@@ -147,7 +142,8 @@ class Returning:
             raise lost
         now, silent = self._clock(), lost.loss is Loss.SILENT and not self._at_once
         self._progress.begin(link.heard if silent else now, told=silent, drained=lost.code == COME_BACK)
-        self._lost_at, self._until = now, now + self._keep
+        self._until, self._lost = now + self._keep, lost
+        self._watch.begin(now)
         self._job.restart()
         moved, self._moved = self._moved, (stream.received, stream.acknowledged)
         fruitless = moved == self._moved and now < self._back_at + LASTED
@@ -166,13 +162,14 @@ class Returning:
         """Returns the time at which `step` must be called even without an event."""
         if self._way is None:
             return math.inf
-        return min(self._way.deadline(), self._progress.deadline, self._until, self._look_at)
+        return min(self._way.deadline(), self._progress.deadline, self._until, self._look_at, self._watch.deadline)
 
     def step(self, events: Mapping[int, int]) -> StreamAnswer | None:
         """Goes on. Returns the agent's answer after the link is there again, and the agent has the stream.
 
         Raises:
             NoReturn: the stream cannot go on. The text says why.
+            LinkLost: the job has ended. The text says how the link was lost.
         """
         way, now = self._way, self._clock()
         assert way is not None
@@ -182,9 +179,9 @@ class Returning:
             way.begin(at_once=True)
         self._look_at = now + INTERVAL
         answer = way.step(events)
-        if answer is None and now >= self._lost_at + JOB_OVER_GRACE and (over := self.job_over()):
-            raise NoReturn(f"the link is lost, and the agent is gone: {over}")
         if answer is None or not self._is_ours(answer, way):
+            if self._watch.check(now, self.over):
+                raise self._lost
             self._progress.check(now, way.reason)
             return None
         self._progress.done(now)
@@ -211,6 +208,7 @@ class Returning:
 
     def _end(self) -> None:
         self._way, self._until = None, math.inf
+        self._watch.end()
         self._progress.over()
 
     def _is_ours(self, answer: StreamAnswer, way: WayBack) -> bool:

@@ -29,8 +29,10 @@ def stub(script: str) -> list[str]:
 
 
 def test_yields_the_url_and_ends_it_by_the_lifeline(signals: Signals) -> None:
-    with embedded_reflector(Ledger(), signals, stub(LISTENS + LIVES)) as url:
-        assert url == "http://127.0.0.1:4711"
+    with embedded_reflector(Ledger(), signals, stub(LISTENS + LIVES)) as reflector:
+        assert reflector.url == "http://127.0.0.1:4711"
+        assert not reflector.over()
+    assert reflector.over()
 
 
 def test_lives_in_a_private_directory_a_session_of_its_own_and_a_cleaned_environment(

@@ -24,6 +24,9 @@ from medusa.protocol.printable import printable
 _PID_INTERVAL = 0.1
 """Seconds between two searches for the agent's pid in its output."""
 
+_CONNECTION_LOST = 255
+"""The exit status of ssh(1) if the connection has ended. A command's status may be the same."""
+
 HELP = """\
 usage: mlogin ssh:[USER@]HOST [OPTION...] [-- OPTION OF SSH...]
        mlogin --launcher ssh [OPTION...] [USER@]HOST [-- OPTION OF SSH...]
@@ -76,6 +79,7 @@ class SshLauncher(Launcher):
         self._connection: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._state = JobState(alive=True, words="not started")
+        self._embedded = False
 
     @classmethod
     def help(cls) -> str:
@@ -99,6 +103,7 @@ class SshLauncher(Launcher):
         assert self._connection is not None
         config = request.config(self._timeouts.url_lifetime)
         url, lines = str(config["signed_url"]), ['echo "medusa-agent $$"']
+        self._embedded = request.embedded is not None
         if request.embedded is not None:
             port = self._connection.forward(request.embedded)
             url = urllib.parse.urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
@@ -116,6 +121,15 @@ class SshLauncher(Launcher):
             words = "running" if status is None else processes.ended(status)
             self._state = JobState(alive=status is None, words=words)
         return self._state
+
+    def over(self) -> bool:
+        """As in the base class. If only the connection to the host has ended, the agent may come back.
+
+        But it cannot come back to the embedded reflector, which it reaches over this connection.
+        """
+        ended = not self.poll().alive
+        lost = self._process is not None and self._process.poll() == _CONNECTION_LOST
+        return ended and (self._embedded or not lost)
 
     def log_tail(self) -> list[str]:
         return [*processes.tail(self._log), *(self._connection.last_lines if self._connection else [])]

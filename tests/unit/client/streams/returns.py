@@ -73,15 +73,15 @@ class World:
 
     Attributes:
         now: the time.
-        job_over: how the job has ended; "" if it goes on.
         asleep: for how many seconds the machine has slept so far.
+        over: whether the job has ended.
         end: the agent's end of the stream.
         arrived: what has come to the client.
     """
 
     def __init__(self, keep: int = 3600, features: tuple[str, ...] = ("hold",)) -> None:
         self.now = self.asleep = 0.0
-        self.job_over = ""
+        self.over = False
         self.reflector = Reflector(self)
         near, self.reflector.far = memory_pair()
         self.link = Link(near, lambda: self.now)
@@ -95,7 +95,7 @@ class World:
             backoff=Backoff(lambda: 0.0),
             sleep_watch=SleepWatch(lambda: self.asleep),
         )
-        self.returning.job_over = lambda: self.job_over
+        self.returning.over = lambda: self.over
         self.conversation = Conversation(self.link, lambda: self.now, self.returning)
         self.end = StreamEnd(Role.AGENT)
         self.channel: Channel | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from medusa.client.streams.backoff import Backoff
+from medusa.client.streams.job_silence import WATCH_INTERVAL
 from medusa.client.streams.redial import NOT_THERE_TIMEOUT, NoReturn, Redial
 from medusa.protocol.channels.frames import RESULT
 from medusa.protocol.channels.kinds import STDIN, STDOUT
@@ -174,6 +175,26 @@ def test_the_time_of_keep() -> None:
     world.close()
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["no reflector", "no agent"])
+def test_a_job_that_has_ended_does_not_come_back(world: World, there: bool) -> None:
+    world.reflector.answers = [] if there else [ConnectRefused("down") for _ in range(99)]
+    world.cut()
+    world.wait(10)
+    assert world.conversation.parted
+    world.over = True
+    with pytest.raises(LinkLost, match="reset"):
+        world.wait(WATCH_INTERVAL)
+    assert not world.conversation.parted
+
+
+def test_an_agent_that_answers_at_once_is_not_given_up(world: World) -> None:
+    world.over = True
+    world.cut()
+    world.resume()
+    world.wait(10)
+    assert not world.conversation.parted
+
+
 def test_a_machine_that_wakes_dials_at_once(world: World) -> None:
     world.asleep = 3000.0
     world.wait(0.5)
@@ -218,15 +239,6 @@ def test_the_reason_of_an_attempt_is_forgotten_after_one_that_succeeds(world: Wo
         reasons.append(redial.reason)
     link.abort()
     assert ("connection refused" in reasons, redial.reason) == (True, "")
-
-
-def test_the_wait_ends_with_the_job(world: World) -> None:
-    world.reflector.answers = [ConnectRefused("connection refused") for _ in range(99)]
-    world.cut()
-    world.wait(60)
-    world.job_over = "job 7 failed"
-    with pytest.raises(LinkLost, match="the agent is gone: job 7 failed"):
-        world.wait(2)
 
 
 def test_a_drain_costs_one_line_at_most(world: World) -> None:
