@@ -12,7 +12,7 @@ from typing import Iterable, List, Mapping, NoReturn, Optional, Tuple
 from agent import config
 from agent.command.encoding import to_text
 from agent.config import add_header_options
-from agent.dial.announce import Holding, public_part
+from agent.dial.announce import HOLD_TIME, Holding, public_part
 from agent.dial.first import Unreachable, connector, dial, jitter
 from agent.dial.legs import LegDialer
 from agent.log import log
@@ -75,6 +75,7 @@ SECTIONS = (
             ("MEDUSA_AGENT_CONFIG", "the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
             ("MEDUSA_GUEST", "true: leave alone what makes itself a daemon"),
+            ("MEDUSA_HOLD", "seconds for which to come back after a lost link"),
             ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
             ("MEDUSA_PYTHON", "the Python to use, instead of the first suitable one on PATH"),
             ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
@@ -212,7 +213,8 @@ def _run(
         signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
         context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
-        holding = Holding(context.incarnation)
+        seconds = environ.get("MEDUSA_HOLD", "")
+        holding = Holding(context.incarnation, int(seconds) if seconds.isdecimal() else HOLD_TIME)
         link, dialer, guest = _connect(options, assets, environ, holding)
     except config.ConfigError as error:
         log(str(error))

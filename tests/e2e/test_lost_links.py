@@ -53,6 +53,6 @@ def test_the_agent_is_killed(home: Path) -> None:
         terminal(mlogin("--reflector", reflector.url, "--no-login"), environment(home)) as opened,
     ):
         opened.type("kill -KILL $PPID\r")
-        opened.until(r"outcome unknown")
-        opened.until(r"local job \d+ killed by SIGKILL")
+        opened.until(r"mlogin: local job \d+ killed by SIGKILL")
+        opened.until("outcome unknown")
         assert opened.status() == 254

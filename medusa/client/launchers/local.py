@@ -51,13 +51,15 @@ class LocalLauncher(Launcher):
         self._stack = contextlib.ExitStack()
         self._log = Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self._state = JobState(alive=True, words="not started")
 
     @classmethod
     def help(cls) -> str:
         return HELP
 
     def describe(self) -> str:
-        return "local job" if self._process is None else f"local job {self._process.pid}"
+        return "local job" if self._pid is None else f"local job {self._pid}"
 
     def submit(self, request: JobRequest) -> None:
         directory = self._stack.enter_context(self._ledger.private_directory())
@@ -71,13 +73,15 @@ class LocalLauncher(Launcher):
             self._process = self._spawn(config, {**_environment(directory), **request.environ})
         except OSError as error:
             raise Failure(f"cannot start a local job: {error}") from error
-        self._ledger.add("group", str(self._process.pid))
+        self._pid = self._process.pid
+        self._ledger.add("group", str(self._pid))
 
     def poll(self) -> JobState:
-        if self._process is None:
-            return JobState(alive=True, words="not started")
-        status = self._process.poll()
-        return JobState(alive=status is None, words="running" if status is None else processes.ended(status))
+        if self._process is not None:
+            status = self._process.poll()
+            words = "running" if status is None else processes.ended(status)
+            self._state = JobState(alive=status is None, words=words)
+        return self._state
 
     def log_tail(self) -> list[str]:
         return processes.tail(self._log)
@@ -93,6 +97,7 @@ class LocalLauncher(Launcher):
         self.cancel()
 
     def cancel(self) -> None:
+        self.poll()  # if the job has ended by itself, `_state` now says how
         process, self._process = self._process, None
         with self._stack:
             if process is not None:

@@ -27,6 +27,12 @@ _PID_INTERVAL = 0.1
 _CONNECTION_LOST = 255
 """The exit status of ssh(1) if the connection has ended. A command's status may be the same."""
 
+_HOLD = 5
+"""Seconds after which the agent ends if its link is lost. For mlogin's own reflector only.
+
+Such a link is hardly lost without the connection to the host, and then nobody can come back.
+"""
+
 HELP = """\
 usage: mlogin ssh:[USER@]HOST [OPTION...] [-- OPTION OF SSH...]
        mlogin --launcher ssh [OPTION...] [USER@]HOST [-- OPTION OF SSH...]
@@ -107,7 +113,7 @@ class SshLauncher(Launcher):
         if request.embedded is not None:
             port = self._connection.forward(request.embedded)
             url = urllib.parse.urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
-            lines.append(DIRECT)
+            lines += [DIRECT, f"MEDUSA_HOLD={_HOLD}; export MEDUSA_HOLD"]
         settings = dataclasses.replace(request, session_url=lambda _: url, environ={}, guest=True).variables()
         try:
             script = with_settings(self._archive, settings, lines)
