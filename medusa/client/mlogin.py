@@ -235,6 +235,8 @@ class Login:
             elif self._left_to_guard:
                 self._messages.say("the link is lost; the job is ended in the background")
             else:
+                if self._reflector_over():  # the agent would wait for it to come back
+                    grace = self._timeouts.disconnect_grace
                 launcher.finish(grace, clean=end is not None)
                 if end is None:
                     self._report_job(launcher)

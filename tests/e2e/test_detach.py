@@ -113,6 +113,15 @@ def test_a_client_that_is_gone_leaves_its_terminal(user: User, how: str) -> None
     assert user.states() == ["held"]
 
 
+def test_the_job_of_a_killed_client_that_keeps_nothing_ends(user: User) -> None:
+    with user.mlogin(*SHELL, "--keep", "0") as shell:
+        shell.until(PROMPT)
+        shell.process.send_signal(signal.SIGKILL)
+        shell.process.wait(PATIENCE)
+    wait_until(lambda: not processes_of(user.home), "the end of the job")
+    wait_until(lambda: user.states() == [], "the end of the session")
+
+
 def end(shell: Terminal, how: str, number: int) -> None:
     shell.until(PROMPT)
     shell.type(f"echo half{number}")

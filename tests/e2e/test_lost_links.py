@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.cuts import cuts
 from tests.reflectors import running
-from tests.terminals import ROOT, environment, mlogin, terminal
-from tests.waiting import PATIENCE
+from tests.terminals import ROOT, environment, mlogin, processes_of, terminal
+from tests.waiting import PATIENCE, wait_until
 
 SEED = 14
 PIPED = random.Random(SEED).randbytes(6_000_000)
@@ -56,3 +56,15 @@ def test_the_agent_is_killed(home: Path) -> None:
         opened.until(r"mlogin: local job \d+ killed by SIGKILL")
         opened.until("outcome unknown")
         assert opened.status() == 254
+
+
+def test_the_user_gives_up(home: Path) -> None:
+    with running(check=False) as reflector, terminal(mlogin("--reflector", reflector.url), environment(home)) as opened:
+        opened.until("you are in the job")
+        reflector.process.kill()
+        opened.until(r"reconnecting \.\.\. .*~\. ends it")
+        opened.type("\r~.")
+        opened.until("disconnected; outcome unknown")
+        assert opened.status() == 254
+        assert opened.modes() == opened.modes_at_start
+    wait_until(lambda: not processes_of(home), "the end of the job")
