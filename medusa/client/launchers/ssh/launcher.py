@@ -160,7 +160,8 @@ class SshLauncher(Launcher):
             if process is not None:
                 _end(connection, process, self._timeouts)
             if connection.unresponsive:
-                self._tell(f"{printable(connection.host)} does not answer; the agent there ends when its link is lost")
+                ends = f"ends {_HOLD} s after" if self._embedded else "may go on for an hour after"
+                self._tell(f"{printable(connection.host)} does not answer; the agent there {ends} its link is lost")
             connection.close()
 
     @property
