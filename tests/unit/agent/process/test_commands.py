@@ -101,7 +101,7 @@ def test_processes_are_listed_only_if_there_are_orphans(guard: Guard) -> None:
         commands = Commands(guard, time.monotonic, Timeouts(hangup_grace=0))
         listed, find = [], process_tree.processes
         process_tree.processes = lambda proc: listed.append(1) or find(proc)
-        for script in (":", "exec setsid sleep 1000 &", ":"):
+        for script in (":", "setsid sh -c 'exec sleep 1000 &'; :", ":"):
             launch = Launch(("/bin/sh", "-c", script), "/", {"PATH": os.environ["PATH"]}, Resize(80, 25))
             child = PipeChild.start(launch, guard)
             commands.add(child)

@@ -123,20 +123,24 @@ def test_a_worker_that_does_not_start_in_time(program: Program) -> None:
         supervise(program("import time\ntime.sleep(1000)"), config=quick)
 
 
-def test_a_worker_that_hangs_is_replaced(program: Program, logs: list[EventDict], tmp_path: Path) -> None:
-    """The first one of number 1 serves, and then reports nothing; all others report all the time."""
-    mark = tmp_path / "mark"
-    lines = f"import os, threading, time\nmark = {str(mark)!r}\n" + SERVE
-    lines += "if task['number'] == 1 and not os.path.exists(mark): open(mark, 'w').close(); time.sleep(1000)\n"
-    lines += "def report():\n    while True: print('alive', flush=True); time.sleep(0.02)\n"
-    lines += "threading.Thread(target=report, daemon=True).start()\n" + OBEY.removeprefix(SERVE)
+def test_a_worker_that_hangs_is_replaced(program: Program, logs: list[EventDict]) -> None:
+    """It is silent because the test says so: on a loaded machine, any worker may report nothing for seconds."""
+    supervisors: list[Supervisor] = []
 
-    def wait() -> None:
-        wait_until(lambda: len([entry for entry in logs if entry["event"] == "worker serves"]) == 3)
-        signals(signal.SIGTERM)()
+    def hang() -> None:
+        first = supervisors[0]._workers[1]
 
-    quick = ReflectorConfig(timeouts=Timeouts(worker_silence_timeout=1.0))
-    assert supervise(program(lines), wait, config=quick) == (0, ["here"])
+        def is_replaced() -> bool:
+            first.heard = first.started - 2000
+            return len([entry for entry in logs if entry["event"] == "worker serves"]) == 3
+
+        try:
+            wait_until(is_replaced)
+        finally:
+            signals(signal.SIGTERM)()
+
+    patient = ReflectorConfig(timeouts=Timeouts(worker_silence_timeout=1000))
+    assert supervise(program(OBEY), hang, config=patient, prepare=supervisors.append) == (0, ["here"])
     (hangs,) = [entry for entry in logs if entry["event"] == "worker hangs"]
     (end,) = ended(logs)
     assert (hangs["worker"], end["worker"], end["signal"], end["next_start_s"]) == (1, 1, "SIGKILL", 0)
