@@ -9,6 +9,9 @@ from typing import List, Optional, Union
 MOST_UNREAD = 16
 """The maximum number of reads (64 KiB each) by which `close` drops unread input."""
 
+MOST_PIECES = 1024
+"""The maximum number of pieces in one call of sendmsg: IOV_MAX of Linux. For more, sendmsg fails."""
+
 
 class SocketStream:
     """A stream over the socket `sock`. See `interfaces.Stream`, also for what the methods raise.
@@ -44,7 +47,7 @@ class SocketStream:
 
     def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
         """Sends a part of the bytes of `pieces`, or all of them. Otherwise as `send`."""
-        return self._sock.sendmsg(pieces)
+        return self._sock.sendmsg(pieces[:MOST_PIECES])
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Waits until the socket is readable (if `read`) or writable (if `write`), at most `timeout` seconds."""

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from medusa.protocol.messages import Binary
+from medusa.protocol.raw.codec import FramedCodec
+from medusa.transports.base import Transport
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsStream, stream_over
-from tests.blocking import fill, read
+from tests.blocking import fill, read, receive
 from tests.links import tcp_pair, tls_pair
 from tests.waiting import MS, PATIENCE
 
@@ -111,3 +114,12 @@ def test_close_ends_the_connection_although_a_copy_of_the_descriptor_is_open(
     stream.close()
     assert far.recv(10) == b""
     os.close(copy)
+
+
+def test_more_pieces_than_one_call_takes() -> None:
+    near, far = (Transport(SocketStream(end), FramedCodec()) for end in socket.socketpair())
+    pieces = [b"%04d" % number for number in range(3000)]
+    assert near.send_binary(pieces)
+    assert receive(far) == Binary(b"".join(pieces))
+    near.abort()
+    far.abort()
