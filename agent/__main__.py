@@ -1,4 +1,4 @@
-"""The agent's command line. In the archive, agent/archived.py calls `main`."""
+"""Parses the agent's command line and runs the agent. In the archive, agent/archived.py calls `main`."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def main(
     Args:
         argv: the words of the command line; None for those of this process.
         assets: the directory of the job's assets, which are copies of objects in Manta's store.
-        blocked: the signals that the job had blocked before the agent started; None to take those that are blocked
-            now. The archive must pass them, because it blocks nearly all signals while it starts.
+        blocked: the signals that the job had blocked before the agent started; None for those that are blocked now. The
+            archive must pass them, because it blocks nearly all signals while it starts.
     """
     inherited = Inherited.found(os.environ, blocked)
     _fill_standard_fds()
@@ -152,7 +152,7 @@ class _Parser(HelpParser):
 
 
 def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
-    """Returns the parser of the options of `agent.sh`, other than those of `wrap`."""
+    """Returns the parser of the options of `agent.sh`, except those of `wrap`."""
     parser = _Parser("agent.sh", USAGE, "Gives a job a terminal.", sections=SECTIONS)
     add = parser.add_argument_group("Where to dial").add_argument
     text = "where to dial; MEDUSA_SIGNED_URL, which process lists do not show, is the better place"
@@ -194,7 +194,10 @@ def _fill_standard_fds() -> None:
 
 
 def _leave_stdin() -> None:
-    """Makes stdin /dev/null, because stdin may be a script that holds the URL, and the session could read it there."""
+    """Replaces stdin by /dev/null.
+
+    Stdin may be a script that contains the secret URL. Without this, the session could read the URL there.
+    """
     fd = os.open(os.devnull, os.O_RDONLY)
     os.dup2(fd, 0)
     os.close(fd)

@@ -1,4 +1,4 @@
-"""What the agent says about itself for lists of sessions: its machine, its job, and when the job ends. No I/O."""
+"""Describes the agent's machine and job, and when the job ends, for lists of sessions. No I/O."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ the name of the pod. That is right unless the pod uses the network of its node.
 
 
 def about_agent(environ: Mapping[str, str], host: str) -> About:
-    """Returns what the agent's environment says about its job. `host`: the name of the agent's machine."""
+    """Returns the machine, the job and the end of the job, as far as the environment names them.
+
+    Args:
+        environ: the agent's environment.
+        host: the name of the agent's machine.
+    """
     return About(host=host, job=_job(environ, host), until=_until(environ))
 
 

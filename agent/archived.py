@@ -1,4 +1,4 @@
-"""Starts the archive in memory: no module is written to a file, unless `--extract` asks for that.
+"""Starts the agent's archive in memory. Writes the archive's modules to files only if `--extract` is given.
 
 This module checks the archive's file, makes the other modules importable and runs the agent. It is the first module to
 run, so it cannot import another module of the archive at its top.
@@ -31,8 +31,8 @@ def main(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int] = 
 
     Args:
         files: the contents of the files in the archive, by path.
-        words: the path of the archive's own file, then the user's arguments. The path must equal MEDUSA_SELF. If they
-            differ, a broken byte in the archive's shell script has changed one of them.
+        words: the path of the archive's own file, then the user's arguments. The path must equal the variable
+            MEDUSA_SELF. If they differ, a broken byte in the archive's shell script has changed one of them.
         blocked: the signals that the job had blocked before the archive started. The archive itself blocks nearly all
             signals until the agent has its handlers.
     """
@@ -58,9 +58,12 @@ def _run(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int]) -
 
 
 class Importer:
-    """A finder and loader of modules, whose sources are in `files` (contents by path).
+    """A finder and loader that imports modules from memory.
 
     Tracebacks show the modules as files of a directory `agent.sh`.
+
+    Args:
+        files: the sources of the modules, by path.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -97,7 +100,10 @@ class Importer:
 
 
 def is_damaged(path: str) -> bool:
-    """True if the file holds an archive of the agent whose SHA-256 digest is not the one that the archive states."""
+    """True if the file holds a damaged archive of the agent: its SHA-256 digest differs from the one that it states.
+
+    False if the file cannot be read, or holds no archive.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read()

@@ -36,14 +36,14 @@ SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class ConfigError(Exception):
-    """There is no configuration, or it is wrong.
+    """Raised if there is no configuration, or if it is wrong.
 
     The text names the source, the key and the reason. It never quotes the value, because that is a secret.
     """
 
 
 class NotConfigured(ConfigError):
-    """There is no configuration in any of the places where the agent looks.
+    """Raised if none of the places where the agent looks has a configuration.
 
     Attributes:
         more: the last part of the text, which says why MEDUSA_CONFIG was not used. It may be empty. A caller that
@@ -65,7 +65,8 @@ class Config:
         path: the path of the file from which the configuration was read; None if it was not in a file.
         advice: a line for the log, if the configuration should be given in another way.
         headers: the header fields to send in addition, for a proxy that asks for them.
-        guest: True if the job is somebody else's: what makes itself a daemon there is left alone.
+        guest: True if the agent is a guest in somebody else's job. It then does not end processes that made themselves
+            daemons.
     """
 
     signed_url: str = field(repr=False)
@@ -84,16 +85,18 @@ def obtain(
     assets: str = ASSETS,
     headers: Headers = NO_HEADERS,
 ) -> Config:
-    """Returns the configuration, from the first of these that is given.
+    """Returns the configuration from the first source that has one.
 
-    They are: the URL argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, MEDUSA_CONFIG (only if it names the
-    configuration of an agent), the newest configuration file in `assets`.
+    The sources are, in this order: the URL argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, MEDUSA_CONFIG
+    (only if it names the configuration of an agent), the newest configuration file in `assets`.
 
     Args:
         argument: the URL argument.
         option: the path that `--config` gives.
-        insecure: True if `--insecure-tls` is given. This option, or MEDUSA_INSECURE_TLS, overrides
-            the configuration file.
+        insecure: True if `--insecure-tls` is given. MEDUSA_INSECURE_TLS and the configuration file can ask for the
+            same.
+        environ: the agent's environment.
+        assets: the directory of the job's assets.
         headers: the header fields that options name. If there are none, the fields come from MEDUSA_HEADER and
             MEDUSA_HEADER_COMMAND. If these are not set either, the fields come from the configuration file.
 
@@ -114,7 +117,7 @@ def obtain(
 
 
 def headers_of(given: Sequence[str], command: Optional[str], environ: Mapping[str, str]) -> Headers:
-    """Returns the header fields that the options name; if there are none, those that variables name.
+    """Returns the header fields that options name. If there are none, returns those that environment variables name.
 
     Args:
         given: the values of `--header`.
@@ -129,7 +132,7 @@ def headers_of(given: Sequence[str], command: Optional[str], environ: Mapping[st
 
 
 def add_header_options(add: Callable[..., object]) -> None:
-    """Adds the options for header fields to a parser, whose method `add_argument` is `add`."""
+    """Adds the options for header fields to a parser. `add` is the parser's method `add_argument`."""
     text = "'NAME: VALUE', to be sent to the reflector, for a proxy in front of it; @FILE: those in FILE, one a line; "
     text += "may be repeated"
     add("--header", metavar="HEADER", action="append", default=[], type=header_option, help=text)
@@ -144,14 +147,14 @@ def _header_list(source: str, text: Optional[str]) -> Tuple[str, ...]:
 
 
 def configured(environ: Mapping[str, str]) -> bool:
-    """True if a variable says where to dial."""
+    """True if an environment variable says where to dial."""
     return bool(
         environ.get("MEDUSA_SIGNED_URL") or environ.get(VARIABLE) or _is_ours(_old_record(environ.get(OLD_VARIABLE)))
     )
 
 
 def load(path: str) -> Config:
-    """Reads and checks a configuration file. Raises ConfigError.
+    """Reads and checks a configuration file. Returns the configuration. Raises ConfigError.
 
     Unknown keys are ignored, because a later client may write more keys.
     """
@@ -159,7 +162,7 @@ def load(path: str) -> Config:
 
 
 def _from_old_variable(environ: Mapping[str, str]) -> Optional[Config]:
-    """Returns the configuration in the file that MEDUSA_CONFIG names. None if the file is not for an agent."""
+    """Returns the configuration in the file that MEDUSA_CONFIG names. None if there is no such file for an agent."""
     path = environ.get(OLD_VARIABLE)
     record = _old_record(path)
     if path is None or not _is_ours(record):
@@ -169,7 +172,7 @@ def _from_old_variable(environ: Mapping[str, str]) -> Optional[Config]:
 
 
 def _old_record(path: Optional[str]) -> Any:
-    """Returns what is in the file at `path`, parsed. None if there is no such file, or if it is not JSON."""
+    """Parses the JSON file at `path`. Returns None if there is no such file, or if it is not JSON."""
     try:
         return _read(path) if path else None
     except ConfigError:
@@ -181,7 +184,7 @@ def _is_ours(record: Any) -> bool:
 
 
 def _asset(environ: Mapping[str, str], assets: str) -> str:
-    """Returns the path of the newest file in `assets` that matches ASSET_PATTERN. Raises ConfigError."""
+    """Returns the path of the newest configuration file in `assets`. Raises ConfigError if there is none."""
     found = glob.glob(os.path.join(glob.escape(assets), ASSET_PATTERN))
     if not found:
         where = os.path.join(assets, ASSET_PATTERN)
@@ -192,7 +195,7 @@ def _asset(environ: Mapping[str, str], assets: str) -> str:
 
 
 def _read(path: str) -> Any:
-    """Returns what is in a configuration file, parsed. Raises ConfigError."""
+    """Reads a configuration file and parses its JSON. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -209,7 +212,7 @@ def _read(path: str) -> Any:
 
 
 def _checked(path: str, record: Any) -> Config:
-    """Returns the configuration that stands in `record`, the parsed file at `path`. Raises ConfigError."""
+    """Returns the configuration in `record`, the parsed file at `path`. Raises ConfigError if it is wrong."""
     if not isinstance(record, dict):
         raise ConfigError("%s: not a JSON object" % path)
     url = checked_url(path + ": signed_url", record.get("signed_url"))
@@ -250,10 +253,10 @@ def _flag(path: str, name: str, value: Any) -> bool:
 
 
 def switch(name: str, environ: Mapping[str, str]) -> bool:
-    """Returns True or False, as the variable `name` says; False if it is not set.
+    """Returns the value of the environment variable `name` as True or False; False if it is not set.
 
     Raises:
-        ConfigError: the value of the variable means neither.
+        ConfigError: the value is none of true, false, 1 and 0.
     """
     value = environ.get(name, "").lower()
     if value not in SWITCH:
@@ -262,9 +265,9 @@ def switch(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
-    """Returns the name, `/<login>/stor/...`, of the object in Manta's store of which the file at `path` is a copy.
+    """Returns the name, `/<login>/stor/...`, of the object in Manta's store that the file at `path` is a copy of.
 
-    Returns None if the file is not an asset: Manta puts such copies into the directory `assets` only.
+    Returns None if the file is no such copy. Manta puts the copies into the directory `assets` only.
     """
     relative = os.path.relpath(path, assets)
     if relative.startswith(os.pardir) or os.path.isabs(relative) or "/stor/" not in relative:
@@ -276,7 +279,7 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
     """Deletes an object from the store at `manta_url`, which a job can use without authentication.
 
     Raises:
-        ConfigError: the object could not be deleted. This need not prevent the session.
+        ConfigError: the object could not be deleted. The session is possible all the same.
     """
     try:
         parts = urlsplit(manta_url or "")
@@ -295,9 +298,10 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
 
 
 def delete_asset(path: Optional[str], environ: Mapping[str, str], log: Callable[[str], None], assets: str) -> None:
-    """Deletes the object of which the configuration file at `path` is a copy. Logs a failure and does not raise.
+    """Deletes the object in Manta's store that the configuration file at `path` is a copy of.
 
-    Does nothing if `path` is None or the file is not an asset.
+    Does nothing if `path` is None or the file is not an asset. If the object cannot be deleted, logs that and does not
+    raise.
     """
     name = asset_object(path, assets) if path else None
     if name is None:

@@ -1,4 +1,4 @@
-"""What the end of a link means: whether the agent comes back, and whether the link's stream is kept. No I/O."""
+"""Decides, after a link has ended, whether the agent dials again and whether the client's stream is kept. No I/O."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ FINAL_REASONS = ("done", TAKEN_OVER, "the remote side broke the protocol")
 
 
 def session_over(close: Close) -> bool:
-    """True if this Close of the home link ends the session. If False, the agent dials again."""
+    """True if this Close, which came on the home link, ends the session. If False, the agent dials again."""
     return (close.code == OVER and close.reason != REPLACED) or close.code in BREACHES
 
 
 def comes_back(lost: LinkLost) -> bool:
-    """True if a client may come back to its stream after its link has ended in this way."""
+    """True if a client may come back to its stream after its link has ended by `lost`."""
     if lost.loss is not Loss.CLOSED:
         return lost.loss is not Loss.ILLEGAL
     return lost.code not in BREACHES and lost.detail not in FINAL_REASONS
 
 
 def describe(lost: LinkLost, interval: Optional[float] = None) -> str:
-    """Returns words for the log about the end of a link.
+    """Returns a text for the log about the end of a link.
 
     Args:
+        lost: the end of the link.
         interval: the interval of the link's keepalive, in seconds.
     """
     if lost.loss is Loss.CLOSED:

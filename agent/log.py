@@ -1,6 +1,6 @@
-"""The log: one line per event on stderr, which a job system keeps for the user.
+"""Writes the log: one line per event on stderr, which a job system keeps for the user.
 
-Callers log no secrets, and so no query of a URL.
+Callers must log no secrets. The query of a URL is a secret.
 """
 
 from __future__ import annotations

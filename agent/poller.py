@@ -1,4 +1,4 @@
-"""A set of descriptors to poll, for a loop that says in each round what to watch."""
+"""Polls descriptors, for a loop that says in each round what to watch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PEER_CLOSED = getattr(select, "POLLRDHUP", 0x2000 if hasattr(select, "epoll") el
 class Poller:
     """A set of descriptors to poll, by select.poll.
 
-    A descriptor for which no events are wanted is not polled. Otherwise poll would report again and again that the peer
-    has hung up.
+    A descriptor for which no events are wanted is not polled at all. Otherwise poll would report again and again that
+    the peer has hung up.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Poller:
         self._masks: Dict[int, int] = {}
 
     def watch(self, wanted: Dict[int, int]) -> None:
-        """Watches exactly these descriptors from now on. `wanted`: the events to watch for, by descriptor."""
+        """Replaces the set of descriptors to poll. `wanted`: the events to watch for, as a mask for each descriptor."""
         for fd in [fd for fd in self._masks if not wanted.get(fd)]:
             self._poll.unregister(fd)
             del self._masks[fd]
@@ -39,7 +39,8 @@ class Poller:
     def wait(self, timeout: Optional[float]) -> Dict[int, int]:
         """Waits for an event, up to `timeout` seconds; without limit if it is None.
 
-        Returns the events by descriptor. They may include POLLHUP, POLLERR and POLLNVAL, which poll always reports.
+        Returns the events as a mask for each descriptor. They may include POLLHUP, POLLERR and POLLNVAL, which poll
+        always reports.
         """
         # Round up, so that a deadline has passed when the wait for it ends.
         return dict(self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999))))

@@ -1,4 +1,4 @@
-"""The agent's signals: those that ask it to stop, those that it passes on, and those that only wake its loop."""
+"""Handles the agent's signals: those that ask it to stop, those that it passes on, those that only wake its loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ The signals that `wrap` passes on to its step are others, see agent/wrap/step_si
 
 
 class Stopped(BaseException):
-    """A signal asked the agent to stop during a blocking call. `number` is the signal.
+    """Raised if a signal asks the agent to stop during a blocking call. `number` is the signal.
 
     It is not a subclass of Exception, so `except Exception` does not catch it.
     """
@@ -35,7 +35,7 @@ class Stopped(BaseException):
 
 
 class StopSignals(SignalPipe):
-    """A pipe that signals make readable; it remembers the first signal that asks the agent to stop.
+    """A pipe that becomes readable after a signal. It remembers the first signal that asks the agent to stop.
 
     It can also raise Stopped for this signal.
 

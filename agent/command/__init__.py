@@ -1,8 +1,8 @@
-"""Decides what to start, from the client's request and what this machine has.
+"""Decides which command to start, from the client's request and from what this machine has.
 
-wish         what a channel of a stream asks for
-resolve      the program, its arguments, its directory, the size of its terminal
-login_shell  the user's login shell
-environment  the variables of the command
+wish         decides what to run for a channel of a stream
+resolve      decides on the program, its arguments, its directory and the size of its terminal
+login_shell  finds the user's login shell
+environment  builds the variables of the command
 encoding     converts texts to the kernel's bytes, and back
 """

@@ -1,4 +1,4 @@
-"""Converts command lines, variables and paths to the bytes that the kernel has, and back. They need not be UTF-8."""
+"""Converts command lines, variables and paths to the kernel's bytes, and back. These bytes need not be UTF-8."""
 
 from __future__ import annotations
 

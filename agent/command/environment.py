@@ -1,4 +1,4 @@
-"""The environment of the command."""
+"""Builds the environment of the command."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def environment(start: Start, environ: Mapping[str, str], prompt: Optional[str],
     """Returns the environment of the command.
 
     Args:
-        start: the client's request; its variables are among the result.
+        start: the client's request. Its variables become part of the result.
         environ: the agent's environment.
-        prompt: the value of PS1; None for a shell that has its own form of prompts.
-        account: values of variables that a login sets, such as HOME. SHELL is always taken from here. The others are
-            taken from here only if `environ` does not have them.
+        prompt: the value of PS1; None to set no PS1, for a shell whose prompts have another form.
+        account: the variables that a login sets, such as HOME. The result always has SHELL from here. It has the others
+            from here only if `environ` does not have them.
     """
     env = {name: value for name, value in environ.items() if not configures_agent(name, value)}
     for name in ("COLUMNS", "LINES", "PS1"):  # programs would trust the first two even after a resize
@@ -62,7 +62,7 @@ def environment(start: Start, environ: Mapping[str, str], prompt: Optional[str],
 def prompt_of(program: str, environ: Mapping[str, str]) -> Optional[str]:
     """Returns the value of PS1, the prompt, for the shell at the path `program`.
 
-    Returns None for a shell whose prompts have another form than in POSIX shells.
+    Returns None if this shell's prompts have another form than in POSIX shells.
     """
     name = os.path.basename(program)
     if name in POSIX_SHELLS:
@@ -73,10 +73,10 @@ def prompt_of(program: str, environ: Mapping[str, str]) -> Optional[str]:
 
 
 def _sent(start: Start) -> Dict[str, str]:
-    """Returns the variables that the client sent, except LC_... variables whose locale this machine does not have.
+    """Returns the variables that the client sent, without LC_... variables whose locale this machine does not have.
 
-    (bash would write a warning about such a locale.) A variable is always kept if the user asked for it by its full
-    name, and not only by a pattern such as LC_*.
+    bash would write a warning about such a locale. An LC_... variable is always kept if the user has asked for it by
+    its full name, and not by a pattern such as LC_*.
     """
     sent = checked(start.env or {}, start.named or ())
     checks = [name for name in sent if hasattr(locale, name) and name.startswith("LC_")]

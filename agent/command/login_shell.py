@@ -1,4 +1,4 @@
-"""The login shell of the agent's user, as sshd and login(1) find it."""
+"""Finds the login shell of the agent's user, in the same way as sshd and login(1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_SHELLS = ("false", "halt", "nologin", "shutdown", "sync")
 
 
 class Login(NamedTuple):
-    """What a login of the user sets.
+    """The login shell and the variables that a login of the user sets.
 
     Attributes:
         shell: the path of the login shell. It may be missing on this machine.
@@ -32,7 +32,7 @@ def login_of(environ: Mapping[str, str], entry: Optional[pwd.struct_passwd] = No
 
     Args:
         environ: the agent's environment. SHELL is used if the user has no account on this machine, as in containers.
-        entry: the user's account; None for the account of this process's user.
+        entry: the user's account; None to look up the account of this process's user.
     """
     entry = entry or _account()
     shell = (entry.pw_shell or "/bin/sh") if entry else environ.get("SHELL") or FALLBACK

@@ -1,4 +1,7 @@
-"""Decides what to run, in which directory and environment, from the client's `start` and what this machine has."""
+"""Decides which program to run, and its directory and environment.
+
+The decision depends on the client's message `start`, and on what this machine has.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ Which = Callable[[str], Optional[str]]
 
 
 def which(program: str) -> Optional[str]:
-    """Returns the path of the executable that `program` names, by the agent's own PATH; None if there is none."""
+    """Returns the path of the executable `program`, found by the agent's own PATH; None if there is none."""
     found = shutil.which(to_bytes(program))
     return None if found is None else to_text(found)
 
@@ -35,7 +38,7 @@ NOT_FOUND, NOT_EXECUTABLE, CANNOT_START = "not-found", "not-executable", "cannot
 
 
 class CannotStart(Exception):
-    """The command cannot be started. The text is shown to the user.
+    """Raised if a command cannot be started. The text is shown to the user.
 
     Attributes:
         code: the reason as a word, such as NOT_FOUND. The client chooses its exit status by it.
@@ -47,7 +50,7 @@ class CannotStart(Exception):
 
 
 def unusable(program: str) -> CannotStart:
-    """Returns the error for a program that `which` does not find."""
+    """Returns the CannotStart to raise for a program that `which` does not find."""
     code = NOT_EXECUTABLE if os.path.exists(to_bytes(program)) else NOT_FOUND
     return CannotStart("%s: not found or not executable" % program, code)
 
@@ -61,7 +64,7 @@ class Launch:
         cwd: the directory to start it in.
         env: its environment.
         size: the initial size of its terminal.
-        modes: the modes to set on its terminal, values by opcode.
+        modes: the modes to set on its terminal: the values by opcode.
         name: the name by which the program is called, its argv[0]; None for its path.
         notes: one log line for each program that was replaced because this machine does not have it.
     """
@@ -82,13 +85,13 @@ def resolve(
     which: Which = which,
     login: Callable[[Mapping[str, str]], Login] = login_of,
 ) -> Launch:
-    """Returns the Launch for the client's request `start`.
+    """Returns the command to start for the client's request `start`.
 
     Args:
         early: the last `resize` that the client sent before `start`, if any.
         environ: the agent's environment.
-        which: returns the path of a program, or None.
-        login: returns the login shell of the agent's user, and the variables of a login.
+        which: a function that returns the path of a program, or None.
+        login: a function that returns the login shell of the agent's user, and the variables of a login.
 
     Raises:
         CannotStart: there is no such program or directory.
@@ -147,7 +150,7 @@ def _at(cwd: str, program: str) -> str:
 
 
 def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]:
-    """Returns the command without `ctrun` in front of it if this machine has no ctrun(1), and notes for the log.
+    """Removes `ctrun` from the front of a command, if this machine has no ctrun(1). Returns the command and log lines.
 
     The original client always asks for ctrun, which runs its command in a contract (a group of processes). Only SmartOS
     has contracts.
@@ -167,7 +170,7 @@ def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]
 
 
 def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], str]:
-    """Returns what to run if the bash that the client asks for is missing: another bash, or sh without bash's options.
+    """Returns the command to run if the client's bash is missing: another bash, or sh without the options of bash.
 
     Returns:
         The command, and a line for the log.

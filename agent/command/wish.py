@@ -13,9 +13,10 @@ BASH = "/bin/bash"
 
 
 def resolve_session(fields: Mapping[str, Any], environ: Mapping[str, str], *, login_shell: bool = True) -> Launch:
-    """Returns what to execute for an OPEN, the frame by which a client opens a channel. `fields`: those of the OPEN.
+    """Returns the command to start for a channel that the client opens.
 
     Args:
+        fields: the fields of the client's OPEN, the frame that opens a channel.
         environ: the agent's environment.
         login_shell: False to start no login shell, even if the client asks for one.
 
@@ -33,7 +34,10 @@ def resolve_session(fields: Mapping[str, Any], environ: Mapping[str, str], *, lo
 
 
 def _start(fields: Mapping[str, Any]) -> Start:
-    """Returns the message `start` that asks for the same command. Clients without streams send this message."""
+    """Returns the message `start` that asks for the same command as the OPEN with these fields.
+
+    Clients without streams ask for a command by this message.
+    """
     command, pty, login = fields["command"], fields["pty"] or {}, fields["login"]
     return Start(
         fields["cwd"],
@@ -60,7 +64,12 @@ def _hexadecimal(modes: str) -> Optional[str]:
 def _without_terminal(env: Mapping[str, str], start: Start, environ: Mapping[str, str]) -> Dict[str, str]:
     """Returns the variables of a command on pipes, which needs no prompt and no terminal.
 
-    Leaves out PS1 and TERM, unless the client has sent them. If it has sent no TERM, that of the job is kept.
+    PS1 and TERM remain only if the client has sent them. If it has sent no TERM, the result has the TERM of the job.
+
+    Args:
+        env: the variables that the command would have on a terminal.
+        start: the client's request.
+        environ: the agent's environment.
     """
     asked = start.env or {}
     kept = {name: value for name, value in env.items() if name not in ("PS1", "TERM") or name in asked}

@@ -1,7 +1,7 @@
-"""How the agent dials the reflector: for its first link, for the same again after a loss, and for its clients.
+"""Dials the reflector: for the agent's first link, again after that link was lost, and for each client.
 
 first      dials for the first link, again and again for a while
 legs       dials once more for each client that joins, in steps that never block
-returning  when to dial again after a link was lost; no I/O, no clock
-announce   what the agent tells the reflector about itself
+returning  decides when to dial again after a link was lost; no I/O, no clock
+announce   builds what the agent tells the reflector about itself
 """

@@ -1,4 +1,4 @@
-"""What the agent tells the reflector about itself when it dials, and what is shown of a URL and of a refusal."""
+"""Builds the header fields by which the agent tells the reflector about itself, and texts about URLs for the log."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ HOLD_TIME = 3600
 
 
 class Holding(NamedTuple):
-    """What an agent announces whose session is to survive its links.
+    """The agent's request to the reflector to hold (keep) its session after a link is lost.
 
     Attributes:
         incarnation: names this process, in 32 hexadecimal digits.
-        seconds: for how long the reflector is to wait for the agent after its link is lost.
+        seconds: how long the reflector is to wait for the agent after its link is lost.
     """
 
     incarnation: str
@@ -32,21 +32,25 @@ def features(*, holds: bool) -> List[Field]:
     """Returns the header fields by which the agent tells the reflector about itself, on each of its links.
 
     Args:
-        holds: True if the session is to survive its links.
+        holds: True if the session is to live on after its links are lost.
     """
     about = build(about_agent(os.environ, os.uname().nodename))
     return [(HEADER, "%s,%s" % (CALL, HOLD) if holds else CALL), *([(ABOUT, about)] if about else [])]
 
 
 def announced(holding: Optional[Holding]) -> List[Field]:
-    """Returns the header fields of the first link, and of one in its place. `holding`: None to hold nothing."""
+    """Returns the header fields of the agent's first link, and of a link that replaces it.
+
+    Args:
+        holding: the request to hold the session; None if the session is not to be held.
+    """
     if holding is None:
         return features(holds=False)
     return [*features(holds=True), (KEPT, str(holding.seconds)), (INCARNATION, holding.incarnation)]
 
 
 def public_part(url: str) -> str:
-    """Returns scheme, host and path of a URL: the part that may be shown. Query and password are credentials."""
+    """Returns the scheme, host and path of a URL, which may be shown. Password and query are secrets, and left out."""
     parts = urlsplit(url)
     return "%s://%s%s" % (parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
 

@@ -1,4 +1,4 @@
-"""Dials the reflector for the session's first link: again and again for a while.
+"""Dials the reflector for the session's first link, again and again for a while.
 
 The reflector may start later than the job, or be restarting.
 """
@@ -24,10 +24,7 @@ CONNECT_TIMEOUT = 15.0
 
 
 class Unreachable(Exception):
-    """No attempt has connected the agent to the reflector, and there will be no further attempt.
-
-    The text describes the last refusal.
-    """
+    """Raised if the agent got no link, and will not dial the reflector again. The text says why."""
 
 
 def dial(
@@ -38,10 +35,10 @@ def dial(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Transport:
-    """Calls `attempt` until it returns a transport, which `dial` returns.
+    """Calls `attempt` again and again until it returns a transport. Returns this transport.
 
-    After a refusal with Retry-After, it waits at least that number of seconds. If the number exceeds what is left of
-    `retry_for`, it waits only until the end of `retry_for`, and makes one more attempt then.
+    If a refusal has a Retry-After, waits at least that number of seconds. But if less time is left of `retry_for`,
+    makes one last attempt at the end of that time.
 
     Args:
         attempt: a function that makes one attempt; raises ConnectRefused if the attempt fails.
@@ -83,9 +80,10 @@ def connector(
     The function returns the transport, or raises ConnectRefused.
 
     Args:
+        insecure_tls: True to accept any certificate.
         timeout: seconds for one attempt.
         headers: the header fields to send in addition to those of `announced`.
-        holding: what to announce, so that the session survives its links; None to announce nothing of the kind.
+        holding: the request to hold the session; None if the session is not to be held.
     """
 
     def attempt() -> Transport:

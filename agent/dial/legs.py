@@ -1,4 +1,8 @@
-"""Dials the reflector once more, in steps that never block: for each client that joins, and for a lost home link."""
+"""Dials the reflector for further links, in steps that never block.
+
+The agent needs a further link (a leg) for each client that joins the session. It also dials again if it has lost its
+home link, by which the reflector calls it.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +43,11 @@ class LegDialer:
         url: the URL of the agent's first link. Legs are dialled without its query, which holds the signature.
         insecure_tls: True to accept any certificate.
         log: a function that logs one line.
-        headers: the header fields to send in addition. They may come from files or from a command. These are read, and
-            the command is run, anew for each leg.
+        headers: the header fields to send in addition. They may come from files or from a command. The files are read
+            anew, and the command is run anew, for each leg.
 
     Attributes:
-        holds: True to announce, for each leg, that the session survives its links.
+        holds: True to tell the reflector, for each leg, that the session lives on after its links are lost.
     """
 
     def __init__(
@@ -61,7 +65,10 @@ class LegDialer:
         self._last_failure = ""
 
     def begin(self, leg: str) -> None:
-        """Has `step` dial the leg with this id. Does nothing if it is being dialled already."""
+        """Begins to dial the leg with this id; `step` goes on with it.
+
+        Does nothing if this leg is being dialled already.
+        """
         if leg in self._legs:
             return
         if len(self._legs) >= MAX_LEGS:
@@ -71,16 +78,16 @@ class LegDialer:
         self._legs[leg] = Work(self._dial(fields, self._clock() + LEG_TIMEOUT, again=True))
 
     def attempt(self, fields: Sequence[Field], timeout: float) -> Work[Transport]:
-        """Returns an attempt to dial, for the caller to carry out.
+        """Returns one attempt to dial, as a Work. The caller carries it out.
 
         Args:
-            fields: the fields of the request, besides those of the user.
+            fields: the header fields of the request, besides those of the user.
             timeout: seconds after which the attempt fails.
         """
         return Work(self._dial(fields, self._clock() + timeout))
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         return {fd: mask for _, leg in self._dialled() for fd, mask in leg.wanted.items()}
 
     def deadline(self) -> Optional[float]:
@@ -88,10 +95,10 @@ class LegDialer:
         return min((leg.until for _, leg in self._dialled()), default=None)
 
     def step(self, events: Mapping[int, int]) -> List[Transport]:
-        """Goes on with each leg that has events, or whose time has come. Returns the links that are open now.
+        """Goes on with each leg that has an event, or whose deadline has come. Returns the links that were opened now.
 
         Args:
-            events: the events that have come, by descriptor. There may be other descriptors among them.
+            events: what poll reported, as a mask for each descriptor. Descriptors of others are ignored.
         """
         opened, now = [], self._clock()
         for name, leg in self._dialled():
@@ -116,7 +123,12 @@ class LegDialer:
         return list(self._legs.items())[:MAX_DIALLED]
 
     def _dial(self, fields: Sequence[Field], deadline: float, *, again: bool = False) -> Steps[Transport]:
-        """Dials. `again`: True to dial until the reflector has answered."""
+        """Dials the reflector with these header fields. Returns the transport. Raises ConnectRefused.
+
+        Args:
+            deadline: the latest end, as a time of `clock`.
+            again: True to dial again after a failure, until the reflector has answered or the deadline is near.
+        """
         try:
             given = yield from self._headers.read_steps(deadline)
         except HeaderError as error:

@@ -1,4 +1,7 @@
-"""When to dial again after a link was lost. No I/O and no clock: the caller passes the time, in monotonic seconds."""
+"""Decides when to dial again after a link was lost. No I/O and no clock: the caller passes the time.
+
+All times are in monotonic seconds.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ LONGEST_INTERVAL = 4.0
 
 
 class Returning:
-    """The times at which a link that was lost is dialled again.
+    """Decides when a link that was lost is dialled again.
 
     Args:
         now: the time at which the link was lost.
-        hold: after so many seconds the peer does not wait any longer.
+        hold: for how many seconds the peer waits for this end.
         jitter: a function that returns a random number in [0, 1), so that many agents that lost the same reflector dial
             at different times.
 
     Attributes:
         at: when to make the next attempt.
-        until: the time at which the peer does not wait any longer.
+        until: the time until which the peer waits.
     """
 
     def __init__(self, now: float, hold: float, jitter: Callable[[], float]) -> None:
@@ -34,11 +37,11 @@ class Returning:
         """Sets the time of the next attempt, because one has failed.
 
         Args:
-            retry_after: the seconds that the peer asks this end to wait at least.
+            retry_after: the seconds to wait at least, as the peer has asked; 0 if it has not.
         """
         self.at = now + retry_after + self._interval * (0.5 + self._jitter())
         self._interval = min(2 * self._interval, LONGEST_INTERVAL)
 
     def hurry(self, now: float) -> None:
-        """Sets the next attempt to `now`, because the machine has slept, or because there is little time left."""
+        """Sets the next attempt to `now`. Call it if the machine has slept, or if there is little time left."""
         self.at, self._interval = now, FIRST_INTERVAL

@@ -1,4 +1,4 @@
-"""All commands that the agent has started: reaps them, and ends the processes of one of them or of all."""
+"""Keeps all commands that the agent has started: reaps them, and ends the processes of one of them or of all."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ from medusa.protocol.control import Exit
 
 
 class Command(Protocol):
-    """A command that was started: a TerminalChild or a PipeChild."""
+    """The interface of a command that was started: a TerminalChild or a PipeChild."""
 
     pid: int
     exit: Optional[Exit]
 
     def foreground(self) -> List[int]:
-        """Returns the ids of the process groups to signal on a system without /proc, besides the group of `pid`."""
+        """Returns the id of the terminal's foreground process group, in a list; an empty list if there is none.
+
+        On a system without /proc, the agent signals this group too when it ends the command.
+        """
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the processes in the foreground: those that Control-C would reach."""
+        """Sends a signal to the command's processes in the foreground: those that Control-C would reach."""
 
     def close(self) -> None:
         """Closes the agent's ends of the command's terminal or pipes."""
 
 
 class Commands:
-    """The commands of this agent. Create it before the first command is started.
+    """All commands that the agent has started. Create this object before the first command is started.
 
-    It never ends the processes that are children of the agent when it is created: the guard, and the children of a
-    program that became the agent by exec(2).
+    It never ends the children that the agent has when the object is created: the guard, and the children of a program
+    that became the agent by exec(2).
 
     Args:
         guard: the helper process that ends the commands if the agent dies. It is told which commands run.
-        clock: returns monotonic seconds.
-        guest: True to leave alone what made itself a daemon: what has a kernel session of its own (setsid), or ignores
-            SIGHUP (nohup).
+        clock: a function that returns monotonic seconds.
+        guest: True not to end processes that made themselves daemons: those that have a kernel session of their own
+            (setsid), or ignore SIGHUP (nohup).
     """
 
     def __init__(self, guard: Guard, clock: Callable[[], float], timeouts: Timeouts, *, guest: bool = False) -> None:
@@ -71,16 +74,16 @@ class Commands:
                 self._known[pid].exit = _exit_of(status)
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the processes of all commands that live."""
+        """Sends a signal to the foreground processes of all commands that have not ended."""
         for command in self._known.values():
             if command.exit is None:
                 command.signal(number)
 
     def end(self, *commands: Command) -> None:
-        """Closes commands, and begins to end what is left of their processes. The other commands are not touched.
+        """Closes the given commands, and begins to end what is left of their processes. Other commands are not touched.
 
-        A process may have left its command's kernel session, and have lost its parent, before this call. Only `end_all`
-        finds such a process.
+        Does not find a process that has left its command's kernel session and has lost its parent before this call.
+        Only `end_all` finds such a process.
         """
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
         pids = [command.pid for command in found]
@@ -95,15 +98,16 @@ class Commands:
         self.step()
 
     def _has_orphans(self) -> bool:
-        """True if the agent may have adopted processes. If False, nothing is left of commands that have ended.
+        """True if the agent may have adopted processes. If False, commands that have ended have left no processes.
 
-        Then `end` need not look at all processes of the machine, which would take long after each short command.
+        In this case `end` need not look at all processes of the machine, which would take long after each short
+        command.
         """
         mine = own_children() if self._adopts else None
         return mine is None or not mine <= {*self._known, *self._spared}
 
     def end_all(self) -> None:
-        """Closes all commands, and begins to end all processes that have descended from the agent."""
+        """Closes all commands, and begins to end all processes that descend from them or that the agent has adopted."""
         if self._whole is not None:
             return
         groups = [group for command in self._known.values() for group in command.foreground()]
@@ -114,11 +118,11 @@ class Commands:
 
     @property
     def ending(self) -> bool:
-        """True if processes are being ended. Then call `step` every `processes_interval`."""
+        """True while processes are being ended. Then call `step` every `processes_interval` (see agent/timeouts.py)."""
         return bool(self._terminations) or not (self._whole is None or self._whole.done)
 
     def step(self) -> None:
-        """Continues to end the processes of commands that were closed. Takes `processes_interval` at most."""
+        """Continues to end the processes of the commands that were closed. Takes at most `processes_interval`."""
         if not self._terminations and self._whole is None:
             return
         self.reap()
@@ -144,7 +148,7 @@ class Commands:
 
 
 def describe_exit(end: Exit) -> str:
-    """Returns words for the log about how a command ended."""
+    """Returns a text for the log that says how a command ended."""
     return "killed by %s" % end.signal if end.signal else "status %s" % end.status
 
 

@@ -1,4 +1,4 @@
-"""What the agent's commands and links need from the process that runs them."""
+"""The settings and functions of the agent's process that its commands and links need."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ def _new_incarnation() -> str:
 
 @dataclass(frozen=True)
 class Context:
-    """What a session needs from the process that runs it.
+    """The settings and functions of the agent's process that a session needs.
 
     Attributes:
         environ: the agent's own environment, decoded by `to_text` of agent/command/encoding.py.
         log: a function that logs one line about an event.
         inherited: the settings, inherited from the job, that are restored for the command.
-        clock: returns monotonic seconds.
+        clock: a function that returns monotonic seconds.
         passed_on: the signals that the agent passes on to the foreground processes of its commands.
         login_shell: False to start no login shell, even if the client asks for one. A login shell changes variables
             such as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
-        guest: True if the job is somebody else's: what makes itself a daemon there is left alone.
+        guest: True if the agent is a guest in somebody else's job. It then does not end processes that made themselves
+            daemons.
         incarnation: names this process, in 32 hexadecimal digits. The agent tells it to clients.
     """
 

@@ -14,11 +14,13 @@ So if more bytes come, a background process has written them after the child's e
 
 
 class Drain:
-    """The drain of an ended child's terminal or pipes: the child's last output is read until it is complete.
+    """Decides when the last output of an ended child was read completely, from its terminal or its pipes.
 
-    Neither reports its end while a background process has it open. So a drain is over after a time without output; that
-    of a terminal at the latest after `drain_timeout` or MAX_BYTES of output. The time while the link is clogged
-    (accepts no data) does not count, because nothing is read during that time. All times are in seconds.
+    A terminal or pipe does not report its end while a background process has it open. So the output counts as complete
+    after `quiet_timeout` without output. The output of a terminal also counts as complete after `drain_timeout`, or
+    after MAX_BYTES. The time while the link is clogged (accepts no data) does not count, because nothing is read then.
+
+    All times are in seconds.
 
     Args:
         now: the time at which the child's end was noticed.
@@ -39,20 +41,20 @@ class Drain:
         return self._bytes_left <= 0 or self._time_left <= 0
 
     def received(self, size: int, now: float) -> None:
-        """Notes that `size` bytes were read from the terminal, so that the quiet time begins anew."""
+        """Notes that `size` bytes of output were read. The quiet time begins anew."""
         self._bytes_left -= size
         self._quiet_since = now
 
     def not_read(self, now: float) -> None:
-        """Call this if the terminal was not read, because the link accepts no data."""
+        """Notes that no output was read because the link accepts no data. The quiet time begins anew."""
         self._quiet_since = now
 
     def end_of_file(self) -> None:
-        """Call this if no process has the terminal open any more."""
+        """Notes that no process has the terminal or the pipes open any more, so no more output will come."""
         self._bytes_left = 0
 
     def over(self, now: float, clogged: bool) -> bool:
-        """Returns True if the drain is over. Call this once in each round of the loop.
+        """Returns True if the output is complete. Call this once in each round of the loop.
 
         Args:
             clogged: True if the link accepts no data now.

@@ -1,4 +1,4 @@
-"""The part of a forked child before its command runs: prepares the process, executes the command, reports errors."""
+"""Executes a command in a forked child: prepares the process, executes the command, reports errors to the agent."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ _CODES.update(dict.fromkeys((errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EIS
 class Execution:
     """One attempt to execute a command in a forked child.
 
-    Create it before the fork. Then call `run` in the child, and `confirm` in the agent; or `cancel`, if there is no
-    child. The child reports an error through a pipe that execve(2) closes. So the end of the pipe without a report
-    means that the command runs.
+    Create it before the fork. Then call `run` in the child, and `confirm` in the agent. If the fork failed, call
+    `cancel`.
+
+    The child reports an error through a pipe that execve(2) closes. If the pipe ends without a report, the command
+    runs.
 
     Attributes:
         fds: the descriptors that the child needs until it executes the command.
@@ -46,13 +48,13 @@ class Execution:
         self.fds: Tuple[int, ...] = (guard.fd, self._writer)
 
     def run(self, attach: Callable[[], object]) -> NoReturn:
-        """Executes the command, in the forked child. Never returns: if that fails, it reports why and ends the child.
+        """Executes the command. Call this in the forked child. It never returns: on an error, it reports why and exits.
 
         The child records itself in the guard before it executes the command, so the guard knows every command that
         runs.
 
         Args:
-            attach: makes the child the leader of a kernel session, and connects its descriptors 0-2.
+            attach: a function that makes the child the leader of a kernel session, and connects its descriptors 0-2.
         """
         step = _PREPARE
         try:
@@ -73,7 +75,14 @@ class Execution:
             os._exit(127)
 
     def confirm(self, pid: int) -> None:
-        """Waits until the child executes the command. Raises CannotStart if it cannot; the child is then reaped."""
+        """Waits until the child has executed the command, or has reported an error.
+
+        Args:
+            pid: the pid of the child.
+
+        Raises:
+            CannotStart: the command could not be executed. The child is then reaped.
+        """
         os.close(self._writer)
         report = b""
         while True:
@@ -89,7 +98,7 @@ class Execution:
             raise self._error(step, int(number), words.decode("utf-8", "replace"))
 
     def cancel(self) -> None:
-        """Closes the pipe, because there is no child."""
+        """Closes the pipe. Call this if there is no child."""
         os.close(self._reader)
         os.close(self._writer)
 

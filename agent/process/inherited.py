@@ -1,4 +1,4 @@
-"""The settings that the agent inherits from the job and changes for itself, restored for the programs that it runs.
+"""Restores, for the programs that the agent runs, settings that the agent has inherited from the job and changed.
 
 The settings are the blocked and the ignored signals, and the limits of core files.
 """
@@ -53,15 +53,15 @@ class Inherited:
         return cls(tuple(blocked), frozenset(ignored), resource.getrlimit(resource.RLIMIT_CORE))
 
     def unblock(self) -> None:
-        """Blocks the signals that the job has blocked, except those that the agent needs, and unblocks all others."""
+        """Blocks the signals that the job has blocked, except those that the agent needs. Unblocks all others."""
         needed = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
         signal.pthread_sigmask(signal.SIG_SETMASK, set(self.blocked).difference(needed))
 
     def restore(self) -> None:
-        """Restores all inherited settings, in a forked child or before an exec.
+        """Restores all inherited settings. Call it in a forked child or before an exec.
 
-        The caller executes a program next. The exec replaces the agent's handlers of signals by default actions. So
-        only the signals that the agent or Python ignores need to be restored here.
+        The exec replaces the agent's handlers of signals by default actions. So this method restores only the signals
+        that the agent or Python ignores.
         """
         for number in (*IGNORED_BY_PYTHON, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN if number in self.ignored else signal.SIG_DFL)
@@ -94,7 +94,7 @@ def no_core_dumps() -> None:
 
 
 def hide_memory() -> None:
-    """Forbids other processes of this user to read this process's memory, where the system can do that (Linux).
+    """Forbids other processes of this user to read this process's memory. Works on Linux only.
 
     This process then writes no core file either. The programs that it executes are not affected.
     """
@@ -104,8 +104,8 @@ def hide_memory() -> None:
 def adopt_orphans() -> None:
     """Makes the agent adopt the processes that the command leaves behind, in order to reap them.
 
-    Otherwise process 1 would adopt them, and in some containers it does not reap. Works on Linux only; does nothing on
-    other systems.
+    Otherwise process 1 would adopt them. In some containers, process 1 does not reap. Works on Linux only; does nothing
+    on other systems.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 

@@ -1,4 +1,4 @@
-"""A command on three pipes: stdin, stdout and stderr. No call blocks."""
+"""Runs a command on three pipes: stdin, stdout and stderr. No call blocks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ class PipeChild:
 
     @classmethod
     def start(cls, launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> PipeChild:
-        """Starts a command. `guard` is a helper process that ends the command if the agent dies.
+        """Starts a command.
+
+        Args:
+            guard: a helper process that ends the command if the agent dies.
+            inherited: the settings, inherited from the job, that are restored for the command.
 
         Raises:
             CannotStart: there is no free process or descriptor, or the program cannot be executed.
@@ -88,7 +92,10 @@ class PipeChild:
         return data
 
     def write(self, data: Union[bytes, memoryview]) -> Optional[int]:
-        """Writes to stdin. Returns how many bytes it took; None if no process reads it any more."""
+        """Writes to the command's stdin. Returns the number of bytes that were accepted.
+
+        Returns None if no process reads stdin any more.
+        """
         try:
             return os.write(self.fds[STDIN], data)
         except BlockingIOError:
@@ -106,7 +113,7 @@ class PipeChild:
                 pass  # not Linux, or the user's pipes have used up what they may have
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the command's process group. Does nothing if no process of it is left."""
+        """Sends a signal to the command's process group. Does nothing if the group has no processes any more."""
         if self.exit is not None and not ProcessTree([self.pid]).members():
             return  # the system may have given the id to another group
         try:
@@ -115,7 +122,7 @@ class PipeChild:
             pass
 
     def foreground(self) -> List[int]:
-        """Returns an empty list, because the command has no terminal. See TerminalChild."""
+        """Returns an empty list, because a command on pipes has no terminal, and so no foreground process group."""
         return []
 
     def close(self, sub: Optional[int] = None) -> None:
@@ -130,7 +137,7 @@ class PipeChild:
 
 
 def _fork(execution: Execution, theirs: List[int]) -> int:
-    """Forks the child, with `theirs` as its descriptors 0-2. Returns its pid."""
+    """Forks a child that executes the command, with `theirs` as its descriptors 0-2. Returns its pid."""
 
     def attach() -> None:
         os.setsid()

@@ -32,7 +32,7 @@ def children(parent: int, proc: str = PROC) -> Set[int]:
 
 
 def ignores_hangup(pid: int, proc: str = PROC) -> bool:
-    """True if the process ignores SIGHUP, as after nohup. False on systems that cannot tell."""
+    """True if the process ignores SIGHUP, as after nohup. False if the system cannot tell."""
     try:
         with open("%s/%d/status" % (proc, pid), "rb") as file:
             found = re.search(rb"\nSigIgn:\s*([0-9a-f]+)", file.read())
@@ -42,7 +42,7 @@ def ignores_hangup(pid: int, proc: str = PROC) -> bool:
 
 
 class ProcessTree:
-    """The live processes of some kernel sessions, those that the agent has adopted, and all that descend from these.
+    """The live processes of some kernel sessions, those that the agent has adopted, and the descendants of all these.
 
     A process that was found once remains in the tree if its parent ends and this process (the agent) adopts it.
 
@@ -52,7 +52,8 @@ class ProcessTree:
         adopter: the pid of the process that adopts orphans (see inherited.adopt_orphans). Its children belong to the
             tree.
         spared: the pids of the children that the adopter had before the sessions. They do not belong to the tree.
-        guest: True if only processes in these sessions belong to the tree, without those that ignore SIGHUP.
+        guest: True to leave daemons out. Then only processes in these sessions belong to the tree, without those that
+            ignore SIGHUP.
         proc: the directory /proc, or a substitute for tests.
     """
 
@@ -102,7 +103,7 @@ class ProcessTree:
     def stop(self) -> bool:
         """Suspends all processes of the tree by SIGSTOP. Returns True if there was at least one process.
 
-        A suspended process cannot fork a process that is not found, and cannot end and leave orphans.
+        A suspended process can neither fork new processes unnoticed, nor end and leave orphans.
         """
         stopped: Set[int] = set()
         for _ in range(MAX_LISTINGS):
@@ -199,7 +200,7 @@ def started_line(session: int) -> str:
 def ended_line(session: int) -> str:
     """Returns the line to record in a guard (helper process) when a session of the kernel (setsid) is over.
 
-    The kernel may use the id again. Without this line, the guard of an agent that has died would end the new session.
+    The kernel may use the session's id again. Without this line, the guard could later end the new session by mistake.
     """
     return "%s%d" % (_ENDED, session)
 

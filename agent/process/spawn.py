@@ -26,6 +26,7 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
 
     Args:
         guard: a helper process that ends the command if the agent dies.
+        inherited: the settings, inherited from the job, that are restored for the command.
 
     Returns:
         The command's pid, which is also the id of its kernel session, and the descriptor of the terminal's master side.
@@ -78,7 +79,7 @@ def _set_modes(wanted: Mapping[int, int]) -> None:
     """Sets the modes of the terminal, in the forked child. Ignores errors, because the command can run without them.
 
     Args:
-        wanted: the values of the modes by opcode.
+        wanted: the modes to set: the values by opcode.
     """
     if not wanted:
         return

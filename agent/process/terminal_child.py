@@ -1,4 +1,4 @@
-"""A command on a pseudo-terminal: its input, its output and its exit. No call blocks."""
+"""Runs a command on a pseudo-terminal: passes its input and output, and notes how it ended. No call blocks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,16 @@ class TerminalChild:
         timeouts: Timeouts,
         inherited: Inherited = NOTHING,
     ) -> TerminalChild:
-        """Starts a command. `clock` returns monotonic seconds. Raises CannotStart."""
+        """Starts a command on a new terminal.
+
+        Args:
+            guard: a helper process that ends the command if the agent dies.
+            clock: a function that returns monotonic seconds.
+            inherited: the settings, inherited from the job, that are restored for the command.
+
+        Raises:
+            CannotStart: there is no free terminal or process, or the program cannot be executed.
+        """
         return cls(*spawn(launch, guard, inherited), clock, timeouts)
 
     # ------------------------------------------------------------------ poll
@@ -84,7 +93,7 @@ class TerminalChild:
 
     @property
     def is_open(self) -> bool:
-        """True if `read` may be called; False for a while after `retry_later`."""
+        """True if `read` tries to read. False for `reopen_interval` after `retry_later`."""
         return self._clock() >= self._reopen_at
 
     # ------------------------------------------------------------------ output
@@ -118,7 +127,10 @@ class TerminalChild:
         return b"".join(parts) or None
 
     def retry_later(self) -> None:
-        """Makes `read` return None for `reopen_interval`. Call it after EOFError: else `read` would raise it again."""
+        """Makes `read` return None for `reopen_interval`. Call it after EOFError.
+
+        Otherwise `read` would raise EOFError again and again.
+        """
         self._reopen_at = self._clock() + self._timeouts.reopen_interval
 
     def retry_now(self) -> None:
@@ -146,7 +158,7 @@ class TerminalChild:
             self.full = False
 
     def drop_input(self) -> None:
-        """Discards the waiting input. Call it if no process will read the input."""
+        """Discards the waiting input. Call it if no process will read this input."""
         self._input.clear()
         self.full = False
 

@@ -1,4 +1,4 @@
-"""How long a failed step is held for users, and what ends that time before. No I/O; the caller passes the time."""
+"""Decides how long the session of a failed step of the job waits for users. No I/O; the caller passes the time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ LOG_INTERVAL = 60.0
 
 
 class HoldTime:
-    """The time for which the session of a failed step lives, also without a client.
+    """The time for which the session of a failed step waits for users, even while there is none.
 
     Args:
         until: the end of this time, in monotonic seconds.
-        now: the present time.
-        release: True if the time is over as soon as a user leaves by the end of the command on a terminal (`exit`).
+        now: the present time, in monotonic seconds.
+        release: True if the time is over as soon as a user ends a command on a terminal, for example by `exit`.
         greeting: a function that returns the bytes that each user is shown first. Its argument is the number of seconds
             that are left.
     """
@@ -25,24 +25,24 @@ class HoldTime:
         self._log_at = now + LOG_INTERVAL
 
     def greet(self, now: float) -> bytes:
-        """Returns the bytes that a user is shown first."""
+        """Returns the bytes to show a user first."""
         return self._greeting(max(0.0, self.until - now))
 
     def over(self, now: float, exits: int, *, kept: bool) -> bool:
         """True if the time is over.
 
         Args:
-            exits: how many commands on terminals have ended.
-            kept: True if a client may come back to something.
+            exits: the number of commands on terminals that have ended.
+            kept: True if a terminal or a stream is kept for a client that may come back.
         """
         return now >= self.until or (self.release and exits > 0 and not kept)
 
     def deadline(self) -> float:
-        """Returns when to call `news` or `over` next."""
+        """Returns the time at which to call `news` or `over` next."""
         return min(self.until, self._log_at)
 
     def news(self, now: float) -> str:
-        """Returns a line for the log if it is time for one; otherwise ""."""
+        """Returns a line for the log about the time that is left, about once in LOG_INTERVAL. Otherwise returns ""."""
         if not self._log_at <= now < self.until:
             return ""
         self._log_at = now + LOG_INTERVAL

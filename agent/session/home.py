@@ -1,4 +1,7 @@
-"""The agent's home link, by which the reflector calls it; it is dialled again, with a ticket, if it is lost."""
+"""Keeps the agent's home link, by which the reflector calls the agent to clients.
+
+If the link is lost, the agent dials again, with a ticket that the reflector has given.
+"""
 
 from __future__ import annotations
 
@@ -37,24 +40,24 @@ _KEEPALIVES = 3
 
 
 def ticket_of(transport: Transport) -> Optional[str]:
-    """Returns the ticket that the reflector has given with its answer. None: the link is no home link."""
+    """Returns the ticket that the reflector has given when it accepted this link. None if the link is no home link."""
     return transport.answer.get(TICKET.lower())
 
 
 def boot_time() -> float:
-    """Returns the seconds since the machine was booted. Unlike monotonic time, they go on while the machine sleeps."""
+    """Returns the seconds since the machine was booted. Unlike monotonic time, they include the time of sleep."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Home:
-    """The home link of an agent, and what is done to have one: it carries control messages only.
+    """The home link of an agent, which carries control messages only. If it is lost, this object dials again.
 
     In each round of its loop, the caller polls for `wanted`, until `deadline` at most, and calls `serve`.
 
     Args:
-        transport: the link whose answer had a ticket. From now on, only this object uses it.
-        holding: what is announced when the link is dialled again.
+        transport: the first home link. From now on, only this object uses it.
+        holding: the request to hold the session, which is announced again when the link is dialled again.
         dialer: dials again.
         call: a function that dials a leg (one more link) for a client. Its argument is the leg's id.
         boot: a function that returns the seconds since the machine was booted.
@@ -62,7 +65,7 @@ class Home:
     Attributes:
         hold: for how many seconds the reflector waits for an agent that has lost its home link.
         ended: True if the reflector has said that the session is over.
-        over: True if there is no home link any more, and there will be none: the session is over at the reflector.
+        over: True if there is no home link any more, and none will be dialled.
     """
 
     def __init__(
@@ -91,19 +94,19 @@ class Home:
 
     @property
     def expired(self) -> bool:
-        """True if the link is lost for so long that the reflector does not wait for the agent any longer."""
+        """True if the link was lost so long ago that the reflector does not wait for the agent any longer."""
         return self._returning is not None and self._clock() >= self._returning.until
 
     # ------------------------------------------------------------------ poll
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         if self._link is not None:
             return {self._link.fileno(): self._link.events(reading=True)}
         return {} if self._attempt is None else self._attempt.wanted
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
         if self.over:
             return None
         due = [] if self._leave_by is None else [self._leave_by]
@@ -118,7 +121,11 @@ class Home:
         return min(due)
 
     def serve(self, events: Dict[int, int]) -> None:
-        """Reads the link, or goes on with dialling. `events`: what poll reported, by descriptor."""
+        """Reads messages from the link; if it is lost, goes on with dialling.
+
+        Args:
+            events: what poll reported, as a mask for each descriptor.
+        """
         slept, self._awake = self._sleep() - self._awake, self._sleep()
         try:
             if self._link is not None:
@@ -131,7 +138,7 @@ class Home:
             self._end()
 
     def _sleep(self) -> float:
-        """Returns for how many seconds the machine has slept since it was booted."""
+        """Returns the number of seconds that the machine has slept since it was booted."""
         return self._boot() - self._clock()
 
     # ------------------------------------------------------------------ a link that lives
@@ -232,7 +239,7 @@ class Home:
     # ------------------------------------------------------------------ the end
 
     def leave(self, reason: str) -> None:
-        """Tells the reflector that the session is over. `over` is True as soon as this is done, or given up."""
+        """Tells the reflector that the session is over. `over` becomes True after that, or after it has failed."""
         if self._leaving or self.over:
             return
         self._leaving = reason

@@ -1,4 +1,4 @@
-"""One link of the agent: reads it, finds out which protocol the client uses, and closes it."""
+"""Serves one link of the agent: reads it, finds out which protocol the client uses, and closes it."""
 
 from __future__ import annotations
 
@@ -33,28 +33,32 @@ class Speaker(Protocol):
     """The agent's end of the protocol on one link: a command on a terminal, or a stream of many channels.
 
     Attributes:
-        reading: True if more messages of the link can be processed now.
+        reading: True if the caller should read more messages from the link.
     """
 
     @property
     def reading(self) -> bool: ...
 
     def receive(self, message: Union[Binary, Part, Control]) -> None:
-        """Processes a message."""
+        """Processes a message that has come on the link."""
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor, besides those of the link."""
+        """Returns the events to poll for, as a mask for each descriptor. The link itself is not among them."""
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
 
     def serve(self, events: Dict[int, int]) -> None:
-        """Moves what can be moved now. `events`: what poll reported, by descriptor. Raises LinkLost."""
+        """Moves bytes between the link and the commands, without waiting. Raises LinkLost.
+
+        Args:
+            events: what poll reported, as a mask for each descriptor.
+        """
 
     def lost(self, lost: LinkLost, words: str) -> None:
-        """Closes the link, because the peer's end is gone. `words` are for the log.
+        """Closes the link, because the link to the peer has ended. Logs `words`.
 
-        Ends the link's commands, unless they belong to a stream that is kept.
+        Ends the link's commands, except the commands of a stream that is kept.
         """
 
     def stop(self, name: str) -> None:
@@ -65,7 +69,7 @@ class Speaker(Protocol):
 
 
 class Leg:
-    """One link of the agent, from the message `linkup` (a client has attached) until the link is closed.
+    """One link of the agent, which serves one client. It lives until the link is closed.
 
     Args:
         transport: the link's transport. From now on, only this object uses it.
@@ -77,7 +81,8 @@ class Leg:
 
     Attributes:
         over: True if the link is closed.
-        met: True if the client has said what it wants, or has left. If not, its link was lost, and it may come back.
+        met: True if the client has asked for a command or a stream, or has left. If the link ends and this is False,
+            the link was lost, and the client may come back.
     """
 
     def __init__(
@@ -108,7 +113,7 @@ class Leg:
     # ------------------------------------------------------------------ poll
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         if self.closing:
             return {self._link.fileno(): self._link.events(reading=not self._deaf)}
         return {
@@ -117,7 +122,7 @@ class Leg:
         }
 
     def deadline(self) -> float:
-        """Returns when to call `serve` even if poll reports no event."""
+        """Returns the time at which to call `serve` even if poll reports no event."""
         if self._link.unread and (not self._deaf if self.closing else self._speaker.reading):
             return self._clock()
         if self._close_at is not None:
@@ -126,7 +131,11 @@ class Leg:
         return self._link.deadline() if due is None else min(due, self._link.deadline())
 
     def serve(self, events: Dict[int, int]) -> None:
-        """Moves what can be moved now. `events`: what poll reported, by descriptor."""
+        """Reads the link, and moves bytes between the link and the commands, without waiting.
+
+        Args:
+            events: what poll reported, as a mask for each descriptor.
+        """
         if not self.closing:
             try:
                 self._serve(events)
@@ -181,9 +190,10 @@ class Leg:
                 self._speaker.receive(request)
 
     def _negotiate(self, offer: StreamOffer) -> None:
-        """Answers the client's offer of a stream. The stream, a new one or one that is kept, then uses this link.
+        """Answers the client's offer to use a stream (many channels) on this link. The link is then used by the stream.
 
-        Ignores the offer if a command was started on this link, or if a stream has begun here.
+        The stream is a new one, or one that was kept after it lost its link. Ignores the offer if a command was started
+        on this link, or if a stream has begun here.
         """
         if not self._terminal.waits or self._speaker is not self._terminal:
             return
@@ -215,7 +225,7 @@ class Leg:
             self._speaker.fail()
 
     def _close(self, words: str, reason: str) -> None:
-        """Begins to close the link. Logs `words`, if there are any; `reason` is for the peer."""
+        """Begins to close the link. Logs `words`, if they are not empty, and sends the peer `reason`."""
         if self.closing:
             return
         self._close_at = self._clock() + self._timeouts.close_timeout
@@ -227,7 +237,7 @@ class Leg:
             pass  # nothing more can be sent, or the peer has closed first
 
     def _finish(self) -> None:
-        """Ends the link after the peer's Close has come, or if that takes too long."""
+        """Ends the link if the peer's Close has come, or if that takes too long."""
         assert self._close_at is not None
         over = self._clock() >= self._close_at
         try:

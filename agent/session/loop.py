@@ -27,18 +27,20 @@ class _Timed(Protocol):
 
 
 class SessionLoop:
-    """A session, which begins with one link. Without a home link, it is over after its last link is closed.
+    """Runs a session, which begins with one link.
 
-    If the reflector has given a ticket with its answer, the first link is the home link. Then the session is over as
-    soon as no client has a link, no stream is kept, and the time of `hold` is over. The session also ends if the
-    reflector ends it, or if the home link cannot be had back in time.
+    If the reflector has given a ticket for the first link, this link is the home link, by which the reflector calls the
+    agent to clients. Such a session is over as soon as no client has a link, no stream is kept, and the time of `hold`
+    is over. It also ends if the reflector ends it, or if a lost home link cannot be replaced in time.
+
+    A session without a home link is over after its last link is closed.
 
     Args:
         transport: the first link. From now on, only the session uses it. The session closes it at the end.
         preface: bytes that the user of the first terminal is shown before any output of the command.
         dialer: dials once more for each client that joins; None to serve one client only. The session closes it.
-        holding: what was announced to have a home link; None if nothing was.
-        hold: for how long the session lives without clients; None: it ends with the last client.
+        holding: the request to hold the session that the first link has announced; None if it has announced none.
+        hold: how long the session lives without clients; None if it ends with the last client.
 
     Attributes:
         clients: how many links of clients there have been.
@@ -80,12 +82,12 @@ class SessionLoop:
 
     @property
     def over(self) -> bool:
-        """True if the time of `hold` is over, or was ended before."""
+        """True if no other session is to follow: the time of `hold` is over, or the reflector ended the session."""
         return self.ended or (self._hold is not None and self._hold.over(self._clock(), self._exits, kept=False))
 
     @property
     def _exits(self) -> int:
-        """How many commands on terminals have ended by themselves."""
+        """The number of commands on terminals that have ended by themselves."""
         return self._shared.exits + self._shared.terminals.exits
 
     def run(self) -> None:
@@ -111,7 +113,10 @@ class SessionLoop:
             self._round()
 
     def _add(self, transport: Transport) -> None:
-        """Adds a link. In the log, the lines of the second link and of later ones begin with the link's number."""
+        """Begins to serve a link of a client.
+
+        In the log, the lines about the second link and later ones begin with the link's number.
+        """
         self.clients += 1
         context, log, name = self._context, self._context.log, "client %d: " % self.clients
         if self.clients > 1 or self._hold is not None:
@@ -196,7 +201,7 @@ class SessionLoop:
     # ------------------------------------------------------------------ the end
 
     def _check_end(self) -> None:
-        """Ends the session if there is no reason for it to go on. Call it if no client has a link."""
+        """Ends the session if nothing keeps it alive. Call it if no client has a link."""
         now = self._clock()
         if self._home is None:
             self._commands.end_all()
@@ -211,7 +216,7 @@ class SessionLoop:
             self._home.leave("done")  # last, so that no new session of this name begins beside these processes
 
     def _why_over(self, home: Home, now: float) -> Optional[str]:
-        """Returns why the session is over, in words for the log, which may be empty. None if it is not over."""
+        """Returns why the session is over, as a text for the log; "" to log nothing. None if it is not over."""
         if home.over:
             return ""
         if home.expired:
@@ -224,7 +229,10 @@ class SessionLoop:
         return None if kept else ""
 
     def _leave(self, words: str) -> None:
-        """Begins to end the session. `words`: for the log, why; they are not logged if a link of a client logs them."""
+        """Begins to end the session. `words` say why.
+
+        Logs `words` only if no client has a link. Otherwise the links log them.
+        """
         if self._home is None or self._leaving:
             return
         self._leaving = True

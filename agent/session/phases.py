@@ -1,4 +1,4 @@
-"""The table of a session on one terminal, without a stream. No I/O, no clock.
+"""The table of a session that runs one command on a terminal, without a stream. No I/O, no clock.
 
 An input is an event that happens to the session. `TABLE` has an entry for each phase and each input that can happen in
 this phase: the next phase, and the actions to carry out. If the input means nothing in this phase, the entry changes

@@ -1,6 +1,6 @@
-"""The protocol of parts 1 and 2 of docs/protocol.md, at the agent's end: one command on a terminal.
+"""Speaks the agent's end of the protocol for one command on a terminal (docs/protocol.md, parts 1 and 2).
 
-phases.py has its table.
+The table of this protocol is in phases.py.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _LOSSES = {
 
 
 class TerminalSpeaker:
-    """One command on a terminal, and its link. It has the methods of `Speaker` in leg.py.
+    """Runs one command on a terminal over one link. It has the methods of `Speaker` in leg.py.
 
     Args:
         shared: gives the bytes that the user is shown before any output of the command.
-        close: closes the link. Its arguments are words for the log, and the reason for the peer.
+        close: a function that closes the link. Its arguments are a text for the log, and the reason for the peer.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class TerminalSpeaker:
         return self._child is None or not self._child.full
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         child = self._child
         return {} if child is None or child.fd < 0 else {child.fd: child.events(reading=self._reads_output)}
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
         due: List[Optional[float]] = [None if self._child is None else self._child.deadline(), self._leave_at]
         if self._phase is Phase.DRAINING and self._drain is not None and self._link.clear:
             due.append(self._drain.deadline())
@@ -105,7 +105,7 @@ class TerminalSpeaker:
             self._process(Input.RESIZE, message)
 
     def serve(self, events: Dict[int, int]) -> None:
-        """Moves bytes between link and terminal. Raises LinkLost. It does not need `events`."""
+        """Moves bytes between the link and the terminal, without waiting. Ignores `events`. Raises LinkLost."""
         if self._child is not None and self._child.exit is not None:
             self._process(Input.CHILD_EXITED)
         self._serve_child()
@@ -114,7 +114,7 @@ class TerminalSpeaker:
     # ------------------------------------------------------------------ the link's end
 
     def lost(self, lost: LinkLost, words: str) -> None:
-        """Ends the command because the link has ended. `words` are for the log."""
+        """Ends the command, because the link has ended. `words` say why, for the log."""
         self._end(_LOSSES[lost.loss], words)
 
     def stop(self, name: str) -> None:

@@ -1,8 +1,8 @@
-"""A stream of many channels on one link of the agent (docs/protocol.md, part 3).
+"""Serves streams. A stream has many channels on one link of the agent (docs/protocol.md, part 3).
 
 registry         all streams of the agent, by their ids; keeps those that have lost their links
 speaker          the agent's end of a stream: processes what arrives, sends what waits, ends the stream
 opening          starts the command of a channel, or says why not
-session_channel  joins a channel of the kind `session` and a command
+session_channel  connects a channel of the kind `session` with a command
 shared           what all streams of an agent share: memory, and the terminals
 """

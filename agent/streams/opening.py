@@ -23,34 +23,32 @@ Opened = Union[SessionChannel, Viewer]
 
 
 def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
-    """Changes the fields of an OPEN (which asks for a command) by a request that came before the command started.
+    """Changes `fields` (of an OPEN that asks for a command) by a request that came before the command was started.
 
-    Only the request that tells a new size of the client's terminal changes them. Others are ignored.
+    Only a request `resize` changes them: it tells a new size of the client's terminal. Other requests are ignored.
     """
     if request["type"] == "resize" and fields.get("pty") is not None:
         fields["pty"].update(columns=request["columns"], lines=request["lines"])
 
 
 class Opener:
-    """Opens the channels of one stream.
-
-    Args:
-        stream: the stream.
-    """
+    """Opens the channels of `stream`: starts their commands, or attaches them to terminals."""
 
     def __init__(self, commands: Commands, context: Context, shared: Shared, stream: Streaming) -> None:
         self._commands, self._context, self._shared, self._stream = commands, context, shared, stream
 
     def open(self, channel: Channel, fields: Mapping[str, Any]) -> Optional[Opened]:
-        """Does what the client asks for. Returns what serves the channel, which the caller has to accept next.
+        """Carries out the client's request. Returns the object that serves the channel from now on.
 
-        Returns None if the client was given all that it has asked for.
+        The caller accepts the channel next. Returns None if the client only asked which terminals there are: then the
+        channel is answered and closed already.
 
         Args:
-            fields: the fields of the OPEN frame, by which the client has opened the channel.
+            channel: the channel that the client has opened.
+            fields: the fields of the OPEN frame by which the client has opened the channel.
 
         Raises:
-            CannotStart: that is not possible. Refuse the channel.
+            CannotStart: the request cannot be carried out. The caller refuses the channel.
         """
         if channel.kind == "session":
             return self._start(channel, fields)

@@ -1,4 +1,4 @@
-"""All streams of the agent. One whose link is lost is kept for a while, in which the client may resume it."""
+"""Holds all streams of the agent. A stream whose link is lost is kept for a while, so that the client can resume it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Streams:
     """All streams of the agent, by their ids.
 
     Attributes:
-        keeps: True if a stream whose link is lost is kept. False if no client could come back to it.
+        keeps: True if a stream is kept after its link is lost. False if no client could come back to it.
     """
 
     def __init__(self, commands: Commands, shared: Shared) -> None:
@@ -30,14 +30,16 @@ class Streams:
     def take_up(
         self, offer: StreamOffer, link: Link, context: Context, close: Callable[[str, str], None]
     ) -> Optional[StreamSpeaker]:
-        """Returns the stream of this offer, which uses `link` from now on. None if it is gone.
+        """Returns the stream that the client offers to use: a new one or the one to resume. It uses `link` from now on.
 
-        Also returns None for a new stream if the client has begun to use the stream of this id: it does so only after
-        it has an answer, and makes no new offer after that.
+        Returns None if the stream to resume does not exist any more. Also returns None if the offer is of a new stream
+        and the client has already sent bytes on a stream of this id. Such an offer comes late, over a link that the
+        client has lost.
 
         Args:
+            offer: the client's offer, with the id of the stream.
             context: its function `log` logs lines about a new stream.
-            close: closes the link. Its arguments are words for the log, and the reason for the peer.
+            close: a function that closes the link. Its arguments are a text for the log, and the reason for the peer.
         """
         found = self._known.get(offer.id)
         if not offer.resume:
@@ -55,38 +57,41 @@ class Streams:
 
     @property
     def parked(self) -> List[StreamSpeaker]:
-        """The streams that have no link, and are kept: first the one that has lost its link first."""
+        """The streams that have no link and are kept, in the order in which they lost their links."""
         found = [stream for stream in self._known.values() if stream.parked_since is not None]
         return sorted(found, key=lambda stream: stream.parked_since or 0.0)
 
     @property
     def needed(self) -> bool:
-        """True if it matters whether the client of one of these streams comes back."""
+        """True if a stream without a link still runs something for its client, or has something left to tell it."""
         return any(stream.needed for stream in self.parked)
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `expire`; None for never."""
+        """Returns the time at which to call `expire`; None if there is none."""
         return min((stream.kept_until for stream in self.parked), default=None)
 
     def expire(self, now: float) -> None:
-        """Ends the streams that were kept for as long as their clients have asked for."""
+        """Ends the streams without a link whose time is over. Their clients have asked for this time."""
         for stream in self.parked:
             if now >= stream.kept_until:
                 stream.give_up("nobody came back for %d s" % stream.keep)
 
     def end_parked(self, words: str) -> None:
-        """Ends the streams that have no link. `words` are for the log, and say why."""
+        """Ends the streams that have no link. `words` say why, for the log."""
         for stream in self.parked:
             stream.give_up(words)
 
     def _begun_anew(self, stream: StreamSpeaker) -> None:
-        """Takes note that a client does not come back to this stream, because another one of the same id begins."""
+        """Notes that the client will not come back to `stream`, because it begins a new stream with the same id.
+
+        If `stream` has no link, ends it at once.
+        """
         if stream.parked_since is not None:
             stream.give_up("the client began anew")
         stream.keep = 0
 
     def _keep(self) -> bool:
-        """Makes room for one more stream without a link. Returns False if there must be none."""
+        """Makes room for one more stream without a link. Returns False if such streams are not kept."""
         parked = self.parked
         if self.keeps and len(parked) >= MAX_PARKED:
             parked[0].give_up("%d streams have lost their links after this one" % MAX_PARKED)

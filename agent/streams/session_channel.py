@@ -1,4 +1,4 @@
-"""Joins a channel of the kind `session` and a command on pipes."""
+"""Connects a channel of the kind `session` with a command on pipes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from medusa.signal_pipe import signal_number
 
 
 class SessionChannel:
-    """A channel that was accepted, and its command.
+    """Connects a channel with a command on pipes: passes input, output and the exit status.
 
     Input waits in the channel. The channel's window limits how much can wait. Output of the command is read only if the
     channel has room for it.
 
     Args:
+        channel: the channel, which is accepted next.
         child: the command, which is among `commands`.
 
     Attributes:
@@ -39,23 +40,23 @@ class SessionChannel:
 
     @property
     def needed(self) -> bool:
-        """True: no other client learns how the command ends."""
+        """Always True, because only this client can be told how the command ends."""
         return True
 
     @property
     def children(self) -> List[PipeChild]:
-        """The commands that end with the channel in any case."""
+        """A list with the command, which has to end when the channel ends."""
         return [self._child]
 
     @property
     def opened(self) -> Dict[str, Any]:
-        """What the client is told when its channel is accepted."""
+        """The fields of the answer by which the client is told that its channel is accepted."""
         return {"pid": self._child.pid}
 
     # ------------------------------------------------------------------ poll
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         fds = self._child.fds
         wanted = {fds[STDIN]: WRITE} if len(self._input) else {}
         for sub in self._channel.writers:
@@ -65,7 +66,7 @@ class SessionChannel:
         return wanted
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
         return None if self._drain is None or self._clogged else self._drain.deadline()
 
     # ------------------------------------------------------------------ bytes
@@ -73,11 +74,12 @@ class SessionChannel:
     def serve(self, now: float, events: Dict[int, int]) -> Dict[int, int]:
         """Moves bytes in both directions, and ends the channel if all is done.
 
-        Returns events, by descriptor, for the descriptors that may have more output: output was read from them.
+        Returns a READ event for each descriptor from which output was read, because it may have more.
 
         Args:
-            events: what poll reported, by descriptor. Output of a descriptor without an event is not read, unless the
-                command has ended.
+            now: the time, in monotonic seconds.
+            events: what poll reported, as a mask for each descriptor. Output of a descriptor without an event is not
+                read, unless the command has ended.
 
         Raises:
             StreamError: too much waits to be sent, because the peer does not take it.
@@ -153,7 +155,12 @@ class SessionChannel:
     # ------------------------------------------------------------------ end
 
     def _finish(self, now: float, moved: int) -> None:
-        """Reads the last output of a command that has ended. After all of it, sends how the command ended."""
+        """Reads the last output of a command that has ended. After all of it was read, sends how the command ended.
+
+        Args:
+            now: the time, in monotonic seconds.
+            moved: the number of bytes of output that were just read.
+        """
         if self._drain is None:
             self._drain = Drain(now, self._clogged, self._context.timeouts, pipes=True)
             self._refuse_input()
@@ -175,7 +182,7 @@ class SessionChannel:
         self.end()
 
     def end(self, why: Leave = Leave.CLOSED) -> None:
-        """Closes the pipes, and begins to end the command's processes."""
+        """Closes the pipes, and begins to end the command's processes. Ignores `why`."""
         if not self.over:
             self.over = True
             self._commands.end(self._child)
@@ -183,7 +190,13 @@ class SessionChannel:
     # ------------------------------------------------------------------ what arrives
 
     def happened(self, kind: int, sub: int, value: Any) -> None:
-        """Acts on an event of the channel. DATA and EOF need no action: the next `serve` finds them."""
+        """Acts on an event of the channel. Ignores DATA and EOF: the next `serve` finds them.
+
+        Args:
+            kind: the type of the event, which is that of a frame, such as CLOSE.
+            sub: the number of the pipe: 0 for stdin, 1 for stdout, 2 for stderr.
+            value: the fields of a request.
+        """
         if kind == CLOSE:
             self.end()
         elif kind == STOP:

@@ -1,4 +1,4 @@
-"""What all streams of an agent share: memory, and the terminals."""
+"""Holds what all streams of an agent share: memory, and the terminals."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ MAX_MEMORY = 48 * 1024 * 1024
 
 
 class Shared:
-    """What all streams of an agent share.
+    """Holds what all streams of an agent share.
 
     Args:
         preface: bytes that the user of the first terminal is shown before any output.
-        greet: a function that returns bytes that the user of each terminal is shown, in the place of `preface`.
+        greet: a function that returns bytes that the user of each terminal is shown first, in place of `preface`.
 
     Attributes:
         memory: counts the bytes that all streams hold, or have allowed their clients to send, and limits them.
         terminals: the terminals, which may outlive the streams.
-        exits: the number of commands on terminals of clients without streams that have ended by themselves.
+        exits: the number of commands that have ended by themselves. Only commands on terminals of clients without
+            streams are counted here.
     """
 
     def __init__(self, preface: bytes = b"", greet: Optional[Callable[[], bytes]] = None) -> None:
@@ -31,7 +32,7 @@ class Shared:
         self._preface, self._greet = preface, greet
 
     def take_preface(self) -> bytes:
-        """Returns what the user of one more terminal is shown before any output."""
+        """Returns the bytes to show the user of a new terminal before any output. Call it once for each terminal."""
         if self._greet is not None:
             return self._greet()
         preface, self._preface = self._preface, b""

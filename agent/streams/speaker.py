@@ -31,16 +31,16 @@ TURNS = 3
 class StreamSpeaker:
     """The agent's end of a stream. It has the methods of `Speaker` in agent/session/leg.py.
 
-    It has a link after `use`, until the link is lost. Without a link, call only `use` and `give_up`. All others are
-    called by the link's leg.
+    The stream has a link from `use` on, until the link is lost. While it has no link, call only `use` and `give_up`.
+    The link's Leg calls the other methods.
 
     Args:
-        keeps: a function that returns True if the stream is to be kept, because it has lost its link.
-        ended: a function that is called at the end of the stream.
+        keeps: a function that returns True if the stream is to be kept after its link was lost.
+        ended: a function that is called at the end of the stream. Its argument is the stream.
 
     Attributes:
         keep: for how many seconds the stream is kept without a link.
-        parked_since: since when the stream has no link and is kept; None if it has a link, or has ended.
+        parked_since: the time since which the stream is kept without a link; None if it has a link, or has ended.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class StreamSpeaker:
 
     @property
     def received(self) -> int:
-        """The number of bytes of the stream that have arrived."""
+        """The number of bytes that the agent has received on this stream."""
         return self._end.received
 
     @property
@@ -79,17 +79,19 @@ class StreamSpeaker:
 
     @property
     def _clear(self) -> bool:
-        """True if there is a link, and a message may be sent there now."""
+        """True if there is a link on which a message may be sent now."""
         return self._link is not None and self._link.clear
 
     def use(self, link: Link, close: Callable[[str, str], None], offer: StreamOffer) -> bool:
-        """Goes on over this link. If the stream has another link, closes that one.
+        """Uses `link` for the stream from now on. Closes the link that the stream has used before, if there is one.
 
-        Returns False, and does nothing, if the stream cannot go on after the bytes that have arrived at the client.
-        Otherwise, tell the client how many bytes have arrived here, before anything else is sent.
+        Returns False and does nothing if the stream is over, or if it cannot go on after the bytes that the client has
+        received. If this method returns True, the caller must tell the client how many bytes have arrived here, before
+        anything else is sent.
 
         Args:
-            close: closes the link. Its arguments are words for the log, and the reason for the peer.
+            close: a function that closes the link. Its arguments are a text for the log, and the reason for the peer.
+            offer: the client's offer, with the number of bytes that the client has received.
         """
         if self._end.over or not self._end.link_up(offer.received, offer.message):
             return False
@@ -104,15 +106,15 @@ class StreamSpeaker:
 
     @property
     def reading(self) -> bool:
-        """True: the link may always be read. The channels' windows limit how much the client may send."""
+        """Always True: the link may be read, because the channels' windows limit how much the client may send."""
         return True
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         return {fd: mask for session in self._sessions.values() for fd, mask in session.wanted().items()}
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
         if self._offers:
             return self._clock()
         due = [self._end.deadline(), self._leave_at, *(session.deadline() for session in self._sessions.values())]
@@ -168,7 +170,11 @@ class StreamSpeaker:
             channel.accept(**session.opened)
 
     def _over(self, goaway: Event) -> None:
-        """Ends the commands of the stream, because the stream has ended. `goaway`: the event that says why."""
+        """Ends the commands of the stream, because the stream has ended.
+
+        Args:
+            goaway: the event that says why the stream has ended.
+        """
         code, words = goaway.value
         if code not in ("", "done"):
             self._words = "%s: %s" % (code, words)
@@ -182,7 +188,7 @@ class StreamSpeaker:
         """Moves output to the link, and input to the commands. Raises LinkLost.
 
         Args:
-            events: what poll reported, by descriptor.
+            events: what poll reported, as a mask for each descriptor.
         """
         try:
             self._open_next()
@@ -199,7 +205,12 @@ class StreamSpeaker:
         self._check_end()
 
     def _serve(self, sessions: Sessions, events: Dict[int, int]) -> Tuple[Sessions, Dict[int, int]]:
-        """Serves `sessions`. Returns those that had output, and events for the descriptors that may have more."""
+        """Serves these channels. Returns those that had output, and the events to serve them with once more.
+
+        Args:
+            sessions: pairs of a channel and the object that serves it.
+            events: what poll reported, as a mask for each descriptor.
+        """
         moved: Sessions = []
         again: Dict[int, int] = {}
         now = self._clock()
@@ -240,7 +251,12 @@ class StreamSpeaker:
             self._sessions.pop(channel).end(why)
 
     def lost(self, lost: LinkLost, words: str) -> None:
-        """Ends the use of the link, because it has ended. Ends the stream too, unless the client may come back."""
+        """Gives up the link, because it has ended. If the client cannot come back, ends the stream too.
+
+        Args:
+            lost: the end of the link.
+            words: a text for the log about this end.
+        """
         ends = self._leave_at is not None or self._end.over or self._complete or not self.keep
         if ends or not comes_back(lost) or not self._keeps():
             self._end_sessions(Leave.LOST if comes_back(lost) else Leave.CLOSED)
@@ -253,24 +269,24 @@ class StreamSpeaker:
 
     @property
     def needed(self) -> bool:
-        """True if it matters whether the client comes back: something runs for it, or it has not learnt all."""
+        """True if something still runs for the client, or if the client has not received all results."""
         if self._sessions and not self._offers:
             return any(session.needed for session in self._sessions.values())
         return not self._complete
 
     @property
     def _complete(self) -> bool:
-        """True if the client has learnt how all of its commands have ended, and there is nothing else to resume."""
+        """True if the client was told how all of its commands have ended, and nothing else is left to resume."""
         return self._reported and not self._offers and self._end.complete
 
     def give_up(self, words: str) -> None:
-        """Ends a stream that has no link, with its commands. `words` are for the log, and say why."""
+        """Ends a stream that has no link, and its commands. `words` say why, for the log."""
         self._context.log("session over: " + words)
         self._end_sessions()
         self._leave("")
 
     def stop(self, name: str) -> None:
-        """Ends the stream because the signal `name` stops the agent. Tells the peer why, if that needs no wait."""
+        """Ends the stream, because the signal `name` stops the agent. Tells the peer why, if that is possible now."""
         self._over(self._end.fail(StreamError("stopped", "the agent was stopped by %s" % name)))
         try:
             self._send()
@@ -284,7 +300,12 @@ class StreamSpeaker:
         self._leave("")
 
     def _leave(self, words: str, reason: str = "") -> None:
-        """Begins to close the link, and gives back this stream's part of the memory that all streams share."""
+        """Begins to close the link, and releases the stream's part of the shared memory.
+
+        Args:
+            words: a text for the log.
+            reason: the reason of the Close, for the peer.
+        """
         self._end.leave()
         self._ended(self)
         self._close(words, reason)
@@ -292,4 +313,4 @@ class StreamSpeaker:
 
 
 def _no_link(words: str, reason: str) -> None:
-    """Closes nothing: the stream has no link."""
+    """Does nothing. It is used in place of a function that closes the link, while the stream has no link."""

@@ -1,4 +1,4 @@
-"""Escape sequences that an emulator answers as if the user had typed, and these answers."""
+"""Finds escape sequences that a terminal emulator answers as if the user had typed, and finds these answers."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ _ANSWERS = re.compile(
 
 
 def without_queries(output: bytes) -> bytes:
-    """Returns old output without what has an effect besides the screen: queries, bells, and what fills the clipboard.
+    """Returns old output without queries, bells, notifications and changes of the clipboard.
 
-    Otherwise the emulator that is shown the output would answer queries of programs that do not wait any more.
+    If an emulator is shown a query in old output, it sends an answer, but the program does not wait for it any more.
     """
     return _WITH_ANSWER.sub(_kept, output)
 
 
 def is_typed(data: bytes) -> bool:
-    """Returns True if `data`, which an emulator has sent, are more than its answers and its reports of the focus."""
+    """True if the user has typed something: if `data` is more than the emulator's answers and focus reports.
+
+    Args:
+        data: bytes that the user's terminal emulator has sent.
+    """
     return bool(_ANSWERS.sub(b"", data))
 
 

@@ -1,4 +1,4 @@
-"""All terminals of the agent."""
+"""Holds all terminals of the agent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT = "limit"
 
 
 class Terminals:
-    """All terminals of the agent: those that live, and those whose end no client was told yet.
+    """All terminals of the agent: those that live, and those that have ended before a client was told so.
 
     Args:
         memory: the memory that all streams and terminals of the agent share.
@@ -34,16 +34,20 @@ class Terminals:
 
     @property
     def kept(self) -> bool:
-        """True if a terminal, or how its command has ended, is kept for a client that attaches later."""
+        """True if a terminal without viewers, or the result of its command, is kept for a client that comes later."""
         return any(terminal.kept for terminal in self._known.values())
 
     @property
     def exits(self) -> int:
-        """The number of commands that have ended by themselves."""
+        """The number of commands on these terminals that have ended by themselves."""
         return self._gone + sum(terminal.ended for terminal in self._known.values())
 
     def make_room(self) -> None:
-        """Makes sure that one more terminal may be added. Raises CannotStart if there are too many."""
+        """Makes sure that one more terminal may be added. Removes an ended terminal if there are too many.
+
+        Raises:
+            CannotStart: there are too many, and all of them are in use.
+        """
         if len(self) < MAX_TERMINALS:
             return
         ended = [number for number, terminal in self._known.items() if terminal.ended and not terminal.viewers]
@@ -53,15 +57,18 @@ class Terminals:
         self._gone += 1
 
     def add(self, make: Callable[[int], Terminal]) -> Terminal:
-        """Adds the terminal that `make` returns. Its argument is the terminal's number."""
+        """Adds the terminal that `make` returns, and returns it. The argument of `make` is the terminal's number."""
         self._last += 1
         terminal = self._known[self._last] = make(self._last)
         return terminal
 
     def find(self, wanted: Union[int, str, None]) -> Terminal:
-        """Returns the terminal with this number or name; the last one of several, or if `wanted` is None.
+        """Returns the terminal whose number or name is `wanted`; the last terminal if `wanted` is None.
 
-        Raises CannotStart if there is none, or if it has too many viewers.
+        If several terminals have the name, returns the last of them.
+
+        Raises:
+            CannotStart: there is no such terminal, or too many clients show it.
         """
         for terminal in reversed(list(self._known.values())):
             if not terminal.over and wanted in (None, terminal.number, terminal.name or None):
@@ -77,22 +84,22 @@ class Terminals:
         return "%d (%s)" % (terminal.number, terminal.name) if terminal.name else str(terminal.number)
 
     def describe(self) -> List[Dict[str, Any]]:
-        """Returns what a client is told that asks which terminals there are."""
+        """Returns a description of each terminal, for a client that asks which terminals there are."""
         return [terminal.describe() for terminal in self._known.values()]
 
     # ------------------------------------------------------------------ the loop
 
     def wanted(self, now: float) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         return {fd: mask for terminal in self._known.values() for fd, mask in terminal.wanted(now).items()}
 
     def deadline(self, now: float) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
         due = [terminal.deadline(now) for terminal in self._known.values()]
         return min((at for at in due if at is not None), default=None)
 
     def serve(self, now: float, events: Mapping[int, int]) -> None:
-        """Moves the bytes of all terminals. Call it in each round, before the links are served."""
+        """Moves the input and output of all terminals. Call it in each round, before the links are served."""
         for terminal in list(self._known.values()):
             terminal.serve(now, events)
             if terminal.over:

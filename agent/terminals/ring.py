@@ -1,4 +1,4 @@
-"""The last output of a terminal: what a client is shown that comes later, or that reads too slowly. No I/O."""
+"""Keeps the last output of a terminal, for clients that come later or that read too slowly. No I/O."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _COLOUR_RESET = re.compile(rb"\x1b\[0*(?:;|m)")
 
 
 class Replay(NamedTuple):
-    """Where to begin to show the output.
+    """The place in a terminal's output at which a client begins to show it.
 
     Attributes:
-        offset: the number of the first byte to show. It begins a line, or at least a character or a sequence.
-        prefix: what to send before: it brings an emulator from its usual state into the state at this byte.
+        offset: the number of the first byte to show. It begins a line, or at least a character or an escape sequence.
+        prefix: the bytes to send before this byte. They bring an emulator from its usual state into the state that it
+            had at this byte.
     """
 
     offset: int
@@ -34,10 +35,10 @@ class Replay(NamedTuple):
 
 
 class Ring:
-    """The last bytes of a terminal's output, which are numbered from 0 on.
+    """The last bytes of a terminal's output. All bytes of the output are numbered from 0 on.
 
     Args:
-        memory: the memory that all streams and terminals of the agent share. What is kept counts in it.
+        memory: the memory that all streams and terminals of the agent share. The kept bytes are counted there.
 
     Attributes:
         start: the number of the first byte that is kept. All before it were dropped.
@@ -61,12 +62,15 @@ class Ring:
             self._drop(excess)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Returns at most `size` bytes from the byte number `offset` on, which must be kept or the next one."""
+        """Returns at most `size` bytes of output, from the byte number `offset` on.
+
+        `offset` must be at least `start` and at most `end`.
+        """
         at = offset - self.start
         return bytes(self._kept[at : at + size])
 
     def replay(self, size: int) -> Replay:
-        """Returns where to begin in order to show about the last `size` bytes."""
+        """Returns the place at which to begin, in order to show about the last `size` bytes."""
         first = max(0, len(self._kept) - size)
         if not first and not self.start:
             return Replay(0, b"")
@@ -74,7 +78,7 @@ class Ring:
         return Replay(self.start + at, tracker.restore() + _colours((self._last_dropped + self._kept[:at])[-COLOURS:]))
 
     def clear(self) -> None:
-        """Drops all output, and gives the memory back. Use this object no more."""
+        """Drops all output, and gives the memory back. Do not use this object afterwards."""
         self._kept.clear()
         self.start = self.end
         self._budget.leave()
@@ -88,9 +92,10 @@ class Ring:
         self._last_dropped = (self._last_dropped + dropped)[-COLOURS:]
 
     def _line(self, first: int) -> Optional[Tuple[int, Tracker]]:
-        """Returns the index of the first line that begins at `first` or later, and the state there.
+        """Returns the index of the first line that begins at `first` or later, and the terminal's state there.
 
-        Returns None if no line begins in the first half of the output after `first`, or all begin inside a sequence.
+        Looks only at the first half of the output after `first`, and skips lines that begin inside an escape sequence.
+        Returns None if there is no line left. Both indexes count the kept bytes from 0 on.
         """
         tracker, fed, last = self._state(0), 0, first + (len(self._kept) - first) // 2
         if not first and self._last_dropped.endswith(b"\n") and tracker.whole:
@@ -105,7 +110,7 @@ class Ring:
         return None
 
     def _boundary(self, first: int) -> Tuple[int, Tracker]:
-        """Returns the index of the first character or sequence that begins at `first` or later, and the state there."""
+        """Returns the index of the first character or sequence from `first` on, and the terminal's state there."""
         tracker, at = self._state(first), first
         while not tracker.whole and at < len(self._kept):
             rest = bytes(self._kept[at:])
@@ -117,7 +122,7 @@ class Ring:
         return at, tracker
 
     def _state(self, size: int) -> Tracker:
-        """Returns a tracker that has followed all output up to the first `size` bytes of those that are kept."""
+        """Returns a tracker of the terminal's state after the first `size` bytes of the kept output."""
         tracker = Tracker()
         tracker.state = self._tracker.state
         tracker.feed(bytes(self._kept[:size]))

@@ -1,4 +1,7 @@
-"""A terminal of the agent: a command, its last output, and the viewers that show it. It may outlive all of them."""
+"""A terminal of the agent: a command, its last output, and the viewers (clients) that show it.
+
+The terminal may outlive all its viewers.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ _ENDED = Reason("ended", "the client that had the terminal has ended it")
 
 
 def result_of(end: Exit) -> Dict[str, Any]:
-    """Returns the fields of a RESULT for a command that has ended."""
+    """Returns the fields of a RESULT, the message that tells a client how a command has ended."""
     return {"signal": end.signal} if end.signal else {"status": end.status}
 
 
 class Leave(enum.Enum):
-    """The reasons for which a viewer leaves its terminal."""
+    """The reasons why a viewer leaves its terminal."""
 
     DETACHED = "the client asked to leave the terminal as it is"
     CLOSED = "the client has closed the channel or the stream"
@@ -37,11 +40,11 @@ class Leave(enum.Enum):
 
 
 class Watching(Protocol):
-    """A client that shows the terminal: a Viewer.
+    """The interface of a Viewer, a client that shows the terminal.
 
     Attributes:
-        read_only: True if it may not type.
-        size: the size that the client's own terminal has; None if it is not known.
+        read_only: True if the client may not type.
+        size: the size of the client's own terminal; None if it is not known.
     """
 
     read_only: bool
@@ -49,35 +52,35 @@ class Watching(Protocol):
 
     @property
     def parted_at(self) -> Optional[float]:
-        """Since when its stream has no link, in monotonic seconds; None if it has one."""
+        """The time, in monotonic seconds, since which the client has no link; None if it has one."""
 
     @property
     def keep(self) -> float:
-        """How many seconds its stream is kept without a link."""
+        """The number of seconds for which the client's stream is kept without a link."""
 
     @property
     def room(self) -> int:
-        """How many bytes of output it takes now. 0 if it has not taken all that was read so far."""
+        """The number of bytes of new output that the client takes now. 0 until it has taken all earlier output."""
 
     @property
     def has_input(self) -> bool:
-        """True if it has input for the command."""
+        """True if the client has sent input that the terminal has not accepted yet."""
 
     def feed(self, now: float) -> None:
-        """Writes its input to the command, as much as the terminal accepts."""
+        """Writes the client's input to the terminal, as much as the terminal accepts."""
 
     def catch_up(self) -> None:
-        """Leaves out output if there is much that it has not taken."""
+        """Skips most of the output that the client has not taken, if there is much of it."""
 
     def close(self, reason: Reason) -> None:
-        """Closes its channel. It is removed from the terminal by the caller."""
+        """Closes the channel of this viewer. The caller removes the viewer from the terminal."""
 
 
 class Terminal:
-    """A command on a terminal, its last output, and its viewers.
+    """A command on a terminal, its last output, and its viewers (the clients that show the terminal).
 
-    The output waits for the viewer that typed last: it is read only if this viewer takes it. Other viewers read what
-    they can from the ring, and skip the rest.
+    The command's output is read only as fast as the viewer that typed last takes it. The other viewers read what they
+    can from the ring, and skip the rest.
 
     Args:
         number: names the terminal, from 1 on.
@@ -88,14 +91,15 @@ class Terminal:
     Attributes:
         memory: the memory that all streams and terminals of the agent share.
         ring: the last output.
-        name: the name that the client has given it; "" for none.
+        name: the name that the client has given to the terminal; "" for none.
         viewers: the viewers, in the order in which they came.
         typist: the viewer that typed last; None if there is none that may type.
-        size: the terminal's size, in the absence of redrawing.
+        size: the terminal's size. While `redraw` has an effect, the real size is another one.
         ended: True if the output is complete, and what is left of the command is being ended.
         told: True if a client that could type was told how the command has ended.
-        detached: True if the last viewer that could type has left the terminal to be attached later.
-        keep: how many seconds it is kept for other clients how the command has ended, if no client was told.
+        detached: True if the last viewer that could type has detached: it has left the terminal running for a later
+            client.
+        keep: for how many seconds the command's result is kept for other clients, if no client was told.
         over: True if the terminal is not needed any more.
     """
 
@@ -125,13 +129,13 @@ class Terminal:
 
     @property
     def kept(self) -> bool:
-        """True if the terminal, or how its command has ended, is kept for a client that attaches later."""
+        """True if the terminal has no viewer, and is kept for a client that comes later. Its command may have ended."""
         return not self.over and not self.viewers
 
     # ------------------------------------------------------------------ poll
 
     def wanted(self, now: float) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         child, mask = self.child, 0
         if self.ended or child.fd < 0:
             return {}
@@ -142,7 +146,7 @@ class Terminal:
         return {child.fd: mask}
 
     def deadline(self, now: float) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
         due = [self._redraw_until, self._expires_at]
         if not self.ended:
             due.append(self.child.deadline())
@@ -160,7 +164,8 @@ class Terminal:
         """Moves input to the command and output to the ring, and ends the terminal if the command has ended.
 
         Args:
-            events: what poll reported, by descriptor. None to try to read output.
+            now: the time, in monotonic seconds.
+            events: what poll reported, as a mask for each descriptor; None to read output in any case.
         """
         if self._redraw_until is not None and now >= self._redraw_until:
             self._set_size(self.size)
@@ -176,7 +181,7 @@ class Terminal:
             self._drain_output(now, size)
 
     def _waits(self, now: float) -> bool:
-        """True if output waits for the viewer that typed last."""
+        """True if output is read only as fast as the viewer that typed last takes it."""
         viewer = self.typist
         if viewer is None:
             return False
@@ -193,7 +198,7 @@ class Terminal:
         return self._drain is not None and self._drain.spent
 
     def _read(self, now: float) -> int:
-        """Reads output once. Returns the number of bytes."""
+        """Reads output once. Returns the number of bytes that were read."""
         if self._spent or self.child.fd < 0:
             return 0
         room = self._room(now)
@@ -212,7 +217,7 @@ class Terminal:
         return len(data)
 
     def _drain_output(self, now: float, size: int) -> None:
-        """Notes what was read after the command's end. If that is all, ends what is left of the command."""
+        """Notes that `size` bytes were read after the command's end. If no more will come, ends the terminal."""
         if self._drain is None:
             self._drain = Drain(now, self._clogged, self._context.timeouts)
             self.child.retry_now()
@@ -234,11 +239,11 @@ class Terminal:
     # ------------------------------------------------------------------ viewers
 
     def add(self, viewer: Watching, *, steal: bool = False, redraw: bool = False) -> None:
-        """Adds a viewer. If it may type and no other one does, the terminal gets its size.
+        """Adds a viewer. If this viewer may type and no other viewer does, the terminal gets its size.
 
         Args:
             steal: True to remove all other viewers.
-            redraw: True if the programs have to draw their screen.
+            redraw: True to make the programs on the terminal draw their screen.
         """
         size = self.size
         for other in list(self.viewers) if steal else ():
@@ -253,7 +258,10 @@ class Terminal:
             self.redraw(self._context.clock())
 
     def make_room(self, most: int) -> bool:
-        """Returns True if there are fewer than `most` viewers. If there are not, first removes one without a link."""
+        """Returns True if there is room for one more viewer: if there are fewer than `most`.
+
+        If there is no room, first removes a viewer that has no link.
+        """
         parted = [(viewer.parted_at, viewer) for viewer in self.viewers if viewer.parted_at is not None]
         if len(self.viewers) >= most and parted:
             self._take_over(min(parted, key=lambda pair: pair[0])[1])
@@ -264,14 +272,17 @@ class Terminal:
         self._remove(viewer)
 
     def typed(self, viewer: Watching) -> None:
-        """Notes that the user of `viewer` has typed. From now on, the terminal has its size and waits for it."""
+        """Notes that the user of `viewer` has typed.
+
+        From now on, the terminal has the size of this viewer, and output is read only as fast as this viewer takes it.
+        """
         if self.typist is not viewer:
             self.typist = viewer
             viewer.catch_up()
             self.resize(viewer)
 
     def resize(self, viewer: Watching) -> None:
-        """Gives the terminal the size of `viewer`, if this one typed last."""
+        """Gives the terminal the size of `viewer`, if this viewer typed last."""
         if viewer is self.typist and viewer.size is not None and viewer.size != self.size:
             self.size = viewer.size
             self._set_size(self.size)
@@ -289,15 +300,20 @@ class Terminal:
             self.child.resize(size)
 
     def sent(self, offset: int) -> None:
-        """Notes that a viewer was sent all output before the byte `offset`, or will never be sent it."""
+        """Notes that a viewer was sent the output before the byte number `offset`, or has skipped it."""
         self._seen = max(self._seen, offset)
 
     def unseen(self, offset: int) -> int:
-        """Returns how many bytes before the byte `offset` no viewer was sent."""
+        """Returns the number of bytes before the byte number `offset` that were sent to no viewer."""
         return max(0, offset - self._seen)
 
     def leave(self, viewer: Watching, why: Leave, now: float) -> None:
-        """Removes a viewer. If nobody wants the terminal any more, begins to end its command."""
+        """Removes a viewer. If no viewer that may type is left, begins to end the command, except after a detach.
+
+        Args:
+            why: the reason why the viewer leaves.
+            now: the time, in monotonic seconds.
+        """
         if viewer not in self.viewers:
             return
         self._remove(viewer)
@@ -320,7 +336,7 @@ class Terminal:
                 self.typed(others[-1])
 
     def hang_up(self, viewer: Watching) -> None:
-        """Hangs up the terminal, if `viewer`, which takes no more output, is the only one."""
+        """Hangs up the terminal if `viewer` is the only one. Call it if this viewer takes no more output."""
         if self.viewers == [viewer]:
             self.child.close()
 
@@ -333,7 +349,7 @@ class Terminal:
         self._commands.end(self.child)
 
     def describe(self) -> Dict[str, Any]:
-        """Returns what the client is told that asks which terminals there are."""
+        """Returns a description of this terminal, for a client that asks which terminals there are."""
         end = self.child.exit
         return {
             "number": self.number,

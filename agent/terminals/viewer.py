@@ -1,4 +1,4 @@
-"""A client that shows a terminal: joins a channel of its stream with the terminal."""
+"""Connects a terminal with a client that shows it, over a channel of the client's stream."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ _WHOLE_SCREEN = b"\x1b7\x1b[r\x1b8"
 
 
 class Streaming(Protocol):
-    """The stream of a client, as its viewers see it.
+    """The interface of a client's stream that its viewers use.
 
     Attributes:
-        keep: how many seconds the stream is kept without a link.
-        parked_since: since when the stream has no link and is kept, in monotonic seconds; None if it has one.
+        keep: for how many seconds the stream is kept without a link.
+        parked_since: the time since which the stream is kept without a link, in monotonic seconds; None if it has a
+            link.
     """
 
     keep: int
@@ -43,8 +44,8 @@ class Viewer:
     """A client that shows a terminal. It has the methods of SessionChannel in agent/streams/session_channel.py.
 
     Args:
-        channel: the channel of the client's stream. Accept it after this object was made.
-        stream: this stream.
+        channel: a channel of the client's stream. The caller accepts it after it has made this object.
+        stream: the client's stream.
         size: the size of the client's own terminal; None if it is not known.
         read_only: True if the client may not type.
 
@@ -75,17 +76,17 @@ class Viewer:
 
     @property
     def parted_at(self) -> Optional[float]:
-        """Since when the stream has no link, in monotonic seconds; None if it has one."""
+        """The time, in monotonic seconds, since which the stream has no link; None if it has one."""
         return self._stream.parked_since
 
     @property
     def keep(self) -> float:
-        """How many seconds the stream is kept without a link."""
+        """The number of seconds for which the stream is kept without a link."""
         return self._stream.keep
 
     @property
     def opened(self) -> Dict[str, Any]:
-        """What the client is told when its channel is accepted."""
+        """The fields of the answer by which the client is told that its channel is accepted."""
         terminal, size = self._terminal, self._terminal.size
         return {
             "terminal": terminal.number,
@@ -97,22 +98,22 @@ class Viewer:
 
     @property
     def needed(self) -> bool:
-        """True unless the command has ended, and another client was told so."""
+        """False if the command has ended and a client was told so. Otherwise True."""
         return not (self._terminal.ended and self._terminal.told)
 
     @property
     def children(self) -> List[Any]:
-        """The commands that end with the channel in any case: none."""
+        """An empty list: the terminal's command need not end when the channel ends."""
         return []
 
     # ------------------------------------------------------------------ poll
 
     def wanted(self) -> Dict[int, int]:
-        """Returns no events to poll for: the terminal's descriptor is polled for all viewers together."""
+        """Returns an empty dict: the terminal's descriptor is polled once for all viewers together."""
         return {}
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `serve` even if poll reports no event; None for never."""
+        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
         ready = self.over or (self._free if self._behind else self._terminal.ended)
         return self._context.clock() if ready and self._stream.parked_since is None else self._leave_at
 
@@ -122,15 +123,15 @@ class Viewer:
 
     @property
     def _free(self) -> int:
-        """How many bytes the channel takes now.
+        """The number of bytes that the channel takes now. 0 while earlier bytes wait to be sent.
 
-        While earlier bytes wait to be sent, it is 0. Otherwise output would be sent in small pieces.
+        Without this wait, output would be sent in small pieces.
         """
         return 0 if self._channel.waiting or self._stream.parked_since is not None else self._channel.room(STDOUT)
 
     @property
     def room(self) -> int:
-        """How many bytes of new output the client takes now. 0 if it has not taken all that was read so far."""
+        """The number of bytes of new output that the client takes now. 0 until it has taken all earlier output."""
         return 0 if self._behind else self._free
 
     @property
@@ -143,9 +144,15 @@ class Viewer:
     def serve(self, now: float, events: Mapping[int, int]) -> Dict[int, int]:
         """Moves bytes in both directions.
 
-        Returns events, by descriptor, for the terminal's descriptor, which may have more output, if output moved.
-        For `events` see Terminal.serve. Raises StreamError: too much waits to be sent, because the peer does not take
-        it.
+        If output was moved, returns a READ event for the terminal's descriptor, because it may have more. Otherwise
+        returns {}.
+
+        Args:
+            now: the time, in monotonic seconds.
+            events: what poll reported, as a mask for each descriptor.
+
+        Raises:
+            StreamError: too much waits to be sent, because the peer does not take it.
         """
         if self.over:
             return {}
@@ -163,7 +170,7 @@ class Viewer:
         return {self._terminal.child.fd: READ} if moved else {}
 
     def feed(self, now: float) -> None:
-        """Writes the client's input to the terminal, as much as it accepts."""
+        """Writes the client's input to the terminal, as much as the terminal accepts."""
         reader, child = self._input, self._terminal.child
         if reader is None or not len(reader) or child.fd < 0:
             return
@@ -206,11 +213,11 @@ class Viewer:
     # ------------------------------------------------------------------ output that was not sent at its time
 
     def replay(self, size: int) -> None:
-        """Begins with about the last `size` bytes of output."""
+        """Makes the client show about the last `size` bytes of output first."""
         self._begin(size)
 
     def catch_up(self) -> None:
-        """Leaves out most of the output that was not sent yet, if there is much."""
+        """Skips most of the output that was not sent yet, if there is much of it."""
         if self._terminal.ring.end - self._position > MAX_BEHIND:
             self._skip()
 
@@ -244,9 +251,12 @@ class Viewer:
         self._end()
 
     def end(self, why: Leave) -> None:
-        """Leaves the terminal. The terminal ends, if no other client has it and it was not detached.
+        """Leaves the terminal. The terminal ends if no other client that may type shows it, and it was not detached.
 
-        A client that has asked to detach, and is gone before that was done, has detached it.
+        If the client has asked to detach and is gone before that was done, the terminal counts as detached.
+
+        Args:
+            why: the reason why the client leaves.
         """
         if not self.over:
             self._end()
@@ -261,7 +271,12 @@ class Viewer:
     # ------------------------------------------------------------------ what arrives
 
     def happened(self, kind: int, sub: int, value: Any) -> None:
-        """Acts on an event of the channel. DATA and EOF need no action: the next `serve` finds them."""
+        """Acts on an event of the channel. Ignores DATA and EOF: the next `serve` finds them.
+
+        Args:
+            kind: the type of the event, which is that of a frame, such as CLOSE.
+            value: the fields of a request.
+        """
         if kind == CLOSE:
             self.end(Leave.CLOSED)
         elif kind == STOP:

@@ -36,7 +36,7 @@ _HELD = "This machine is held for %.0f s; others can come when you have left. To
 
 
 class Hold:
-    """The time in which users can look into a failed step.
+    """Offers sessions to users for a limited time after a step has failed, so that they can look into it.
 
     Args:
         words: a text for the log that says how the step ended.
@@ -102,7 +102,11 @@ class Hold:
             signals.raising = False
 
     def _session(self, link: Transport, until: float) -> SessionLoop:
-        """Returns the session of this link: if the link is a home link, until the hold is over; else, of one client."""
+        """Returns the session that runs over `link`.
+
+        If `link` is a home link (by which the reflector calls the agent to clients), the session lives until the time
+        `until`. Otherwise it ends with its last client.
+        """
         now, target = self._context.clock(), self._target
         hold = HoldTime(until, now, release=self._options.release, greeting=self._greet)
         held = ticket_of(link) is not None
@@ -149,11 +153,11 @@ class Target:
     Another URL is needed when the last one was used for a session or is refused, for example because it has expired.
 
     Args:
-        incarnation: names this process, for a reflector that can hold its session; "" to have nothing held.
+        incarnation: names this process, so that the reflector can hold its session; "" to have nothing held.
 
     Attributes:
         config: the configuration with the current URL.
-        holding: what the last dial has announced, so that the session survives its links; None if nothing.
+        holding: the request to hold the session that the last attempt has announced; None if there is none.
     """
 
     def __init__(
@@ -217,7 +221,7 @@ class Target:
         return self._dial(timeout)
 
     def leg_dialer(self) -> LegDialer:
-        """Returns what dials for further clients of the session that was dialled last."""
+        """Returns a dialer for further clients of the current session."""
         found = self.config
         return LegDialer(found.signed_url, found.insecure_tls, log, found.headers)
 

@@ -123,6 +123,7 @@ class Wrap:
     """One step of a job, and the session after it if the step fails.
 
     Args:
+        command: the command of the step, and its arguments.
         options: the options, which say where to dial; or the error, if they are wrong. The step runs in both cases.
         context: what the session needs. Its `environ` is the agent's whole environment.
         assets: the directory of the job's assets.

@@ -1,4 +1,4 @@
-"""The options of `agent.sh wrap`: where to dial when the step has failed, and how long to wait for a client."""
+"""Parses the options of `agent.sh wrap`: where to dial when the step has failed, and how long to wait for a client."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ class Options:
         config: the configuration with the URL; None if `command` prints the URL.
         command: the URL command, a text for sh.
         insecure_tls: True if the certificate of the server at the URL that `command` prints is not to be verified.
-        headers: the header fields to send with the request for that URL in addition.
-        release: True to end the hold as soon as a user leaves by the end of the shell.
+        headers: further header fields for the request to the URL that `command` prints.
+        release: True to end the hold as soon as a user ends the shell, for example by `exit`.
     """
 
     hold: float
@@ -108,7 +108,12 @@ class _Parser(HelpParser):
 
 
 def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Options:
-    """Parses the options, and the environment variables that can replace them.
+    """Parses the options. Environment variables replace options that are missing.
+
+    Args:
+        words: the words of the command line before `--`.
+        environ: the agent's environment.
+        assets: the directory of the job's assets.
 
     Raises:
         ConfigError: an option is wrong, or nothing says where to dial.

@@ -41,13 +41,17 @@ class Stream:
         os.set_blocking(source, False)
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         if self._pending:
             return {self.sink: WRITE}
         return {} if self.source < 0 or self.passed else {self.source: READ}
 
     def step(self, events: Dict[int, int]) -> None:
-        """Reads from the pipe or writes to the sink, if it is ready. `events`: what poll reported, by descriptor."""
+        """Reads from the pipe or writes to the sink, if poll has reported that it is ready.
+
+        Args:
+            events: what poll reported, as a mask for each descriptor.
+        """
         if self._pending:
             if events.get(self.sink):
                 self._write()
@@ -71,7 +75,8 @@ class Stream:
     def has_writer(self) -> bool:
         """Returns True if there may be more bytes to pass on. Ends the effect of `limit_to_present`.
 
-        There may be more if another process has the pipe open, or if not all bytes that were read were passed on.
+        There may be more if another process has the pipe open, or if some bytes that were read still have to be passed
+        on.
         """
         self._left = None
         if self.source >= 0 and not self._pending:
@@ -111,7 +116,7 @@ class Stream:
 
 
 def wanted(streams: List[Stream]) -> Dict[int, int]:
-    """Returns the events to poll for, by descriptor, of all `streams`."""
+    """Returns the events of all `streams` to poll for, as a mask for each descriptor."""
     return {fd: mask for stream in streams for fd, mask in stream.wanted().items()}
 
 

@@ -174,9 +174,10 @@ class Step:
             self._process(Input.STOP_ASKED)
 
     def _take_signals(self, masked: FrozenSet[int]) -> None:
-        """Takes the pending signals. Sends the step those that neither a key of the terminal nor the agent has caused.
+        """Takes the pending signals, and sends them to the step.
 
-        A signal of a key, such as Control-C, is not sent again, because the terminal has sent it to the step already.
+        Does not send a signal that the agent itself has caused. Does not send a signal of a key such as Control-C,
+        because the terminal has sent it to the step already.
 
         Args:
             masked: the signals to take. They are blocked, so no handler is called for them.

@@ -1,4 +1,4 @@
-"""The signals of a step: which of them the agent passes on, and how it takes them."""
+"""Sorts the signals of a step: which of them the agent passes on, and how it takes them."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def stop(number: int) -> None:
 
 
 def terminal_signals() -> FrozenSet[int]:
-    """Returns the signals that keys of the terminal, such as Control-C, cause. The agent and the step both get them.
+    """Returns the signals that keys of the terminal cause. For example, Control-C causes SIGINT.
 
-    The agent must not pass on such a signal if it came from the terminal, because the step would get it twice.
-    Returns no signals if the agent has no terminal.
+    The agent and the step both get such a signal from the terminal. The agent must not pass it on, because the step
+    would get it twice. Returns no signals if the agent has no terminal.
     """
     handled = {number for number in _FROM_KEYS if signal.getsignal(number) is not signal.SIG_IGN}
     try:

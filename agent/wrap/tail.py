@@ -26,7 +26,7 @@ class Tail:
     def bytes(self) -> bytes:
         """Returns the last bytes. If earlier bytes were dropped, leaves out the line that has lost its beginning.
 
-        (If there is only this line, it is not left out.)
+        If there is only this line, returns it.
         """
         if len(self._kept) > self._limit:
             self._trim()
@@ -39,7 +39,7 @@ class Tail:
 
 
 def format_tail(output: bytes, title: str) -> bytes:
-    """Returns `output` in the form for a terminal in raw mode, between two lines with dashes.
+    """Returns `output`, prepared for a terminal in raw mode, between two lines of dashes.
 
     Args:
         title: is shown in the first line. It must contain no control characters.

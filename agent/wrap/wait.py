@@ -35,7 +35,7 @@ def wait_for_client(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Transport:
-    """Calls `attempt` until it returns a transport, which this function returns.
+    """Calls `attempt` again and again until it returns a transport. Returns this transport.
 
     Args:
         attempt: a function that makes one attempt to dial. Its argument is the number of seconds that are left.
@@ -75,7 +75,7 @@ def _reason(refused: ConnectRefused, known: str, log: Callable[[str], None]) -> 
 
     Args:
         refused: the error of the attempt.
-        known: the reason that was returned for the previous attempt.
+        known: the reason that this function returned for the previous attempt.
 
     Raises:
         Unreachable: further attempts would fail too.

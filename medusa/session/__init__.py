@@ -1,7 +1,7 @@
 """The state machines of a session: of each pair of client and agent, and of the agent's home link. No I/O, no clock.
 
 document  the tables as text, for docs/protocol.md; `python -m medusa.session` prints it
-holding   the table of a session that is held: what happens to its agent's home link
+holding   the table of the home link, by which an agent holds its session
 machine   the table of a pair: state and event to the next state and the actions
 terms     the states, events, actions and outcomes of a pair
 """

@@ -1,4 +1,4 @@
-"""Prints the text about the life of a session that stands in docs/protocol.md."""
+"""Prints the tables of the state machines that stand in docs/protocol.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints the tables of the state machines for docs/protocol.md."""
+"""Builds the text about the state machines that stands in docs/protocol.md."""
 
 from __future__ import annotations
 

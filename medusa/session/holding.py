@@ -1,10 +1,12 @@
-"""The state machine of a session that is held: of its agent's home link. One table, without I/O and without a clock.
+"""The state machine of the home link of a session. It is one table, without I/O and without a clock.
 
-The home link is a connection of an agent that holds its session. It carries control messages only; each client gets a
-pair of its own, with a machine of its own (medusa/session/machine.py). A session that is held lives until this machine
-is in the state ENDED and no pair is left. `HomeMachine.process` takes one input (an event), and returns the step with
-the actions that the caller has to carry out, in order. If the table has no step for the current state and an input,
-the caller has a bug: `process` raises IllegalInput.
+The home link is a connection by which an agent holds its session: while it is there, the session lives without clients
+too. It carries control messages only. Each client has a pair of connections, with a machine of its own
+(medusa/session/machine.py). A session that is held lives until this machine is in the state ENDED and no pair is left.
+
+`HomeMachine.process` takes one input (an event), and returns the step with the actions that the caller has to carry
+out, in order. If the table has no step for the current state and an input, the caller has a bug: `process` raises
+IllegalInput.
 
 docs/protocol.md shows this table; `python -m medusa.session` prints the text that stands there.
 """
@@ -130,7 +132,7 @@ class HomeMachine:
         self.outcome: Outcome | None = None
 
     def process(self, happened: HomeInput) -> HomeStep:
-        """Processes one input (an event). Returns the step that is taken: its actions are to be carried out now.
+        """Processes one input (an event). Returns the step; the caller carries out its actions now.
 
         Raises:
             IllegalInput: the table has no entry for this input in this state. The state is unchanged.

@@ -1,9 +1,11 @@
 """The state machine of one pair of client and agent, as one table. It has no I/O and no clock.
 
-A session is such a pair, and one more for each client that has joined it. Each pair has a machine of its own, so in
-this module "session" means one pair. `SessionMachine.process` takes one input (an event), and returns the actions that
-the caller has to carry out, in order. It never waits, so each input is finished before the next one starts. If the
-table has no step for the current state and an input, the caller has a bug: `process` raises IllegalInput.
+A session has one such pair for each of its clients. Each pair has a machine of its own, so in this module "session"
+means one pair.
+
+`SessionMachine.process` takes one input (an event), and returns the actions that the caller has to carry out, in order.
+It never waits, so each input is finished before the next one starts. If the table has no step for the current state and
+an input, the caller has a bug: `process` raises IllegalInput.
 
 docs/protocol.md shows this table; `python -m medusa.session` prints the text that stands there.
 """
@@ -175,17 +177,23 @@ class SessionMachine:
 
 
 def for_holder(close: Close) -> Close:
-    """Returns the Close for a side that holds, in place of `close`, which a step of the table has given."""
+    """Returns the Close to send in place of `close` to a side that can come back, because it holds its session.
+
+    Changes the code of `close` to COME_BACK if the session goes on in spite of this Close. Otherwise returns `close`.
+
+    Args:
+        close: a Close that is in TABLE.
+    """
     return Close(COME_BACK, close.reason) if any(close is each for each in _RETURNS) else close
 
 
 def closed(side: Side) -> Input:
-    """Returns the input (the event for SessionMachine.process) which reports that `side` has sent a Close."""
+    """Returns the input of SessionMachine.process which reports that `side` has sent a Close."""
     return Input.CLIENT_CLOSED if side is Side.CLIENT else Input.AGENT_CLOSED
 
 
 def lost(side: Side) -> Input:
-    """Returns the input (the event for SessionMachine.process) which reports that `side` was lost.
+    """Returns the input of SessionMachine.process which reports that `side` was lost.
 
     A side is lost if its connection ended without a Close.
     """
@@ -193,7 +201,7 @@ def lost(side: Side) -> Input:
 
 
 def broke_rules(side: Side) -> Input:
-    """Returns the input (the event for SessionMachine.process) which reports that `side` broke the protocol.
+    """Returns the input of SessionMachine.process which reports that `side` broke the protocol.
 
     The caller must already have sent a Close to this side.
     """

@@ -1,4 +1,4 @@
-"""The states of a pair of client and agent, what happens to it, what is to be done then, and how it can end."""
+"""The states, events, actions and outcomes of a pair of client and agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transport: sends and receives whole messages over one stream in one framing. relayed.py adds relaying to it.
+"""A transport sends and receives whole messages over one stream in one framing. relayed.py adds relaying to it.
 
 No method blocks except `close`. Only one thread may use a transport, usually an event loop or a loop that polls.
 
@@ -62,9 +62,9 @@ class Transport:
     Args:
         leftover: the bytes that were read from the stream before the transport was made, for example together with a
             handshake.
-        end_is_close: None if the framing has a Close message. If it has none: a Close that stands for the end of the
-            peer's stream, as the attribute `close` of ClosedTransport. The transport then sends a FIN in place of a
-            Close, after all waiting bytes. Each direction can end while the other stays open.
+        end_is_close: None if the framing has a Close message. Otherwise the Close to report, in ClosedTransport, after
+            the peer's stream has ended. Such a transport sends a FIN in place of a Close, after all waiting bytes. Each
+            direction can end while the other stays open.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Transport:
         self._codec.limit_messages(size)
 
     def read_in_parts(self, above: int) -> None:
-        """Returns binary messages above `above` bytes as Parts from now on, as they arrive."""
+        """Makes `receive_nowait` return a binary message of more than `above` bytes in Parts, as they arrive."""
         self._codec.read_in_parts(above)
 
     @property
@@ -170,9 +170,9 @@ class Transport:
         return self.flush()
 
     def send_binary(self, pieces: Sequence[Buffer]) -> bool:
-        """Accepts a Binary message with the bytes of `pieces`, otherwise as `send_nowait`.
+        """Sends a Binary message that consists of `pieces`. For the result and the errors see `send_nowait`.
 
-        What the kernel takes at once is not copied here.
+        Bytes that the kernel takes at once are not copied here.
         """
         self._raise_if_unwritable()
         self._raise_if_unflushed()
@@ -303,7 +303,7 @@ class Transport:
         return data
 
     def _broken(self, error: Optional[OSError]) -> Exception:
-        """Returns the exception to raise after the stream failed with `error`, or ended if `error` is None."""
+        """Returns the exception to raise after the stream has failed with `error`, or has ended (`error` is None)."""
         if error is None and self._ended is None and self._end_is_close is not None:
             self._peer_close = self._end_is_close
         if self._ended is None:

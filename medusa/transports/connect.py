@@ -37,7 +37,7 @@ def connect(
     max_message: int = MAX_MESSAGE,
     proxies: bool = True,
 ) -> Transport:
-    """Opens a link to `url`. Blocks until it is open, up to `timeout` seconds. See `connect_steps`."""
+    """Opens a link to `url` and returns its transport. Blocks up to `timeout` seconds. See `connect_steps`."""
     deadline = time.monotonic() + timeout
     return run(
         connect_steps(
@@ -56,7 +56,7 @@ def connect_steps(
     proxies: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> Steps[Transport]:
-    """Opens a link to `url`, through the proxy that the environment variables name, if any.
+    """Opens a link to `url` and returns its transport. Uses the proxy that the environment variables name, if any.
 
     A tcp:// URL gives raw TCP with frames, without TLS; other URLs give a websocket.
 
@@ -87,9 +87,10 @@ def connect_steps(
 
 
 def _older(headers: List[Tuple[str, str]], refused: ConnectRefused) -> Optional[List[Tuple[str, str]]]:
-    """Returns the header fields for a second attempt, or None; see older_headers in medusa/protocol/raw/words.py.
+    """Returns the header fields for a second attempt, if an old reflector did not know some. Otherwise returns None.
 
-    Raises ConnectRefused if a reflector so old cannot do what these fields ask for.
+    See older_headers in medusa/protocol/raw/words.py. Raises ConnectRefused if such an old reflector cannot do what
+    these fields ask for.
     """
     try:
         return older_headers(headers, refused.status, str(refused))
@@ -171,7 +172,7 @@ def greet(
 
 
 def _answered(transport: Transport, fields: Iterable[Tuple[str, str]]) -> Transport:
-    """Gives the transport the reflector's fields of the answer that has accepted it. Returns the transport."""
+    """Stores in `transport` the fields of the reflector's answer that begin with `medusa-`. Returns the transport."""
     transport.answer = {name.lower(): value for name, value in fields if name.lower().startswith("medusa-")}
     return transport
 

@@ -1,4 +1,4 @@
-"""Asks a helper process something that may block for long, and waits for the answer in steps.
+"""Calls a function that may block for long in a helper process, and waits for its result in steps.
 
 A process can be killed if it takes too long. A thread cannot be killed, and a program with threads cannot fork safely.
 """
@@ -17,10 +17,10 @@ from medusa.transports.steps import TIMED_OUT, Steps, Wait
 
 
 def ask_helper(answer: Callable[[], Any], deadline: float) -> Steps[Any]:
-    """Has a helper process call `answer`, and returns the result of the call. JSON must be able to represent it.
+    """Calls `answer` in a helper process, and returns its result, which must be a JSON value.
 
-    Returns None if the helper has died, or could not be started. The helper is killed if the caller gives up, or if the
-    handler of a signal raises. If it leads a process group, all processes of this group are killed too.
+    Returns None if the helper has died, or could not be started. Kills the helper if the caller gives up, or if the
+    handler of a signal raises. If the helper leads a process group, kills all processes of this group.
 
     Raises:
         socket.timeout: the helper has not answered before `deadline`, a time of time.monotonic().

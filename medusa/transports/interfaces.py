@@ -36,7 +36,7 @@ class Stream(Protocol):
         """
 
     def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
-        """Sends a part of the bytes of `pieces`, or all of them. Otherwise as `send`."""
+        """Sends a part of the bytes of `pieces`, or all of them, in the same way as `send`."""
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Waits until the stream is readable (if `read`) or writable (if `write`), at most `timeout` seconds.
@@ -58,10 +58,10 @@ class Codec(Protocol):
         """Sets the limit of one message to `size` bytes, for the frames that begin from now on."""
 
     def read_in_parts(self, above: int) -> None:
-        """Returns binary messages above `above` bytes as Parts from now on, as they arrive."""
+        """Makes `next_message` return a binary message of more than `above` bytes in Parts, as they arrive."""
 
     def receive_data(self, data: bytes) -> None:
-        """Stores bytes from the stream for `next_message`."""
+        """Stores bytes that have come from the stream. `next_message` parses them."""
 
     def next_message(self) -> Optional[Message]:
         """Returns the next whole message, or None if more bytes are needed.
@@ -74,7 +74,7 @@ class Codec(Protocol):
         """Returns the bytes to send for `message`. Raises LocalProtocolError if the message cannot be sent."""
 
     def binary(self, pieces: Sequence[Union[bytes, memoryview]]) -> List[Union[bytes, memoryview]]:
-        """Returns the bytes to send for a Binary message with the bytes of `pieces`, in pieces."""
+        """Returns the bytes to send, in pieces, for a Binary message that consists of `pieces`."""
 
 
 class Relay(Protocol):
@@ -108,9 +108,9 @@ class Relay(Protocol):
         """The message that has begun to arrive and is not whole yet. None if there is none."""
 
     def stream_above(self, size: int) -> None:
-        """Sets the limit, in bytes, for frames that begin from now on.
+        """Makes the relay forward an unfragmented frame of more than `size` bytes piece by piece, as it arrives.
 
-        An unfragmented frame above this limit is forwarded piece by piece, as it arrives.
+        This holds for frames that begin from now on.
         """
 
     def stop(self) -> None:

@@ -37,7 +37,7 @@ class LinkLost(Exception):
         loss: how the link ended.
         detail: a text with the details. It may come from the peer, so make it printable before you show it. It may be
             empty.
-        code: the code of the peer's Close; None if there was no Close, or none with a code.
+        code: the code of the peer's Close; None if there was no Close, or if the Close has no code.
     """
 
     def __init__(self, loss: Loss, detail: str = "", code: Optional[int] = None) -> None:
@@ -128,7 +128,7 @@ class Link:
         return message
 
     def send_data(self, *pieces: Buffer) -> None:
-        """Sends a binary message, which is given in pieces. Call it only if `clear` is True.
+        """Sends the given pieces as one binary message. Call it only if `clear` is True.
 
         Raises:
             LinkLost: the link has ended.
@@ -144,7 +144,9 @@ class Link:
         self._send(Text(build(message)))
 
     def queue(self, *messages: Message) -> None:
-        """Queues `messages`, and sends each as soon as the transport takes it. `clear` is False until all are sent.
+        """Queues the given messages, and sends each as soon as the transport takes it.
+
+        `clear` is False until all are sent.
 
         Raises:
             LinkLost: the link has ended.
@@ -212,15 +214,15 @@ class Link:
 
 
 def closed(close: Close) -> LinkLost:
-    """Returns the error for a link that the peer has ended by `close`."""
+    """Returns the error to raise after the peer has ended the link by `close`."""
     return LinkLost(Loss.CLOSED, close.reason, close.code)
 
 
 def _keep_freed_memory() -> None:
     """Makes glibc keep up to twice FREED bytes of freed memory, instead of giving it back to the kernel.
 
-    It raises its limits if it frees a block of this size (M_MMAP_THRESHOLD in mallopt(3)). Otherwise each large read
-    would get new memory from the kernel. The block itself is never touched, so it takes no memory.
+    glibc raises its limits when it frees a block of FREED bytes (M_MMAP_THRESHOLD in mallopt(3)). Otherwise each large
+    read would get new memory from the kernel. The block itself is never touched, so it takes no memory.
     """
     bytes(FREED)
 

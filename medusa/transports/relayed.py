@@ -80,9 +80,8 @@ class RelayedTransport(Transport):
             The last `relay_read` handled more than SLOW_FRAMES slow frames, which take long. Or `share` was tight
             (short of memory), and the last `relay_read` filled its buffer of RELAY_START bytes: then more bytes may
             wait.
-
-        queues_texts: if True, a text of `announce` comes behind those that still wait, and is dropped if too many wait.
-            Otherwise it replaces the one that waits.
+        queues_texts: True if texts of `announce` wait in a queue; a text is dropped if too many wait. If False, only
+            the last text waits: it replaces the earlier one.
 
     Args:
         relay: the relay that reads from this link.
@@ -115,7 +114,7 @@ class RelayedTransport(Transport):
         self._waiting = 0  # counted bytes that wait until the kernel takes them
 
     def relay_read(self, framing: Framing) -> Optional[Relayed]:
-        """Reads what has arrived, and frames it for another link, whose `framing` is passed in.
+        """Reads bytes that have arrived, and returns them framed for another link, which has the framing `framing`.
 
         Returns None if nothing has arrived. The pieces in the result are valid until the scratch buffer is used again.
 
@@ -175,7 +174,7 @@ class RelayedTransport(Transport):
     def flush(self) -> bool:
         """Writes waiting bytes, see `Transport.flush`.
 
-        Afterwards the transport's share of the memory budget is set to the number of bytes that still wait.
+        Afterwards sets the number of bytes that are counted in `share` for this link to those that still wait.
         """
         try:
             return super().flush()

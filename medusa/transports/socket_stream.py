@@ -14,7 +14,7 @@ MOST_PIECES = 1024
 
 
 class SocketStream:
-    """A stream over the socket `sock`. See `interfaces.Stream`, also for what the methods raise.
+    """A stream over the socket `sock`. It has the methods of `interfaces.Stream`, and raises the same errors.
 
     The stream makes the socket non-blocking, and owns it from then on: `close` closes the socket.
     """
@@ -30,7 +30,7 @@ class SocketStream:
 
     @property
     def pending(self) -> bool:
-        """False: there are never bytes that a poll would not report."""
+        """Always False: there are never bytes that a poll would not report."""
         return False
 
     def recv(self, size: int) -> bytes:
@@ -46,7 +46,7 @@ class SocketStream:
         return self._sock.send(data)
 
     def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
-        """Sends a part of the bytes of `pieces`, or all of them. Otherwise as `send`."""
+        """Sends a part of the bytes of `pieces`, or all of them, in the same way as `send`."""
         return self._sock.sendmsg(pieces[:MOST_PIECES])
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:

@@ -1,4 +1,4 @@
-"""Work that has to wait, in steps: a generator says what it waits for, and its caller decides how to wait.
+"""Runs work that has to wait, in steps: a generator yields what it waits for, and its caller decides how to wait.
 
 `run` blocks until the work is done. A loop that serves others meanwhile asks several generators what they wait for,
 polls for all of it, and passes each of them its events.
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Wait(NamedTuple):
-    """What a generator waits for.
+    """The events that a generator waits for, and how long it waits.
 
     Attributes:
         events: the events to poll for, as masks of select.POLLIN and select.POLLOUT, by descriptor.
@@ -45,7 +45,8 @@ it closes the sockets and ends the helper process of the work.
 class Work(Generic[T]):
     """Work in steps that a loop carries out beside its other work.
 
-    In each round, the loop polls for `wanted`, until `until` at most, and calls `step`. At first, `until` has passed.
+    In each round, the loop polls for `wanted`, until `until` at most, and calls `step`. Before the first step, `until`
+    is in the past, so the loop calls `step` at once.
     """
 
     def __init__(self, steps: Steps[T]) -> None:
@@ -55,7 +56,7 @@ class Work(Generic[T]):
 
     @property
     def wanted(self) -> Dict[int, int]:
-        """The events to poll for, by descriptor."""
+        """The events to poll for, as a mask for each descriptor."""
         return self._wait.events
 
     @property
@@ -64,12 +65,13 @@ class Work(Generic[T]):
         return self._wait.until
 
     def step(self, events: Mapping[int, int], now: float) -> Optional[T]:
-        """Goes on if one of its events has come, or if its time has. Returns the result at the end of the work.
+        """Goes on with the work if one of its events has come, or if the time `until` has passed.
+
+        Returns the result if the work is done, else None. Raises what the work raises.
 
         Args:
-            events: the events that have come, by descriptor. There may be other descriptors among them.
-
-        Raises what the work raises.
+            events: what poll reported, as a mask for each descriptor. Descriptors of others are ignored.
+            now: the present time.
         """
         found = {fd: events[fd] for fd in self._wait.events if events.get(fd)}
         if not found and now < self._wait.until:
@@ -83,12 +85,14 @@ class Work(Generic[T]):
         return None
 
     def close(self) -> None:
-        """Gives the work up."""
+        """Gives up the work, and frees its resources."""
         self._steps.close()
 
 
 def run(steps: Steps[T], new_poll: Callable[[], Any] = select.poll) -> T:
-    """Does the work to its end, and blocks while it waits. Returns its result. If anything raises, gives the work up.
+    """Does the work to its end, and returns its result. Blocks while the work waits.
+
+    Raises what the work raises. If anything is raised while it waits, gives the work up.
 
     Args:
         new_poll: a function that makes a select.poll object. The reflector passes gevent's.
@@ -118,7 +122,7 @@ def _poll(wait: Wait, new_poll: Callable[[], Any]) -> Dict[int, int]:
 
 
 def receive(sock: Union[socket.socket, SocketStream], size: int, until: float) -> Steps[bytes]:
-    """Receives up to `size` bytes; b"" at the end.
+    """Receives and returns up to `size` bytes, in steps; b"" at the end of the stream.
 
     Args:
         sock: a socket that does not block, or a stream.
@@ -134,7 +138,7 @@ def receive(sock: Union[socket.socket, SocketStream], size: int, until: float) -
 
 
 def send_all(sock: Union[socket.socket, SocketStream], data: bytes, until: float) -> Steps[None]:
-    """Sends all of `data`. For the arguments see `receive`."""
+    """Sends all of `data`, in steps. For the arguments see `receive`."""
     view = memoryview(data)
     while view:
         try:

@@ -30,7 +30,7 @@ def read_response(sock: Union[socket.socket, SocketStream], deadline: float) -> 
 def read_answer(
     sock: Union[socket.socket, SocketStream], deadline: float, feed: Callable[[bytes], Optional[T]]
 ) -> Steps[T]:
-    """Reads from the socket and calls `feed` with each piece, until `feed` returns something. Returns that result.
+    """Reads from the socket and calls `feed` with each piece, until `feed` returns a result. Returns that result.
 
     Args:
         sock: a socket that does not block, or a stream.

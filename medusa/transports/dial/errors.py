@@ -52,7 +52,7 @@ class NoTls(ConnectRefused):
 
 
 def refusal(words: str, response: Response, url: str) -> ConnectRefused:
-    """Returns the error for an HTTP response that refuses. Its text begins with `words`.
+    """Returns the error to raise for an HTTP response that refuses the request. Its text begins with `words`.
 
     Args:
         url: the URL of the request.

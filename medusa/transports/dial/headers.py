@@ -119,7 +119,7 @@ def header_option(text: str) -> str:
 
 
 def from_variable(text: str) -> Tuple[str, ...]:
-    """Returns the values of --header in `text`, the content of the environment variable in place of the option.
+    """Returns the values of the option --header that `text`, the value of an environment variable, stands for.
 
     `text` is one value (`NAME: VALUE` or `@FILE`), or a JSON list of values. Raises HeaderError.
     """

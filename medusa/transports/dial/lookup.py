@@ -22,7 +22,7 @@ _LATE = "the lookup of the name timed out"
 
 
 def lookup(host: str, port: int, deadline: float) -> Steps[List[Address]]:
-    """Returns the addresses of `host`, which is a name or an address, as the system sorts them.
+    """Returns the addresses of `host`, which is a name or an address, in the order of the system's lookup.
 
     Args:
         deadline: the latest end, as a time of time.monotonic().

@@ -41,7 +41,7 @@ def open_steps(
     proxies: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> Steps[Union[socket.socket, TlsSocket]]:
-    """Opens a non-blocking socket to `target`.
+    """Opens a non-blocking socket to `target`, and returns it.
 
     Uses TLS if the URL asks for it, and a proxy if the environment names one.
 

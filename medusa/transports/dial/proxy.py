@@ -1,4 +1,4 @@
-"""The proxy that the environment variables name for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+"""Finds the proxy that the environment names for a URL, by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
 The variables have the same meaning as for curl, except that curl reads http_proxy in lower case only. Programs read
 NO_PROXY in different ways, so all usual forms work: `*`, networks, ports, a dot or `*.` before a domain, spaces between

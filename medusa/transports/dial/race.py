@@ -1,7 +1,7 @@
-"""Decides at which time to try each of a host's addresses, by RFC 8305 (Happy Eyeballs). No I/O.
+"""Decides when to try each of a host's addresses, by RFC 8305 (Happy Eyeballs). No I/O.
 
-If an attempt has no answer after 250 ms, it goes on, and the next attempt begins. If an attempt fails, the next one
-begins at once. The first attempt that succeeds wins.
+If an attempt has no answer after 250 ms, the next attempt begins, and the first one goes on too. If an attempt fails,
+the next one begins at once. The first attempt that succeeds wins.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def interleaved(addresses: Sequence[Address]) -> List[Address]:
 
 
 class Race:
-    """The order and the times of the attempts.
+    """Decides the order and the times of the attempts.
 
     Args:
         addresses: the host's addresses, as the system has sorted them.

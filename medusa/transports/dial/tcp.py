@@ -84,7 +84,7 @@ def connect_any(
 
 
 class _Attempts:
-    """The sockets that are being connected. One that fails is closed at once; `close` closes those that are left."""
+    """The sockets that are being connected. A socket that fails is closed at once. `close` closes all that are left."""
 
     def __init__(self, new_socket: Callable[[int, int], Any]) -> None:
         self._new_socket = new_socket
@@ -94,11 +94,11 @@ class _Attempts:
 
     @property
     def under_way(self) -> bool:
-        """True if an attempt is not answered yet."""
+        """True if at least one attempt still waits for its answer."""
         return bool(self._sockets)
 
     def wanted(self) -> Dict[int, int]:
-        """Returns the events to poll for, by descriptor."""
+        """Returns the events to poll for, as a mask for each descriptor."""
         return dict.fromkeys(self._sockets, select.POLLOUT)
 
     def begin(self, address: Address) -> Any:
@@ -116,7 +116,13 @@ class _Attempts:
         return None if number in _UNDER_WAY else self._finish(sock.fileno(), number)
 
     def finish(self, answered: Iterable[int]) -> Any:
-        """Ends the attempts of these descriptors. Returns the first socket that is connected, or None."""
+        """Checks the attempts of these descriptors. Returns the first socket that is connected, or None.
+
+        Closes the sockets of attempts that have failed.
+
+        Args:
+            answered: the descriptors that poll has reported.
+        """
         for fd in answered:
             number = self._sockets[fd][0].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             winner = self._finish(fd, number)
@@ -132,7 +138,7 @@ class _Attempts:
     def all_failures(self, left: Sequence[Address]) -> Failures:
         """Returns (address, reason) for each address. Call this when no attempt has succeeded.
 
-        The reason is the error of the attempt; or that it had no answer before the deadline, or was not made.
+        The reason is the error of the attempt, TIMED_OUT if it had no answer, or NOT_TRIED.
 
         Args:
             left: the addresses that were not tried.
@@ -172,7 +178,7 @@ def summary(where: str, failures: Failures) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Returns an error of the system in words."""
+    """Returns a text that describes an error of the system."""
     if isinstance(error, UnicodeError):
         return "this cannot be the name of a host"
     if isinstance(error, socket.timeout) and not error.strerror:

@@ -27,12 +27,12 @@ class TlsSocket:
         self.detach, self.close = sock.detach, sock.close
 
     def handshake(self, data: bytes = b"") -> None:
-        """Does the whole handshake. Blocks until it is done; the socket has to block. See `handshake_steps`."""
+        """Does the whole handshake, and blocks until it is done. The socket must be blocking. See `handshake_steps`."""
         for _ in self.handshake_steps(math.inf, data):
             raise BlockingIOError
 
     def handshake_steps(self, until: float, data: bytes = b"") -> Steps[None]:
-        """Does the whole handshake in steps. The caller makes the socket non-blocking before.
+        """Does the whole handshake in steps. The socket must be non-blocking.
 
         Args:
             until: the latest end, as a time of time.monotonic().

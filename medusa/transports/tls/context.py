@@ -1,4 +1,4 @@
-"""The certificates that a client trusts."""
+"""Makes the TLS settings of a client: which certificates and which versions of TLS it accepts."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def client_context(insecure: bool = False) -> ssl.SSLContext:
 
 
 def _load_defaults_of_empty_variables(context: ssl.SSLContext) -> None:
-    """Makes SSL_CERT_FILE and SSL_CERT_DIR count as unset if they are empty, as for curl.
+    """Treats SSL_CERT_FILE and SSL_CERT_DIR as unset if they are empty, in the same way as curl.
 
-    For OpenSSL an empty variable is the name of no file or directory.
+    OpenSSL itself would take an empty variable for the name of a file or directory, and find none.
     """
     paths = ssl.get_default_verify_paths()
     try:

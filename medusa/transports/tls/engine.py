@@ -1,4 +1,4 @@
-"""TLS between buffers: ciphertext to plaintext and back. No I/O."""
+"""Converts plaintext to TLS ciphertext and back, between buffers. No I/O."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class Tls:
     def handshake(self, data: bytes = b"") -> bool:
         """Continues the handshake with the ciphertext `data`. Returns True if the handshake is done.
 
-        After each call, send what `replies` returns, also if the call raised: the replies then tell the peer the error.
+        After each call, send what `replies` returns. Do this also if the call raised: the replies then tell the peer
+        the error.
 
         Raises:
             ssl.SSLCertVerificationError, TlsError: the handshake failed.

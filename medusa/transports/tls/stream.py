@@ -70,7 +70,7 @@ class TlsStream(SocketStream):
         return taken
 
     def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
-        """Encrypts and sends a part of the bytes of `pieces`, or all of them. Otherwise as `send`."""
+        """Encrypts and sends a part of the bytes of `pieces`, or all of them, in the same way as `send`."""
         return self.send(b"".join(pieces))
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
@@ -95,7 +95,9 @@ class TlsStream(SocketStream):
             self._unsent = self._unsent[super().send(self._unsent) :] or NOTHING
 
     def _reply(self, tls: Tls) -> None:
-        """Sends the answers that TLS itself has to send. What the kernel cannot take is sent before the next data.
+        """Sends the answers that TLS itself has to send, such as to a request for new keys.
+
+        Keeps the bytes that the kernel cannot take now, and sends them before the next data.
 
         Raises:
             TlsError: too many answers are waiting.

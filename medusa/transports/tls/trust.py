@@ -26,7 +26,7 @@ def distrust(error: ssl.SSLCertVerificationError, environ: Mapping[str, str] = o
 def _about_variables(environ: Mapping[str, str]) -> List[str]:
     """Returns a text for each of SSL_CERT_FILE and SSL_CERT_DIR that is set and not empty.
 
-    The text says what the variable names, and why that cannot be used, if so.
+    The text says which path the variable names. If the path cannot be used, the text also says why.
     """
     names = ssl.get_default_verify_paths()
     found = []
