@@ -183,7 +183,7 @@ def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
 
 
 def _fill_standard_fds() -> None:
-    """Opens each of the descriptors 0-2 that is closed.
+    """Opens /dev/null as each of the descriptors 0-2 that is closed.
 
     If one stayed closed, a socket could get the descriptor of stderr, and the log would be written to the socket.
     """

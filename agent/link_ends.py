@@ -35,7 +35,7 @@ def session_over(close: Close) -> bool:
 
 
 def comes_back(lost: LinkLost) -> bool:
-    """True if a client may come back to its stream after its link has ended by `lost`."""
+    """True if a client may come back to its stream after its link has ended. `lost` says how the link has ended."""
     if lost.loss is not Loss.CLOSED:
         return lost.loss is not Loss.ILLEGAL
     return lost.code not in BREACHES and lost.detail not in FINAL_REASONS

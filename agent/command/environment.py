@@ -40,7 +40,7 @@ def environment(start: Start, environ: Mapping[str, str], prompt: Optional[str],
         start: the client's request. Its variables become part of the result.
         environ: the agent's environment.
         prompt: the value of PS1; None to set no PS1, for a shell whose prompts have another form.
-        account: the variables that a login sets, such as HOME. The result always has SHELL from here. It has the others
+        account: the variables that a login sets, such as HOME. SHELL is always taken from here. The others are taken
             from here only if `environ` does not have them.
     """
     env = {name: value for name, value in environ.items() if not configures_agent(name, value)}

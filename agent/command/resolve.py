@@ -117,7 +117,7 @@ def resolve(
 
 
 def _after_norc(arguments: Sequence[str]) -> Sequence[str]:
-    """Returns the arguments of bash without a `--norc` at the front.
+    """Returns the arguments of bash without a `--norc` at their front.
 
     Clients send `--norc` for older agents, which start bash and not the user's login shell.
     """

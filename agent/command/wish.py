@@ -34,7 +34,7 @@ def resolve_session(fields: Mapping[str, Any], environ: Mapping[str, str], *, lo
 
 
 def _start(fields: Mapping[str, Any]) -> Start:
-    """Returns the message `start` that asks for the same command as the OPEN with these fields.
+    """Converts the fields of an OPEN (the frame that opens a channel) to the message `start` for the same command.
 
     Clients without streams ask for a command by this message.
     """

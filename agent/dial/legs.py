@@ -65,7 +65,7 @@ class LegDialer:
         self._last_failure = ""
 
     def begin(self, leg: str) -> None:
-        """Begins to dial the leg with this id; `step` goes on with it.
+        """Begins to dial the leg (a link for one more client) with this id; `step` goes on with it.
 
         Does nothing if this leg is being dialled already.
         """
@@ -91,14 +91,14 @@ class LegDialer:
         return {fd: mask for _, leg in self._dialled() for fd, mask in leg.wanted.items()}
 
     def deadline(self) -> Optional[float]:
-        """Returns the time of `clock` at which `step` must be called even without an event; None if there is none."""
+        """Returns the time of `clock` at which to call `step` even without an event; None to wait for events only."""
         return min((leg.until for _, leg in self._dialled()), default=None)
 
     def step(self, events: Mapping[int, int]) -> List[Transport]:
-        """Goes on with each leg that has an event, or whose deadline has come. Returns the links that were opened now.
+        """Continues to dial each leg that has an event or whose deadline has come. Returns the links that are open now.
 
         Args:
-            events: what poll reported, as a mask for each descriptor. Descriptors of others are ignored.
+            events: what poll reported, as a mask for each descriptor. Other descriptors are ignored.
         """
         opened, now = [], self._clock()
         for name, leg in self._dialled():

@@ -43,8 +43,8 @@ class Commands:
     Args:
         guard: the helper process that ends the commands if the agent dies. It is told which commands run.
         clock: a function that returns monotonic seconds.
-        guest: True not to end processes that made themselves daemons: those that have a kernel session of their own
-            (setsid), or ignore SIGHUP (nohup).
+        guest: True to leave daemons alone: processes that have a kernel session of their own (setsid), or ignore SIGHUP
+            (nohup).
     """
 
     def __init__(self, guard: Guard, clock: Callable[[], float], timeouts: Timeouts, *, guest: bool = False) -> None:

@@ -41,8 +41,8 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
     class Started(PtyProcess):  # type: ignore[misc]  # the package has no type hints
         """A started process. Keeps only its pid and its terminal; the base class would also open files and sleep.
 
-        The constructor adds both to `made`. This is needed because PtyProcess.spawn returns no object if it fails after
-        it has called the constructor.
+        The constructor adds the pid and the terminal to the list `made`. This is needed because PtyProcess.spawn
+        returns no object if it fails after it has called the constructor.
         """
 
         def __init__(self, pid: int, fd: int) -> None:

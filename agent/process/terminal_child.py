@@ -82,9 +82,9 @@ class TerminalChild:
         return (READ if reading and self.is_open else 0) | (WRITE if self._input else 0)
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `write_input` and `read` even if poll reports no event; None for never.
+        """Returns the time at which to call `write_input` and `read` even without an event.
 
-        The time is on the `clock` that was passed to `start`.
+        Returns None to wait for events only. The time is on the `clock` that was passed to `start`.
         """
         now = self._clock()
         due = [now + self._timeouts.input_interval] if self._input else []
@@ -93,7 +93,7 @@ class TerminalChild:
 
     @property
     def is_open(self) -> bool:
-        """True if `read` tries to read. False for `reopen_interval` after `retry_later`."""
+        """True if `read` may return output. For `reopen_interval` after `retry_later`, this is False."""
         return self._clock() >= self._reopen_at
 
     # ------------------------------------------------------------------ output

@@ -45,7 +45,7 @@ def ticket_of(transport: Transport) -> Optional[str]:
 
 
 def boot_time() -> float:
-    """Returns the seconds since the machine was booted. Unlike monotonic time, they include the time of sleep."""
+    """Returns the seconds since the machine was booted. Unlike monotonic time, they count during sleep too."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
@@ -106,7 +106,7 @@ class Home:
         return {} if self._attempt is None else self._attempt.wanted
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         if self.over:
             return None
         due = [] if self._leave_by is None else [self._leave_by]
@@ -239,7 +239,7 @@ class Home:
     # ------------------------------------------------------------------ the end
 
     def leave(self, reason: str) -> None:
-        """Tells the reflector that the session is over. `over` becomes True after that, or after it has failed."""
+        """Begins to tell the reflector that the session is over. `over` becomes True when that is done or failed."""
         if self._leaving or self.over:
             return
         self._leaving = reason

@@ -46,7 +46,7 @@ class Speaker(Protocol):
         """Returns the events to poll for, as a mask for each descriptor. The link itself is not among them."""
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
 
     def serve(self, events: Dict[int, int]) -> None:
         """Moves bytes between the link and the commands, without waiting. Raises LinkLost.
@@ -56,7 +56,7 @@ class Speaker(Protocol):
         """
 
     def lost(self, lost: LinkLost, words: str) -> None:
-        """Closes the link, because the link to the peer has ended. Logs `words`.
+        """Closes this end of the link, because the peer's end is gone. Logs `words`.
 
         Ends the link's commands, except the commands of a stream that is kept.
         """
@@ -122,7 +122,7 @@ class Leg:
         }
 
     def deadline(self) -> float:
-        """Returns the time at which to call `serve` even if poll reports no event."""
+        """Returns the time at which to call `serve` even without an event."""
         if self._link.unread and (not self._deaf if self.closing else self._speaker.reading):
             return self._clock()
         if self._close_at is not None:

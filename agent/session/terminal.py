@@ -89,7 +89,7 @@ class TerminalSpeaker:
         return {} if child is None or child.fd < 0 else {child.fd: child.events(reading=self._reads_output)}
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         due: List[Optional[float]] = [None if self._child is None else self._child.deadline(), self._leave_at]
         if self._phase is Phase.DRAINING and self._drain is not None and self._link.clear:
             due.append(self._drain.deadline())

@@ -32,7 +32,7 @@ def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
 
 
 class Opener:
-    """Opens the channels of `stream`: starts their commands, or attaches them to terminals."""
+    """Opens the channels of one stream: starts their commands, or attaches them to terminals."""
 
     def __init__(self, commands: Commands, context: Context, shared: Shared, stream: Streaming) -> None:
         self._commands, self._context, self._shared, self._stream = commands, context, shared, stream

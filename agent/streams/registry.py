@@ -67,11 +67,11 @@ class Streams:
         return any(stream.needed for stream in self.parked)
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `expire`; None if there is none."""
+        """Returns the time at which to call `expire`; None if no stream has to expire."""
         return min((stream.kept_until for stream in self.parked), default=None)
 
     def expire(self, now: float) -> None:
-        """Ends the streams without a link whose time is over. Their clients have asked for this time."""
+        """Ends the streams that have had no link for the time for which their clients asked to keep them."""
         for stream in self.parked:
             if now >= stream.kept_until:
                 stream.give_up("nobody came back for %d s" % stream.keep)

@@ -66,7 +66,7 @@ class SessionChannel:
         return wanted
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         return None if self._drain is None or self._clogged else self._drain.deadline()
 
     # ------------------------------------------------------------------ bytes
@@ -195,7 +195,7 @@ class SessionChannel:
         Args:
             kind: the type of the event, which is that of a frame, such as CLOSE.
             sub: the number of the pipe: 0 for stdin, 1 for stdout, 2 for stderr.
-            value: the fields of a request.
+            value: the fields of the request, if the event is one.
         """
         if kind == CLOSE:
             self.end()

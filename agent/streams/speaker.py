@@ -114,7 +114,7 @@ class StreamSpeaker:
         return {fd: mask for session in self._sessions.values() for fd, mask in session.wanted().items()}
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         if self._offers:
             return self._clock()
         due = [self._end.deadline(), self._leave_at, *(session.deadline() for session in self._sessions.values())]

@@ -18,7 +18,7 @@ LIMIT = "limit"
 
 
 class Terminals:
-    """All terminals of the agent: those that live, and those that have ended before a client was told so.
+    """All terminals of the agent. A terminal that has ended is kept for a while if no client was told so.
 
     Args:
         memory: the memory that all streams and terminals of the agent share.
@@ -94,7 +94,7 @@ class Terminals:
         return {fd: mask for terminal in self._known.values() for fd, mask in terminal.wanted(now).items()}
 
     def deadline(self, now: float) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         due = [terminal.deadline(now) for terminal in self._known.values()]
         return min((at for at in due if at is not None), default=None)
 

@@ -146,7 +146,7 @@ class Terminal:
         return {child.fd: mask}
 
     def deadline(self, now: float) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         due = [self._redraw_until, self._expires_at]
         if not self.ended:
             due.append(self.child.deadline())
@@ -308,7 +308,9 @@ class Terminal:
         return max(0, offset - self._seen)
 
     def leave(self, viewer: Watching, why: Leave, now: float) -> None:
-        """Removes a viewer. If no viewer that may type is left, begins to end the command, except after a detach.
+        """Removes a viewer. If no viewer that may type is left, begins to end the command.
+
+        Does not end the command if the terminal was detached: if it was left running for a later client.
 
         Args:
             why: the reason why the viewer leaves.

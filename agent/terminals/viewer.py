@@ -113,7 +113,7 @@ class Viewer:
         return {}
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `serve` even if poll reports no event; None if there is none."""
+        """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         ready = self.over or (self._free if self._behind else self._terminal.ended)
         return self._context.clock() if ready and self._stream.parked_since is None else self._leave_at
 
@@ -275,7 +275,7 @@ class Viewer:
 
         Args:
             kind: the type of the event, which is that of a frame, such as CLOSE.
-            value: the fields of a request.
+            value: the fields of the request, if the event is one.
         """
         if kind == CLOSE:
             self.end(Leave.CLOSED)

@@ -1,4 +1,4 @@
-"""Sorts the signals of a step: which of them the agent passes on, and how it takes them."""
+"""Says which signals the agent passes on to a step, and how it takes them."""
 
 from __future__ import annotations
 

@@ -188,12 +188,12 @@ def for_holder(close: Close) -> Close:
 
 
 def closed(side: Side) -> Input:
-    """Returns the input of SessionMachine.process which reports that `side` has sent a Close."""
+    """Returns the Input to pass to SessionMachine.process after `side` has sent a Close."""
     return Input.CLIENT_CLOSED if side is Side.CLIENT else Input.AGENT_CLOSED
 
 
 def lost(side: Side) -> Input:
-    """Returns the input of SessionMachine.process which reports that `side` was lost.
+    """Returns the Input to pass to SessionMachine.process after `side` was lost.
 
     A side is lost if its connection ended without a Close.
     """
@@ -201,7 +201,7 @@ def lost(side: Side) -> Input:
 
 
 def broke_rules(side: Side) -> Input:
-    """Returns the input of SessionMachine.process which reports that `side` broke the protocol.
+    """Returns the Input to pass to SessionMachine.process after `side` broke the protocol.
 
     The caller must already have sent a Close to this side.
     """

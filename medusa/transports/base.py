@@ -360,7 +360,10 @@ class Transport:
             self._try_control(Close(1000, ""))
 
     def _answer_pings(self, pings: Sequence[Ping]) -> None:
-        """Answers all pings of one read in one write, so that many pings cost this end no more time than the peer."""
+        """Answers all pings of one read in one write. If other bytes wait, answers only the last ping.
+
+        One write for each ping would cost this end more time than the peer.
+        """
         if not (self._out or self._mid_frame or self._close_sent or self._write_error):
             self._out += b"".join(self._codec.frame(Pong(ping.payload)) for ping in pings[:-1])
         # While other bytes wait, answer only the last ping (RFC 6455 section 5.5.3), so that no queue can grow.

@@ -87,7 +87,7 @@ def connect_steps(
 
 
 def _older(headers: List[Tuple[str, str]], refused: ConnectRefused) -> Optional[List[Tuple[str, str]]]:
-    """Returns the header fields for a second attempt, if an old reflector did not know some. Otherwise returns None.
+    """Returns the header fields for another attempt, if the reflector is too old to know all of them; else None.
 
     See older_headers in medusa/protocol/raw/words.py. Raises ConnectRefused if such an old reflector cannot do what
     these fields ask for.

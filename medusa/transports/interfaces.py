@@ -84,7 +84,7 @@ class Relay(Protocol):
     def framing(self) -> Framing:
         """The framing of the link that this relay reads from.
 
-        The relay of the opposite direction gets it as the argument `framing` of `feed`.
+        Pass it as the argument `framing` to `feed` of the relay of the opposite direction.
         """
 
     @property

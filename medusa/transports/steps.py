@@ -70,7 +70,7 @@ class Work(Generic[T]):
         Returns the result if the work is done, else None. Raises what the work raises.
 
         Args:
-            events: what poll reported, as a mask for each descriptor. Descriptors of others are ignored.
+            events: what poll reported, as a mask for each descriptor. Other descriptors are ignored.
             now: the present time.
         """
         found = {fd: events[fd] for fd in self._wait.events if events.get(fd)}

@@ -119,9 +119,10 @@ def header_option(text: str) -> str:
 
 
 def from_variable(text: str) -> Tuple[str, ...]:
-    """Returns the values of the option --header that `text`, the value of an environment variable, stands for.
+    """Parses the environment variable that replaces the option --header. Returns the values of the option.
 
-    `text` is one value (`NAME: VALUE` or `@FILE`), or a JSON list of values. Raises HeaderError.
+    `text`, the value of the variable, is one value of the option (`NAME: VALUE` or `@FILE`), or a JSON list of such
+    values. Raises HeaderError.
     """
     try:
         found = json.loads(text) if text.startswith("[") else [text]
@@ -140,8 +141,8 @@ def to_variable(fields: Sequence[Field]) -> str:
 def hide_arguments(argv: Sequence[str]) -> None:
     """Overwrites the headers in this process's own arguments, which every user of the machine can list. Linux only.
 
-    Call it early: a process that has made its memory unreadable can no longer do that. The names of files (`@FILE`) and
-    the command are not overwritten.
+    Call it early: a process that has made its memory unreadable cannot overwrite its arguments. The names of files
+    (`@FILE`) and the command are not overwritten.
     """
     secrets = set(_secrets(argv))
     if not secrets:
