@@ -162,7 +162,7 @@ def load(path: str) -> Config:
 
 
 def _from_old_variable(environ: Mapping[str, str]) -> Optional[Config]:
-    """Returns the configuration in the file that MEDUSA_CONFIG names. None if there is no such file for an agent."""
+    """Returns the configuration in the file that MEDUSA_CONFIG names. None if that file is not for an agent."""
     path = environ.get(OLD_VARIABLE)
     record = _old_record(path)
     if path is None or not _is_ours(record):
@@ -267,7 +267,7 @@ def switch(name: str, environ: Mapping[str, str]) -> bool:
 def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
     """Returns the name, `/<login>/stor/...`, of the object in Manta's store that the file at `path` is a copy of.
 
-    Returns None if the file is no such copy. Manta puts the copies into the directory `assets` only.
+    Returns None if the file is not a copy of an object. Manta puts such copies into the directory `assets` only.
     """
     relative = os.path.relpath(path, assets)
     if relative.startswith(os.pardir) or os.path.isabs(relative) or "/stor/" not in relative:

@@ -1,4 +1,4 @@
-"""The agent's end of a stream: processes what arrives, sends what waits, survives its links, and ends the stream."""
+"""The agent's end of a stream: processes what arrives, sends what waits, and goes on after its link was lost."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ class StreamSpeaker:
         self._check_end()
 
     def _serve(self, sessions: Sessions, events: Dict[int, int]) -> Tuple[Sessions, Dict[int, int]]:
-        """Serves these channels. Returns those that had output, and the events to serve them with once more.
+        """Serves these channels. Returns those that had output, and the events with which to serve them again.
 
         Args:
             sessions: pairs of a channel and the object that serves it.

@@ -165,7 +165,7 @@ class Terminal:
 
         Args:
             now: the time, in monotonic seconds.
-            events: what poll reported, as a mask for each descriptor; None to read output in any case.
+            events: what poll reported, as a mask for each descriptor; None to read output even without an event.
         """
         if self._redraw_until is not None and now >= self._redraw_until:
             self._set_size(self.size)

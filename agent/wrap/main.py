@@ -1,7 +1,7 @@
 """`agent.sh wrap -- COMMAND`: runs a step of a job. If the step fails, offers a user a terminal on the same machine.
 
-A step that succeeds without `wrap` must also succeed with `wrap`. Whatever prevents a session is logged in one line,
-and the exit status is always that of the step.
+A step that succeeds without `wrap` must also succeed with `wrap`. If there can be no session, the reason is logged in
+one line. The exit status is always that of the step.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class _Parser(HelpParser):
 
 
 def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Options:
-    """Parses the options. Environment variables replace options that are missing.
+    """Parses and returns the options. Environment variables replace options that are missing.
 
     Args:
         words: the words of the command line before `--`.

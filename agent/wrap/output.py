@@ -26,7 +26,7 @@ SLICE = getattr(select, "PIPE_BUF", 512)
 
 
 class Stream:
-    """A pipe of the step, whose bytes are passed on to a descriptor of the agent.
+    """Passes the bytes of a pipe of the step on to a descriptor of the agent.
 
     Args:
         source: the reading end of the pipe. `close` closes it.

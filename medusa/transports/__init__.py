@@ -4,7 +4,7 @@ base           the transport: joins a stream and a codec, and tells the caller w
 interfaces     the interfaces of the parts of a transport, for type checkers
 socket_stream  a stream over a socket, without encryption
 steps          work that has to wait, in steps: blocks until it is done, or serves others meanwhile
-helper         asks a helper process what may block for long
+helper         calls functions that may block for long in a helper process
 tls            TLS: the certificates that a client trusts, the handshake, and a stream over it
 dial           opens a connected socket to the host of a URL: address, TCP, proxy, TLS
 link           a transport with a keepalive, for loops that poll (mlogin and the agent)

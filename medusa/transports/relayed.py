@@ -172,10 +172,7 @@ class RelayedTransport(Transport):
             self._settle_grant(self._relay.held)
 
     def flush(self) -> bool:
-        """Writes waiting bytes, see `Transport.flush`.
-
-        Afterwards sets the number of bytes that are counted in `share` for this link to those that still wait.
-        """
+        """Writes waiting bytes, see `Transport.flush`. Then counts in `share` the bytes that still wait."""
         try:
             return super().flush()
         finally:

@@ -3,14 +3,14 @@
 errors    the error of a link that could not be opened
 target    the parts of a URL that are needed to connect
 lookup    the addresses of a host, in a time that is bounded
-race      which address is tried when, as RFC 8305 (Happy Eyeballs) says; no I/O
+race      decides when to try which address, by RFC 8305 (Happy Eyeballs); no I/O
 tcp       connects to a host: the first of its addresses that answers
 proxy     the proxy that the environment variables name for a URL
 answer    reads the answer to a request: the head of an HTTP response, or a line of raw TCP
 headers   the header fields that a user adds to requests, from the command line, a file or a command
-opening   all of it together: TCP, proxy and TLS
+opening   does all of this in order: TCP, proxy and TLS
 
-All of it is work in steps (see medusa/transports/steps.py), so that a loop can serve others meanwhile.
+All of it runs in steps (see medusa/transports/steps.py): a loop can serve others meanwhile.
 """
 
 from __future__ import annotations
