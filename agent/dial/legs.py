@@ -114,7 +114,7 @@ class LegDialer:
         return opened
 
     def close(self) -> None:
-        """Gives up all legs that are being dialled."""
+        """Stops dialling all legs (links for clients that join)."""
         for leg in self._legs.values():
             leg.close()
         self._legs.clear()

@@ -258,9 +258,9 @@ class Terminal:
             self.redraw(self._context.clock())
 
     def make_room(self, most: int) -> bool:
-        """Returns True if there is room for one more viewer: if there are fewer than `most`.
+        """Makes room for one more viewer. Returns True if there are fewer than `most` viewers afterwards.
 
-        If there is no room, first removes a viewer that has no link.
+        If there are too many viewers, removes one that has no link. If all have links, removes none.
         """
         parted = [(viewer.parted_at, viewer) for viewer in self.viewers if viewer.parted_at is not None]
         if len(self.viewers) >= most and parted:

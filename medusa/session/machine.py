@@ -177,7 +177,7 @@ class SessionMachine:
 
 
 def for_holder(close: Close) -> Close:
-    """Returns the Close to send in place of `close` to a side that can come back, because it holds its session.
+    """Returns the Close to send in place of `close` to a side that holds its session, and so can come back.
 
     Changes the code of `close` to COME_BACK if the session goes on in spite of this Close. Otherwise returns `close`.
 

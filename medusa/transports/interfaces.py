@@ -99,8 +99,7 @@ class Relay(Protocol):
         """Moves the held bytes to the start of `buffer`, in front of the new bytes in buffer[held:end].
 
         Call it before `feed`. Returns the offset in `buffer` at which the input for `feed` begins: 0 if the held bytes
-        were moved. If the held bytes and the new bytes together are too few to be parsed, moves nothing and returns
-        `held`.
+        were moved. If all these bytes together are too few to be parsed, moves nothing and returns `held`.
         """
 
     @property
