@@ -1,4 +1,4 @@
-"""The error of a link that could not be opened, and which HTTP statuses are worth another try."""
+"""Defines the errors of a link that could not be opened, and the HTTP statuses after which a later try may succeed."""
 
 from __future__ import annotations
 
