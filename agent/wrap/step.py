@@ -76,7 +76,10 @@ class Step:
         self._expires_at = math.inf
 
     def run(self) -> Outcome:
-        """Runs the step. Returns its outcome after it has ended and its output has been passed on or given up."""
+        """Runs the step and returns its outcome.
+
+        Returns after the step has ended, and after its output was passed on or given up.
+        """
         keys = terminal_signals()
         masked = keys | (TAKEN - self._inherited.ignored if hasattr(signal, "sigtimedwait") else frozenset())
         before = signal.pthread_sigmask(signal.SIG_BLOCK, masked)

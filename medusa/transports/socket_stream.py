@@ -42,7 +42,10 @@ class SocketStream:
         return self._sock.recv_into(buffer)
 
     def send(self, data: Union[bytes, memoryview]) -> int:
-        """Sends a part of `data`, or all of it. Returns the number of bytes sent. Raises BlockingIOError if it is 0."""
+        """Sends a part of `data`, or all of it. Returns the number of bytes that were sent.
+
+        Raises BlockingIOError if nothing can be sent now.
+        """
         return self._sock.send(data)
 
     def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
