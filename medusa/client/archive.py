@@ -19,7 +19,7 @@ MODE = 0o755
 
 
 def find_archive(path: str | None = None) -> Path:
-    """Returns the path of the agent's archive: `path`, or if that is None, the archive in this package.
+    """Returns the path of the agent's archive. This is `path`, or the archive in this package if `path` is None.
 
     Raises:
         Failure: there is no such file.
@@ -33,7 +33,7 @@ def find_archive(path: str | None = None) -> Path:
 
 
 def write_archive(archive: bytes, path: str) -> None:
-    """Writes `archive` to `path` as an executable file. If it fails, the old file at `path` is unchanged.
+    """Writes `archive` to `path` as an executable file. After a failure, an old file at `path` is unchanged.
 
     Raises:
         OSError: the file cannot be written. The text may name a temporary file instead of `path`.

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class Choice:
-    """The settings of one run of mlogin, and the steps that complete them.
+    """Holds the settings of one run of mlogin, and completes them.
 
-    Call `find` once, after the guard process was forked: the guard process must not hold a private key.
+    Call `find` once. Before that, fork the guard process (a helper that cleans up if mlogin is killed): the guard
+    process must not hold a private key.
 
     Attributes:
-        settings: the settings. After `find` they name the session if the user has named one. They also name the account
-            that signs all requests if requests have to be signed.
+        settings: the settings. `find` adds the id of the session that the user has named. It also adds the account that
+            signs all requests, if requests have to be signed.
     """
 
     def __init__(self, settings: Settings, messages: Messages, signals: Signals) -> None:
@@ -36,7 +37,10 @@ class Choice:
         self._signals = signals
 
     def find(self) -> None:
-        """Completes the settings. Raises Failure or Interrupted."""
+        """Completes the settings: finds the session that the user has named, and the account's private key.
+
+        May ask a reflector for its sessions, and the user for a passphrase. Raises Failure or Interrupted.
+        """
         if self.settings.joins:
             self._find_live()
         else:
@@ -44,7 +48,7 @@ class Choice:
             self._find_session()
 
     def account(self) -> Account:
-        """Returns the account of the settings, with its private key. Raises Failure if there is no key."""
+        """Returns the account that the settings name, with its private key. Raises Failure if there is no key."""
         from medusa.client.keys.account import Account, find_signer  # takes long to import
 
         settings = self.settings
@@ -53,7 +57,10 @@ class Choice:
         return Account(settings.login, settings.subuser, find_signer(settings.key, host, self._messages.held))
 
     def _find_key(self) -> None:
-        """If all requests are to be signed, finds the account's private key, and puts the account into the settings."""
+        """Finds the account's private key, and puts the account into the settings.
+
+        Does nothing if the settings name no account, or if requests are first sent without a signature.
+        """
         if self.settings.login is None or self.settings.unsigned_first:
             return
         with self._signals.interruptible(), self._signals.asking():  # the user may be asked for a passphrase
@@ -62,8 +69,8 @@ class Choice:
     def _find_session(self) -> None:
         """Asks the reflector for the session that the user named by the beginning of its id.
 
-        Puts the session's id and account into the settings. If the user has given a whole id, only the account is
-        asked for.
+        Puts the session's id and account into the settings. If the user has given a whole id, asks only for the
+        account. Does nothing if the user has named no session.
         """
         settings = self.settings
         whole = settings.session is not None
@@ -94,7 +101,7 @@ class Choice:
             )
 
     def _find_live(self) -> None:
-        """Finds the session that mlogin joins. Puts its id, its reflector and its account into the settings."""
+        """Finds the running session that mlogin joins. Puts its id, its reflector and its account into the settings."""
         place = self._live()
         self._change(session=place.session, account=place.account)
         if place.reflector is not None:

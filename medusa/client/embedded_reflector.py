@@ -1,4 +1,7 @@
-"""Runs a reflector for one mlogin: a process that listens on loopback. It ends when mlogin ends, even by SIGKILL."""
+"""Runs a reflector for one mlogin: a process that listens on loopback.
+
+The process ends when mlogin ends, even if mlogin is killed by SIGKILL.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,10 @@ def embedded_reflector(
 
     Args:
         ledger: makes the directory of the reflector's log.
-        command: the program and arguments to run instead of `medusa reflector`. The arguments
-            `--port 0 --no-status --lifeline FD` are added.
+        signals: lets a signal interrupt the wait for the start of the reflector.
+        command: the program and arguments to run instead of `medusa reflector`. The arguments `--port 0 --no-status
+            --lifeline FD` are added.
+        timeouts: the time limits for the start and the end of the reflector.
 
     Raises:
         Failure: the reflector did not start. The text contains the last lines of its log.
@@ -84,9 +89,10 @@ def _spawn(command: Sequence[str], lifeline: int, directory: Path, log: Path) ->
 
 
 def _environment() -> dict[str, str]:
-    """Returns the environment for the reflector: that of this process, with this process's module path.
+    """Returns the environment variables for the reflector: a copy of this process's variables, with two changes.
 
-    Leaves out the variables CONFIG_FILE and MEDUSA_..., because they could set options of the reflector.
+    PYTHONPATH is set to this process's module path. The variables CONFIG_FILE and MEDUSA_... are left out, because they
+    could set options of the reflector.
     """
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("MEDUSA_") and name != "CONFIG_FILE"
@@ -125,7 +131,7 @@ def _failure(what: str, log: Path) -> Failure:
 
 
 def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
-    """Waits until the reflector ends, and kills it after `grace` seconds.
+    """Waits up to `grace` seconds until the reflector ends, then kills it.
 
     Before the call, the caller must close its end of the pipe that the reflector got by `--lifeline`. That tells the
     reflector to end.

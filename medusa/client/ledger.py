@@ -6,8 +6,8 @@ the guard undoes the entries that are left, in this order:
 1. It restores the modes of the terminal, and undoes what the session has switched on in the terminal emulator.
 2. It ends process groups.
 3. It runs commands and sends HTTP requests that remove things on other machines. The guard has no private key, so
-   mlogin signs these requests in advance. At the same time it tells the agent that mlogin does not come back.
-4. If a job goes on although mlogin is gone, and needs something on this machine, it waits for the end of that job.
+   mlogin signs these requests in advance. At the same time the guard tells the agent that mlogin does not come back.
+4. If a job goes on without mlogin and needs something on this machine, the guard waits for the end of that job.
 5. It removes files and directories. They come last because the commands and the job may need files in them.
 
 Launchers of other packages may use this module, see docs/launchers.md.
@@ -74,6 +74,9 @@ class GuardPipe(Protocol):
 class Ledger:
     """The undo log of this process: the list of what the guard process must undo if this process is killed.
 
+    An entry has a kind and a value. Examples of kinds are `group` (a process group to end) and `directory` (a directory
+    to remove).
+
     Args:
         guard: the pipe to the guard process. If it is None, nothing is undone when this process is killed.
         note: what the guard process writes to the terminal if this process is killed.
@@ -88,10 +91,11 @@ class Ledger:
 
     @contextlib.contextmanager
     def entry(self, kind: str, value: str) -> Iterator[None]:
-        """Context manager: adds an entry, so that the guard undoes it if mlogin is killed within the `with` block.
+        """Context manager that keeps an entry in the ledger during the `with` block.
 
-        Removes the entry after the block. So if mlogin is not killed, the block itself must undo what the entry stands
-        for."""
+        If mlogin is killed within the block, the guard process undoes what the entry describes. Otherwise the block
+        itself must undo that, before its end.
+        """
         self.add(kind, value)
         try:
             yield
@@ -101,8 +105,8 @@ class Ledger:
     def private_directory(self, parent: Path | None = None) -> contextlib.AbstractContextManager[Path]:
         """Returns a context manager that makes a directory for this user only, and yields its path.
 
-        The directory and everything in it is removed after the `with` block. If the block is never left, because the
-        job goes on without mlogin, the guard removes it.
+        The directory and everything in it is removed after the `with` block. If the job goes on without mlogin, the
+        block does not end. Then the guard process removes the directory.
 
         Args:
             parent: the directory in which to make it; None for the directory of temporary files.
@@ -116,21 +120,21 @@ class Ledger:
         self._write("+", kind, value)
 
     def remove(self, kind: str, value: str) -> None:
-        """Removes an entry, if it is there. Call this when nothing is left to undo for it."""
+        """Removes an entry, if it is there. Call this after mlogin itself has undone what the entry describes."""
         if (kind, value) in self._open:
             del self._open[kind, value]
             self._write("-", kind, value)
 
     def replace(self, kind: str, value: str, new_kind: str) -> None:
-        """Gives the entry with this value another kind, if it is there."""
+        """Changes the kind of an entry from `kind` to `new_kind`. Does nothing if the entry is not there."""
         if (kind, value) in self._open:
             self.add(new_kind, value)
             self.remove(kind, value)
 
     def keep(self, leave: Callable[[], bool]) -> bool:
-        """Calls `leave`, which leaves a job alone if mlogin dies: it removes entries, and adds others.
+        """Calls `leave` and returns its result. Remembers which entries `leave` has removed and added.
 
-        Returns what `leave` returns. `end_kept` takes the changes back.
+        `leave` changes the entries so that a job goes on if mlogin dies. `end_kept` takes these changes back.
         """
         before = dict(self._open)
         kept = leave()
@@ -139,7 +143,10 @@ class Ledger:
         return kept
 
     def end_kept(self) -> None:
-        """Has the guard process end the job after all that `keep` has left alone."""
+        """Takes back the changes that `keep` has made.
+
+        From now on the guard process ends the job again if mlogin dies.
+        """
         for kind, value in self._left:
             self.add(kind, value)
         for kind, value in self._new:
@@ -157,7 +164,11 @@ class Ledger:
 
 
 class _PrivateDirectory(contextlib.AbstractContextManager[Path]):
-    """See Ledger.private_directory. It is no generator: Python leaves the block of each generator when Python ends."""
+    """A context manager that makes a private directory, and removes it after the `with` block.
+
+    This is a class, because Python leaves the `with` block of a generator when Python ends. That would remove the
+    directory although a job still needs it.
+    """
 
     def __init__(self, ledger: Ledger, path: str) -> None:
         self._ledger, self._path = ledger, path
@@ -178,7 +189,7 @@ class _PrivateDirectory(contextlib.AbstractContextManager[Path]):
 
 
 def left_open(lines: Iterable[str]) -> list[Entry]:
-    """Reads the lines that a ledger wrote. Returns the entries that were added and not removed again, oldest first.
+    """Reads the lines that a ledger wrote. Returns the entries that were added and not removed later, oldest first.
 
     Skips an incomplete line: mlogin may be killed while it writes one.
     """
@@ -201,8 +212,8 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
     Args:
         lines: all lines that mlogin's ledger sent to the guard.
         grace: seconds between SIGTERM and SIGKILL to a process group.
-        note: what to write to the terminal.
-        interval: seconds between two checks of the process groups whose end the guard waits for (entries `await`).
+        note: what to write to the terminal; None to write nothing.
+        interval: seconds between two checks for the end of a process group (entries `await`).
     """
     entries = left_open(lines)
     for kind, value in entries:
@@ -234,7 +245,10 @@ def _run_all(wanted: str, entries: Iterable[Entry]) -> None:
 
 
 def _await_ends(groups: Sequence[int], interval: float) -> None:
-    """Waits until all these process groups have ended. Leaves the terminal first, which may be closed meanwhile."""
+    """Waits until all these process groups have ended, and checks every `interval` seconds.
+
+    Before that, replaces the descriptors of the terminal by /dev/null, so that the user can close the terminal.
+    """
     if groups:
         with open(os.devnull, "r+b", buffering=0) as null:
             for fd in (0, 1):
@@ -247,7 +261,13 @@ def _await_ends(groups: Sequence[int], interval: float) -> None:
 
 @contextlib.contextmanager
 def _farewells(texts: Iterable[str]) -> Iterator[None]:
-    """Context manager: says the farewells during its `with` block, and waits for their end after it."""
+    """Context manager that tells agents, in threads, that mlogin does not come back.
+
+    The threads start before the `with` block. After the block, it waits for their end.
+
+    Args:
+        texts: a text for each agent, in the form of Farewell.text.
+    """
 
     def say(text: str) -> None:
         with contextlib.suppress(Exception):
@@ -262,7 +282,7 @@ def _farewells(texts: Iterable[str]) -> Iterator[None]:
 
 
 def _await_leader(group: int) -> None:
-    """Waits for the end of a group's first process. Returns at once if the system cannot do that without polling."""
+    """Waits for the end of the first process of a process group. Returns at once if the system has no call for that."""
     with contextlib.suppress(AttributeError, OSError):
         fd = os.pidfd_open(group)  # type: ignore[attr-defined,unused-ignore]
         try:

@@ -47,7 +47,7 @@ class NotFound(Failure):
 
 
 class OutcomeUnknown(Failure):
-    """The session was started, but it is unknown how the command ended."""
+    """The session was started, but it is unknown how the command ended. The exit status is 254."""
 
     status = OUTCOME_UNKNOWN
 
@@ -58,7 +58,7 @@ class OutcomeUnknown(Failure):
 class GivenUp(OutcomeUnknown):
     """The session was ended on mlogin's side: by the user, by a signal, or because nobody reads the output any more.
 
-    Then the job has only `disconnect_grace` seconds to end by itself, before mlogin ends it.
+    In this case the job has only `disconnect_grace` seconds to end by itself. Then mlogin ends it.
     """
 
 
@@ -69,7 +69,10 @@ class Detached(Failure):
 
 
 class TakenOver(Failure):
-    """Another client has taken the terminal over. The session goes on, and how its command ends is not known here."""
+    """Another client has taken over the terminal of the session. The session goes on without this mlogin.
+
+    So it is not known here how the session's command ends. The exit status is 254.
+    """
 
     status = OUTCOME_UNKNOWN
 
@@ -88,7 +91,10 @@ class Interrupted(BaseException):
 
 
 class Disconnected(Interrupted):
-    """The user typed the escape for a disconnect before the session began. It ends mlogin as a signal does."""
+    """The user typed the escape sequence to disconnect, such as `~.`, before the session began.
+
+    mlogin ends in the same way as after a signal.
+    """
 
     def __init__(self) -> None:
         BaseException.__init__(self, "disconnected")
@@ -101,9 +107,9 @@ def pip_install(package: str) -> str:
 
 
 def status_of(end: Exit) -> int:
-    """Returns the exit status for the agent's Exit message.
+    """Returns mlogin's exit status for `end`, the agent's message about the end of the command.
 
-    It is 0 if the message has neither status nor signal. Agents of the original Medusa send such messages.
+    The status is 0 if the message has neither a status nor a signal. Agents of the original Medusa send such messages.
     """
     if end.signal is None:
         return end.status or 0
@@ -115,8 +121,8 @@ def status_of(end: Exit) -> int:
 
 
 def cut_off(end: Exit) -> bool:
-    """True if a signal ended the command. Also True if the command's exit status is above 128.
+    """True if a signal ended the command, or if the command's exit status is above 128.
 
-    With such a status a shell reports that a signal ended a program which the shell ran.
+    A shell exits with such a status if a signal ended a program that the shell ran.
     """
     return end.signal is not None or (end.status or 0) > SIGNALLED

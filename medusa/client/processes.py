@@ -1,4 +1,4 @@
-"""Helpers for child processes: removes directory trees, ends process groups, reads the end of a log."""
+"""Helpers for child processes and their traces: end process groups, remove directory trees, read the end of a log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TRIES = 5
 def remove_tree(path: str) -> None:
     """Removes a directory and everything in it, also read-only directories. Never follows symlinks.
 
-    Returns without an error if that fails.
+    If the removal fails, returns without an error.
     """
     for _ in range(_TRIES):
         _try_to_remove_tree(path)
@@ -69,15 +69,15 @@ def group_exists(group: int) -> bool:
 
 
 def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: None) -> None:
-    """Ends a process group: sends SIGTERM, then SIGKILL if it still exists after `grace` seconds.
+    """Ends a process group: sends SIGTERM, and after `grace` seconds SIGKILL if the group still exists.
 
     Returns when the group has ended, or KILL_TIMEOUT seconds after SIGKILL.
 
     Args:
         group: the number of the process group.
         grace: seconds between SIGTERM and SIGKILL.
-        reap: a function, called after each check for whether the group exists. If the group's leader is a child of this
-            process, `reap` must wait for that child without blocking (as Popen.poll does).
+        reap: a function that is called again and again during the wait. If the group's leader is a child of this
+            process, `reap` must collect its exit status without blocking (as Popen.poll does).
     """
     for signum, timeout in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_TIMEOUT)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -94,10 +94,10 @@ def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: No
 
 
 def ended(returncode: int) -> str:
-    """Returns words for how a process ended: `killed by SIGTERM`, `ended with status 1`.
+    """Returns words for how a process ended, such as `killed by SIGTERM` or `ended with status 1`.
 
     Args:
-        returncode: as in subprocess.Popen.returncode.
+        returncode: the process's returncode, as in subprocess.Popen: negative for a signal.
     """
     if returncode < 0:
         return f"killed by {signal_name(-returncode)}"
@@ -114,7 +114,10 @@ def wait_quietly(process: subprocess.Popen[bytes], timeout: float) -> bool:
 
 
 def tail(path: Path, lines: int = 10) -> list[str]:
-    """Returns the last lines of the log at `path`, with unprintable characters escaped. Empty if it is unreadable."""
+    """Returns the last lines of the log at `path`, with unprintable characters escaped.
+
+    Returns no lines if the log cannot be read. `lines`: how many lines at most.
+    """
     try:
         with path.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_SIZE))

@@ -1,8 +1,8 @@
 """Undoes what a session's output has switched on in the user's terminal emulator, if the session ends abnormally.
 
-A program in the session that is killed cannot leave the alternate screen, show the cursor again or switch off mouse
-reporting. So mlogin does it. The class Emulator reads the output and knows what the output has switched on.
-Only what is on this list is undone: a terminal may misread a sequence that undoes a feature which it does not know.
+A program that is killed cannot leave the alternate screen, show the cursor again or switch off mouse reporting. So
+mlogin does that. The class Emulator reads the session's output and remembers what the output has switched on. Only
+these features are switched off: a terminal may misread a sequence for a feature that it does not know.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ It has to wait because another program may be writing: meanwhile poll reports th
 
 
 class Emulator:
-    """The state of the user's terminal emulator, as far as the session's output has changed it.
+    """Remembers what the session's output has switched on in the user's terminal emulator.
 
     Args:
-        note: always contains the bytes that undo the changes. If this process is killed, the guard process writes them
-            to the terminal. None if there is no guard process.
+        note: memory that is shared with the guard process. It always contains the bytes that undo the changes. If this
+            process is killed, the guard process writes them to the terminal. None if there is no guard process.
     """
 
     def __init__(self, note: Note | None = None) -> None:
@@ -37,7 +37,10 @@ class Emulator:
 
     @property
     def state(self) -> State:
-        """A copy of the state. If bytes were passed to `feed` and then not written, set the copy from before."""
+        """A copy of what is known about the terminal emulator. It can be set.
+
+        If bytes were passed to `feed`, but could not be written to the terminal, set the copy from before the call.
+        """
         return self._tracker.state
 
     @state.setter
@@ -46,7 +49,10 @@ class Emulator:
         self._write_note()
 
     def feed(self, data: bytes) -> None:
-        """Follows bytes that were written to the terminal. They may be divided among the calls in any way."""
+        """Reads bytes of the session's output, and remembers what they change in the terminal emulator.
+
+        The output may be divided among the calls in any way.
+        """
         self._tracker.feed(data)
         self._write_note()
 
@@ -61,7 +67,7 @@ class Emulator:
 
 
 def write_undo(fd: int, note: Note) -> None:
-    """Writes the text of `note` to the terminal `fd`, if the terminal takes bytes within WRITE_TIMEOUT.
+    """Writes the text of `note` to the terminal `fd`. Gives up if the terminal takes no bytes within WRITE_TIMEOUT.
 
     The guard process calls this after mlogin was killed.
     """

@@ -1,6 +1,7 @@
-"""Tells the agent that its client does not come back, over a new link, after mlogin itself has ended.
+"""Tells the agent, after mlogin has ended, that mlogin does not come back. Opens a new connection for that.
 
-mlogin's guard process does this if the link was lost when mlogin ended. Otherwise the agent would keep what mlogin ran.
+The guard process (a helper of mlogin) does this if mlogin had lost its connection when it ended. Otherwise the agent
+would wait for mlogin, and keep the session's command running.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _NO_COMMAND = Start(command="/bin/sh", arguments=("-c", ":"))
 
 @dataclass(frozen=True)
 class Farewell:
-    """How to reach the agent, and which stream it is to end.
+    """A message to the agent that its client does not come back, with all that is needed to send it.
 
     Attributes:
         url: the URL at which the session's client attaches.
-        headers: the header fields of the request. One of them is the ticket.
-        stream: the stream's id.
+        headers: the header fields of the request. One of them is the ticket, a secret.
+        stream: the id of the client's byte stream, which the agent is to end.
         received: the number of bytes of the stream that have arrived at mlogin.
         insecure_tls: True to accept any certificate.
         proxies: False to ignore the proxy that the environment names.
@@ -55,17 +56,23 @@ class Farewell:
 
     @property
     def text(self) -> str:
-        """The same as one line of text, which `parse` reads. It contains a secret, the ticket."""
+        """The farewell as one line of text, which `parse` reads. The line contains a secret, the ticket."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def parse(cls, text: str) -> Farewell:
-        """Returns the farewell in `text`. Raises ValueError or TypeError if there is none."""
+        """Returns the farewell that `text` describes, a line from the property `text`.
+
+        Raises ValueError or TypeError if `text` describes none.
+        """
         found = cls(**json.loads(text))
         return dataclasses.replace(found, headers=[(name, value) for name, value in found.headers])
 
     def say(self, timeout: float = TIMEOUT) -> None:
-        """Tries to reach the agent until it has answered, or until `timeout` seconds have passed. Never raises."""
+        """Sends the farewell to the agent. Never raises.
+
+        Tries again until the agent has answered, the reflector has refused for good, or `timeout` seconds have passed.
+        """
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -95,7 +102,14 @@ class Farewell:
 
 
 def _hear(link: Transport, kind: type[Control], deadline: float) -> None:
-    """Waits for a control message of this kind. Raises TimeoutError, ClosedTransport and BrokenTransport."""
+    """Waits until a control message of the class `kind` arrives, and skips all other messages. Returns None.
+
+    `deadline` is a time of time.monotonic().
+
+    Raises:
+        TimeoutError: the deadline has passed.
+        ClosedTransport, BrokenTransport: the connection has ended.
+    """
     poll = select.poll()
     poll.register(link.fileno(), select.POLLIN)
     while True:

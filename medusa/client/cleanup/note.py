@@ -1,4 +1,4 @@
-"""A short text in memory that a process shares with its forked child, also after the process was killed."""
+"""A short text in memory that a process shares with its forked child. The text outlives the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class Note:
         self._memory = mmap.mmap(-1, 1 + 2 * self._SIZE)
 
     def write(self, text: bytes) -> None:
-        """Replaces the whole text by `text`, of at most _SIZE - 2 bytes. A reader gets the old text or the new one."""
+        """Replaces the whole text by `text`. A reader gets either the old or the new text.
+
+        `text` may have at most _SIZE - 2 bytes.
+        """
         place = 1 - self._memory[0]
         start = 1 + place * self._SIZE
         whole = len(text).to_bytes(2, "big") + text

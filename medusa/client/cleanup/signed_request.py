@@ -33,7 +33,7 @@ class SignedRequest:
 
     @classmethod
     def parse(cls, text: str) -> SignedRequest:
-        """Makes a request from a line that the method `text` has written."""
+        """Returns the request that `text` describes, a line from the method `text`."""
         return cls(**json.loads(text))
 
     def send(self, timeout: float) -> None:

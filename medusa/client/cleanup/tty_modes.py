@@ -1,7 +1,7 @@
 """Functions that set, record and restore the modes of a terminal. They keep no state.
 
-The class Terminal in medusa/client/terminal/tty.py keeps the state. Terminal imports the ledger, and the ledger imports
-these functions. If they were in tty.py, that would be an import cycle.
+The class Terminal in medusa/client/terminal/tty.py keeps the state. These functions are in a file of their own to avoid
+an import cycle: tty.py imports the ledger, and the ledger imports this file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def in_foreground(fd: int) -> bool:
     - If `fd` is this process's controlling terminal: True if this process group is in the foreground.
     - If `fd` is the controlling terminal of other processes only: True if an ancestor of this process is in the
       foreground there, as with `su -c`.
-    - If `fd` is the controlling terminal of no process, is gone, or is no terminal: True.
+    - In all other cases: True. For example, `fd` is no terminal, or the terminal is gone.
     """
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
@@ -49,7 +49,7 @@ def _started_in_foreground(fd: int) -> bool:
 
 
 def raw(modes: Modes) -> Modes:
-    """Returns raw modes, made from `modes` in the same way as ssh(1) does.
+    """Returns a changed copy of `modes` for raw mode, with the same changes as ssh(1) makes.
 
     In raw mode the terminal passes on every byte at once and unchanged, in both directions.
     """
@@ -66,14 +66,17 @@ def raw(modes: Modes) -> Modes:
 
 
 def attentive(modes: Modes) -> Modes:
-    """Returns `modes` with one change: a dot ends a typed line, as Enter does. So `~.` can be read without Enter."""
+    """Returns a copy of `modes` in which a typed dot ends the line, as Enter does.
+
+    So a program receives `~.` at once, without Enter.
+    """
     changed = [*modes[:_CC], list(modes[_CC])]
     changed[_CC][termios.VEOL] = b"."
     return changed
 
 
 def reads_lines(modes: Modes) -> bool:
-    """True if the terminal passes on whole lines and shows them.
+    """True if the terminal passes on whole lines and shows them as they are typed.
 
     False if a program reads single keys, as an editor or a pager does, or asks for a password.
     """
@@ -107,14 +110,18 @@ def restore(fd: int, modes: Modes) -> None:
 
 
 def record(fd: int, before: Modes) -> str:
-    """Returns a text for `restore_if_unchanged`: the terminal's present modes, and `before`, the modes to restore."""
+    """Returns a text for `restore_if_unchanged`. It contains the terminal's present modes and the modes to restore.
+
+    `before`: the modes to restore.
+    """
     return json.dumps({"fd": fd, "before": _plain(before), "now": _plain(termios.tcgetattr(fd))})
 
 
 def restore_if_unchanged(text: str) -> None:
-    """Restores the modes that `record` wrote into `text`. Does nothing if another process has set other modes since.
+    """Restores the old modes of a terminal. Does nothing if another process has changed the modes since `record`.
 
-    The other process may be the shell, which sets its own modes when it gets the terminal back.
+    The other process may be the shell, which sets its own modes when it gets the terminal back. `text`: what `record`
+    returned.
     """
     noted = json.loads(text)
     if _plain(termios.tcgetattr(noted["fd"])) == noted["now"]:

@@ -70,14 +70,14 @@ class Account:
         return self._keyring is not None and self._keyring.has_more
 
     def another_key(self) -> bool:
-        """Turns to the next key. Call this after a key was refused. Returns False if there is no other key.
+        """Makes the account's next key the one that signs. Call this after a key was refused.
 
-        May ask for a passphrase on the terminal.
+        Returns False if there is no other key. May ask for a passphrase on the terminal.
         """
         return self._keyring is not None and self._keyring.advance()
 
     def accepted(self) -> None:
-        """Takes note that the key was accepted, so that no other key is tried from now on."""
+        """Keeps the present key from now on. Call this after the server has accepted the key."""
         if self._keyring is not None:
             self._keyring.settle()
 
@@ -109,7 +109,7 @@ class Account:
 
         The signature does not cover the path of `base_url`: a proxy removes that path before it passes the request on.
 
-        `nonce`: True to add a random parameter, so that no two URLs are equal. Older reflectors refuse it.
+        `nonce`: True to add a random parameter, which makes each URL different. Older reflectors refuse such URLs.
         """
         return self._signed(lambda: self._presign(base_url, path, lifetime, nonce))
 
@@ -125,7 +125,7 @@ class Account:
         return base_url.rstrip("/") + presigned_target(path, parameters, signature)
 
     def _signed(self, sign: Callable[[], T]) -> T:
-        """Returns what `sign` returns. If `sign` raises Failure, turns to the next key and calls `sign` again.
+        """Calls `sign` and returns its result. If `sign` raises Failure, calls it again with the account's next key.
 
         A key may fail to sign because the ssh-agent refuses, for example. Raises Failure if there is no other key.
         """
@@ -137,7 +137,7 @@ class Account:
                     raise
 
     def to_check(self, host: str, reason: str = "") -> list[str]:
-        """Returns lines for the user if `host` has refused a signed request: what was sent, and what to check.
+        """Returns lines for the user about a request that `host` has refused: what was sent, and what to check.
 
         `reason`: the text with which `host` refused the request.
         """
@@ -158,12 +158,12 @@ class Account:
         ]
 
     def keys_tried(self) -> list[str]:
-        """Returns lines about the keys that were tried. Returns no lines if the user has named the key."""
+        """Returns lines about the keys that were tried. Returns no lines if the user has named one key."""
         return [f"  {line}" for line in self._keyring.report()] if self._keyring is not None else []
 
     @property
     def name(self) -> str:
-        """The name of the account, with that of the subuser if there is one, for messages."""
+        """The name of the account, for messages. It is LOGIN or LOGIN/USER."""
         return printable(self.login if self.user is None else f"{self.login}/{self.user}")
 
     def __str__(self) -> str:

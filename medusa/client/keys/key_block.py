@@ -1,4 +1,4 @@
-"""Finds the private key in the text of a file, which may hold other text and objects as well."""
+"""Finds the private key in the content of a file, which may also contain other text."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class KeyBlock(NamedTuple):
 def find(data: bytes) -> KeyBlock | None:
     """Returns the first private key in `data`, the content of a file. Returns None if there is none.
 
-    Everything before and behind the key is skipped: a byte order mark, blank lines, the `Bag Attributes` of
-    `openssl pkcs12`, certificates, the parameters of a curve. Inside the key, blank lines and white space at the ends
-    of lines are skipped, because OpenSSL ignores them. If the line END is missing, all lines after BEGIN count as the
-    key, and the error comes from the function that decodes the key.
+    Everything before and behind the key is skipped: a byte order mark, blank lines, the `Bag Attributes` of `openssl
+    pkcs12`, certificates, the parameters of a curve. Blank lines inside the key are skipped as well, and white space at
+    the ends of its lines, because OpenSSL ignores them. If the line END is missing, all lines after BEGIN count as the
+    key. Then the function that decodes the key reports the error.
     """
     lines = [line.rstrip() for line in data.removeprefix(_BOM).splitlines()]
     for start, line in enumerate(lines):

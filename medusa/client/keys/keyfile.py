@@ -1,6 +1,6 @@
 """Reads private keys from files, in OpenSSH's format or in PEM, with or without a passphrase.
 
-It reads all files that `ssh-keygen -y -f FILE` reads, except PEM files with rare ciphers that the library
+It reads all files that `ssh-keygen -y -f FILE` reads. The exception is PEM files with rare ciphers that the library
 `cryptography` lacks.
 """
 
@@ -45,7 +45,7 @@ _UNREADABLE = (ValueError, UnsupportedAlgorithm, InvalidTag)
 
 
 class FileSigner:
-    """A private key in the memory of this process, which can sign. The object's repr does not show the key."""
+    """A private key that was read from a file, and signs. The object's repr does not show the key."""
 
     def __init__(self, key: PrivateKey, where: str) -> None:
         """`where` names the key's file, for messages. Raises BadKey if this kind of key cannot sign requests."""
@@ -64,7 +64,7 @@ class FileSigner:
 
 
 class KeyFile:
-    """A file that may contain a private key. The key is decrypted only when `signer` is called."""
+    """A file that may contain a private key. The key is decrypted only if `signer` is called."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -78,7 +78,7 @@ class KeyFile:
 
     @property
     def may_be_private(self) -> bool:
-        """True if the file exists and is no public key. It may still be no key at all: then `signer` raises Failure."""
+        """True if the file exists and contains no public key. It may contain no key: then `signer` raises Failure."""
         return self.path.is_file() and not self.is_public_key
 
     @property
@@ -99,10 +99,9 @@ class KeyFile:
         return False
 
     def public(self) -> PublicKey | None:
-        """Returns the public key, from this file or from the `.pub` file beside it.
+        """Returns the public key. Reads it from this file or from the file beside it that ends in `.pub`.
 
-        The file itself may be missing, or contain only the public key. Returns None if no public key can be read
-        without a passphrase.
+        Returns None if no public key can be read without a passphrase. This file itself may be missing.
         """
         container = None if self._block is None else openssh.parse(self._block.pem)
         own = container.public_line if container is not None else b"" if self._block else self._data
@@ -117,7 +116,7 @@ class KeyFile:
             return None
 
     def signer(self) -> FileSigner:
-        """Reads the private key and returns it. Asks for its passphrase on the terminal, if it has one.
+        """Reads the private key and returns it. If the key has a passphrase, asks for it on the terminal.
 
         Raises:
             Failure: the file contains no private key that can be used.
@@ -151,9 +150,10 @@ class KeyFile:
         raise Failure(f"{where}: wrong passphrase")
 
     def _what_else(self) -> str:
-        """Returns the end of a sentence for the user about this file, which contains no private key.
+        """Returns the end of a message to the user, if this file contains no private key.
 
-        It says what the file is instead, as far as that is known, and what the user can do.
+        The words say what the file is instead, if that is known, and what the user can do. An example is `is a public
+        key; name the private one`.
         """
         if self.is_public_key:
             return "is a public key; name the private one"
@@ -190,7 +190,8 @@ def _load(block: KeyBlock, passphrase: bytes | None) -> PrivateKey:
 
     Raises:
         TypeError: the key needs a passphrase.
-        ValueError, UnsupportedAlgorithm, InvalidTag: see _UNREADABLE.
+        ValueError, UnsupportedAlgorithm, InvalidTag: the passphrase is wrong, the key is malformed, or its cipher or
+            curve is not supported.
         BadKey: the key is neither an RSA nor an ECDSA nor an Ed25519 key.
     """
     key = (_load_openssh if block.openssh else _load_pem)(block.pem, passphrase)
@@ -217,7 +218,10 @@ def _load_pem(pem: bytes, passphrase: bytes | None) -> object:
 
 
 def _is_unknown(error: Exception) -> bool:
-    """True if `error`, one of _UNREADABLE, means that `cryptography` does not have the cipher of the key."""
+    """True if `error` means that the library `cryptography` does not support the cipher of the key.
+
+    `error` is an exception that was raised while a key was decoded.
+    """
     return isinstance(error, UnsupportedAlgorithm) or "unknown" in str(error).lower()
 
 

@@ -41,7 +41,7 @@ class Signer(Protocol):
 
 
 class Keyring:
-    """Several private keys. The first one signs until the server refuses it; then `advance` turns to the next one.
+    """Several private keys, of which one signs. `advance` changes to the next key after the server has refused one.
 
     A Keyring has the methods of Signer, so it can be used like a single key.
 
@@ -49,13 +49,14 @@ class Keyring:
         keys: functions that return a key each, in the order in which they are to be tried. They raise Failure if the
             key cannot be used.
         notes: lines about keys that will not be tried, for messages.
-        asking: returns a context manager, which is entered while the user may be asked for a passphrase.
+        asking: a function that returns a context manager. The context manager is entered while the user may be asked
+            for a passphrase.
     """
 
     def __init__(
         self, keys: Iterable[Callable[[], Signer]], notes: Sequence[str] = (), asking: Asking = contextlib.nullcontext
     ) -> None:
-        """Raises Failure if no key can be used."""
+        """Takes the first key that can be used. Raises Failure if there is none."""
         self._asking = asking
         self._left = deque(keys)
         self._notes = list(notes)
@@ -83,9 +84,9 @@ class Keyring:
         return bool(self._left)
 
     def advance(self) -> bool:
-        """Turns to the next key that can be used. If there is none, keeps the present key and returns False.
+        """Makes the next key that can be used the one that signs.
 
-        May ask for a passphrase on the terminal.
+        If there is none, keeps the present key and returns False. May ask for a passphrase on the terminal.
         """
         while self._left:
             try:
@@ -98,7 +99,10 @@ class Keyring:
         return False
 
     def skip(self, reason: str) -> bool:
-        """Turns to the next key, because the present one has failed to sign. Returns False if there is no other key."""
+        """Makes the next key the one that signs, because the present key has failed to sign.
+
+        Returns False if there is no other key. `reason`: why the present key failed, for `report`.
+        """
         failed = self._tried[-1]
         if not self.advance():
             return False
@@ -107,7 +111,7 @@ class Keyring:
         return True
 
     def settle(self) -> None:
-        """Keeps the key that signs now: no other is tried after this call."""
+        """Keeps the key that signs now. After this call no other key is tried."""
         self._left.clear()
 
     def report(self) -> list[str]:
@@ -120,16 +124,20 @@ _ADVICE = "--key names one, by its file or fingerprint; ssh-keygen -t ed25519 ma
 
 
 def describe(signer: Signer) -> str:
-    """Returns a key's fingerprints, kind and place, for messages."""
+    """Returns a key's fingerprint, kind and place in words, for messages."""
     return f"{signer.public.md5} ({signer.public.kind}, {printable(signer.where)})"
 
 
 def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -> Keyring:
-    """Returns the keys that ssh would try: those of the ssh-agent, then those in files.
+    """Returns the keys that ssh would try: first those in the ssh-agent, then those in files.
 
-    The order of the ssh-agent's keys: first those that are also in a key file which `options` names, then the others.
-    The order of the keys in files: those with a passphrase come last, so that mlogin asks for a passphrase only if no
-    other key is accepted. `asking`: see Keyring.
+    Of the ssh-agent's keys, those come first that are also in a key file which `options` names. Of the keys in files,
+    those with a passphrase come last. So mlogin asks for a passphrase only if no other key is accepted.
+
+    Args:
+        options: what ssh_config says about keys.
+        asking: a function that returns a context manager. The context manager is entered while the user may be asked
+            for a passphrase.
 
     Raises:
         Failure: there is no key that can be used.
@@ -158,7 +166,7 @@ def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -
 
 
 def _is_new(name: str, seen: set[str]) -> bool:
-    """Adds the fingerprint `name` to `seen`. Returns True if it was not there, or if it is "" (unknown)."""
+    """Returns True if the fingerprint `name` is not in `seen`, or if it is "" (unknown). Adds it to `seen`."""
     new = not name or name not in seen
     seen.add(name)
     return new
@@ -169,7 +177,7 @@ def _held(signer: Signer) -> Callable[[], Signer]:
 
 
 def _about_agent(options: KeyOptions) -> str:
-    """Returns in words why no key of an ssh-agent can be tried."""
+    """Returns in words why the ssh-agent offers no key that can be tried."""
     from medusa.client.keys import ssh_agent  # takes long to import
 
     if options.agent is None:
@@ -179,14 +187,17 @@ def _about_agent(options: KeyOptions) -> str:
 
 
 def find_signer(key: str | None, host: str | None = None, asking: Asking = contextlib.nullcontext) -> Signer:
-    """Returns the private key that `key` names, or the keys to try. May ask for a passphrase on the terminal.
+    """Returns the private key that `key` names, or a Keyring of the keys that ssh would try if `key` names none.
+
+    May ask for a passphrase on the terminal.
 
     Args:
-        key: the path of the key's file, or the key's fingerprint (MD5 or SHA256). If it is a fingerprint, or if the
-            file contains only a public key, the private key is looked up in the ssh-agent, then in ~/.ssh. If it is
-            None or "", the result is a Keyring of the keys that ssh would try.
+        key: the path of the key's file, or the key's fingerprint (MD5 or SHA256); None or "" to name no key. For a
+            fingerprint, or a file with only a public key, the private key is looked up in the ssh-agent, then in
+            ~/.ssh.
         host: the host to which the requests go. ssh_config may name an ssh-agent and keys for this host.
-        asking: returns a context manager, which is entered while the user may be asked for a passphrase.
+        asking: a function that returns a context manager. The context manager is entered while the user may be asked
+            for a passphrase.
 
     Raises:
         Failure: there is no such key, or it cannot be used.
@@ -198,7 +209,10 @@ def find_signer(key: str | None, host: str | None = None, asking: Asking = conte
 
 
 def _named(key: str, host: str | None) -> Signer:
-    """Returns the private key that `key` names. See find_signer."""
+    """Returns the private key that `key` names: the path of a file, or a fingerprint.
+
+    Looks up a fingerprint in the ssh-agents for `host`, then in ~/.ssh. Raises Failure if there is no such key.
+    """
     if not _is_fingerprint(key):
         path = Path(os.path.expanduser(key))
         if not path.is_file():
@@ -222,7 +236,10 @@ def _named(key: str, host: str | None) -> Signer:
 
 
 def _agents(host: str | None) -> Iterator[str | None]:
-    """Yields the sockets of the ssh-agents to ask for a key for `host`. None stands for SSH_AUTH_SOCK."""
+    """Yields the paths of the sockets of the ssh-agents that may hold a key for `host`.
+
+    The path None stands for the ssh-agent that SSH_AUTH_SOCK names.
+    """
     yield None
     other = ssh_config.read(host).agent
     if other not in (None, os.environ.get("SSH_AUTH_SOCK")):

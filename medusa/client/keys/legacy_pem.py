@@ -1,6 +1,7 @@
-"""Decrypts a private key in PEM whose header fields name the cipher (RFC 1421), as `openssl rsa` writes them.
+"""Decrypts private keys that are encrypted with AES-192, in the PEM format of `openssl rsa`.
 
-The library `cryptography` decrypts such keys too, but without AES-192.
+In this format, header fields before the key name the cipher (RFC 1421). The library `cryptography` decrypts such keys
+with other ciphers, but not with AES-192.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ _KEY_SIZE = 24
 
 
 def is_aes_192(pem: bytes) -> bool:
-    """Returns True if the header fields of `pem`, a private key in PEM, say that it is encrypted with AES-192."""
+    """True if `pem`, a private key in PEM, is encrypted with AES-192. The header fields of `pem` say that."""
     return _FIELDS.fullmatch(pem) is not None
 
 
 def decrypt(pem: bytes, passphrase: bytes) -> bytes:
-    """Returns the private key in `pem` without encryption, again in PEM.
+    """Decrypts the private key in `pem`. Returns it in PEM without encryption.
 
     A wrong passphrase usually raises ValueError. Sometimes it is not noticed, and the returned key is rubbish.
 
@@ -40,7 +41,7 @@ def decrypt(pem: bytes, passphrase: bytes) -> bytes:
 
 
 def _derive(passphrase: bytes, salt: bytes) -> bytes:
-    """Returns the key for the cipher, derived in the way of OpenSSL's EVP_BytesToKey, with MD5 and one round."""
+    """Returns the key for the cipher, made from the passphrase as OpenSSL's EVP_BytesToKey does (MD5, one round)."""
     key = block = b""
     while len(key) < _KEY_SIZE:
         block = hashlib.md5(block + passphrase + salt, usedforsecurity=False).digest()

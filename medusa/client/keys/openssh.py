@@ -1,7 +1,7 @@
 """Reads and decrypts private keys in OpenSSH's format.
 
 OpenSSH's documents PROTOCOL.key and PROTOCOL.chacha20poly1305 describe the format. The library `cryptography` decodes
-the decrypted key. It could also decrypt the key, but only for some of the ciphers, so this module does that.
+the keys, but it cannot decrypt them with all of OpenSSH's ciphers. So this module decrypts them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Container(NamedTuple):
 
 
 def parse(pem: bytes) -> Container | None:
-    """Parses a private key in PEM. Returns None if it is not in OpenSSH's format, or malformed."""
+    """Parses a private key in PEM and returns its parts. Returns None if it is malformed or not in OpenSSH's format."""
     body = b"".join(line for line in pem.splitlines() if not line.startswith(b"-----"))
     try:
         blob = base64.b64decode(body, validate=True)
@@ -72,7 +72,7 @@ def parse(pem: bytes) -> Container | None:
 
 
 def decrypt(found: Container, passphrase: bytes) -> bytes:
-    """Returns the private key `found` without encryption, in PEM.
+    """Decrypts the private key `found`. Returns it in PEM without encryption.
 
     With some ciphers a wrong passphrase is not noticed. Then the returned key is rubbish.
 

@@ -54,13 +54,19 @@ _BROKEN = (_Refused, OSError)
 
 
 class AgentSigner:
-    """A private key in an ssh-agent, which can sign.
+    """A private key in an ssh-agent. The ssh-agent signs with it.
 
     Each call of `sign` opens a new connection to the ssh-agent, so threads may share this object.
     """
 
     def __init__(self, public: PublicKey, blob: bytes, path: str) -> None:
-        """`path`: the ssh-agent's socket."""
+        """Sets the key.
+
+        Args:
+            public: the public key.
+            blob: the public key in SSH's encoding, by which the ssh-agent finds the private key.
+            path: the path of the ssh-agent's socket.
+        """
         self.public = public
         self.where = "ssh-agent"
         self._blob = blob
@@ -86,7 +92,11 @@ class AgentSigner:
     def _signature(self, answer: bytes) -> bytes:
         """Converts a signature from SSH's format to the format of HTTP signatures, and returns it.
 
-        SSH's format: RFC 4253 section 6.6, RFC 5656 section 3.1.2. Raises ValueError if it is malformed.
+        RFC 4253 section 6.6 and RFC 5656 section 3.1.2 describe SSH's format.
+
+        Raises:
+            ValueError: `answer` is malformed.
+            Failure: the ssh-agent can sign with RSA keys only by SHA-1.
         """
         algorithm, rest = split(answer)
         signature, _ = split(rest)
@@ -100,10 +110,11 @@ class AgentSigner:
 
 
 def signers(path: str | None = None) -> tuple[list[AgentSigner], list[str]]:
-    """Returns the keys in the ssh-agent that can sign requests, and a line of text for each key that cannot.
+    """Returns the keys in the ssh-agent that can sign requests, and a line of text for each other key.
 
-    Returns no keys if there is no ssh-agent, or if it does not list its keys. `path`: the ssh-agent's socket; None for
-    the one that SSH_AUTH_SOCK names.
+    Returns no keys if there is no ssh-agent, or if it does not list its keys.
+
+    `path`: the path of the ssh-agent's socket; None for the one that SSH_AUTH_SOCK names.
     """
     usable, useless = [], []
     path = path or os.environ.get("SSH_AUTH_SOCK") or _NOWHERE
@@ -118,11 +129,11 @@ def signers(path: str | None = None) -> tuple[list[AgentSigner], list[str]]:
 
 
 def problem(path: str | None = None, name: str = "SSH_AUTH_SOCK") -> str | None:
-    """Returns in words why the ssh-agent does not list its keys. None if it lists them, or if there is no ssh-agent.
+    """Returns in words why the ssh-agent does not list its keys. Returns None if it lists them, or does not exist.
 
     Args:
-        path: the ssh-agent's socket; None for the one that SSH_AUTH_SOCK names.
-        name: where `path` was found, for the text.
+        path: the path of the ssh-agent's socket; None for the one that SSH_AUTH_SOCK names.
+        name: words for the text that say where `path` comes from, such as `SSH_AUTH_SOCK`.
     """
     path = path or os.environ.get("SSH_AUTH_SOCK")
     if not path:
@@ -145,7 +156,10 @@ def _list(path: str) -> list[tuple[bytes, bytes]]:
 
 
 def _identities(sock: socket.socket, timeout: float = LIST_TIMEOUT) -> list[tuple[bytes, bytes]]:
-    """Returns the blob and the comment of each key. If the answer is cut off, returns the keys that came before."""
+    """Asks the ssh-agent for its keys. Returns the public key (encoded) and the comment of each key.
+
+    If the answer is cut off, returns the keys that came before. `timeout`: seconds for the answer to begin.
+    """
     answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER, whole=False, timeout=timeout)
     count, rest = int.from_bytes(answer[:4], "big"), answer[4:]
     found: list[tuple[bytes, bytes]] = []
@@ -158,7 +172,7 @@ def _identities(sock: socket.socket, timeout: float = LIST_TIMEOUT) -> list[tupl
 
 
 def _kind(blob: bytes) -> bytes:
-    """Returns the type of a key: the first string in `blob`, the encoded key. b"" if there is no such string."""
+    """Returns the type of an encoded key, such as b"ssh-rsa". Returns b"" if the key is malformed."""
     try:
         return split(blob)[0]
     except ValueError:
@@ -166,7 +180,7 @@ def _kind(blob: bytes) -> bytes:
 
 
 def _shown(text: bytes) -> str:
-    """Returns `text`, which the ssh-agent sent in an unknown encoding, in a printable and short form for the user."""
+    """Returns `text` in a short, printable form for the user. The ssh-agent sent it in an unknown encoding."""
     return printable(text.decode("utf-8", "backslashreplace"), _MAX_SHOWN)
 
 

@@ -49,12 +49,18 @@ class KeyOptions:
 
 
 def read(host: str | None) -> KeyOptions:
-    """Returns the options for `host`. If `host` is None, or if ssh cannot be asked, returns the defaults of ssh."""
+    """Returns the options that ssh_config has for `host`.
+
+    If `host` is None, or if `ssh -G` gives no answer, returns the defaults of ssh.
+    """
     return interpret(_ask_ssh(host) if host and _HOST.fullmatch(host) else "", os.environ)
 
 
 def interpret(output: str, environ: Mapping[str, str]) -> KeyOptions:
-    """Returns the options in `output`, which is what `ssh -G` has printed. If that is "", returns ssh's defaults."""
+    """Returns the options in `output`, a text that `ssh -G` has printed. If `output` is "", returns ssh's defaults.
+
+    `environ`: the environment variables, which may name the ssh-agent's socket.
+    """
     pairs = [(key, value) for key, _, value in (line.partition(" ") for line in output.splitlines())]
     options = dict(pairs)
     agent, name = _agent(options.get("identityagent", "$SSH_AUTH_SOCK"), environ)
@@ -64,7 +70,7 @@ def interpret(output: str, environ: Mapping[str, str]) -> KeyOptions:
 
 
 def _agent(wanted: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
-    """Returns the attributes `agent` and `agent_name` of KeyOptions. `wanted`: the value of IdentityAgent."""
+    """Returns two values for KeyOptions: `agent` and `agent_name`. `wanted`: the value of the option IdentityAgent."""
     if wanted == "none":
         return None, "IdentityAgent in ssh_config is none"
     if wanted == "SSH_AUTH_SOCK" or wanted.startswith("$"):
@@ -92,10 +98,10 @@ def _ask_ssh(host: str) -> str:
 
 
 def _config_file() -> list[str]:
-    """Returns an option that makes ssh read the ssh_config in the directory HOME.
+    """Returns arguments for ssh that make it read the ssh_config in the directory HOME.
 
-    Without this option, ssh reads the ssh_config in the home directory that /etc/passwd names. Returns no option if
-    HOME is that directory.
+    Without them, ssh reads the ssh_config in the home directory that /etc/passwd names. Returns no arguments if HOME is
+    that directory.
     """
     home = os.environ.get("HOME")
     if not home or home == _passwd_home():
@@ -105,9 +111,9 @@ def _config_file() -> list[str]:
 
 
 def _below_home(path: str, environ: Mapping[str, str]) -> str:
-    """Returns `path` with the home directory of /etc/passwd at its start replaced by HOME.
+    """Replaces the home directory of /etc/passwd at the start of `path` by HOME, and returns the new path.
 
-    ssh has put that directory in place of `~`.
+    This is needed because `ssh -G` replaces `~` by the home directory of /etc/passwd.
     """
     home, other = environ.get("HOME"), _passwd_home()
     return home + path[len(other) :] if home and other and path.startswith(other + "/") else path
@@ -122,7 +128,10 @@ def _passwd_home() -> str:
 
 
 def _expanded(file: str, options: Mapping[str, str]) -> str:
-    """Returns `file`, a value of IdentityFile, in which the usual tokens of ssh, such as %d, have their values."""
+    """Replaces the usual tokens of ssh in `file`, such as %d, by their values. Returns the result.
+
+    `file`: a value of the option IdentityFile. `options`: the options that `ssh -G` has printed.
+    """
     values = {
         "%%": "%",
         "%d": os.path.expanduser("~"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def join(*strings: bytes) -> bytes:
-    """Returns the strings one after another, each with its length before it."""
+    """Returns the strings joined, each with its length before it."""
     return b"".join(len(string).to_bytes(4, "big") + string for string in strings)
 
 

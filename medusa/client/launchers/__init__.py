@@ -54,9 +54,9 @@ def names() -> list[str]:
 
 
 def of_target(text: str) -> str | None:
-    """Returns the launcher's name if `text`, a TARGET on mlogin's command line, has the form LAUNCHER:WORD.
+    """Returns the launcher's name in `text`, if `text` has the form LAUNCHER:WORD. Otherwise returns None.
 
-    Returns None if `text` has another form, or if there is no such launcher.
+    Also returns None if there is no such launcher. `text` is the TARGET on mlogin's command line.
     """
     name, colon, _ = text.partition(":")
     name = SHORT.get(name, name)
@@ -67,7 +67,7 @@ def of_target(text: str) -> str | None:
 def find(name: str) -> type[Launcher]:
     """Returns the launcher class with this name or short name.
 
-    If another package has a launcher of the same name as one of Medusa's own, Medusa's own is returned.
+    If a launcher of another package has the same name as one of Medusa's own, returns Medusa's own.
 
     Raises:
         Failure: no launcher has this name, or it cannot be loaded.

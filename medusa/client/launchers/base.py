@@ -19,18 +19,19 @@ __all__ = ["JobRequest", "JobState", "Launcher", "MantaJobOptions", "Settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
-    """The facts that a job needs, so that its agent can attach to the session.
+    """The data that a launcher needs to start a job whose agent attaches to the session.
 
     Attributes:
         session_url: a function that returns a new URL at which the agent attaches. Its argument: how many seconds the
             URL must stay valid at least.
         archive_url: the URL at which the reflector serves the agent's archive; None if it is unknown.
         insecure_tls: True if the agent must not verify the reflector's certificate.
-        environ: further environment variables for the job.
-        headers: the names and values of the header fields that the agent sends to the reflector in addition.
-        guest: True if the agent joins a job of somebody else. Then it leaves alone what makes itself a daemon there.
-        embedded: the port of mlogin's own reflector, which listens on this machine's loopback only. None if mlogin
-            uses any other reflector.
+        environ: more environment variables for the job.
+        headers: more header fields that the agent sends to the reflector: names and values.
+        guest: True if the job belongs to another user or program. Then the agent does not end the daemons that the
+            session's programs start there.
+        embedded: the port of mlogin's own reflector, which listens on this machine's loopback only. None if mlogin uses
+            any other reflector.
     """
 
     session_url: Callable[[float], str]
@@ -62,7 +63,8 @@ class JobState:
     Attributes:
         alive: True if the agent runs, or may still start to run.
         words: the state in words, such as `queued`, `running` or `ended with status 127`.
-        ends_at: the time.monotonic() at which the job system will end the job; None if never, or if it is unknown.
+        ends_at: the time at which the job system will end the job, as a time of time.monotonic(). None if never, or if
+            it is unknown.
         problem: why the launcher cannot learn the state, or cannot do its work; None if there is no problem.
         halted: True if the job system has suspended the job: its processes are stopped, and may continue later.
     """
@@ -79,20 +81,21 @@ class JobState:
 
 
 class Launcher(abc.ABC):
-    """One job that runs the agent. Call create() once, submit() once, poll() at any time, and finish() once.
+    """Starts and ends one job that runs the agent. This is the base class; each job system has a subclass.
 
-    Use it in a `with` block, which ends with cancel(). The constructor starts nothing, but checks the settings, and
-    raises Failure if the job cannot be started with them.
+    mlogin calls create() once, submit() once, poll() at any time, and finish() once. It uses the launcher in a `with`
+    block, which calls cancel() at its end. The constructor starts nothing. It raises Failure if no job can be started
+    with these settings.
 
     Attributes:
         name: the name for --launcher.
-        target: the setting that WORD is stored in, if the user gives the TARGET `NAME:WORD` on mlogin's command line:
-            `object` or `job`. Empty if no WORD may follow the name.
+        target: the setting that gets the WORD of `mlogin NAME:WORD`: `object` or `job`. Empty if no WORD may follow the
+            name.
         options_of: the program whose options may follow `--`, for messages. Empty if nothing may follow.
-        queues: True if a job may wait in a queue for hours. The reflector ends mlogin's link before that. Then mlogin
-            attaches again.
-        sees_end: True if the agent has ended as soon as poll() says that the job is not alive. False if perhaps only
-            the connection to the job has ended.
+        queues: True if a job may wait in a queue for hours. The reflector ends mlogin's connection before that. Then
+            mlogin attaches again.
+        sees_end: True if the agent has certainly ended when poll() says that the job is not alive. False if perhaps
+            only the connection to the job has ended.
         front_door: the URL of the reflector to use if the user names none. None: mlogin starts its own reflector.
     """
 
@@ -108,9 +111,10 @@ class Launcher(abc.ABC):
 
     @classmethod
     def help(cls) -> str:
-        """Returns what `mlogin --launcher NAME --help` shows: the TARGET of this launcher, and the options after `--`.
+        """Returns the help text that `mlogin --launcher NAME --help` shows.
 
-        By default it is a line of usage, and the docstring of the class.
+        The text tells which TARGET the launcher takes, and which options may follow `--`. By default it is a line of
+        usage and the docstring of the class.
         """
         word = {"object": "[OBJECT]", "job": "[JOB]"}.get(cls.target, "")
         options = f" [-- OPTION OF {cls.options_of.upper()}...]" if cls.options_of else ""
@@ -121,14 +125,18 @@ class Launcher(abc.ABC):
         """Returns the name of the job in a few printable words, such as `local job 4711`."""
 
     def create(self) -> str:
-        """Returns the id of the session that the job's agent will join. Raises Failure if the job cannot be created."""
+        """Creates the job if it must exist before the session. Returns the id of the session that its agent will join.
+
+        By default, creates nothing and returns a new id. Raises Failure if the job cannot be created.
+        """
         return str(uuid.uuid4())
 
     @property
     def asks(self) -> bool:
-        """True while a program of the launcher may ask the user a question on the terminal after submit().
+        """True while a program that the launcher has started may ask the user a question on the terminal.
 
-        While it is True, mlogin does not read the terminal, so that the program gets the answer.
+        mlogin reads this after submit(). While it is True, mlogin does not read the terminal, so the program gets the
+        answer.
         """
         return False
 
@@ -162,15 +170,14 @@ class Launcher(abc.ABC):
         """Returns the last lines of the job's log, printable. mlogin shows them if no agent appears."""
 
     def joined(self) -> None:  # noqa: B027 - most launchers do nothing
-        """Takes note that the agent has attached. mlogin calls this once."""
+        """Tells the launcher that the agent has attached. mlogin calls this once. By default it does nothing."""
 
     def keep(self) -> bool:
-        """Leaves the job alone from now on if this mlogin dies: takes back what the guard process was told to do.
+        """Lets the job go on if this mlogin dies. Returns False if jobs of this launcher cannot go on without mlogin.
 
-        mlogin calls this once, after it is linked with an agent that keeps the session for a while. `finish` and
-        `cancel` still end the job. If the user detaches, none of them is called.
-
-        Returns False, and changes nothing, if jobs of this launcher cannot go on without mlogin.
+        Before this call, the guard process ends the job if mlogin dies. mlogin calls this once, after it is connected
+        to an agent that keeps the session for a while. `finish` and `cancel` still end the job. If the user detaches,
+        mlogin calls neither.
         """
         return False
 
@@ -179,6 +186,7 @@ class Launcher(abc.ABC):
         """Ends the job after its session. First waits up to `grace` seconds for the job to end by itself.
 
         Args:
+            grace: the wait in seconds.
             clean: True if the agent has reported how the session ended. If False, the agent may still run.
         """
 

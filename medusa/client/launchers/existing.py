@@ -13,7 +13,10 @@ from medusa.protocol.session_id import parse_id
 
 
 class ExistingLauncher(Launcher):
-    """A job that somebody else starts and ends. Its agent attaches to the session that --session names."""
+    """Waits for the agent of a job that is started and ended elsewhere.
+
+    The agent attaches to the session that --session names.
+    """
 
     name = "held"
     target = options_of = ""

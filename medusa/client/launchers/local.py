@@ -33,7 +33,7 @@ no options after --."""
 
 
 class LocalLauncher(Launcher):
-    """A job that is the process `sh agent.sh` on this machine, in its own process session.
+    """Runs the agent as the process `sh agent.sh` on this machine, in its own process session.
 
     The process runs in a private directory, which cancel() removes.
     """

@@ -35,9 +35,9 @@ after --."""
 
 
 class ManualLauncher(Launcher):
-    """A job that the user starts, with a command line that mlogin prints. The user also ends the job.
+    """Prints a command line by which the user starts the job. The user also ends the job.
 
-    instructions() returns this command line, and later a new one, before the URL in the old one expires.
+    instructions() returns this command line. Before the URL in it expires, instructions() returns a new command line.
     """
 
     name = "manual"
@@ -95,7 +95,7 @@ class ManualLauncher(Launcher):
         """Does nothing: the agent ends by itself after the session."""
 
     def cancel(self) -> None:
-        """Does nothing: a running agent ends when it loses its connection to the reflector."""
+        """Does nothing: an agent ends by itself when it loses its connection to the reflector."""
 
 
 _IN_ANY_SHELL = re.compile(r"[A-Za-z0-9 _.,:;/?&=%@+~#|'\[\]{}()^*<>-]*")
@@ -103,11 +103,11 @@ _IN_ANY_SHELL = re.compile(r"[A-Za-z0-9 _.,:;/?&=%@+~#|'\[\]{}()^*<>-]*")
 
 
 def _line(request: JobRequest, url: str) -> str:
-    """Returns the command line for the user.
+    """Returns the command line that the user runs to start the agent.
 
-    The line for sh sets variables for one command, which the shells of the csh family cannot do. So the command line
-    is `echo "LINE" | sh`, which works in every shell. But if the line for sh contains characters that some shells do
-    not take literally between double quotes, it is returned without `echo`.
+    Usually it has the form `echo "LINE" | sh`, which works in every shell. LINE itself sets variables for one command,
+    which the shells of the csh family cannot do. If some shell would change LINE between double quotes, returns LINE
+    alone.
     """
     line = _line_for_sh(request, url)
     return f'echo "{line}" | sh' if _IN_ANY_SHELL.fullmatch(line) else line
@@ -127,8 +127,8 @@ def _line_for_sh(request: JobRequest, url: str) -> str:
 
 
 def _quoted(url: str) -> str:
-    """Returns `url` in single quotes, always.
+    """Returns `url` in single quotes, even if it needs no quotes.
 
-    shlex.quote leaves out quotes that `url` does not need. But the user may put another URL there, which needs them.
+    The user may replace `url` by another URL that needs the quotes. shlex.quote would leave them out.
     """
     return "'" + url.replace("'", "'\"'\"'") + "'"

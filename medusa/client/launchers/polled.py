@@ -1,6 +1,6 @@
-"""The base classes of launchers for job systems that have to be asked again and again for a job's state.
+"""The base classes of launchers for job systems that must be asked again and again for a job's state.
 
-A thread asks, so the loop that serves the terminal never blocks on an answer.
+A thread asks the job system, so the loop that serves the terminal never waits for an answer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Job(abc.ABC):
         state: the state of the job. Another thread reads it.
         remarks: printable lines that explain why there is no agent. Empty while the job is alive.
         joined: True if the agent has attached. Another thread sets it.
-        grace: how many seconds `close` lets the job end by itself, at the most. Another thread sets it.
+        grace: how many seconds `close` waits at most for the job to end by itself. Another thread sets it.
     """
 
     def __init__(self, words: str) -> None:
@@ -56,24 +56,31 @@ class Job(abc.ABC):
     def look(self, *, waiting: bool) -> None:
         """Asks the job system for the job's state, and sets `state`.
 
-        waiting: True until the agent attaches. While it is True, this method also renews the agent's config before the
-            config expires.
+        `waiting`: True until the agent attaches. While it is True, this method also renews the agent's config before
+        the config expires.
         """
 
     def report(
         self, words: str, ends_at: float | None = None, problem: str | None = None, *, halted: bool = False
     ) -> None:
-        """Sets `state` to that of a live job. The arguments are those of JobState."""
+        """Sets `state` to a live state. Use this while the agent runs or may still start.
+
+        Args:
+            words: the state in words for the user, such as `queued`.
+            ends_at: the time.monotonic() at which the job system will end the job; None if it is unknown.
+            problem: what went wrong, for the user; None if there is no problem.
+            halted: True if the job system has suspended the job.
+        """
         self.state = JobState(alive=True, words=words, ends_at=ends_at, problem=problem, halted=halted)
 
     def report_problem(self, text: str) -> None:
-        """Sets the problem in `state` to `text`, and keeps the rest of `state`. Use this for temporary failures."""
+        """Adds the problem `text` to `state`, and keeps the rest of `state`. Use this for temporary failures."""
         self.state = dataclasses.replace(self.state, problem=text)
 
     def over(self, words: str, remarks: Iterable[str] = ()) -> None:
-        """Sets `state` to that of a job that has ended, or whose agent can no longer attach.
+        """Sets `state` to an ended state. Use this if the job has ended, or if its agent can no longer attach.
 
-        Sets `remarks` first: another thread reads them when it sees the new state.
+        Also sets `remarks`, before `state`: another thread reads `remarks` when it sees the new state.
         """
         self.remarks = list(remarks)
         self.state = JobState(alive=False, words=words)
@@ -83,9 +90,9 @@ class Job(abc.ABC):
         self.over("failed", why.splitlines())
 
     def keep(self) -> bool:
-        """Takes back what the guard process was told to do with the job; see Launcher.keep.
+        """Lets the job go on if mlogin dies: the guard process then no longer ends the job.
 
-        Another thread calls this, while `look` may be running.
+        Returns False if the job cannot go on without mlogin. Another thread calls this, while `look` may be running.
         """
         return False
 
@@ -93,7 +100,7 @@ class Job(abc.ABC):
     def close(self, *, clean: bool) -> list[str]:
         """Ends the job and removes its files and other traces.
 
-        If the session was `clean` (the agent has reported the session's end), the job may be left to end by itself.
+        `clean`: True if the agent has reported the session's end. Then the job may be left to end by itself.
 
         Returns:
             Lines for the user: what could not be ended or removed, and how the user can do it.
@@ -101,10 +108,12 @@ class Job(abc.ABC):
 
 
 class PolledLauncher(Launcher):
-    """A launcher that calls the methods of a Job in a thread. A subclass sets `job`, in its constructor or in create().
+    """A launcher that calls the methods of a Job in a thread.
+
+    A subclass sets the attribute `job` in its constructor or in create().
 
     Attributes:
-        system: the name of the job system as messages to the user use it, such as `the Manta`.
+        system: the name of the job system in messages to the user, such as `the Manta`.
 
     Args:
         tell: a function that shows a line to the user.
@@ -123,7 +132,10 @@ class PolledLauncher(Launcher):
 
     @abc.abstractmethod
     def lost(self) -> str:
-        """Returns what the user can do about the job if the job system does not answer: `see ... by: COMMAND`."""
+        """Returns words for the user about a job whose job system does not answer: what the user can do.
+
+        The words have the form `see ... by: COMMAND`.
+        """
 
     def submit(self, request: JobRequest) -> None:
         self._thread.call(lambda: self._run(request))
@@ -141,7 +153,12 @@ class PolledLauncher(Launcher):
         return self.job.keep()
 
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Closes the job. After a `clean` session the job may end by itself, so its final state is not `cancelled`."""
+        """Ends the job after its session, in the thread. Tells the user what could not be ended or removed.
+
+        Args:
+            grace: how many seconds the job may take to end by itself.
+            clean: True if the agent has reported the session's end. Then the job may be left to end by itself.
+        """
         self.job.grace = grace
         self._close(clean=clean)
 
@@ -149,7 +166,10 @@ class PolledLauncher(Launcher):
         self._close(clean=False)
 
     def ask(self, function: Callable[[], T]) -> T:
-        """Runs `function` in the thread, and returns its result. Tells the user if that takes long."""
+        """Runs `function` in the thread, and returns its result. Tells the user if that takes long.
+
+        Raises the exception that `function` raises.
+        """
         future = self._thread.call(function)
         self._wait(future)
         return future.result()
@@ -189,14 +209,14 @@ class PolledLauncher(Launcher):
 
 
 class _TaskThread:
-    """A daemon thread that runs calls one after another. A call that hangs does not keep the program alive."""
+    """A daemon thread that runs calls one after another. A call that hangs does not stop the program from ending."""
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="launcher", daemon=True)
 
     def call(self, function: Callable[[], T]) -> Future[T]:
-        """Queues a call of `function`. The future gets what it returns or raises."""
+        """Queues a call of `function`. Returns a future that gets the result or the exception."""
         future: Future[T] = Future()
 
         def run() -> None:

@@ -16,6 +16,8 @@ DIRECT = (
 def with_settings(archive: Path, settings: Mapping[str, str], lines: Iterable[str] = ()) -> bytes:
     """Returns a shell script that exports `settings` as variables, runs `lines`, and then runs the archive.
 
+    `lines`: lines of shell code.
+
     Raises:
         OSError: the archive cannot be read.
     """

@@ -47,12 +47,12 @@ class PublishError(Exception):
 
 
 def publish(archive: bytes, url: str, manta: Callable[[], MantaClient], http_timeout: float = HTTP_TIMEOUT) -> str:
-    """Writes the archive to `url`, then reads it back and compares.
+    """Writes the archive to `url`, then reads it back and compares both.
 
     Args:
         archive: the content of the archive.
         url: `manta:/LOGIN/...`, the path of a file, or a URL for fsspec.
-        manta: a function that makes a client of Manta. It is called only if `url` names a Manta object.
+        manta: a function that returns a client of Manta. It is called only if `url` names a Manta object.
         http_timeout: seconds for one request, if `url` is an http or https URL.
 
     Returns:
@@ -82,7 +82,10 @@ def uses_manta(url: str) -> bool:
 
 
 def check_place(url: str) -> None:
-    """Raises PublishError if the archive can never be published to `url`. Writes nothing and connects to no server."""
+    """Raises PublishError if it is certain that the archive cannot be published to `url`.
+
+    Writes nothing and connects to no server.
+    """
     match = _SCHEME.match(url)
     if match is None and not url.startswith(_MANTA):
         folder = posixpath.dirname(url) or "."
@@ -154,7 +157,10 @@ def _into_store(archive: bytes, url: str, scheme: str, http_timeout: float) -> b
 
 
 def _require(scheme: str) -> None:
-    """Raises PublishError if fsspec cannot use URLs of `scheme`: it is unknown, or a package is not installed."""
+    """Raises PublishError if fsspec cannot use URLs of `scheme`, such as `s3`.
+
+    Either fsspec does not know `scheme`, or a package for it is not installed.
+    """
     import fsspec  # imported here because a Manta or a file does not need it
 
     try:
@@ -188,7 +194,10 @@ def _words(error: Exception, url: str) -> str:
 
 
 def _secrets(url: str) -> Iterator[str]:
-    """Yields every part of `url` that may be secret. Skips parts of up to 3 characters: they may be ordinary words."""
+    """Yields every part of `url` that may be secret, so that the caller can remove it from a message.
+
+    Skips parts of up to 3 characters, because they may be ordinary words.
+    """
     yield url
     place, *behind = re.split("[?#]", url.partition("://")[2], maxsplit=1)
     user, _, _ = place.rpartition("@")

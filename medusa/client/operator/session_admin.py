@@ -28,17 +28,17 @@ class Administrator:
 
     Args:
         base: the reflector's URL.
-        account: the account that signs requests. None to send requests without a signature, as a reflector accepts them
+        account: the account that signs requests. None to send requests without a signature. A reflector accepts these
             from its own host.
         insecure_tls: True to accept any TLS certificate.
-        headers: the header fields to send in addition.
-        find_account: a function that returns the account. It is called if the reflector refuses a request without a
-            signature; then this account signs. It raises Failure if the account has no key. None: requests are signed
-            only if `account` is given.
+        headers: more header fields to send.
+        find_account: a function that returns an account, or raises Failure if the account has no key. It is called if
+            the reflector refuses a request without a signature. Then this account signs the requests. None if only
+            `account` may sign.
 
     Attributes:
-        missing: why the last list of sessions is incomplete, such as a reflector that did not answer. Empty if the
-            list is complete.
+        missing: why the last list of sessions is incomplete, such as a reflector that did not answer. Empty if the list
+            is complete.
     """
 
     missing = ""
@@ -56,7 +56,11 @@ class Administrator:
         self._api = Api(base, account, insecure_tls=insecure_tls, proxies=False, **more)
 
     def sessions(self) -> list[Entry]:
-        """Returns all sessions. If some reflectors did not answer, `missing` says so. Raises Failure."""
+        """Returns the sessions of all accounts. If some reflectors did not answer, sets `missing` to words that say so.
+
+        Raises:
+            Failure: the reflector refused the request, or did not answer.
+        """
         try:
             found, self.missing = self._api.sessions("/sessions")
         except NoAnswer as error:
@@ -64,7 +68,7 @@ class Administrator:
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
-        """Returns the description of the session whose id is `session`, or else the only one whose id begins with it.
+        """Returns the description of the session with the id `session`, or of the only one whose id begins with it.
 
         Args:
             login: the account that the session must belong to; None for any account.
@@ -87,7 +91,11 @@ class Administrator:
         return found[0]
 
     def kill(self, entry: Entry) -> None:
-        """Ends a session. `entry`: its description from `sessions` or `find`. Raises Failure."""
+        """Ends a session. `entry`: the session's description, which `sessions` or `find` returned.
+
+        Raises:
+            Failure: the reflector refused, or did not answer, or the session has not begun.
+        """
         quoted = urllib.parse.quote(str(entry["id"]), safe="-_.~:@+")
         login = f"{entry['login']}/" if entry.get("login") else ""
         try:
@@ -99,9 +107,10 @@ class Administrator:
             raise self._with_advice(error) from None
 
     def _with_advice(self, error: NoAnswer) -> Failure:
-        """Returns `error`, perhaps with advice for the user.
+        """Returns the exception to raise for `error`.
 
-        If the reflector has refused a request that was not signed, adds a line that says how to sign requests.
+        If the reflector has refused a request without a signature, it is a Failure with one more line, which says how
+        to sign requests. Otherwise it is `error` itself.
         """
         if error.http_status not in NOT_AUTHORISED or self._api.account is not None:
             return error

@@ -34,7 +34,7 @@ MAX_ANSWER = 256 * 1024 * 1024
 
 
 class NoAnswer(Failure):
-    """The reflector refused a request, or did not answer it in a form that can be used.
+    """The reflector refused a request, or gave no answer that can be used.
 
     Attributes:
         http_status: the HTTP status with which the reflector refused; None if it did not answer by HTTP.
@@ -48,17 +48,17 @@ class NoAnswer(Failure):
 
 
 class Api:
-    """The HTTP API of the reflector at the URL `base`.
+    """A client of the HTTP API of the reflector at the URL `base`.
 
     Args:
-        account: the account that signs requests. None to send requests without a signature, as a reflector accepts them
+        account: the account that signs requests. None to send requests without a signature. A reflector accepts these
             from its own host.
         insecure_tls: True to accept any TLS certificate.
         proxies: True to use the proxy that the environment names.
-        headers: the header fields to send in addition.
-        find_account: a function that returns the account. It is called if the reflector refuses a request without a
-            signature; then this account signs. It raises Failure if the account has no key. None: requests are signed
-            only if `account` is given.
+        headers: more header fields to send.
+        find_account: a function that returns an account, or raises Failure if the account has no key. It is called if
+            the reflector refuses a request without a signature. Then this account signs the requests. None if only
+            `account` may sign.
 
     Attributes:
         name: the URL, printable.
@@ -88,7 +88,7 @@ class Api:
             raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions\n  {words} (mlogin: --session ID)")
 
     def ask(self, method: str, path: str) -> dict[str, Any]:
-        """Sends a request, and returns the JSON object in the answer. Raises NoAnswer.
+        """Sends a request, and returns the JSON object in the answer. Raises NoAnswer if there is none.
 
         If the reflector refuses the account's key, sends the request again, signed with the account's next key.
         """
@@ -105,7 +105,7 @@ class Api:
         return self._parsed(body)
 
     def _sign_otherwise(self) -> bool:
-        """Prepares to send a refused request again. Returns False if there is no other way to sign the request.
+        """Changes what signs the requests, after one was refused. Returns False if nothing else can sign them.
 
         If requests were not signed yet, the account of `find_account` will sign them. Otherwise the account's next key
         will sign them.
@@ -121,7 +121,10 @@ class Api:
         return self.account is not None
 
     def _send(self, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
-        """Sends one request. Returns the response and its body. Raises NoAnswer."""
+        """Sends one request. Returns the response and its body, whatever its status is.
+
+        Raises NoAnswer if there is no response.
+        """
         headers = {"Host": self.target.netloc, "Connection": "close", **self._own_headers()}
         if self.account is not None:
             headers.update(self.account.authorization(method, path, self.target.netloc))
@@ -148,9 +151,10 @@ class Api:
         return dict(fields)
 
     def sessions(self, path: str) -> tuple[list[dict[str, Any]], str]:
-        """Returns the list of sessions at `path`, and a text: why the list is incomplete, or "" if it is complete.
+        """Returns the list of sessions at `path`, and a text.
 
-        The list is incomplete if other reflectors did not answer. Raises NoAnswer.
+        The text says why the list is incomplete: other reflectors did not answer. It is "" if the list is complete.
+        Raises NoAnswer if the reflector gives no list.
         """
         answer = self.ask("GET", path)
         found = answer.get("sessions")
@@ -181,10 +185,13 @@ class Api:
 
 
 class _Response(http.client.HTTPResponse):
-    """A response that skips the interim responses before it, such as 103. (http.client skips only those with 100.)"""
+    """An HTTP response that skips all interim responses before it, such as 103.
+
+    The base class skips only those with the status 100.
+    """
 
     def begin(self) -> None:
-        """Reads the head of the final response.
+        """Reads the head of the response, after all interim responses.
 
         Raises http.client.HTTPException if more than MAX_INTERIM interim responses come before it.
         """
@@ -197,7 +204,10 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to a reflector, dialled in the same way as by mlogin. Call `hang_up` at the end."""
+    """An HTTP connection to a reflector, with the same proxies and TLS settings as mlogin's own connection.
+
+    Call `hang_up` at the end.
+    """
 
     response_class = _Response
 
@@ -215,14 +225,14 @@ class _Connection(http.client.HTTPConnection):
     def hang_up(self) -> None:
         """Closes the connection. Call this after the answer was read.
 
-        HTTPConnection itself calls `_Socket.close` too early: before the answer was read. So that method does nothing.
+        HTTPConnection calls `_Socket.close` itself, but before the answer was read. So that method does nothing.
         """
         if self._socket is not None:
             self._socket.sock.close()
 
 
 class _Socket(io.RawIOBase):
-    """A socket with those methods that HTTPConnection calls, and with a deadline for all of them together."""
+    """A socket with the methods that HTTPConnection calls. All calls together must end before one deadline."""
 
     def __init__(self, sock: Any, deadline: float) -> None:
         self.sock, self._deadline = sock, deadline
@@ -235,7 +245,7 @@ class _Socket(io.RawIOBase):
         return io.BufferedReader(self)
 
     def close(self) -> None:
-        """Does nothing. HTTPConnection calls this method too early; `_Connection.hang_up` closes the socket."""
+        """Does nothing: HTTPConnection calls this method too early. `_Connection.hang_up` closes the socket."""
 
     def readable(self) -> bool:
         return True

@@ -22,7 +22,7 @@ def end(entry: Entry, api: Api | None, find_account: Callable[[], Account] | Non
     """Ends a session, and returns its id.
 
     Args:
-        entry: the session's entry in the list of `api`, or in that of this machine.
+        entry: the session's description, from the list of `api` or from the list of this machine's sessions.
         api: the reflector that lists the session. None if only this machine lists it.
         find_account: a function that returns the account that signs, if `api` has none.
 
@@ -47,7 +47,10 @@ def end(entry: Entry, api: Api | None, find_account: Callable[[], Account] | Non
 
 
 def _why(error: NoAnswer, entry: Entry) -> list[str]:
-    """Returns lines that say why a session was not ended."""
+    """Returns lines for the user that say why a session was not ended.
+
+    `error`: the refusal of the reflector. `entry`: the session's description.
+    """
     if error.http_status == NOT_FOUND and entry.get("state") == HELD:
         return ["  its agent is of an earlier version: it has no session, and asks for a client from time to time"]
     return [f"  {line}" for line in str(error).splitlines()]

@@ -1,4 +1,4 @@
-"""Finds the session whose id begins with a text: `mlogin 5d3e`."""
+"""Finds the session that the user has named by the beginning of its id, as in `mlogin 5d3e`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ Entry = dict[str, Any]
 
 
 class Found(NamedTuple):
-    """The id of a session, and the account that has to sign requests for it; None if requests need no signature."""
+    """A session that was found: its id, and the account that has to sign requests for it.
+
+    The account is None if requests need no signature.
+    """
 
     session: str
     account: Account | None
@@ -36,7 +39,7 @@ def find_session(
     otherwise: str = "",
     whole: bool = False,
 ) -> Found:
-    """Returns the session whose id is `text`, or else the only one whose id begins with it.
+    """Returns the session whose id is `text`. If there is none, returns the only one whose id begins with `text`.
 
     Args:
         api: the reflector. If it has no account, the reflector is asked without a signature first.
@@ -83,8 +86,8 @@ def find_session(
 def entries_for(api: Api, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
     """Returns the sessions that the reflector lists for this user, and a text that says why some are missing.
 
-    If the reflector asks for a signature, sets the account of `api` to the one that `find_account` returns, and asks
-    again. Raises NoAnswer.
+    The text is "" if none are missing. If the reflector asks for a signature, sets the account of `api` to the one that
+    `find_account` returns, and asks again. Raises NoAnswer if the reflector gives no list.
     """
     if api.account is None:
         try:
@@ -99,8 +102,8 @@ def entries_for(api: Api, find_account: Callable[[], Account] | None) -> tuple[l
 def matching(text: str, entries: Sequence[Entry], login: str | None) -> list[Entry]:
     """Returns the sessions that `text` may mean: the one with this id, or else all whose ids begin with `text`.
 
-    If some of them belong to the account `login`, returns only these. If `login` is None, returns only those that
-    belong to no account, if there are any.
+    If some of them belong to the account `login`, returns only these. If `login` is None, sessions that belong to no
+    account are preferred in the same way.
     """
     begun = [entry for entry in entries if str(entry.get("id")).startswith(text)]
     for found in ([e for e in begun if e.get("login") == login], begun):
@@ -124,14 +127,20 @@ def _complaint(text: str, candidates: Sequence[Entry], api: Api, missing: str, o
 
 
 def place(entry: Entry) -> str:
-    """Returns where a session runs: job and host of its agent, as far as they are known, else its address, or "-"."""
+    """Returns in words where a session runs: the job and the host of its agent.
+
+    If both are unknown, returns the agent's address, or "-".
+    """
     words = [str(entry[key]) for key in ("job", "host") if entry.get(key)]
     address = str(entry.get("agent") or "").rpartition(":")[0]
     return " on ".join(words) or address or "-"
 
 
 def _line(entry: Entry) -> str:
-    """Returns a session's id, its state, and the address of its agent, or else of its client."""
+    """Returns a line for the user about a session: its id, its state, and the address of its agent.
+
+    If the agent's address is unknown, the line has the client's address.
+    """
     address = entry.get("agent") or entry.get("client")
     words = [str(entry["id"]), str(entry.get("state", "unknown")), *([f"from {address}"] if address else [])]
     return printable("  ".join(words), 400)

@@ -1,4 +1,4 @@
-"""Finds the session that the user means: `medusa exec SESSION`, by its id, the beginning of its id, or its name."""
+"""Finds the session that the user means by its id, the beginning of its id, or its name: `medusa exec SESSION`."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def find_live(
     login: str | None = None,
     find_account: Callable[[], Account] | None = None,
 ) -> Place:
-    """Returns the session that `text` means.
+    """Returns the running session that `text` means: its id, the beginning of its id, or its name.
 
     Args:
-        local: the sessions of this user's own mlogin on this machine.
+        local: the sessions on this machine for which this user's mlogin runs its own reflector.
         api: the reflector that the user named; None if there is none. If it has no account, it is asked without a
             signature first.
         login: the name of the account that `find_account` returns; None if there is none.
@@ -67,7 +67,15 @@ def find_held(
     login: str | None = None,
     find_account: Callable[[], Account] | None = None,
 ) -> Place:
-    """Returns the only session of the user's own that is held and that nobody uses. For the arguments see `find_live`.
+    """Returns the only session of the user that goes on without a client: its agent keeps it for the next client.
+
+    Args:
+        local: the sessions on this machine for which this user's mlogin runs its own reflector.
+        api: the reflector that the user named; None if there is none. If it has no account, it is asked without a
+            signature first.
+        login: the name of the account that `find_account` returns; None if there is none.
+        find_account: a function that returns an account. It is called if the reflector shows its sessions only to
+            accounts, or if the session belongs to one. None if no account may sign.
 
     Raises:
         Failure: there is no such session, or there are several; or the reflector does not answer.
@@ -102,11 +110,16 @@ def find_own(
     find_account: Callable[[], Account] | None = None,
     prefer_live: bool = False,
 ) -> Entry:
-    """Returns the entry of the user's own session that `text` means.
+    """Returns the description of the user's own session that `text` means.
+
+    `text` is the session's id, the beginning of its id, or its name.
 
     Args:
-        local, api, login, find_account: as for `find_live`.
-        prefer_live: True if `text` means only sessions that can be joined, if it may mean any of them.
+        local: the sessions on this machine for which this user's mlogin runs its own reflector.
+        api: the reflector that the user named; None if there is none.
+        login: the name of the account that `find_account` returns; None if there is none.
+        find_account: a function that returns the account that signs, if the reflector asks for a signature.
+        prefer_live: True to leave out sessions that cannot be joined, if `text` also means one that can be joined.
 
     Raises:
         Failure: there is no such session, or there are several; or the reflector does not answer.
@@ -125,7 +138,10 @@ def _listed(
     login: str | None,
     find_account: Callable[[], Account] | None,
 ) -> tuple[list[Entry], str]:
-    """Returns all sessions of the user's own, and a text that says why some are missing. `which`: for the error."""
+    """Returns all sessions of the user, and a text that says why some are missing ("" if none are missing).
+
+    Raises Failure if the reflector gives no list. `which`: words for the session that is looked for, for this error.
+    """
     if api is None:
         return list(local), ""
     try:
@@ -138,8 +154,16 @@ def _listed(
 def own_entries(api: Api, login: str | None, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
     """Returns the user's own sessions at a reflector, and a text that says why some are missing.
 
-    These are the sessions of the user's account and those that belong to no account. For the arguments see `find_live`.
-    Raises NoAnswer.
+    These are the sessions of the user's account and the sessions that belong to no account. The text is "" if none are
+    missing.
+
+    Args:
+        api: the reflector.
+        login: the name of the account that `find_account` returns; None if there is none.
+        find_account: a function that returns the account that signs, if the reflector asks for a signature.
+
+    Raises:
+        NoAnswer: the reflector gives no list.
     """
     found, missing = entries_for(api, find_account)
     owners = (None, login if api.account is None else api.account.login)
@@ -169,11 +193,11 @@ def _missing(why: str) -> list[str]:
 
 
 def _lines(entries: Sequence[Entry]) -> list[str]:
-    """Returns a line for each of the first sessions."""
+    """Returns a line for each session, and `...` if there are more than MAX_CANDIDATES."""
     return [*(f"  {_line(entry)}" for entry in entries[:MAX_CANDIDATES]), *["  ..."][: len(entries) > MAX_CANDIDATES]]
 
 
 def _line(entry: Entry) -> str:
-    """Returns a session's id, its name, its state, and where its agent is."""
+    """Returns a line for the user about a session: its id, its name, its state, and where its agent is."""
     words = [str(entry["id"]), str(entry.get("name") or "-"), str(entry.get("state", LIVE)), place(entry)]
     return printable("  ".join(words), 400)

@@ -1,9 +1,9 @@
-"""The sessions of this user on this machine for which mlogin has started a reflector of its own: a file for each.
+"""Lists the sessions on this machine for which this user's mlogin runs its own reflector. There is a file for each.
 
-Such a reflector listens on loopback, needs no signatures and lists no sessions. A client that knows the session's id is
-let in, so the id is a secret. That is why the files are in a directory that only this user can read. mlogin holds a
-lock on its file while it runs. A file without a lock was left behind, because mlogin and its guard process were killed.
-The next program that reads the directory removes it.
+Such a reflector listens on loopback, needs no signatures and lists no sessions. It accepts every client that knows the
+session's id, so the id is a secret. That is why the files are in a directory that only this user can read. mlogin holds
+a lock on its file while it runs. If a file has no lock, mlogin and its guard process were killed. The next program that
+reads the directory removes this file.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def announced(
     environ: Mapping[str, str] = os.environ,
     noted: Callable[[str], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Iterator[None]:
-    """Context manager: `sessions` returns `entry` during the `with` block.
+    """Context manager that adds `entry` to what `sessions` returns, during the `with` block.
 
-    Does nothing if there is no directory that only this user can read.
+    Writes `entry`, the description of a session, to a file. If no directory is safe from other users, writes no file.
 
     Args:
-        noted: a function that gets the path of the file, and returns a context manager. If mlogin is killed in the
-            block of this context manager, the file is removed.
+        noted: a function that is called with the path of the file. It returns a context manager that removes the file
+            if mlogin is killed.
     """
     directory = _directory(environ)
     with contextlib.suppress(OSError):
@@ -61,7 +61,7 @@ def announced(
 
 
 def sessions(environ: Mapping[str, str] = os.environ) -> list[Entry]:
-    """Returns the sessions for which a running mlogin of this user has its own reflector, oldest first."""
+    """Returns this machine's sessions for which a running mlogin of this user has its own reflector, oldest first."""
     directory = _directory(environ)
     found: list[Entry] = []
     if _is_safe(directory):
@@ -85,9 +85,9 @@ def _is_safe(directory: Path) -> bool:
 
 
 def _written(path: Path, data: bytes) -> int | None:
-    """Writes and locks a file. It has the name `path` only when it is complete and locked.
+    """Writes a file and locks it. The file gets the name `path` only after it is complete and locked.
 
-    Returns its descriptor; None if it cannot be written.
+    Returns the file's descriptor, which holds the lock; None if the file cannot be written.
     """
     draft = path.with_suffix(f".{os.getpid()}")
     try:
@@ -107,7 +107,10 @@ def _written(path: Path, data: bytes) -> int | None:
 
 
 def _read(path: Path) -> Entry | None:
-    """Returns what a file holds. If the mlogin that wrote it does not run any more, removes the file, returns None."""
+    """Returns the session that a file describes. Returns None if the file is invalid or left behind.
+
+    A file is left behind if the mlogin that wrote it has ended. Such a file is removed.
+    """
     try:
         with path.open("rb") as file:
             if _is_locked(file.fileno()):

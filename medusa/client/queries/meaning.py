@@ -1,4 +1,4 @@
-"""Decides which of several sessions a text means: the id of one, the beginning of its id, or its name. No I/O."""
+"""Decides which of several sessions a text means: an id, the beginning of an id, or a name. No I/O."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ HELD, ABSENT = "held", "absent"
 
 
 class Place(NamedTuple):
-    """Where a session lives.
+    """A session that was found, with what a client needs to reach it.
 
     Attributes:
-        session: its id.
-        reflector: the URL of its reflector, if an mlogin on this machine has started this reflector. None if the
-        session
-            is at the reflector that was asked.
-        account: the account that has to sign requests for it; None if they need no signature.
+        session: the session's id.
+        reflector: the URL of the session's reflector, if an mlogin on this machine has started this reflector. None if
+            the session is at the reflector that was asked.
+        account: the account that has to sign requests for the session; None if they need no signature.
     """
 
     session: str
@@ -37,16 +36,20 @@ class Place(NamedTuple):
 
 
 def find_here(text: str, local: Sequence[Entry]) -> Place | None:
-    """Returns the session of this machine whose whole id or name is `text`; None if there is not exactly one."""
+    """Returns the session of this machine whose whole id or name is `text`.
+
+    Returns None if there is no such session, or if there are several.
+    """
     found = [entry for entry in meant(text, local) if text.lower() == entry["id"] or text == entry.get("name")]
     return Place(found[0]["id"], found[0][REFLECTOR]) if len(found) == 1 else None
 
 
 def meant(text: str, entries: Sequence[Entry], *, prefer_live: bool = True) -> list[Entry]:
-    """Returns the sessions that `text` may mean. If `prefer_live` and some of them can be joined, returns only these.
+    """Returns the sessions that `text` may mean. Returns an empty list if there are none.
 
-    `text` means the session with this id. If there is none, it means the sessions with this name. If there are none of
-    them either, it means the sessions whose ids begin with it.
+    `text` means the session with this id. If there is none, it means the sessions with this name. If there are none
+    with this name, it means the sessions whose ids begin with it. If `prefer_live` is True and some of the found
+    sessions can be joined, returns only these.
     """
     lower = text.lower()
     for found in (
@@ -61,10 +64,10 @@ def meant(text: str, entries: Sequence[Entry], *, prefer_live: bool = True) -> l
 
 
 def is_kept(entry: Entry) -> bool:
-    """Returns True if nobody uses the session, and its agent holds it.
+    """True if no client uses the session, and its agent keeps it for the next client.
 
-    An agent of an earlier version that waits for a first client does not hold the session: it has none yet. Only a
-    session that is held has a number of clients.
+    An agent of an earlier version may wait for its first client instead. Then there is no session yet, so the result is
+    False.
     """
     return entry.get("state") in (HELD, ABSENT) and entry.get("clients") is not None
 
