@@ -1,7 +1,7 @@
-"""A client for the API of a cluster. It uses the official Python client, but returns objects as JSON.
+"""A client for the API of a Kubernetes cluster. It uses the official Python client, but returns objects as JSON.
 
-The kubeconfig, found in the same way as by kubectl, names the cluster and the user. The modules of the official client
-take a second to load. So only this file imports them, and only inside functions.
+The kubeconfig names the cluster and the user. It is found in the same way as by kubectl. The modules of the official
+client take a second to load. So only this file imports them, and only inside functions.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Access:
         kubeconfig: the absolute paths of the kubeconfig files, joined as in the variable KUBECONFIG. None if mlogin
             runs in a pod and uses the pod's credentials.
         context: the name of the context; None for the current context.
+        namespace: the name of the namespace.
     """
 
     kubeconfig: str | None
@@ -83,10 +84,14 @@ def require_client() -> None:
 
 
 def find_access(kubeconfig: str | None, context: str | None, namespace: str | None) -> Access:
-    """Finds the cluster in the same way as kubectl.
+    """Finds the cluster in the same way as kubectl, and returns the choice.
 
-    Reads the file `kubeconfig`; if that is None, the files in the variable KUBECONFIG, or ~/.kube/config. If
-    `kubeconfig` is None and no such file exists, but mlogin runs in a pod, the credentials of this pod are used.
+    Reads the file `kubeconfig`. If that is None, reads the files in the variable KUBECONFIG, or ~/.kube/config. If
+    these do not exist either, and mlogin runs in a pod, uses the credentials of this pod.
+
+    Args:
+        context: the name of the context; None for the current context.
+        namespace: the name of the namespace; None for the namespace of the context or of the pod.
 
     Raises:
         Failure: there are no credentials, or the file is invalid or has no such context.
@@ -124,6 +129,7 @@ class KubeClient:
         asks: True while a helper program may be asking the user a question on the terminal.
 
     Args:
+        access: the cluster, the user and the namespace.
         directory: a private directory, in which the official client stores keys from the kubeconfig.
     """
 
@@ -142,8 +148,8 @@ class KubeClient:
     def now(self) -> float:
         """Returns the present time of the cluster's clock, in seconds since 1970.
 
-        The times in Kubernetes' objects are times of this clock. The difference to this machine's clock is known from
-        the Date of the last answer.
+        Use it to compare with the times in Kubernetes' objects. It is computed from this machine's clock and the Date
+        of the cluster's last answer.
         """
         return time.time() + self._clock_offset
 
@@ -282,9 +288,9 @@ class KubeClient:
         self._apis = {name: getattr(client, name)(api) for name in {api for api, _, _ in _KINDS.values()}}
 
     def _error(self, error: Exception, what: str) -> KubeError:
-        """Returns the KubeError for an exception `error` that the request `what` has raised.
+        """Returns the KubeError for `error`, an exception that a request has raised.
 
-        Raises `error` itself if it is of an unexpected kind, because that is a bug.
+        Raises `error` itself if it is of an unexpected kind, because that is a bug. `what`: the request, for the text.
         """
         import urllib3
         from kubernetes import config
@@ -320,7 +326,7 @@ def _context(configuration: Any) -> Any:
 
 @contextlib.contextmanager
 def _without_terminal() -> Iterator[None]:
-    """Context manager. In the `with` block, programs that the client starts get /dev/null instead of the terminal."""
+    """Context manager that gives /dev/null instead of the terminal to the programs that the client starts."""
     with open(os.devnull, "r+") as null, contextlib.redirect_stderr(null):
         before, sys.stdin = sys.stdin, null
         try:
@@ -330,13 +336,14 @@ def _without_terminal() -> Iterator[None]:
 
 
 def _write(link: Any, data: bytes, until: str, timeout: float) -> None:
-    """Writes `data` to a container, and waits until the container prints `until`.
+    """Writes `data` to a container's standard input, and waits until the container prints `until`.
 
     Args:
         link: the official client's websocket to the container.
+        timeout: the limit of the wait in seconds.
 
     Raises:
-        KubeError: the container ends, or does not print `until` in `timeout` seconds.
+        KubeError: the container ends, or does not print `until` in time.
     """
     for start in range(0, len(data), STDIN_CHUNK):
         link.write_stdin(data[start : start + STDIN_CHUNK])

@@ -38,7 +38,7 @@ Key = tuple[str, str]
 
 
 class Deleter(Protocol):
-    """A client that deletes objects: the part of KubeClient that is used here."""
+    """The type of a client that deletes objects. KubeClient is one."""
 
     def delete(self, kind: str, name: str) -> None: ...
 
@@ -51,6 +51,11 @@ def delete_all(
     clock: Clock = time,
 ) -> dict[Key, KubeError]:
     """Deletes objects in the order of `keys`. Retries temporary failures for up to `timeout` seconds.
+
+    Args:
+        keys: the kind and the name of each object.
+        retry_interval: seconds between two tries.
+        clock: the module `time`, or the clock of a test.
 
     Returns:
         The objects that could not be deleted, each with the error.
@@ -79,7 +84,12 @@ def kubectl_command(access: Access, name: str) -> str:
 
 
 def guard_command(access: Access, keys: Sequence[Key], timeouts: KubernetesTimeouts) -> list[str]:
-    """Returns the command that runs this module to delete the objects `keys`. The guard process runs it."""
+    """Returns the command that deletes the objects `keys`, if mlogin is killed. It runs this module.
+
+    Args:
+        access: the cluster, the user and the namespace.
+        keys: the kind and the name of each object.
+    """
     times = {"guard_timeout": timeouts.guard_timeout, "retry_interval": timeouts.retry_interval}
     place = json.dumps({**dataclasses.asdict(access), **times})
     return [sys.executable, "-m", __name__, place, *(f"{kind}/{name}" for kind, name in keys)]

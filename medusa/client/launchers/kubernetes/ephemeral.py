@@ -1,8 +1,8 @@
 """Runs the agent in an ephemeral container of a pod that already runs. (`kubectl debug` makes such containers too.)
 
 An ephemeral container stays in the spec of its pod until the pod is deleted. So the spec must contain no secrets: the
-container reads the agent and its URL from standard input. The container cannot be deleted. It ends after its session,
-or after `START_TIMEOUT` if mlogin did not deliver an agent.
+container reads the agent and its URL from standard input. The container cannot be deleted. It ends after its session.
+If mlogin delivers no agent, it ends after START_TIMEOUT seconds.
 """
 
 from __future__ import annotations
@@ -57,9 +57,11 @@ class Api(Protocol):
 
 
 def agent_script(config: dict[str, object], archive: bytes, delimiter: str) -> bytes:
-    """Returns the shell script that the container reads from standard input. It unpacks the agent and runs it.
+    """Returns a shell script that unpacks the agent and runs it. The container reads the script from standard input.
 
     Args:
+        config: the content of the agent's config file.
+        archive: the agent's archive.
         delimiter: the word that ends the here-documents in the script. The archive must not contain it.
     """
     decoder = b"base64 -d" if b"\0" in archive else b"cat"
@@ -118,7 +120,10 @@ class EphemeralJob(Job):
             self.look(waiting=True)
 
     def look(self, *, waiting: bool) -> None:
-        """Reads the container's status. Delivers the agent once, when the container runs and `waiting` is True."""
+        """Reads the container's status, and sets `state`.
+
+        If the container runs and `waiting` (for the agent) is True, delivers the agent, but only once.
+        """
         try:
             found = status.ephemeral_status(self._get_pod(), self.name)
             if found.alive and found.started and waiting and self._phase is Phase.ADDED:
@@ -134,7 +139,7 @@ class EphemeralJob(Job):
         return True
 
     def close(self, *, clean: bool) -> list[str]:
-        """Does nothing, because the container cannot be deleted. A container with an agent ends after the session.
+        """Deletes nothing, because an ephemeral container cannot be deleted. It ends by itself after the session.
 
         Returns:
             Lines for the user. If the container still waits for its agent, one line says when the container will end.
@@ -168,9 +173,9 @@ class EphemeralJob(Job):
         self._phase = Phase.ADDED
 
     def _get_pod(self) -> Object:
-        """Returns the pod. If it has disappeared after the container was added, returns a made-up pod instead.
+        """Returns the pod.
 
-        The made-up pod is marked as being deleted.
+        If the pod was deleted after the container was added, returns an object that is marked as being deleted.
         """
         try:
             return self._api.get("pod", self.pod)

@@ -29,10 +29,10 @@ class KubeError(Exception):
 
 
 def refusal(error: Any, what: str, server: str) -> KubeError:
-    """Returns the KubeError for an ApiException of the official client.
+    """Returns the KubeError for an answer by which the cluster refused a request.
 
     Args:
-        error: the ApiException.
+        error: the ApiException of the official client.
         what: the verb and the resource of the request, as in the rules of a Role, such as `create jobs.batch`.
         server: the URL of the API server, for the text.
     """
@@ -48,7 +48,10 @@ def refusal(error: Any, what: str, server: str) -> KubeError:
 
 
 def network_words(error: Exception) -> str:
-    """Returns the text of an exception of urllib3 or the system, without the Python objects that urllib3 puts in it."""
+    """Returns the text of an exception of urllib3 or the system, for the user.
+
+    Leaves out the descriptions of Python objects that urllib3 puts into its texts.
+    """
     text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>", "", str(error))
     text = re.sub(r"HTTPS?Connection(Pool)?\([^()]*\)", "", text)
     return printable(text.strip(" :(),'") or type(error).__name__)

@@ -1,4 +1,4 @@
-"""Runs the agent in a new Job (Kubernetes' own term), with the Secret and ConfigMaps that the Job needs."""
+"""Runs the agent in a new Job of Kubernetes. Also creates the Secret and the ConfigMaps that the Job needs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Api(cleanup.Deleter, Protocol):
 
 
 class KubeJob(Job):
-    """The Job of one session in a cluster. Only one thread at a time may use it. Each method may block.
+    """The Kubernetes Job of one session. Only one thread at a time may use it. Each method may block.
 
     Several requests are needed to create the Job and its other objects. If the cluster does not answer one of them, the
     next call of `look` sends this request again, and then the others.
@@ -91,9 +91,9 @@ class KubeJob(Job):
         self.look(waiting=True)
 
     def look(self, *, waiting: bool) -> None:
-        """Creates the objects that do not exist yet, and reads the status of the Job.
+        """Creates the objects that do not exist yet, reads the status of the Job, and sets `state`.
 
-        While `waiting` for the agent, also renews the agent's config when that is due.
+        `waiting`: True until the agent attaches. While it is True, also renews the agent's config before it expires.
         """
         try:
             while self._steps:
@@ -112,7 +112,10 @@ class KubeJob(Job):
                 self.report_problem(str(error))
 
     def keep(self) -> bool:
-        """Leaves the objects to the cluster, which deletes them some time after the job's end."""
+        """Lets the Job go on if mlogin dies. Returns True.
+
+        The cluster itself deletes the Job and its other objects some time after the Job's end.
+        """
         self._ledger.remove("command", self._guard_command())
         return True
 
@@ -140,9 +143,10 @@ class KubeJob(Job):
         return []
 
     def _await_end(self) -> None:
-        """Reads the status again and again until the pod has ended, or `last_words_timeout` or `grace` expires.
+        """Reads the Job's status again and again until the pod has ended.
 
-        Call this after a session was cut off: if the cluster has ended the pod, the reason appears a little later.
+        Gives up after `last_words_timeout` or `grace` seconds, whichever is less. Call this after a session was cut
+        off: if the cluster has ended the pod, the reason appears a little later.
         """
         deadline = self._clock.monotonic() + min(self._timeouts.last_words_timeout, self.grace)
         try:
@@ -174,9 +178,9 @@ class KubeJob(Job):
         self._steps[1:] = [self._set_owner]
 
     def _set_owner(self) -> None:
-        """Makes the Job the owner of the other objects.
+        """Makes the Job the owner of the Secret and the ConfigMaps.
 
-        So the cluster deletes them together with the Job, even if mlogin and its guard process were killed.
+        Then the cluster deletes them together with the Job, even if mlogin and its guard process were killed.
         """
         owned = objects.owned_by(self._api.get("job", self.name))
         for kind, name in self._keys()[1:]:
@@ -232,7 +236,7 @@ class KubeJob(Job):
         return []
 
     def _log(self, found: status.Status) -> list[str]:
-        """Returns the last lines of the log of a pod that has ended; no lines if the pod has never run.
+        """Returns the last lines of the log of a pod that has ended. Returns no lines if the pod has never run.
 
         `found`: the status of the Job, which names the pod.
         """

@@ -20,7 +20,7 @@ from medusa.protocol.printable import printable
 
 
 class KubernetesLauncher(PolledLauncher):
-    """A new Job whose pod runs the agent. With --job, it is an ephemeral container in a pod that already runs.
+    """Runs the agent in the pod of a new Job. With --job, runs it in an ephemeral container of a pod that already runs.
 
     The user chooses the image of the container.
     """

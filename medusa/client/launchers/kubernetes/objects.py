@@ -49,7 +49,10 @@ Object = dict[str, Any]
 
 
 def archive_parts(archive: bytes) -> list[bytes]:
-    """Splits the archive into parts, one for each ConfigMap. Returns [] if the whole archive fits into the Secret."""
+    """Splits the agent's archive into parts, one for each ConfigMap.
+
+    Returns [] if the whole archive fits into the Secret.
+    """
     if len(archive) <= MAX_PART:
         return []
     return [archive[start : start + MAX_PART] for start in range(0, len(archive), MAX_PART)]
@@ -60,7 +63,13 @@ def part_names(name: str, count: int) -> list[str]:
 
 
 def secret(name: str, config: dict[str, object], archive: bytes | None) -> Object:
-    """Returns the Secret. `archive`: the agent's archive; None if ConfigMaps contain it in parts."""
+    """Returns the Secret of a session as JSON.
+
+    Args:
+        name: the name of the Secret.
+        config: the content of the agent's config file.
+        archive: the agent's archive; None if it is divided among ConfigMaps.
+    """
     data = config_data(config)
     if archive is not None:
         data["agent.sh"] = base64.b64encode(archive).decode()
@@ -68,7 +77,7 @@ def secret(name: str, config: dict[str, object], archive: bytes | None) -> Objec
 
 
 def config_data(config: dict[str, object]) -> dict[str, str]:
-    """Returns the agent's config in the form that a Secret has in its field `data`."""
+    """Returns the agent's config in the form of a Secret's field `data`."""
     return {"config.json": base64.b64encode(json.dumps(config).encode()).decode()}
 
 
@@ -87,14 +96,17 @@ def config_maps(name: str, parts: list[bytes]) -> list[Object]:
 
 
 def owned_by(job: Object) -> Object:
-    """Returns a patch that makes `job` the owner of another object. Then the cluster deletes both together."""
+    """Returns a patch for another object, which makes `job` its owner. Then the cluster deletes both together."""
     metadata = job["metadata"]
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
     return {"metadata": {"ownerReferences": [owner]}}
 
 
 def job(name: str, options: PodOptions, parts: int) -> Object:
-    """Returns the Job. `parts`: the number of ConfigMaps that contain the archive; 0 if the Secret contains it."""
+    """Returns the Job of a session as JSON.
+
+    `parts`: the number of ConfigMaps that contain the archive; 0 if the Secret contains it.
+    """
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -167,10 +179,10 @@ def _labels(instance: str) -> dict[str, str]:
 
 
 def merge(base: Any, over: Any) -> Any:
-    """Returns `base`, changed by the user's `over` (from `--overrides`).
+    """Returns `base` with the user's changes `over`, which come from `--overrides`.
 
-    Mappings are merged key by key, and null removes a key. Lists are merged item by item if every item has a `name`.
-    In all other cases `over` replaces `base`.
+    Mappings are merged key by key, and null removes a key. Lists are merged item by item if every item has a `name`. In
+    all other cases `over` replaces `base`.
     """
     if isinstance(base, dict) and isinstance(over, dict):
         kept = {key: merge(base.get(key), value) for key, value in over.items() if value is not None}

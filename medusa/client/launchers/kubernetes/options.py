@@ -76,7 +76,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(words: Sequence[str]) -> PodOptions:
-    """Parses the arguments after `--`.
+    """Parses the arguments after `--`, and returns the options.
 
     Raises:
         Failure: an argument is wrong.

@@ -1,6 +1,6 @@
 """Puts the status of a Job or an ephemeral container into words. No I/O: the caller passes the objects and events.
 
-The fields and reasons are those of the Kubernetes API reference: see Job, Pod, ContainerStatus and Event there.
+The Kubernetes API reference explains the fields and reasons: see Job, Pod, ContainerStatus and Event there.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _pod_status(pod: Object, events: list[Object]) -> Status:
 
 
 def _pending(pod: Object, status: Object, events: list[Object]) -> tuple[bool, str]:
-    """Returns whether a pending pod may still run, and what the pod waits for."""
+    """Returns whether a pending pod may still run, and words for what it waits for."""
     scheduled = _condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.get("status") == "False":
         return True, f"Pending: {_reason_and_message(scheduled)}"
@@ -153,7 +153,7 @@ def _is_notable(event: Object) -> bool:
 
 
 def _pod_end(status: Object) -> tuple[str, tuple[str, ...]]:
-    """Returns how a pod ended, in words, and remarks for the user."""
+    """Returns words for how a pod ended, and remarks for the user."""
     if status.get("reason"):  # the node or the cluster has ended the pod: Evicted, DeadlineExceeded, NodeShutdown
         return f"ended: {_reason_and_message(status)}", ()
     for container in _containers(status):
@@ -164,7 +164,10 @@ def _pod_end(status: Object) -> tuple[str, tuple[str, ...]]:
 
 
 def _container_end(container: Object, terminated: Object) -> tuple[str, tuple[str, ...]]:
-    """Returns how a container ended, in words, and remarks for the user."""
+    """Returns words for how a container ended, and remarks for the user.
+
+    `terminated`: the state of the container, as Kubernetes describes it.
+    """
     code = terminated.get("exitCode", 0)
     words = f"ended with status {code}"
     if terminated.get("reason") not in ("Completed", "Error", None):
@@ -193,7 +196,10 @@ def _disruption(status: Object) -> str:
 
 
 def _condition(thing: Object, kind: str) -> Object | None:
-    """Returns the condition of the type `kind`. None if `thing` has none, or if the condition's status is Unknown."""
+    """Returns the condition of the type `kind` of a Job or a pod.
+
+    Returns None if there is no such condition, or if its status is Unknown.
+    """
     conditions = thing.get("status", _NOTHING).get("conditions") or []
     return next((found for found in conditions if found.get("type") == kind and found.get("status") != "Unknown"), None)
 
@@ -205,7 +211,10 @@ def _reason_and_message(thing: Object) -> str:
 
 
 def _message(thing: Object) -> str:
-    """Returns the message on one line. The scheduler's long part about preemption is cut off."""
+    """Returns the message of a condition, a state or an event on one line.
+
+    The scheduler's long part about preemption is cut off.
+    """
     text = " ".join(str(thing.get("message", "")).split())
     return printable(text.partition(" preemption: ")[0], _MAX_MESSAGE)
 
@@ -215,10 +224,10 @@ def _concerns(event: Object, thing: Object) -> bool:
 
 
 def _latest(events: list[Object], reason: str | None = None) -> Object | None:
-    """Returns the latest event, or the latest one with this reason.
+    """Returns the latest event. If `reason` is given, returns the latest event with this reason. None if there is none.
 
-    The times of events are whole seconds, so several events can have the latest time. Of these, one for which
-    `_is_notable` returns True is preferred.
+    The times of events are whole seconds, so several events can have the latest time. Of these, a warning or a step
+    that takes time is preferred.
     """
     found = [event for event in events if reason in (None, event.get("reason"))]
     return max(found, key=lambda event: (_event_time(event), _is_notable(event)), default=None)
@@ -227,7 +236,7 @@ def _latest(events: list[Object], reason: str | None = None) -> Object | None:
 def _event_time(event: Object) -> str:
     """Returns the time at which an event happened last, as RFC 3339 in UTC. Such texts sort in the order of time.
 
-    The source of an event decides which field has the time: `series` if the event repeats, otherwise `lastTimestamp`
+    The field with the time depends on the source of the event: `series` if the event repeats, otherwise `lastTimestamp`
     (older sources) or `eventTime` (newer sources).
     """
     series = event.get("series") or _NOTHING
@@ -236,7 +245,7 @@ def _event_time(event: Object) -> str:
 
 
 def _text(thing: Object, *names: str) -> str:
-    """Returns the text in a nested field of `thing`; "" if there is no such field, or if it holds no text.
+    """Returns the text in a nested field of `thing`. Returns "" if there is no such field, or if it contains no text.
 
     The further arguments are the names of the fields from outside to inside, such as metadata, creationTimestamp.
     """

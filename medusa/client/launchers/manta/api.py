@@ -25,7 +25,10 @@ _JOB_ID = re.compile(r"[A-Za-z0-9\-]{1,64}\Z")
 
 
 class ObjectInfo(NamedTuple):
-    """The answer to HEAD about an object: the content type, and the size in bytes (None if the answer has none)."""
+    """What Manta tells about an object: its content type, its size in bytes, and if it is a directory.
+
+    The size is None if Manta does not tell it.
+    """
 
     type: str
     size: int | None
@@ -48,16 +51,17 @@ def normal_path(path: str, login: str | None = None) -> str:
 
 
 class MantaClient:
-    """A client for one Manta and one account. Any thread may use it.
+    """A client for one Manta (an object store that also runs jobs) and one account. Any thread may use it.
 
     Every method may raise MantaError. A request is retried up to three times if the Manta cannot be reached, or answers
-    502 or 503. It is not retried if it may have reached the Manta and must not be sent twice. Redirects are not
+    502 or 503. The exception is a request that may have reached the Manta and must not be sent twice. Redirects are not
     followed.
 
     Args:
         url: the address of the Manta: scheme (default: https), host and port.
         account: signs the requests. None: requests are not signed (inside a job they need no signature).
-        sleep, max_answer: see MantaHttp.
+        sleep: a function that waits before a retry. Its argument is in seconds.
+        max_answer: the maximum number of bytes in the body of an answer.
     """
 
     def __init__(
@@ -81,7 +85,10 @@ class MantaClient:
         return self._http.request("GET", self._path(path), headers={"Accept": "*/*"}).body
 
     def put_object(self, path: str, data: bytes, content_type: str, durability: int | None = None) -> None:
-        """Stores `data` as an object. `durability`: the number of copies; None for the Manta's default, 2."""
+        """Stores `data` as an object at `path`.
+
+        `durability`: the number of copies; None for the Manta's default, 2.
+        """
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         headers = {**_JSON, "Content-Type": content_type, "Content-MD5": base64.b64encode(digest).decode("ascii")}
         if durability is not None:
@@ -89,7 +96,7 @@ class MantaClient:
         self._http.request("PUT", self._path(path), data, headers)
 
     def put_directory(self, path: str) -> None:
-        """Creates a directory. Succeeds as well if it already exists."""
+        """Creates a directory. Also succeeds if the directory already exists."""
         self._http.request("PUT", self._path(path), headers={**_JSON, "Content-Type": DIRECTORY})
 
     def make_directories(self, path: str) -> None:

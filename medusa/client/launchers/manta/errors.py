@@ -39,11 +39,12 @@ class MantaError(Exception):
 
 
 class Failed(NamedTuple):
-    """A failed try to send a request.
+    """Describes a try to send a request that has failed.
 
     It is returned, not raised: a raised exception would keep its stack frames alive, and with them the connection.
 
     Attributes:
+        error: the exception to raise if the request is not tried again.
         temporary: True if the next try may succeed.
         unsent: True if the request did not reach the Manta, so that it is safe to send the request again.
     """
@@ -54,7 +55,7 @@ class Failed(NamedTuple):
 
 
 def no_answer(where: str, error: Exception) -> Failed:
-    """Returns the Failed for a request that got no answer.
+    """Returns the description of a failed try that got no answer.
 
     Args:
         where: the request and the Manta's host, for the error's text.
@@ -71,7 +72,7 @@ def no_answer(where: str, error: Exception) -> Failed:
 
 
 def refusal(what: str, response: requests.Response, content: bytes) -> Failed:
-    """Returns the Failed for an answer whose status is not 2xx.
+    """Returns the description of a failed try whose answer has a status other than 2xx.
 
     Args:
         what: the request, for the error's text.
@@ -88,14 +89,14 @@ def refusal(what: str, response: requests.Response, content: bytes) -> Failed:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields the exception, then its cause, then the cause of that, and so on to the original one."""
+    """Yields the exception, then its cause, then the cause of the cause, and so on to the original exception."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _words(cause: BaseException) -> str:
-    """Returns the original cause of a failure in words, printable.
+    """Returns printable words for `cause`, the original exception of a failure.
 
     The texts of requests and urllib3 are not used, because they contain URLs, passwords and header fields.
     """
@@ -107,7 +108,10 @@ def _words(cause: BaseException) -> str:
 
 
 def _parse(content: bytes) -> tuple[str, str]:
-    """Returns code and message from the body of an error, printable. Both are empty if the body is not Manta's JSON."""
+    """Returns the error code and the message from the body of an answer, printable.
+
+    Both are empty if the body is not Manta's JSON.
+    """
     try:
         found = json.loads(content)
         return printable(str(found.get("code") or ""), 64), printable(str(found.get("message") or ""))

@@ -31,13 +31,13 @@ _USER_AGENT = f"medusa/{__version__}"
 
 
 class Signing(Protocol):
-    """An object that signs requests: the part of medusa.client.keys.account.Account that is used here."""
+    """The type of an object that signs requests. medusa.client.keys.account.Account is one."""
 
     @property
     def login(self) -> str: ...
 
     def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
-        """Returns the header fields with the signature of a request."""
+        """Signs one request. Returns the header fields with the signature."""
 
 
 class Answer(NamedTuple):
@@ -54,7 +54,7 @@ class MantaHttp:
         url: the address of the Manta: scheme (default: https), host and port, nothing else.
         account: signs the requests. None: requests are not signed.
         sleep: a function that waits before a retry. Its argument is in seconds.
-        max_answer: bytes in the body of an answer, at most.
+        max_answer: the maximum number of bytes in the body of an answer.
 
     Raises:
         MantaError: `url` does not have this form.
@@ -89,15 +89,15 @@ class MantaHttp:
         headers: Mapping[str, str] | None = None,
         idempotent: bool | None = None,
     ) -> Answer:
-        """Sends a request until it succeeds, fails for good, or has been tried often enough.
+        """Sends a request and returns the answer. Tries again after failures that may pass.
 
         Args:
-            path: the percent-encoded path, see `encoded`.
+            path: the path, percent-encoded by `encoded`.
             idempotent: True if the request may be sent twice without harm. Then it is retried even if an earlier try
                 may have reached the Manta. None means True for every method except POST.
 
         Raises:
-            MantaError: all tries failed, or one failed for good.
+            MantaError: all tries failed, or a failure cannot pass.
         """
         idempotent = method != "POST" if idempotent is None else idempotent
         what = f"{method} {printable(urllib.parse.unquote(path))}"
@@ -112,7 +112,7 @@ class MantaHttp:
         raise result.error
 
     def prepare(self, method: str, path: str) -> SignedRequest:
-        """Returns a signed request that another process can send. `path`: see `request`."""
+        """Returns a signed request that another process can send. `path`: the path, percent-encoded by `encoded`."""
         headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": _USER_AGENT}
         if self._account is not None:
             with self._signing:
@@ -146,7 +146,10 @@ class MantaHttp:
         return Answer(response.headers, content)
 
     def _session(self) -> requests.Session:
-        """Returns a new session of `requests` for one request. So threads share nothing, and no cookies are kept."""
+        """Returns a new session of the package `requests`, for one request.
+
+        With a session for each request, threads share nothing, and no cookies are kept.
+        """
         session = requests.Session()
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Adapter(self._tls))
@@ -161,9 +164,10 @@ class MantaHttp:
         return request
 
     def _read(self, what: str, response: requests.Response) -> bytes | Failed:
-        """Reads the body of an answer. Returns Failed if the body is too large, or takes longer than `answer_timeout`.
+        """Reads the body of an answer and returns it. Returns Failed if it is too large, or takes too long.
 
-        `answer_timeout` is for a body that arrives very slowly: then `silence_timeout` never expires.
+        The limit is `answer_timeout` seconds for the whole body. It is needed for a body that arrives in small pieces,
+        because the timeout between two pieces never expires then.
         """
         limit, timeout = self._max_answer, self._timeouts.answer_timeout
         content, deadline = bytearray(), time.monotonic() + timeout
@@ -177,14 +181,14 @@ class MantaHttp:
 
 
 def encoded(path: str) -> str:
-    """Percent-encodes a path in Manta: each part as JavaScript's encodeURIComponent does it."""
+    """Percent-encodes a path in Manta, and returns it. Each part is encoded as by JavaScript's encodeURIComponent."""
     return urllib.parse.quote(path.encode("utf-8", "surrogateescape"), safe="/!'()*")
 
 
 class _Adapter(HTTPAdapter):
     """An HTTPAdapter that trusts the system's CA certificates, as the rest of mlogin does.
 
-    By default, requests trusts the CA certificates that it brings along.
+    Without it, `requests` would trust its own list of CA certificates.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:

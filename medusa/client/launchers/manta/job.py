@@ -61,8 +61,8 @@ class MantaJob(Job):
         job_id: the id of the job in the Manta; None until the job is created.
 
     Args:
-        ledger: gets signed requests by which the guard process cancels the job and deletes the config if this
-            process is killed.
+        ledger: gets signed requests. If this process is killed, the guard process sends them to cancel the job and
+            delete the config.
         target: the path of the object that the job works on; None for a job without input.
         clock: the module `time`, or the clock of a test.
 
@@ -100,8 +100,8 @@ class MantaJob(Job):
         """Creates the job, which then waits for its input. Returns the job's id.
 
         Raises:
-            Failure: the `target` cannot be the input of a job, for example because Manta has no such object; or the
-                ssh-agent does not sign.
+            Failure: the `target` cannot be the input of a job, for example because Manta has no such object. Also
+                raised if the ssh-agent does not sign.
             MantaError: a request failed.
         """
         if self._target is not None:
@@ -127,9 +127,10 @@ class MantaJob(Job):
             self.report("queued")
 
     def look(self, *, waiting: bool) -> None:
-        """Asks the Manta for the job's state. Renews the signed requests for the guard process before they expire.
+        """Asks the Manta for the job's state, and sets `state`.
 
-        While `waiting` for the agent, also renews the agent's config.
+        Renews the signed requests for the guard process before they expire. While `waiting` for the agent is True, also
+        renews the agent's config.
         """
         assert self.job_id is not None
         words, problem = "unknown", None
@@ -157,7 +158,8 @@ class MantaJob(Job):
     def close(self, *, clean: bool) -> list[str]:
         """Deletes the agent's config, and cancels the job if it is alive.
 
-        After a `clean` session (the agent has reported the session's end) the job is not cancelled: it ends by itself.
+        `clean`: True if the agent has reported the session's end. Then the job is not cancelled, because it ends by
+        itself.
 
         Returns:
             Lines for the user: what could not be deleted or cancelled, and how the user can do it.
@@ -266,7 +268,10 @@ class MantaJob(Job):
         return lines + self._stderr_tail(errors) + self._missing_agent()
 
     def _stderr_tail(self, errors: list[dict[str, Any]]) -> list[str]:
-        """Returns the last lines of a failed task's stderr: of the first task whose stderr the Manta has stored."""
+        """Returns the last lines that a failed task of the job wrote to stderr.
+
+        `errors`: a record for each failed task. The first task is used whose stderr the Manta has stored.
+        """
         path = next((str(error["stderr"]) for error in errors if error.get("stderr")), None)
         try:
             text = b"" if path is None else self._api.get_object(path)
@@ -275,7 +280,7 @@ class MantaJob(Job):
         return [f"  {printable(line)}" for line in text.decode("utf-8", "replace").splitlines()[-MAX_ERRORS:]]
 
     def _missing_agent(self) -> list[str]:
-        """Returns a line for the user if the agent's archive does not exist in the Manta; otherwise no lines."""
+        """Returns a line for the user if the Manta does not have the agent's archive. Otherwise returns no lines."""
         try:
             self._api.head_object(self._agent)
         except _ERRORS as error:

@@ -36,7 +36,7 @@ There are no options after --.
 
 
 class MantaLauncher(PolledLauncher):
-    """A job in a Manta. If the user names an OBJECT, it is a map job on this object, otherwise a reduce job."""
+    """Runs the agent as a job in a Manta. With an OBJECT, it is a map job on this object; without, a reduce job."""
 
     name = "manta"
     options_of = ""
@@ -85,7 +85,10 @@ class MantaLauncher(PolledLauncher):
             raise Failure("\n".join(lines)) from None
 
     def _create(self) -> str:
-        """Creates the job, with the first of the account's keys that the Manta accepts. Raises MantaError."""
+        """Creates the job and returns its id. Signs with the first of the account's keys that the Manta accepts.
+
+        Raises MantaError if no key is accepted, or if a request fails.
+        """
         while True:
             try:
                 job = self.ask(self.job.create)

@@ -35,7 +35,7 @@ _WITHOUT_FILTERS = "unset SLURM_WORKING_CLUSTER $(env | sed -n 's/^\\(SCANCEL_[A
 
 
 class BatchJob(SlurmJob):
-    """A Slurm job that this process submits, and cancels at the end."""
+    """Submits a Slurm job, and cancels it at the end."""
 
     def start(self, request: JobRequest) -> None:
         """Submits the job with sbatch, and waits until sbatch has ended."""
@@ -67,7 +67,11 @@ class BatchJob(SlurmJob):
         return True
 
     def close(self, *, clean: bool) -> list[str]:
-        """Cancels the job if it does not end by itself, and removes its private directory."""
+        """Cancels the job if it does not end by itself, and removes its private directory.
+
+        `clean`: True if the agent has reported the session's end. Returns lines for the user if the job cannot be
+        cancelled.
+        """
         with self._stack:
             if self.joined:
                 self.await_end()
@@ -79,7 +83,13 @@ class BatchJob(SlurmJob):
         return left
 
     def _read_submission(self, output: Path, stderr: str, *, submitted: bool) -> None:
-        """Reads the job's id from the output of sbatch. `submitted`: sbatch has exited with status 0."""
+        """Reads the job's id from the output of sbatch, and sets `state`.
+
+        Args:
+            output: the file with the output of sbatch.
+            stderr: what sbatch wrote to stderr.
+            submitted: True if sbatch has exited with status 0.
+        """
         try:
             self.job_id, self._cluster = commands.parse_submission(output.read_text("utf-8", "replace"))
         except (OSError, ValueError) as error:
@@ -95,12 +105,15 @@ class BatchJob(SlurmJob):
         self.look(waiting=True)
 
     def _undo(self) -> str:
-        """Returns the command that cancels the job, as JSON. The guard process runs it if mlogin is killed."""
+        """Returns the command that cancels the job, as a JSON list of words.
+
+        The guard process runs the command if mlogin is killed.
+        """
         assert self.job_id is not None
         return json.dumps(["sh", "-c", _WITHOUT_FILTERS + 'exec scancel "$@"', "sh", *self._cluster, self.job_id])
 
     def _cancel(self) -> list[str]:
-        """Cancels the job. Returns lines for the user if that fails: why, and how to cancel it by hand."""
+        """Cancels the job. If that fails, returns lines for the user: why, and how to cancel the job by hand."""
         assert self.job_id is not None
         command = ["scancel", *self._cluster, self.job_id]
         try:

@@ -97,12 +97,12 @@ _UNKNOWN = ("", "n/a", "N/A", "None", "Unknown")
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """The entry of one job in the output of squeue.
+    """Holds the entry of one job in the output of squeue.
 
     Attributes:
         state: the job's state, such as PENDING.
-        start: the time at which the job started, or is expected to start, in seconds since 1970. None if Slurm does
-            not know it.
+        start: the time at which the job started, or is expected to start, in seconds since 1970. None if Slurm does not
+            know it.
         left: how many seconds the job may still run; None for no limit.
         host: the node that runs the job's script; empty if the job does not run yet.
         reason: why the job waits; empty if there is no reason.
@@ -151,11 +151,11 @@ class Task(NamedTuple):
 
 
 def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment for sbatch and srun, which pass it on to the job.
+    """Returns the environment for sbatch and srun, which pass it on to the job. It is a part of `environ`.
 
-    Leaves out the variables that configure mlogin, and those that change sbatch or srun so that no session is possible.
-    If mlogin itself runs in a Slurm job, in a step or below salloc, leaves out the variables that Slurm has set there,
-    because they would change the new job and tell the programs in it wrong facts.
+    Leaves out the variables that configure mlogin. Leaves out the variables that change sbatch or srun in a way that
+    breaks a session. If mlogin itself runs in a Slurm job, also leaves out the variables that Slurm has set there: they
+    would change the new job, and tell the programs in it wrong facts.
     """
     inherited = _in_a_job(environ)
     return {
@@ -177,18 +177,17 @@ def _is_of_a_job(name: str) -> bool:
 def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Returns the environment for a Slurm command whose output is parsed.
 
-    The output is in English, with times in seconds since 1970. Variables that select jobs are left out.
+    With it, the output is in English, with times in seconds since 1970. Variables that select jobs are left out.
     """
     own = {name: value for name, value in job_environment(environ).items() if not name.startswith(FILTER_PREFIXES)}
     return {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 
 
 def parse_submission(text: str) -> tuple[str, list[str]]:
-    """Parses the output of sbatch. Some sites replace sbatch by a program that prints more lines, or another format.
+    """Parses the output of sbatch. Returns the id of the new job, and options that name its cluster.
 
-    Returns:
-        The id of the new job, and the options by which other commands find its cluster: none if sbatch names no
-        cluster.
+    Other commands need these options to find the job. There are none if sbatch names no cluster. At some sites, sbatch
+    is another program that prints more lines, or another format.
 
     Raises:
         ValueError: the output contains no job id.
@@ -213,7 +212,7 @@ def parse_queue(text: str) -> QueueEntry | None:
 
 
 def parse_tasks(text: str) -> list[Task]:
-    """Parses the output of `squeue --noheader --format TASK_FORMAT`."""
+    """Parses the output of `squeue --noheader --format TASK_FORMAT`. Returns all jobs and tasks in it."""
     lines = (line.strip().split("|") for line in text.splitlines())
     return [Task(*map(printable, fields)) for fields in lines if len(fields) == 3]
 
@@ -239,10 +238,9 @@ def requeue_words(accounting: str, node: str = "", configuration: str = "") -> s
 
 
 def end_words(record: str) -> str | None:
-    """Returns in words how a job was ended, such as by preemption or a signal. None if `record` does not tell how.
+    """Returns in words how a job was ended, such as by preemption or a signal. Returns None if that is unknown.
 
-    Args:
-        record: the output of `scontrol --oneliner show job`.
+    `record`: the output of `scontrol --oneliner show job`.
     """
     fields = dict(word.split("=", 1) for word in record.split() if "=" in word)
     if fields.get("PreemptTime", "None") not in ("None", *_UNKNOWN):
@@ -282,12 +280,15 @@ def time_of_day(moment: float, now: float) -> str:
 
 
 def is_unknown_job(stderr: str) -> bool:
-    """True if a command failed because Slurm does not know the job, or no longer knows it."""
+    """True if a Slurm command failed because Slurm does not know the job, or no longer knows it.
+
+    `stderr`: what the command wrote to stderr.
+    """
     return "Invalid job id" in stderr
 
 
 def has_ended(stderr: str) -> bool:
-    """True if scancel failed because the job has already ended."""
+    """True if scancel failed because the job has already ended. `stderr`: what scancel wrote to stderr."""
     return "already complet" in stderr
 
 

@@ -47,20 +47,22 @@ _SACCT = ("--noheader", "--parsable2", "--allocations", "--duplicates", "--forma
 
 
 class NoAnswer(Exception):
-    """Slurm does not answer. The text is the last line that Slurm's command wrote to stderr."""
+    """Raised if Slurm does not answer. The text is the last line that Slurm's command wrote to stderr."""
 
     def __init__(self, stderr: str) -> None:
         super().__init__("; ".join(commands.error_lines(stderr)[-1:]) or "Slurm does not answer")
 
 
 class SlurmJob(Job):
-    """A job in Slurm. The subclasses are BatchJob and StepJob.
+    """A job in Slurm, or a step of one. The subclasses are BatchJob (submits a job) and StepJob (joins a running job).
 
     Attributes:
         job_id: the id of the Slurm job; None until it is known.
         notices: lines for the user that were not shown yet.
 
     Args:
+        ledger: tells the guard process what to undo if this process is killed.
+        archive: the agent's archive.
         arguments: the user's options for sbatch or srun.
         clock: the module `time`, or the clock of a test.
     """
@@ -93,7 +95,10 @@ class SlurmJob(Job):
         self.notices: list[str] = []
 
     def look(self, *, waiting: bool) -> None:
-        """Asks squeue for the job's state. If `waiting` for the agent, also renews its config when that is due."""
+        """Asks squeue for the job's state, and sets `state`.
+
+        `waiting`: True until the agent attaches. While it is True, also renews the agent's config before it expires.
+        """
         joined = self.joined  # before squeue answers: after that, the job may have started
         try:
             entry = self._query()
@@ -108,7 +113,10 @@ class SlurmJob(Job):
                 self.report_problem(f"its URL is not renewed: {printable(str(error))}")
 
     def _query(self) -> commands.QueueEntry | None:
-        """Asks squeue about the job. Returns its entry, or None if Slurm does not know the job. Raises NoAnswer."""
+        """Asks squeue about the job. Returns the entry of the job, or None if Slurm does not know the job.
+
+        Raises NoAnswer if squeue fails.
+        """
         words = ["squeue", *self._cluster, "--noheader", "--states=all", "--format", commands.FORMAT]
         done = self._run([*words, "--jobs", self.job_id or ""])
         if done.returncode and not commands.is_unknown_job(done.stderr):
@@ -119,9 +127,9 @@ class SlurmJob(Job):
         """Sets `state` according to the answer of squeue.
 
         Args:
-            entry: the answer.
-            joined: True if the agent had attached before squeue was asked. Then the job has run before. So if the job
-                waits now, Slurm has requeued it.
+            entry: the answer; None if squeue does not know the job.
+            joined: True if the agent had attached before squeue was asked. So the job has run before, and if it waits
+                now, Slurm has requeued it.
         """
         now = self._clock.monotonic()
         self._slurm_state = "" if entry is None else entry.state
@@ -149,10 +157,10 @@ class SlurmJob(Job):
             self.report(entry.words(), None if entry.left is None else now + entry.left)
 
     def await_end(self) -> None:
-        """Calls `look` again and again until the job has ended or Slurm has halted it.
+        """Calls `look` again and again until the job has ended, or Slurm has halted it.
 
-        Gives up after `end_grace` or `grace`, whichever is shorter. Call this before you cancel the job: if it ends by
-        itself, Slurm records how it ended.
+        Gives up after `end_grace` or `grace` seconds, whichever is less. Call this before you cancel the job: if the
+        job ends by itself, Slurm records how it ended.
         """
         times = self._timeouts.slurm
         deadline = self._clock.monotonic() + min(times.end_grace, self.grace)
@@ -164,14 +172,17 @@ class SlurmJob(Job):
                 self._clock.sleep(times.end_interval)
 
     def _cannot_reach_reflector(self, host: str) -> bool:
-        """True if the job runs on another machine, and uses mlogin's own reflector, which listens on loopback only."""
+        """True if the job on the node `host` cannot reach mlogin's own reflector, which listens on loopback only.
+
+        That is so if mlogin uses its own reflector, and `host` is another machine.
+        """
         embedded = self._request is not None and self._request.embedded is not None
         return embedded and host != "" and not self._is_this_machine(host)
 
     def _is_this_machine(self, host: str) -> bool:
-        """True if the node `host` is this machine, or if that is unknown because Slurm does not answer.
+        """True if the node `host` is this machine. Also True if Slurm does not answer, so that this is unknown.
 
-        If True is wrong, the agent fails to attach, so the user learns of the problem in that way.
+        If True is wrong, the agent fails to attach, and the user learns of the problem in that way.
         """
         own = socket.gethostname().partition(".")[0]
         if host.partition(".")[0] == own:
@@ -187,9 +198,9 @@ class SlurmJob(Job):
         )
 
     def explain(self) -> None:
-        """Completes `state` if it does not tell clearly how the job was ended: asks Slurm, and puts the answer there.
+        """Asks Slurm how the job was ended, and puts the answer into `state`.
 
-        Call this after a session was cut off.
+        Does nothing if `state` already tells it clearly. Call this after a session was cut off.
         """
         if self._slurm_state in commands.HALTED:
             self.over(commands.HALTED[self._slurm_state])
@@ -198,7 +209,7 @@ class SlurmJob(Job):
             self.over(commands.end_words(record) or self.state.words)
 
     def _ask(self, program: str, *words: str) -> str:
-        """Runs one of Slurm's commands for the job's cluster. Returns its output; "" if it fails."""
+        """Runs `program`, one of Slurm's commands, for the job's cluster. Returns its output, or "" if it fails."""
         try:
             done = self._run([program, *self._cluster, *words])
         except NoAnswer:
@@ -206,7 +217,7 @@ class SlurmJob(Job):
         return "" if done.returncode else done.stdout
 
     def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Runs one of Slurm's commands, and returns its output.
+        """Runs one of Slurm's commands. Returns its exit status and output.
 
         Raises:
             NoAnswer: the command takes too long, or cannot be started.
@@ -229,14 +240,14 @@ class SlurmJob(Job):
             raise NoAnswer(f"{command[0]}: {error.strerror}") from None
 
     def _prepare(self, request: JobRequest, *, spooled: bool) -> tuple[Path, Path]:
-        """Writes the files for the job. Returns their private directory, and the script that runs the agent.
+        """Writes the files for the job. Returns two paths: a private directory, and the script that runs the agent.
 
-        The private directory contains the agent's config. It is made in the user's home or in XDG_STATE_HOME, because
-        the nodes usually share these. If that is not possible, it is made in the directory for temporary files. Then
-        there is no config: the agent gets its URL from the script, and this URL cannot be renewed.
+        The directory contains the agent's config. It is in the user's home or in XDG_STATE_HOME, because the nodes
+        usually share these. If that is not possible, it is in the directory for temporary files, and there is no
+        config. Then the agent gets its URL from the script, and this URL cannot be renewed.
 
         Args:
-            spooled: see `_write_script`.
+            spooled: True if Slurm stores a copy of the script, as sbatch does.
         """
         self._request = request
         try:
@@ -273,11 +284,12 @@ class SlurmJob(Job):
 
         Args:
             directory: the private directory.
-            spooled: True if Slurm stores the script. Then the script must be text, of at most MAX_SPOOLED_SCRIPT
-                bytes. If the archive is binary or larger, the script runs a copy of the archive in `directory`.
+            spooled: True if Slurm stores a copy of the script. Then the script must be text, of at most
+                MAX_SPOOLED_SCRIPT bytes. If the archive is binary or larger, the script runs a copy of the archive in
+                `directory`.
 
         Raises:
-            Failure: the archive has to be in `directory`, but `directory` is not in a place that the nodes share.
+            Failure: the archive has to be in `directory`, but the nodes do not share `directory`.
         """
         assert self._request is not None
         settings = self._request.variables(self._timeouts.url_lifetime)
@@ -304,7 +316,10 @@ class SlurmJob(Job):
 
 
 def _shared_directory() -> Path:
-    """Makes a directory in XDG_STATE_HOME or the user's home, which nodes usually share. Returns it. Raises OSError."""
+    """Makes the directory for the files of jobs, and returns its path. Raises OSError if that fails.
+
+    It is below XDG_STATE_HOME or the user's home, which the nodes usually share.
+    """
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     if not os.path.isabs(state):
         raise OSError(f"no home directory: {printable(state)}; set XDG_STATE_HOME to a directory that the nodes share")

@@ -20,7 +20,7 @@ _JOB = re.compile(r"[0-9]+(_[0-9]+)?")
 
 
 class SlurmLauncher(PolledLauncher):
-    """A new job in Slurm, submitted by sbatch. With --job JOB, it is a step that srun starts in the running job JOB.
+    """Runs the agent in a new Slurm job, which sbatch submits. With --job JOB, runs it in a step of that running job.
 
     Arguments after -- are passed to sbatch or srun as options.
     """

@@ -1,4 +1,4 @@
-"""Reads the user's options for sbatch and srun as these programs read them, and refuses those that break a session."""
+"""Parses the user's options for sbatch and srun as these programs do, and refuses those that break a session."""
 
 from __future__ import annotations
 
@@ -98,11 +98,13 @@ def help_text() -> str:
 
 
 class _Option(NamedTuple):
-    """An option of a program.
+    """Describes an option of sbatch or srun.
 
     Attributes:
+        name: the long name, without hyphens.
         takes: says where the option's value is. "": it takes no value. "=": the value may be the next word. "?": the
             value can only follow an equals sign. "*": the option is unknown.
+        letter: the short name; "" if there is none.
     """
 
     name: str
@@ -111,12 +113,14 @@ class _Option(NamedTuple):
 
 
 def check(program: str, words: Sequence[str]) -> None:
-    """Raises Failure if `words`, the user's options for `program`, name a script or break a session in another way.
+    """Raises Failure if one of the user's options for `program` would break a session. An example is --array.
 
-    Options that this module does not know are accepted, because plugins and later versions of Slurm have more options.
+    Also raises Failure if a word is no option, because `program` would take it for a script. Unknown options are
+    accepted, because plugins and later versions of Slurm have more options.
 
     Args:
         program: sbatch or srun.
+        words: the user's options.
     """
     refused, harmless = _REFUSED[program], _HARMLESS.get(program, {})
     for given, name, value in _read(program, words):
@@ -128,10 +132,10 @@ def check(program: str, words: Sequence[str]) -> None:
 
 
 def _read(program: str, words: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yields three texts for each option in `words`: as the user wrote it (perhaps abbreviated), long name, value.
+    """Yields three texts for each option in `words`: the option as the user wrote it, its long name, its value.
 
-    If a word is no option, it is yielded with None as its long name, and the words after it are not read: `program`
-    would take this word for a script or a command, and the words after it for its arguments.
+    The user may have abbreviated the long name. Stops after the first word that is no option, because `program` would
+    take it for a script or a command. For this word, yields None as the long name.
     """
     known = _KNOWN[program]
     letters = {option.letter: option for option in known.values() if option.letter}
@@ -152,7 +156,7 @@ def _read(program: str, words: Sequence[str]) -> Iterator[tuple[str, str | None,
 
 
 def _letters(word: str, letters: Mapping[str, _Option], left: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yields the options in a word of option letters, in the same form as `_read`.
+    """Yields three texts for each option in a word of option letters: the option (`-H`), its long name, its value.
 
     An example of such a word is `-HJname`: the option H without a value, then the option J with the value `name`.
 
@@ -172,19 +176,18 @@ def _letters(word: str, letters: Mapping[str, _Option], left: list[str]) -> Iter
 
 
 def _next_value(option: _Option, left: list[str]) -> str:
-    """Removes the value of `option` from the start of `left`. Returns the value, or "" if there is none.
+    """Removes the value of `option` from the start of `left` and returns it. Returns "" if there is no value there.
 
-    Args:
-        left: the words after the option.
+    `left`: the words after the option.
     """
     takes = option.takes == "=" or (option.takes == "*" and not "".join(left[:1]).startswith("-"))
     return left.pop(0) if takes and left else ""
 
 
 def _complete(name: str, known: Mapping[str, _Option]) -> _Option:
-    """Returns the option in `known` that has this name, or the only one whose name starts with it.
+    """Returns the option in `known` whose name is `name`, or the only option whose name starts with `name`.
 
-    Otherwise returns a new option, marked as unknown.
+    If there is neither, returns a new option that is marked as unknown.
     """
     if name in known:
         return known[name]
@@ -193,7 +196,7 @@ def _complete(name: str, known: Mapping[str, _Option]) -> _Option:
 
 
 def _parse(text: str) -> dict[str, _Option]:
-    """Parses a list of options, such as `_SRUN`. Returns the options by their long names."""
+    """Parses a list of options in the form of this module's tables. Returns the options by their long names."""
     found = (re.fullmatch(r"([a-z0-9_-]+)([=?]?)(?:/(.))?", word) for word in text.split())
     return {match[1]: _Option(match[1], match[2], match[3] or "") for match in found if match}
 

@@ -21,9 +21,9 @@ MAX_NAMES = 20
 
 
 class StepJob(SlurmJob):
-    """A step in a running job. The step ends when its srun process ends.
+    """Runs the agent in a step of a running job. The step ends when its srun process ends.
 
-    mlogin has not started the job itself, so it does not end the job.
+    The job itself goes on, because mlogin has not started it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class StepJob(SlurmJob):
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, request: JobRequest) -> None:
-        """Starts the step with srun if the job is running; otherwise reports why it cannot."""
+        """Starts the step with srun, if the job is running. Otherwise sets `state` to say why it cannot be started."""
         self._request = request = dataclasses.replace(request, guest=True)
         running = self._running_tasks()
         if len(running) > 1:
@@ -66,7 +66,10 @@ class StepJob(SlurmJob):
                 self.fail(f"cannot start srun: {error}")
 
     def look(self, *, waiting: bool) -> None:
-        """Asks squeue for the state of the job. If srun has ended, reports that the step has ended."""
+        """Asks squeue for the state of the job, and sets `state`.
+
+        If srun has ended, sets `state` to say that the step has ended.
+        """
         super().look(waiting=waiting)
         status = None if self._process is None else self._process.poll()
         if status is not None and self.state.alive:
@@ -78,7 +81,7 @@ class StepJob(SlurmJob):
         return True
 
     def close(self, *, clean: bool) -> list[str]:
-        """Ends srun and so the step, and removes the step's private directory."""
+        """Ends srun, which ends the step, and removes the step's private directory."""
         process, self._process = self._process, None
         with self._stack:
             if process is not None:
@@ -92,7 +95,10 @@ class StepJob(SlurmJob):
         return []
 
     def _explain_end(self) -> None:
-        """Finds out if the session was cut off because the whole job has ended or is halted. If so, sets `state`."""
+        """Finds out if the whole job has ended or is halted. If so, sets `state` to say that.
+
+        Call this after a session was cut off.
+        """
         self.look(waiting=False)
         if self._slurm_state != commands.RUNNING:
             self.await_end()

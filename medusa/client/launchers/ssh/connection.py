@@ -1,7 +1,7 @@
 """One ssh connection to a host. All commands on the host use it, so ssh asks for passwords only once.
 
-The connection is opened before the session starts, while ssh can still ask its questions on the terminal. The user's
-program `ssh` does all the work. So the user's configuration, keys, ssh-agents and known hosts apply.
+The connection is opened before the session starts, while ssh can still ask its questions on the terminal. It is made by
+the user's program `ssh`, with the user's configuration, keys, ssh-agents and known hosts.
 """
 
 from __future__ import annotations
@@ -179,14 +179,17 @@ class Connection:
         return done is not None and done.returncode == 0
 
     def keep(self, group: int) -> None:
-        """Keeps the connection open if mlogin dies, until the process group `group` of a local ssh has ended."""
+        """Keeps the connection open if mlogin dies, until the process group `group` has ended.
+
+        `group`: the process group of the local ssh that spawn() has returned.
+        """
         self._kept = str(group)
         self._ledger.add("await", self._kept)
         self._ledger.add("after", self._exit)
         self._ledger.remove("command", self._undo)
 
     def close(self) -> None:
-        """Closes the connection. Ends ssh if it still asks on the terminal."""
+        """Closes the connection. If ssh still asks the user for a password, ends ssh."""
         if self._phase is Phase.NEW:
             return
         self._spawned.wait()
@@ -206,7 +209,10 @@ class Connection:
             process.wait()
 
     def _ask(self, *words: str, timeout: float | None = None) -> subprocess.CompletedProcess[bytes] | None:
-        """Runs an ssh command through the connection. Returns its result, or None if `timeout` (seconds) expires."""
+        """Runs a command of the program ssh through the connection, and returns its result.
+
+        The other arguments are the words of the command. Returns None if `timeout` (seconds) expires.
+        """
         try:
             return subprocess.run(
                 [*self._through, *words],
@@ -240,9 +246,9 @@ class Connection:
                 self._received(data)
 
     def _received(self, data: bytes) -> None:
-        """Keeps the last lines of ssh's stderr. In phase ASKING it also shows `data` on the screen.
+        """Keeps the last lines of `data`, which ssh wrote to stderr.
 
-        In phase OPEN it does not show `data`, because the screen belongs to the session.
+        While ssh may ask the user questions, also shows `data` on the screen. Later the screen belongs to the session.
         """
         if self._phase is Phase.ASKING:
             with contextlib.suppress(OSError):
@@ -253,7 +259,10 @@ class Connection:
 
 
 def socket_directory() -> Path:
-    """Returns a temporary directory whose path is short enough for ssh's socket. Raises Failure if there is none."""
+    """Returns a directory for temporary files whose path is short enough for ssh's socket.
+
+    Raises Failure if there is none.
+    """
     shared = ("/tmp", "/var/tmp")  # noqa: S108 - the caller makes a private directory in it
     for place in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR"), *shared):
         if place and len(os.path.realpath(place)) + _PATH_IN_DIRECTORY <= MAX_SOCKET_PATH and os.access(place, os.W_OK):

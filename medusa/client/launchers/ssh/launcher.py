@@ -56,7 +56,7 @@ _FLAGS = "46AaCfGgKkMNnqsTtVvXxYy"
 
 
 class SshLauncher(Launcher):
-    """An agent on the host that OBJECT names as [USER@]HOST.
+    """Runs the agent on the host that OBJECT names as [USER@]HOST.
 
     If mlogin runs its own reflector, ssh forwards a port of the host to it.
     """
@@ -97,8 +97,8 @@ class SshLauncher(Launcher):
     def create(self) -> str:
         """Connects to the host, and returns a new session id.
 
-        The user may need long to answer the questions of ssh, and mlogin must not be attached to the session meanwhile.
-        mlogin calls create() before it attaches, and submit() after that. So create() connects.
+        mlogin calls create() before it attaches to the session. The connection is opened here because the user may need
+        long to answer the questions of ssh, and mlogin must not be attached meanwhile.
         """
         self._directory = self._stack.enter_context(self._ledger.private_directory(socket_directory()))
         self._connection = Connection(self._host, self._options, self._directory, self._ledger, self._timeouts)
@@ -129,9 +129,10 @@ class SshLauncher(Launcher):
         return self._state
 
     def over(self) -> bool:
-        """As in the base class. If only the connection to the host has ended, the agent may come back.
+        """Returns True if the agent has ended and cannot come back.
 
-        But it cannot come back to the embedded reflector, which it reaches over this connection.
+        If only the connection to the host has ended, the agent may come back: returns False. The exception is mlogin's
+        own reflector, which the agent reaches only over this connection.
         """
         ended = not self.poll().alive
         lost = self._process is not None and self._process.poll() == _CONNECTION_LOST
@@ -172,7 +173,7 @@ class SshLauncher(Launcher):
 def stray_word(words: Sequence[str]) -> str | None:
     """Returns the first word that is neither an option of ssh nor an option's value. None if there is no such word.
 
-    `words`: what the user gave as options for ssh.
+    `words`: the words that the user gave as options for ssh.
     """
     left = list(words)
     while left:
@@ -186,7 +187,7 @@ def stray_word(words: Sequence[str]) -> str | None:
 
 
 def _end(connection: Connection, process: subprocess.Popen[bytes], timeouts: Timeouts) -> None:
-    """Ends the agent on the host, if it runs, and `process`: the local ssh that started the agent."""
+    """Ends the agent on the host, and `process`, the local ssh that started the agent."""
     for signal in ("TERM", "KILL"):
         if process.poll() is not None:
             break
@@ -199,9 +200,11 @@ def _end(connection: Connection, process: subprocess.Popen[bytes], timeouts: Tim
 
 
 def _agent_pid(connection: Connection, process: subprocess.Popen[bytes], timeout: float) -> str | None:
-    """Returns the agent's pid on the host. None if the agent does not print it in `timeout` seconds.
+    """Returns the agent's pid on the host. Returns None if the agent does not print it in `timeout` seconds.
 
     The agent's script prints the line `medusa-agent PID`. The login shell may print other lines before it.
+
+    `process`: the local ssh that started the agent. If it ends, the wait ends.
     """
     for _ in range(round(timeout / _PID_INTERVAL)):
         if found := re.search(rb"^medusa-agent (\d+)$", connection.output.read_bytes(), re.MULTILINE):
