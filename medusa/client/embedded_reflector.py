@@ -102,7 +102,7 @@ def _environment() -> dict[str, str]:
 
 
 def _read_greeting(process: subprocess.Popen[bytes], log: Path, timeouts: Timeouts) -> str:
-    """Waits for the line `listening URL ...` that a reflector prints when it is ready. Returns its URL.
+    """Waits for the line `listening URL ...` that a reflector prints when it is ready. Returns the URL.
 
     Raises:
         Failure: the reflector ended, printed something else, or was not ready after `reflector_start_timeout`.

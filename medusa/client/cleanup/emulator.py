@@ -37,9 +37,9 @@ class Emulator:
 
     @property
     def state(self) -> State:
-        """A copy of what is known about the terminal emulator. It can be set.
+        """A copy of what is known about the terminal emulator. It can also be set.
 
-        If bytes were passed to `feed`, but could not be written to the terminal, set the copy from before the call.
+        Read it before a call of `feed`. If the bytes then cannot be written to the terminal, set it to the copy.
         """
         return self._tracker.state
 

@@ -84,7 +84,7 @@ def reads_lines(modes: Modes) -> bool:
 
 
 def apply(fd: int, modes: Modes) -> None:
-    """Sets the terminal's modes after pending output is written.
+    """Waits until pending output is written, then sets the terminal's modes.
 
     Raises:
         termios.error: the terminal is gone, or this process runs in the background and catches SIGTTOU.
@@ -110,7 +110,7 @@ def restore(fd: int, modes: Modes) -> None:
 
 
 def record(fd: int, before: Modes) -> str:
-    """Returns a text for `restore_if_unchanged`. It contains the terminal's present modes and the modes to restore.
+    """Returns a text for `restore_if_unchanged`: the terminal's present modes and the modes to restore.
 
     `before`: the modes to restore.
     """

@@ -70,7 +70,7 @@ class Account:
         return self._keyring is not None and self._keyring.has_more
 
     def another_key(self) -> bool:
-        """Makes the account's next key the one that signs. Call this after a key was refused.
+        """Changes to the account's next key, which signs from now on. Call this after a key was refused.
 
         Returns False if there is no other key. May ask for a passphrase on the terminal.
         """

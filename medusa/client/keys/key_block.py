@@ -14,7 +14,7 @@ class KeyBlock(NamedTuple):
     """One private key, still encoded.
 
     Attributes:
-        pem: the lines from BEGIN to END, without blank lines and white space that not every program accepts.
+        pem: the lines from BEGIN to END. Blank lines and white space that some programs refuse are removed.
         openssh: True if the key is in OpenSSH's format, False if it is in PEM or PKCS#8.
     """
 

@@ -1,7 +1,7 @@
 """Reads private keys from files, in OpenSSH's format or in PEM, with or without a passphrase.
 
-It reads all files that `ssh-keygen -y -f FILE` reads. The exception is PEM files with rare ciphers that the library
-`cryptography` lacks.
+It reads the same files as `ssh-keygen -y -f FILE`, except PEM files with rare ciphers. The library `cryptography` lacks
+these ciphers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _UNREADABLE = (ValueError, UnsupportedAlgorithm, InvalidTag)
 
 
 class FileSigner:
-    """A private key that was read from a file, and signs. The object's repr does not show the key."""
+    """Signs with a private key that was read from a file. The object's repr does not show the key."""
 
     def __init__(self, key: PrivateKey, where: str) -> None:
         """`where` names the key's file, for messages. Raises BadKey if this kind of key cannot sign requests."""

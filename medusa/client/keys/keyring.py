@@ -84,7 +84,7 @@ class Keyring:
         return bool(self._left)
 
     def advance(self) -> bool:
-        """Makes the next key that can be used the one that signs.
+        """Changes to the next key that can be used. This key signs from now on.
 
         If there is none, keeps the present key and returns False. May ask for a passphrase on the terminal.
         """
@@ -99,7 +99,7 @@ class Keyring:
         return False
 
     def skip(self, reason: str) -> bool:
-        """Makes the next key the one that signs, because the present key has failed to sign.
+        """Changes to the next key, because the present key has failed to sign.
 
         Returns False if there is no other key. `reason`: why the present key failed, for `report`.
         """

@@ -54,13 +54,13 @@ _BROKEN = (_Refused, OSError)
 
 
 class AgentSigner:
-    """A private key in an ssh-agent. The ssh-agent signs with it.
+    """Signs with a private key that an ssh-agent holds.
 
     Each call of `sign` opens a new connection to the ssh-agent, so threads may share this object.
     """
 
     def __init__(self, public: PublicKey, blob: bytes, path: str) -> None:
-        """Sets the key.
+        """Makes the signer for one key of an ssh-agent.
 
         Args:
             public: the public key.

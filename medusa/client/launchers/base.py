@@ -185,9 +185,7 @@ class Launcher(abc.ABC):
     def finish(self, grace: float, *, clean: bool) -> None:
         """Ends the job after its session. First waits up to `grace` seconds for the job to end by itself.
 
-        Args:
-            grace: the wait in seconds.
-            clean: True if the agent has reported how the session ended. If False, the agent may still run.
+        `clean`: True if the agent has reported how the session ended. If False, the agent may still run.
         """
 
     @abc.abstractmethod

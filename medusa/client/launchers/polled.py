@@ -86,7 +86,7 @@ class Job(abc.ABC):
         self.state = JobState(alive=False, words=words)
 
     def fail(self, why: str) -> None:
-        """Sets `state` to that of a failed job. Each line of `why` becomes a remark."""
+        """Sets `state` to `failed`. Each line of `why` becomes a remark."""
         self.over("failed", why.splitlines())
 
     def keep(self) -> bool:

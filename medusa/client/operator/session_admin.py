@@ -107,10 +107,9 @@ class Administrator:
             raise self._with_advice(error) from None
 
     def _with_advice(self, error: NoAnswer) -> Failure:
-        """Returns the exception to raise for `error`.
+        """Returns the exception to raise: `error` itself, or a Failure with the same text and advice for the user.
 
-        If the reflector has refused a request without a signature, it is a Failure with one more line, which says how
-        to sign requests. Otherwise it is `error` itself.
+        The advice is how to sign requests. It is added if the reflector has refused a request without a signature.
         """
         if error.http_status not in NOT_AUTHORISED or self._api.account is not None:
             return error

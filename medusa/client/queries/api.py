@@ -105,10 +105,9 @@ class Api:
         return self._parsed(body)
 
     def _sign_otherwise(self) -> bool:
-        """Changes what signs the requests, after one was refused. Returns False if nothing else can sign them.
+        """Chooses another account or key to sign with, after a request was refused. Returns False if there is none.
 
-        If requests were not signed yet, the account of `find_account` will sign them. Otherwise the account's next key
-        will sign them.
+        If requests were not signed yet, this is the account of `find_account`. Otherwise it is the account's next key.
         """
         if self.account is not None:
             return self.account.another_key()

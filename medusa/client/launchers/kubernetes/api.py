@@ -84,7 +84,7 @@ def require_client() -> None:
 
 
 def find_access(kubeconfig: str | None, context: str | None, namespace: str | None) -> Access:
-    """Finds the cluster in the same way as kubectl, and returns the choice.
+    """Finds the cluster in the same way as kubectl. Returns the cluster, the user and the namespace to use.
 
     Reads the file `kubeconfig`. If that is None, reads the files in the variable KUBECONFIG, or ~/.kube/config. If
     these do not exist either, and mlogin runs in a pod, uses the credentials of this pod.

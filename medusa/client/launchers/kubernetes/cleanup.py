@@ -84,7 +84,9 @@ def kubectl_command(access: Access, name: str) -> str:
 
 
 def guard_command(access: Access, keys: Sequence[Key], timeouts: KubernetesTimeouts) -> list[str]:
-    """Returns the command that deletes the objects `keys`, if mlogin is killed. It runs this module.
+    """Returns the command that runs this module to delete the objects `keys`.
+
+    The guard process runs the command if mlogin is killed.
 
     Args:
         access: the cluster, the user and the namespace.

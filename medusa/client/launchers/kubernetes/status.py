@@ -143,7 +143,10 @@ def _pending(pod: Object, status: Object, events: list[Object]) -> tuple[bool, s
 
 
 def _current_event(events: list[Object]) -> str:
-    """Returns the latest event as `: Reason: message` if it is a warning or a step that takes time; otherwise ""."""
+    """Returns the latest event as `: Reason: message`, if the user should know about it. Otherwise returns "".
+
+    The user should know about warnings, and about the download of the image.
+    """
     event = _latest(events)
     return f": {printable(str(event.get('reason')))}: {_message(event)}" if event and _is_notable(event) else ""
 
@@ -226,8 +229,8 @@ def _concerns(event: Object, thing: Object) -> bool:
 def _latest(events: list[Object], reason: str | None = None) -> Object | None:
     """Returns the latest event. If `reason` is given, returns the latest event with this reason. None if there is none.
 
-    The times of events are whole seconds, so several events can have the latest time. Of these, a warning or a step
-    that takes time is preferred.
+    The times of events are whole seconds, so several events can have the latest time. Of these, a warning or the
+    download of the image is preferred.
     """
     found = [event for event in events if reason in (None, event.get("reason"))]
     return max(found, key=lambda event: (_event_time(event), _is_notable(event)), default=None)

@@ -25,7 +25,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9\-]{1,64}\Z")
 
 
 class ObjectInfo(NamedTuple):
-    """What Manta tells about an object: its content type, its size in bytes, and if it is a directory.
+    """Holds what Manta tells about an object: content type, size in bytes, and whether it is a directory.
 
     The size is None if Manta does not tell it.
     """

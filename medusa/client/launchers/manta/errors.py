@@ -39,7 +39,7 @@ class MantaError(Exception):
 
 
 class Failed(NamedTuple):
-    """Describes a try to send a request that has failed.
+    """Describes a failed try to send a request.
 
     It is returned, not raised: a raised exception would keep its stack frames alive, and with them the connection.
 

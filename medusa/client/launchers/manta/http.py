@@ -89,7 +89,7 @@ class MantaHttp:
         headers: Mapping[str, str] | None = None,
         idempotent: bool | None = None,
     ) -> Answer:
-        """Sends a request and returns the answer. Tries again after failures that may pass.
+        """Sends a request and returns the answer. Tries again after temporary failures.
 
         Args:
             path: the path, percent-encoded by `encoded`.
@@ -97,7 +97,7 @@ class MantaHttp:
                 may have reached the Manta. None means True for every method except POST.
 
         Raises:
-            MantaError: all tries failed, or a failure cannot pass.
+            MantaError: all tries failed, or a failure is not temporary.
         """
         idempotent = method != "POST" if idempotent is None else idempotent
         what = f"{method} {printable(urllib.parse.unquote(path))}"

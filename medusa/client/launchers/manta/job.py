@@ -270,7 +270,7 @@ class MantaJob(Job):
     def _stderr_tail(self, errors: list[dict[str, Any]]) -> list[str]:
         """Returns the last lines that a failed task of the job wrote to stderr.
 
-        `errors`: a record for each failed task. The first task is used whose stderr the Manta has stored.
+        Takes the first task for which the Manta has stored them. `errors`: a record for each failed task.
         """
         path = next((str(error["stderr"]) for error in errors if error.get("stderr")), None)
         try:

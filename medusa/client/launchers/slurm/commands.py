@@ -151,11 +151,14 @@ class Task(NamedTuple):
 
 
 def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment for sbatch and srun, which pass it on to the job. It is a part of `environ`.
+    """Returns the environment for sbatch and srun, which pass it on to the job.
 
-    Leaves out the variables that configure mlogin. Leaves out the variables that change sbatch or srun in a way that
-    breaks a session. If mlogin itself runs in a Slurm job, also leaves out the variables that Slurm has set there: they
-    would change the new job, and tell the programs in it wrong facts.
+    It is a copy of `environ` without these variables:
+
+    - Variables that configure mlogin.
+    - Variables that change sbatch or srun in a way that breaks a session.
+    - If mlogin itself runs in a Slurm job: the variables that Slurm has set there. They would change the new job, and
+      tell the programs in it wrong facts.
     """
     inherited = _in_a_job(environ)
     return {
@@ -267,7 +270,7 @@ def parse_duration(text: str) -> float | None:
 
 
 def time_of_day(moment: float, now: float) -> str:
-    """Returns `moment` as a local time of day for the user, with the date if that is not today's.
+    """Returns `moment` as a local time for the user. Adds the date if `moment` is not on the same day as `now`.
 
     Both arguments are in seconds since 1970.
     """

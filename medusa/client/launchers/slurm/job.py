@@ -180,7 +180,7 @@ class SlurmJob(Job):
         return embedded and host != "" and not self._is_this_machine(host)
 
     def _is_this_machine(self, host: str) -> bool:
-        """True if the node `host` is this machine. Also True if Slurm does not answer, so that this is unknown.
+        """True if the node `host` is this machine. Also True if that is unknown because Slurm does not answer.
 
         If True is wrong, the agent fails to attach, and the user learns of the problem in that way.
         """
@@ -200,7 +200,7 @@ class SlurmJob(Job):
     def explain(self) -> None:
         """Asks Slurm how the job was ended, and puts the answer into `state`.
 
-        Does nothing if `state` already tells it clearly. Call this after a session was cut off.
+        Does nothing if `state` already says how the job was ended. Call this after a session was cut off.
         """
         if self._slurm_state in commands.HALTED:
             self.over(commands.HALTED[self._slurm_state])
