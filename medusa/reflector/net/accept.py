@@ -1,4 +1,4 @@
-"""The accept loop. It pauses while the system has no memory for another connection, or too few free descriptors."""
+"""Accepts connections in a loop. The loop pauses while memory or file descriptors are too short for another one."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ CALM_TIMEOUT = 2.0
 
 
 class PausingServer(StreamServer):
-    """A gevent server that accepts nothing during a shortage of memory or descriptors.
+    """A gevent server that accepts no connections while memory or file descriptors are short.
 
     gevent's own server would try to accept again and again, and log each failure.
 
-    Another class can inherit from this class and from WSGIServer.
+    A subclass that serves HTTP inherits from gevent's WSGIServer too.
 
     Attributes:
-        is_full: a function that returns True if no further connection should be accepted in this iteration of the event
-            loop.
+        is_full: a function that is called before each connection is accepted. If it returns True, none is accepted in
+            this iteration of the event loop.
         admit: a function that a request's greenlet calls before it answers the request. It may block for some time.
     """
 
@@ -55,7 +55,7 @@ class PausingServer(StreamServer):
         self.max_accept = min(self.max_accept, MOST_AT_ONCE)
 
     def do_read(self) -> Any:
-        """Accepts one connection; gevent calls this. Returns (socket, address), or None if it has accepted none."""
+        """Accepts one connection; gevent calls this. Returns (socket, address), or None if none was accepted."""
         if self.is_full():
             return None
         try:
@@ -77,20 +77,24 @@ class PausingServer(StreamServer):
         return connection
 
     def do_handle(self, *args: Any) -> None:
-        """Serves a connection in a new greenlet, if `let_in` allows it; gevent calls this. `args`: from `do_read`."""
+        """Serves an accepted connection in a new greenlet if `let_in` allows it. gevent calls this method.
+
+        `args`: the socket and the address that `do_read` has returned.
+        """
         place = self.let_in(*args)
         if place is not None:
             super().do_handle(*args, place)  # type: ignore[call-arg]
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Any:
-        """Decides whether a connection that was accepted is served. Never blocks.
+        """Decides whether an accepted connection is served. Never blocks. A subclass implements this method.
 
-        Returns the third argument for `handle`, or None if the connection must not be served and is closed already.
+        Returns a value that gevent then passes to the method `handle`, after the socket and the address. Returns None
+        if the connection must not be served: then this method has closed it.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Stops listening; gevent calls this."""
+        """Stops listening, and closes a connection that is accepted but not served yet. gevent calls this method."""
         self._forget()
         if self._held is not None:
             self._held[0].close()
@@ -114,7 +118,11 @@ class PausingServer(StreamServer):
             self._do_read()  # type: ignore[attr-defined]
 
     def _take_held(self) -> Any:
-        """Returns the connection that was accepted during the shortage, moved to the lowest descriptor now free."""
+        """Returns (socket, address) of the connection that was accepted, but not served because of a shortage.
+
+        The socket is a duplicate, because a duplicate gets the lowest descriptor that is free now. The first socket is
+        closed.
+        """
         (sock, address), self._held = self._held, None
         with sock:
             return sock.dup(), address
@@ -130,7 +138,7 @@ class PausingServer(StreamServer):
 
 
 def _lowest_free(fd: int) -> float:
-    """Returns the lowest descriptor that is free; infinity if none is. `fd`: any descriptor."""
+    """Returns the lowest free descriptor number; infinity if none is free. `fd`: any open descriptor."""
     try:
         free = os.dup(fd)
     except OSError:

@@ -1,4 +1,4 @@
-"""The record of one accepted connection, which the parts of the reflector pass on until it becomes a link."""
+"""Defines the record of an accepted connection. The parts of the reflector pass it on until the peer is let in."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from medusa.transports.tls import RECORD, TlsSocket
 
 
 class Startup(Protocol):
-    """The interface to count a connection as long as its peer has not identified itself."""
+    """The interface of an object that counts one connection until the peer has identified itself."""
 
     def move(self, source: str | None, share: Share = ...) -> None:
-        """Counts the connection for another source from now on; see medusa.reflector.fronts.startups."""
+        """Counts the connection under `source` from now on, because a proxy has named the client.
+
+        Args:
+            source: the key of the client's address; None not to count the connection under an address.
+            share: the share of the memory budget in which the bytes held for the client are counted.
+        """
 
     def hold(self, size: int) -> None:
-        """Counts `size` more bytes that are held for the peer. Raises HandshakeError (503) if they are too many."""
+        """Counts `size` more bytes that are kept for the peer. Raises HandshakeError (503) if they are too many."""
 
     def end(self) -> None:
         """Stops counting the connection. Idempotent."""
@@ -33,29 +38,31 @@ class Startup(Protocol):
 
 @dataclass
 class Accepted:
-    """A connection, the address of its client, and the bytes read from it so far.
+    """The record of an accepted connection: its socket, its client's address, and the bytes read from it so far.
 
     Attributes:
         kind: the protocol of the connection: HTTP or RAW (medusa.reflector.net.listen).
         sock: gevent's socket, or a TlsSocket around it. None after `take`.
-        address: the client's address as a socket returns it: that of the peer, or the one in a PROXY header.
+        address: the address of the client's socket: the peer's address, or the address that the peer's PROXY header
+            names.
         proxied: True if a PROXY header says that the peer is a proxy for a client, even if the header has no address.
         data: all bytes read so far, decrypted and without a PROXY header. If another process takes over the connection,
             it parses these bytes again from the start.
-        handed_over: True if another worker has accepted the connection, read `data`, and handed over the connection and
-            `data` to this worker.
+        handed_over: True if another worker has accepted the connection, read `data`, and handed over both to this
+            worker.
         head: the head of the HTTP request, or the line of the raw greeting, without its line end.
         rest: the bytes that were read after the head.
         typed: True if a lone CR ended the greeting, as when a person presses Enter; see LineReader.
-        plain: True if the link will have no frames, so that each direction may end by itself.
-        request: the parsed head; for a raw greeting, the HTTP request that it stands for. None until it is parsed.
+        plain: True if the peer uses raw TCP without frames. Then each direction of the connection may end by itself.
+        request: the parsed head. For a raw greeting: the HTTP request that means the same. None until it is parsed.
         forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if `address` has it.
         source: the key under which this client's connections are counted. None: they are not counted.
-        forwarded: True if another reflector of the site forwards the connection here.
-        private: True if the reflector that forwards the connection says that nobody on the way to it can read what the
-            peer is sent; see medusa.reflector.tickets.desk.
-        granted: further header fields of the answer that accepts the peer: its ticket, and for how long it holds.
-        startup: counts the connection as one whose peer has not identified itself. None: it is not counted so.
+        forwarded: True if the peer has connected to another reflector, which forwards the connection to this one.
+        private: True if the other reflector says that nobody can read what is sent between it and the peer. See
+            medusa.reflector.tickets.desk.
+        granted: header fields to add to the answer that accepts the peer: its ticket, and for how many seconds the
+            session is kept while the peer is away.
+        startup: counts the connection until the peer has identified itself. None: it is not counted.
     """
 
     kind: str
@@ -93,7 +100,7 @@ class Accepted:
 
     @property
     def origin(self) -> tuple[str, int]:
-        """The client's IP address, and the port of `address`. The port may be that of a proxy."""
+        """(host, port): the client's IP address, and the port in `address`, which may be a proxy's port."""
         return self.host, self.address[1]
 
     @property
@@ -103,41 +110,45 @@ class Accepted:
 
     @property
     def joins(self) -> bool:
-        """True if the peer is a client that asks to join a session which lives; see features.JOIN."""
+        """True if the peer is a client that asks to join a session, next to its other clients; see features.JOIN."""
         return self._field(features.JOIN) == "1"
 
     @property
     def leg(self) -> str:
-        """The value by which an agent was called for a client that has joined a session; "" if the peer sends none.
+        """The id of the client that the agent connects for; "" if the peer sends none.
 
-        See features.LEG.
+        If a client joins a session, the reflector sends its agent such an id, and the agent connects once more. See
+        features.LEG.
         """
         return self._field(features.LEG) or ""
 
     @property
     def about(self) -> About:
-        """What the peer says about itself for lists of sessions; see features.ABOUT."""
+        """The peer's description of itself, for lists of sessions; see features.ABOUT."""
         return parse_about(self._field(features.ABOUT))
 
     @property
     def holds(self) -> bool:
-        """True if the peer comes back after its link is lost; see features.HOLD."""
+        """True if the peer announces that it comes back to its session after a lost connection; see features.HOLD."""
         return features.HOLD in self.announced
 
     @property
     def hold_time(self) -> int:
-        """The seconds for which the peer asks to be kept while it is away; see features.KEPT."""
+        """The seconds for which the session is to be kept while the peer is away; see features.KEPT.
+
+        A default value if the peer does not ask for a valid number.
+        """
         value = self._field(features.KEPT) or ""
         return min(int(value), MAX_KEEP) if re.fullmatch("[0-9]{1,9}", value) else KEEP
 
     @property
     def ticket(self) -> str | None:
-        """The ticket by which the peer comes back; see features.TICKET. None if the peer sends none."""
+        """The ticket with which the peer comes back to its session; None if it sends none. See features.TICKET."""
         return self._field(features.TICKET)
 
     @property
     def incarnation(self) -> str:
-        """The name of the agent's process; see features.INCARNATION. "" if the peer sends none."""
+        """The id of the agent's process; "" if the peer sends no valid one. See features.INCARNATION."""
         given = self._field(features.INCARNATION) or ""
         return given if re.fullmatch("[0-9a-f]{32}", given) else ""
 
@@ -156,24 +167,30 @@ class Accepted:
         return data
 
     def keep(self, data: bytes) -> None:
-        """Adds bytes that were read to `data`. Raises HandshakeError (503) if too many bytes are held already."""
+        """Appends `data`, which was read from the peer, to the attribute `data`.
+
+        Raises HandshakeError (503) if too many bytes are kept already.
+        """
         if self.startup is not None:
             self.startup.hold(len(data))
         self.data += data
 
     def unwrap(self) -> None:
-        """Removes the head from `data`. Call this if another request or greeting follows, which is to be read next."""
+        """Removes the head from `data`. Call this before the next request or greeting on the connection is read."""
         self.data, self.head, self.rest = self.rest, b"", b""
 
     def identified(self) -> None:
-        """Call this when the peer has identified itself, or its connection is closed. Ends `startup`. Idempotent."""
+        """Ends the counting by `startup`. Idempotent.
+
+        Call this when the peer has identified itself, or when its connection is closed.
+        """
         if self.startup is not None:
             self.startup.end()
 
     def take(self) -> socket.socket | TlsSocket:
-        """Takes the connection out of this record. Returns it as a socket without gevent, which the caller now owns.
+        """Takes the connection out of this record, and returns it as a socket without gevent. The caller now owns it.
 
-        Call it after the peer has identified itself.
+        Call this after the peer has identified itself. With TLS, returns a TlsSocket around such a socket.
         """
         self.identified()
         tls = self.sock.tls if isinstance(self.sock, TlsSocket) else None

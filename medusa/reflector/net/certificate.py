@@ -23,10 +23,12 @@ _GROUP_READS = 0o040
 
 
 def is_open_to_others(found: os.stat_result) -> bool:
-    """Returns True if users other than the owner may use a file with a secret.
+    """Returns True if users other than the owner may use a file that contains a secret.
 
-    If this process is not root, the group may read a file that belongs to root. In Kubernetes, this process can read
-    the files of a Secret only in this way: they belong to root and to the group `fsGroup`.
+    `found`: the result of os.stat for the file.
+
+    One case is allowed: if this process is not root, the group may read a file that belongs to root. In Kubernetes,
+    this process can read the files of a Secret only in this way: they belong to root and to the group `fsGroup`.
     """
     allowed = _GROUP_READS if found.st_uid == 0 != os.geteuid() else 0
     return bool(stat.S_IMODE(found.st_mode) & _OTHERS & ~allowed)
@@ -83,7 +85,7 @@ class Certificate:
         return context
 
     def _why(self, reason: str) -> str:
-        """Returns the text that tells the user why the files cannot be used. `reason`: the code of OpenSSL's error."""
+        """Returns the error text for the user: why the files cannot be used. `reason`: the code of OpenSSL's error."""
         words = reason.replace("_", " ").lower()
         if reason.startswith(("EE_", "CA_")):  # OpenSSL's security level forbids the key or the digest
             return f"tls-cert: {self._certificate!r} is too weak: {words}"
@@ -92,7 +94,7 @@ class Certificate:
         return f"tls-key: {self._key!r} holds no private key in PEM" + (f" ({words})" if words else "")
 
     def _no_passphrase(self) -> str:
-        """Raises ConfigError, because the key is encrypted. OpenSSL calls this instead of asking for a passphrase."""
+        """Raises ConfigError, because the key is encrypted. OpenSSL calls this function to get the passphrase."""
         hint = f"openssl pkey -in {self._key} -out DECRYPTED"
         raise ConfigError(f"tls-key: {self._key!r} is encrypted, and nobody is here to unlock it; decrypt it: {hint}")
 

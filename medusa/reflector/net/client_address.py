@@ -75,11 +75,16 @@ def source_of(host: str, config: ReflectorConfig) -> str | None:
 
 
 def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
-    """Returns the address of the client that sent a request. `host` is the address that the request came from.
+    """Returns the address of the client that sent a request.
 
-    If `host` is a trusted proxy, the client is the last address in X-Forwarded-For that is not a trusted proxy. Each
-    proxy appends the address of its peer. The addresses before the client's may be false, because the client can send
-    any.
+    If `host` is not a trusted proxy, `host` is the client. If it is one, the client is the last address in
+    X-Forwarded-For that is not a trusted proxy. Each proxy appends the address of its peer. The addresses before the
+    client's are not used: the client can send any.
+
+    Args:
+        host: the address from which the request came.
+        headers: the header fields of the request.
+        proxies: the addresses and networks of the trusted proxies.
     """
     if not proxies or not within(host, proxies):
         return host

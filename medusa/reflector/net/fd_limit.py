@@ -1,6 +1,7 @@
-"""Increases the limit of open files (RLIMIT_NOFILE), and computes how many pairs of links it allows.
+"""Raises the limit of open files (RLIMIT_NOFILE), and computes how many linked sessions it allows.
 
-A linked session is one pair of links: one to its client, one to its agent. Each link needs at least one descriptor.
+A linked session has two links: the connection of its client and the connection of its agent. Each link needs at least
+one file descriptor.
 """
 
 from __future__ import annotations
@@ -45,15 +46,21 @@ socket pair between the two workers.
 
 
 def pairs_allowed(limit: int, per_pair: int = PER_PAIR) -> int:
-    """Returns the number of linked sessions (pairs of links) for which `limit` descriptors are enough."""
+    """Returns how many linked sessions are possible with a limit of open files.
+
+    Args:
+        limit: the limit of open files.
+        per_pair: the number of descriptors that one session needs for its two connections.
+    """
     return max(0, limit - RESERVED) // per_pair
 
 
 def first_reserved() -> float:
-    """Returns the lowest number of a descriptor in the reserve (see MAX_RESERVE).
+    """Returns the lowest descriptor number that new connections may not use; infinity if there is no limit.
 
-    The system gives a new descriptor the lowest free number. So if a new descriptor has the returned number or a higher
-    one, all descriptors outside the reserve are in use.
+    This descriptor and the higher ones are a reserve for other purposes (see MAX_RESERVE). The system gives a new
+    descriptor the lowest free number. So if a new descriptor has the returned number or a higher one, all descriptors
+    outside the reserve are in use.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
@@ -62,21 +69,21 @@ def first_reserved() -> float:
 
 
 def check_room(fd: int) -> None:
-    """Raises OSError (EMFILE) if the descriptor `fd` is in the reserve (see MAX_RESERVE).
+    """Raises OSError (EMFILE) if `fd` is one of the last descriptors, which new connections may not use.
 
-    Call it with each new descriptor that becomes a part of a link.
+    Call this with each new descriptor of a client's or an agent's connection. See `first_reserved`.
     """
     if fd >= first_reserved():
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def startups_allowed() -> float:
-    """Returns the maximum number of connections whose peers have not identified themselves."""
+    """Returns for how many connections whose peers have not identified themselves there are enough descriptors."""
     return first_reserved() // STARTUPS_SHARE
 
 
 def raise_limit() -> int:
-    """Increases the soft limit to the hard limit, if the system allows it. Returns the limit now in force."""
+    """Raises the soft limit of open files to the hard limit if the system allows it. Returns the new soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -87,9 +94,10 @@ def raise_limit() -> int:
 
 
 def check(per_pair: int = PER_PAIR) -> None:
-    """Increases the limit of open files as far as allowed. Logs a warning if it is still too low for WANTED pairs.
+    """Raises the limit of open files as far as allowed. Logs a warning if it is too low for WANTED sessions.
 
-    A pair is the two links of one session. `per_pair`: how many descriptors a pair needs."""
+    `per_pair`: the number of descriptors that one session needs for its two connections.
+    """
     limit = raise_limit()
     pairs = pairs_allowed(limit, per_pair)
     if limit != resource.RLIM_INFINITY and pairs < WANTED:

@@ -1,4 +1,4 @@
-"""The HTTP response that a route returns."""
+"""Defines the type of an HTTP response, and builds the header fields and the head of one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 def json_answer(value: object) -> Answer:
-    """Returns the answer with status 200 and `value` as one line of JSON."""
+    """Returns the HTTP response with status 200 and with `value` as one line of JSON."""
     return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"
 
 
 def build_fields(answer: Answer, now: float) -> list[tuple[str, str]]:
-    """Returns all header fields of an answer, after which the connection is closed.
+    """Returns all header fields of the response `answer`: those it has, and those that every response has.
+
+    One of these fields says that the connection is closed after the response.
 
     Args:
-        now: the current time, in seconds since 1970.
+        now: the current time, in seconds since 1970, for the field Date.
     """
     _, headers, body = answer
     if not any(name == "Content-Type" for name, _ in headers):
@@ -30,15 +32,15 @@ def build_fields(answer: Answer, now: float) -> list[tuple[str, str]]:
 
 
 def status_line(status: int) -> str:
-    """Returns a status with its phrase, as `build_head` needs it."""
+    """Returns a status with its phrase, such as "200 OK"."""
     return "%d %s" % (status, HTTPStatus(status).phrase)
 
 
 def build_head(status: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """Returns the head of an HTTP/1.1 response. `status`: the status with its phrase.
+    """Returns the head of an HTTP/1.1 response. `status`: the status with its phrase, such as "200 OK".
 
     Raises:
-        ValueError: a line break in one of the texts would begin another line of the head.
+        ValueError: `status` or one of `headers` contains a line break, which would begin another line of the head.
     """
     lines = ["HTTP/1.1 " + status, *map(": ".join, headers)]
     if any("\r" in line or "\n" in line for line in lines):

@@ -36,16 +36,18 @@ if hasattr(socket, "TCP_KEEPIDLE"):
 
 
 def prepare(sock: Any) -> None:
-    """Sets TCP_OPTIONS on a socket. The sockets that a listening socket accepts inherit its options."""
+    """Sets the options in TCP_OPTIONS on `sock`. If `sock` listens, the sockets that it accepts inherit them."""
     for level, option, value in TCP_OPTIONS:
         sock.setsockopt(level, option, value)
 
 
 def listen(ip: str, port: int, option: str = "--port") -> socket.socket:
-    """Returns a non-blocking socket that listens at an address. The sockets that it accepts have TCP_OPTIONS.
+    """Returns a non-blocking socket that listens at the address `ip` and `port`.
+
+    The sockets that it accepts have the options in TCP_OPTIONS.
 
     Args:
-        option: the command-line option that sets the port, for the text of an error.
+        option: the command-line option that sets the port. It is named in the text of an error.
 
     Raises:
         ConfigError: the address cannot be used.

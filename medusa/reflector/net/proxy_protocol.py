@@ -1,4 +1,4 @@
-"""Reads the first bytes of a connection, and before them the PROXY header that a trusted proxy has to send."""
+"""Reads the first bytes of a connection. If the peer is a trusted proxy, reads a PROXY header before them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from medusa.transports.tls import RECORD
 def read_first_bytes(accepted: Accepted, config: ReflectorConfig, named: Callable[[Accepted], None]) -> bytes:
     """Returns the first bytes of a connection, without the PROXY header of a trusted proxy. b"" if no bytes come.
 
-    A peer that is a trusted proxy has to send a PROXY header if the configuration says so. The header sets `address`
-    and `proxied` of the connection. If any other peer sends a PROXY header, the header is returned like all other
-    bytes. So it is refused later, because it is no valid request or greeting.
+    If the configuration says so, a trusted proxy has to send a PROXY header. This function then sets `accepted.address`
+    and `accepted.proxied`, as the header says. If any other peer sends a PROXY header, the header is returned like all
+    other bytes. It is refused later, because it is no valid request or greeting.
 
     Args:
-        named: called with the connection as soon as a PROXY header has named the client.
+        named: called with `accepted` as soon as a PROXY header was read.
 
     Raises:
         HandshakeError: 400, the header is missing or malformed.

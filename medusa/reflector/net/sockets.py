@@ -45,9 +45,9 @@ def host_port(address: tuple[Any, ...]) -> str:
 
 
 def ungreen(sock: Any) -> socket.socket:
-    """Moves the connection from `sock`, a gevent socket or a TlsSocket around one, to a new socket without gevent.
+    """Returns a new socket without gevent that has the connection of `sock`. `sock` cannot be used afterwards.
 
-    Returns the new socket. `sock` is unusable afterwards.
+    `sock`: a gevent socket, or a TlsSocket around one.
     """
     plain = sock.sock if isinstance(sock, TlsSocket) else sock
     kind = (plain.family, plain.type, plain.proto)  # otherwise the system would be asked for them
@@ -69,7 +69,10 @@ def send_soon(sock: Any, data: bytes, more: bool) -> None:
 
 
 def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
-    """Starts a watcher of the event loop if `on` is True, otherwise stops it. Idempotent."""
+    """Starts a watcher of the event loop if `on` is True, otherwise stops it. Idempotent.
+
+    `callback`: the function that a started watcher calls.
+    """
     if on is not watcher.active:
         if on:
             watcher.start(callback)
@@ -92,7 +95,7 @@ def broken(fd: int) -> bool:
 
 
 class Acknowledged(NamedTuple):
-    """What the peer's host has acknowledged of the bytes that were sent to it.
+    """Tells how many of the bytes sent to a peer its host has acknowledged, and how long it has been silent.
 
     Attributes:
         size: the number of bytes acknowledged so far.
@@ -104,7 +107,10 @@ class Acknowledged(NamedTuple):
 
 
 def acknowledged(fd: int) -> Acknowledged | None:
-    """Returns what the host of a TCP peer has acknowledged. Returns None if the system cannot tell this."""
+    """Returns what the host of a TCP peer has acknowledged. Returns None if the system cannot tell this.
+
+    `fd`: the descriptor of the connection.
+    """
     try:
         with PlainSocket(fileno=os.dup(fd)) as sock:
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
@@ -115,7 +121,11 @@ def acknowledged(fd: int) -> Acknowledged | None:
 
 
 def silence(fd: int) -> float:
-    """Returns `Acknowledged.silence` for the peer of a connection; 0.0 if the system cannot tell this."""
+    """Returns the seconds for which the host of a TCP peer has not acknowledged what was sent to it.
+
+    Returns 0.0 if nothing waits for an acknowledgement, or if the system cannot tell this. `fd`: the descriptor of the
+    connection.
+    """
     found = acknowledged(fd)
     return found.silence if found is not None else 0.0
 
@@ -127,7 +137,7 @@ def hang_up(sock: Any, timeout: float) -> None:
     that sends more than MOST_LINGERING bytes gets the reset.
 
     Args:
-        timeout: the maximum number of seconds to read.
+        timeout: the maximum number of seconds to wait for the peer to close its end.
     """
     deadline, left = time.monotonic() + timeout, MOST_LINGERING
     try:

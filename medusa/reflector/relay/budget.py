@@ -1,4 +1,4 @@
-"""The memory that peers may make this process hold: one budget for all peers, and a share of it for each login.
+"""Limits the memory that this process holds for its peers: one budget for all, and a share of it for each login.
 
 A login is the name of an account. Peers without a login have a share for each address. Two things are counted: the
 bytes of unfinished messages, and the bytes that wait because a peer does not read them. No I/O and no clock.
@@ -18,7 +18,7 @@ _TOO_MUCH = "what is unfinished here takes too much memory (--%s)"
 
 
 class Budget:
-    """The budget of one process.
+    """Counts the bytes that one process holds for all its peers, and limits them.
 
     Args:
         limit: the most bytes in all; 0 for no limit.
@@ -46,11 +46,11 @@ class Budget:
         return found
 
     def takes(self, size: int) -> bool:
-        """Returns True if `size` more bytes are within the limit."""
+        """Returns True if `size` more bytes do not exceed the limit for all peers."""
         return self.used + size <= self._limit
 
     def add(self, size: int) -> None:
-        """Adds `size` to the number of bytes that are held now. `size` may be negative."""
+        """Adds `size` to the number of bytes held for all peers. `size` may be negative. Does not check the limit."""
         self.used += size
         tight = is_tight(self.used, self._limit, self._tight)
         if tight is not self._tight:
@@ -60,7 +60,7 @@ class Budget:
 
 
 class Share:
-    """The share of one login, or of one address without a login. Get it from `Budget.share`.
+    """Counts the bytes that are held for one login, or for one address without a login. Get it from `Budget.share`.
 
     Attributes:
         used: the number of bytes that are held now.
@@ -88,7 +88,7 @@ class Share:
     def add(self, size: int) -> None:
         """Adds `size` to the number of bytes that are held now. `size` may be negative.
 
-        Ignores the limits, because the bytes are held already.
+        Does not check the limits, because the bytes are held already.
         """
         self.used += size
         self._own = is_tight(self.used, self._limit, self._own)
@@ -96,7 +96,7 @@ class Share:
         self.tight = self._own or self._whole
 
     def note_whole(self, tight: bool) -> None:
-        """Takes note whether the whole budget is tight (short of memory). If it is, this share is tight as well."""
+        """Notes whether the whole budget is tight (short of memory). If it is, this share is tight as well."""
         self._whole = tight
         self.tight = self._own or tight
 

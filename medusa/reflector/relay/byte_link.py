@@ -1,4 +1,4 @@
-"""A byte proxy on the event loop: two byte pipes, driven by the loop's watchers, without a greenlet."""
+"""Copies bytes between two streams in both directions, on the event loop and without a greenlet."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ So a lost connection is noticed at most one ninth of this time too late.
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a link stays open after one of its ends has closed, in seconds.
+    """Sets how many seconds a byte proxy may go on after one of its two ends has closed.
 
-    The ends are a peer and the owner: the process in which the peer's session lives. Bytes from the peer extend neither
-    `close` nor `unread`.
+    One end is the peer. The other end is the owner: the process in which the peer's session lives. Bytes from the peer
+    extend neither `close` nor `unread`.
 
     Attributes:
-        stall: the link ends if the other end gives no sign of life for this time.
-        close: the owner has closed, and the system has accepted all its bytes for the peer: the link ends if the peer
-            does not hang up within this time.
-        unread: the owner has closed, but the peer has not accepted all the owner's bytes: the link ends if the peer
-            does not accept them within this time.
+        stall: the longest time without a sign of life from the end that has not closed.
+        close: the longest time to wait until the peer hangs up. It starts when the owner has closed, and the system has
+            accepted all the owner's bytes for the peer.
+        unread: the longest time for which the peer may accept no bytes, if the owner has closed and bytes for the peer
+            are left.
     """
 
     stall: float
@@ -49,10 +49,10 @@ class ByteLink:
         queue: the event loop's fair queue, which gives turns to busy directions.
         pipes: the pipe to the peer and the pipe from the peer, as `join` returns them. The link now owns their streams,
             and closes them at its end.
-        patience: how long the link stays open after one of its ends has closed.
-        is_lost: a function that is called CHECKS times in `patience.stall` seconds, with the two pipes in the order of
-            `pipes`. The `has_read` and `has_written` of the pipes then tell what has happened since the last call. If
-            CHECKS calls in a row return True, the link ends.
+        patience: the times after which the link ends although only one of its ends has closed.
+        is_lost: a function that tells whether an end seems to be lost. It is called with the two pipes, CHECKS times in
+            `patience.stall` seconds. If CHECKS calls in a row return True, the link ends. The attributes `has_read` and
+            `has_written` of the pipes tell it what has happened since the last call.
         ended: called once with this link when it has ended, perhaps before the constructor returns.
         first: bytes for the peer that the caller has already read.
     """
@@ -81,7 +81,10 @@ class ByteLink:
         self.run(lambda: outward.push(memoryview(first)))
 
     def run(self, step: Callable[[], None]) -> None:
-        """Runs one step of a pipe, then sets the watchers for what both pipes need next."""
+        """Runs `step`, a function that reads or writes in one pipe. Then sets the watchers for what both pipes need.
+
+        If both pipes have ended, or if `step` raises an exception, ends the link.
+        """
         if self.over:
             return
         try:
@@ -113,7 +116,7 @@ class ByteLink:
         self._ended(self)
 
     def _start_closing(self) -> None:
-        """Starts the timer that ends the link if the peer does not hang up. Called after the owner has closed.
+        """Starts the timer that ends the link if the peer does not hang up. Call this after the owner has closed.
 
         Bytes from the peer do not extend this time.
         """
@@ -134,14 +137,17 @@ class ByteLink:
             pipe.forget_moves()
 
     def _is_unreachable(self, pipe: BytePipe) -> bool:
-        """Returns True if the host that the pipe writes to has acknowledged nothing for `patience.stall` seconds."""
+        """Returns True if bytes were sent to the host that `pipe` writes to, but it has not acknowledged them.
+
+        It must have acknowledged nothing for `patience.stall` seconds.
+        """
         return silence(pipe.sink.fileno()) >= self._patience.stall
 
 
 class _Driver:
-    """The driver of one pipe. Runs the pipe if a watcher reports that it can read or write, or if its turn comes.
+    """Runs one pipe of a byte link whenever a watcher reports that the pipe can read or write, or its turn has come.
 
-    The turns come from the fair queue.
+    The fair queue of the event loop gives the turns.
     """
 
     def __init__(self, link: ByteLink, pipe: BytePipe) -> None:
@@ -154,8 +160,8 @@ class _Driver:
     def settle(self) -> None:
         """Starts the watchers that the pipe needs now (for reading, for writing), and stops those it does not need.
 
-        If TLS has decrypted bytes that are not read yet, no watcher can see them. In this case the pipe takes a turn in
-        the fair queue.
+        If TLS has decrypted bytes that are not read yet, no watcher can see them. In this case the pipe waits for a
+        turn in the fair queue.
         """
         wants_read = self.pipe.wants_read
         if wants_read and self.pipe.source.pending:

@@ -21,14 +21,14 @@ TIGHT_READ_SIZE = 4 * 1024
 
 
 class BytePipe:
-    """Copies bytes from `source` to `sink`. Ends when the source ends, or when the sink fails (unless `drains`).
+    """Copies bytes from `source` to `sink`. The pipe ends when the source ends, or when writing to the sink fails.
 
     The pipe holds the bytes that the sink does not accept, and reads no more until the sink has accepted them. When the
     source has ended and all bytes are written, the pipe shuts down the sink.
 
     Args:
-        drains: if True, a failure of the sink does not end the pipe: it reads on, and drops the bytes, until the source
-            ends.
+        drains: True if the pipe does not end when writing to the sink fails. It then reads on until the source ends,
+            and drops the bytes.
 
     Attributes:
         share: the share of the memory budget in which the bytes that the pipe holds are counted.
@@ -62,7 +62,7 @@ class BytePipe:
 
     @property
     def is_stuck(self) -> bool:
-        """True if the source has hung up, but its end cannot be passed on because the sink accepts no bytes."""
+        """True if the source has hung up, and bytes are held that the sink does not accept."""
         return bool(self._held) and hung_up(self.source.fileno())
 
     def forget_moves(self) -> None:
@@ -121,14 +121,17 @@ class BytePipe:
         self._held = data
 
     def _end(self) -> None:
-        """Passes the end of the source on to the sink."""
+        """Ends the pipe, because the source has ended. Shuts down the sink."""
         self.ended = self.finished = True
         self.sink.shutdown()
         # A TLS stream that was shut down decrypts nothing more, so what is still read from it is dropped.
         self._reverse._drops |= isinstance(self.sink, TlsStream)
 
     def _fail(self) -> None:
-        """Takes note that the sink accepts no more bytes."""
+        """Drops the held bytes and all bytes that will be read, because the sink accepts no more bytes.
+
+        Ends the pipe, except if it was made with `drains`.
+        """
         self.drop()
         self._drops = True
         self.ended |= not self._drains
@@ -137,9 +140,11 @@ class BytePipe:
 def join(
     outer: SocketStream, inner: SocketStream, *, drains: bool = False, share: Share | None = None
 ) -> tuple[BytePipe, BytePipe]:
-    """Returns the two pipes of a proxy: (from inner to outer, from outer to inner).
+    """Returns the two pipes that copy between two streams: (from `inner` to `outer`, from `outer` to `inner`).
 
-    `drains`: passed to the second pipe; see BytePipe. `share`: see BytePipe. None: the held bytes are not counted.
+    Args:
+        drains: the argument of the second pipe; see BytePipe.
+        share: the share of the memory budget in which held bytes are counted. None: they are not counted.
     """
     outward, inward = BytePipe(inner, outer), BytePipe(outer, inner, drains=drains)
     if share is not None:

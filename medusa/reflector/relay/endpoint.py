@@ -1,8 +1,8 @@
-"""The connection of one side on the event loop. Watchers move its bytes; its states are in endpoint_states.py.
+"""Runs the connection of one side (client or agent) on the event loop. Its states are in endpoint_states.py.
 
-Each connection has a read watcher and a write watcher. Their callbacks never wait, so data needs no greenlet switch. A
-callback makes one read. A connection whose reads are large is busy: its read watcher is stopped, and it takes turns
-with the other busy connections (fair_queue.py). So all pairs make progress.
+Each connection has a read watcher and a write watcher, which move its bytes. Their callbacks never wait, so data needs
+no greenlet switch. A callback makes one read. A connection whose reads are large is busy: its read watcher is stopped,
+and it takes turns with the other busy connections (fair_queue.py). So all pairs of connections make progress.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Endpoint:
     Attributes:
         state: the current state of endpoint_states.TABLE.
         address: the peer's address, for logs and lists.
-        active: the time.monotonic() of the last terminal byte from the peer. Before the first such byte: the time of
-            the attachment.
+        active: the time.monotonic() at which the peer last sent terminal input or output. Before that: the time at
+            which the peer was let in.
         on_left_out: called with the text messages that the other side's protocol cannot carry. None: they are dropped.
     """
 
@@ -100,7 +100,10 @@ class Endpoint:
             self._on_readable()
 
     def forward(self, sink: Endpoint) -> None:
-        """Forwards to `sink` what is read from now on. A message whose first part was read before is dropped."""
+        """Forwards to `sink` what is read from now on.
+
+        If the first part of a message was read before this call, the whole message is dropped.
+        """
         self.transport.skip_message()
         self._sink, sink._source = sink, self
         self.pump.sink = sink.transport
@@ -136,19 +139,22 @@ class Endpoint:
             self._attempt(self.transport.send_nowait, close)
 
     def give_up(self, why: str) -> None:
-        """Closes the connection now, and reports the peer as lost. `why` is the reason for the usage record."""
+        """Closes the connection now, and reports the peer as lost. `why`: the reason, for the log."""
         self.pump.why = why
         self._process(Input.GIVEN_UP)
 
     def refuse_message(self, why: str) -> None:
-        """Sends the peer a Close because it does not finish its message, and reports that it broke the rules."""
+        """Sends the peer a Close because it does not finish its message, and reports that it broke the protocol.
+
+        `why`: the reason, as a text for the peer and for the log.
+        """
         self.pump.why = why
         self.transport.refuse(PolicyViolation(why))
         self._process(Input.PEER_BROKE_RULES)
         self._settle()
 
     def dismiss(self, close: Close) -> None:
-        """Closes the connection now, without a report. Sends `close` first if the connection is still open."""
+        """Closes the connection now, and reports nothing. If the connection is still open, sends `close` first."""
         if self.open and not self.transport.mid_frame:
             with contextlib.suppress(BrokenTransport, ClosedTransport):
                 self.transport.send_nowait(close)
@@ -161,12 +167,12 @@ class Endpoint:
 
     @property
     def open(self) -> bool:
-        """True until the peer ends its stream, or breaks the protocol, or the connection is closed here."""
+        """True until the peer ends its stream or breaks the protocol, or this process closes the connection."""
         return self.state in states.OPEN
 
     @property
     def released(self) -> bool:
-        """True after the connection was closed here."""
+        """True after this process has closed the connection."""
         return self.state is State.RELEASED
 
     @property
@@ -176,17 +182,20 @@ class Endpoint:
 
     @property
     def passes_fin(self) -> bool:
-        """True if a FIN from the peer ends only the direction from it: both peers are plain, and they are linked."""
+        """True if the peer can end its direction with a FIN while the other direction goes on.
+
+        This is possible if both peers use raw TCP without frames, and are linked.
+        """
         return self.state is State.FORWARDING_PLAIN
 
     @property
     def paused(self) -> bool:
-        """True if reading is paused, because bytes still wait to be written to the other side."""
+        """True if nothing is read from the peer, because bytes still wait to be written to the other side."""
         return self._sink is not None and self._sink.transport.wants_write
 
     @property
     def unfinished(self) -> Unfinished | None:
-        """The peer's message that has begun to arrive and is not whole yet. None if there is none."""
+        """The message of which only a part has arrived from the peer. None if there is none."""
         return self.transport.unfinished
 
     @property
@@ -196,12 +205,15 @@ class Endpoint:
 
     @property
     def sent(self) -> int:
-        """The number of bytes to the peer that the kernel has accepted so far."""
+        """The number of bytes for the peer that the kernel has accepted so far."""
         return self.transport.sent
 
     @property
     def backlog(self) -> int:
-        """The number of sent bytes that the peer's host has not acknowledged; above 0 if bytes wait to be sent."""
+        """The number of bytes for the peer that the kernel holds, because the peer's host has not acknowledged them yet.
+
+        1 more if bytes wait to be given to the kernel. 0 if the system cannot tell the number.
+        """
         try:
             (unsent,) = struct.unpack("i", fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, bytes(4)))
         except (OSError, ValueError):
@@ -210,7 +222,8 @@ class Endpoint:
 
     @property
     def unacknowledged(self) -> float:
-        """The seconds for which the peer's host has acknowledged nothing, although bytes are on the way to it."""
+        """The seconds for which the peer's host has acknowledged nothing of what was sent; 0.0 if nothing is on the way.
+        """
         return silence(self.transport.fileno())
 
     def is_draining(self) -> bool:
@@ -219,7 +232,8 @@ class Endpoint:
         In this case a silent peer does not count as lost. There are two cases:
 
         - Some of the bytes sent have not reached the peer's host yet: True if more have reached it since the last call.
-        - All have reached it: True if the last frame that is sent is not complete yet. A ping cannot be sent inside it.
+        - All have reached the host: True if the last frame is not completely sent yet. A ping cannot be sent inside a
+          frame.
         """
         backlog = self.backlog
         # With TLS, `sent` does not tell how many bytes of ciphertext the kernel has.
@@ -327,7 +341,7 @@ class Endpoint:
         self._process(happened)
 
     def _go_on(self) -> None:
-        """Plans the next read. Called if the other side has accepted all bytes of the last read, which is usual."""
+        """Plans the next read, after the other side has accepted all bytes of the last one."""
         transport = self.transport
         if transport.last_read >= BULK or transport.costly or transport.pending:
             self._enqueue()
@@ -351,7 +365,8 @@ class Endpoint:
     def _enqueue(self) -> None:
         """Lets the fair queue decide when to read next, and stops the read watcher.
 
-        Used after a large or costly read, and for bytes that TLS or the transport already holds, which no watcher sees.
+        Call this after a large or costly read. Call it also if TLS or the transport already holds unread bytes: no
+        watcher sees them.
         """
         if not self._queued:
             self._queued = True
@@ -379,7 +394,7 @@ class Endpoint:
     def _settle(self) -> None:
         """Starts or stops the watchers, depending on whether bytes wait to be written. Ends a finished connection.
 
-        Call it whenever the state, or the bytes that wait to be written, may have changed.
+        Call this whenever the state, or whether bytes wait to be written, may have changed.
         """
         if self.state is State.RELEASED:
             return
@@ -399,9 +414,9 @@ class Endpoint:
             source._watch(not wants_write)
 
     def _settle_half_closed(self) -> None:
-        """Ends both sides of a half-closed pair if all bytes are written in both directions.
+        """Ends the connections of both sides, if both peers have sent a FIN and all bytes are written.
 
-        Ends this side alone if writing to it has failed.
+        If writing to this side has failed, ends only the connection of this side.
         """
         other = self._sink
         if self.transport.write_failed:
@@ -426,4 +441,4 @@ _CARRY_OUT = {
 
 
 def _ignore(endpoint: Endpoint, progress: Progress) -> None:
-    """Does nothing: the `report` of a connection that was dismissed."""
+    """Does nothing. Takes the place of the function `report` after a connection was dismissed."""

@@ -1,10 +1,10 @@
-"""The states of the connection of one side (client or agent), in one table. No I/O, no clock.
+"""Defines the states of the connection of one side (client or agent), in one table. No I/O, no clock.
 
 `endpoint.Endpoint` calls `step` with an input (an event), and carries out the actions that `step` returns. If the table
 has no entry for the current state and an input, the caller has a bug: `step` raises IllegalInput.
 
 Half-close: a plain peer (raw TCP without frames) can end one direction with a FIN and go on with the other. Between two
-plain peers a FIN is passed on, and the session is told that a side has ended only after both directions have ended. If
+plain peers a FIN is passed on. The session is then told that a side has ended only after both directions have ended. If
 the other peer uses frames, the FIN ends both directions immediately.
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class _Named(enum.Enum):
-    """An Enum whose members are hashed by identity: Enum's own `__hash__` is written in Python, so it is slower."""
+    """The base class of the enums here. Hashes the members by identity, which is faster than `__hash__` of Enum."""
 
     __hash__ = object.__hash__
 
@@ -78,7 +78,7 @@ class Step(NamedTuple):
 
 
 class IllegalInput(Exception):
-    """The table has no entry for this input in this state: the caller has a bug."""
+    """Raised if the table has no entry for an input in the current state: a bug of the caller."""
 
 
 _S, _I, _A = State, Input, Action
@@ -117,7 +117,7 @@ TABLE: dict[tuple[State, Input], Step] = {
 
 
 def step(state: State, happened: Input) -> Step:
-    """Returns the entry for the input `happened` in `state`. Raises IllegalInput if there is none."""
+    """Returns the table's entry for the input `happened` in `state`. Raises IllegalInput if there is none."""
     found = TABLE.get((state, happened))
     if found is None:
         raise IllegalInput("%s while %s" % (happened.name, state.name))

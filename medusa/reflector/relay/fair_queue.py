@@ -66,7 +66,7 @@ class FairQueue:
         self._turn_ended = 0.0  # of thread_time()
 
     def add(self, step: Callable[[], None]) -> None:
-        """Queues `step`, which runs once, after the steps already queued. It must not raise."""
+        """Queues `step`, which runs once, after the steps already queued. `step` must not raise."""
         self._steps.append(step)
         if not self._awake:
             self._start()
@@ -123,7 +123,10 @@ class FairQueue:
         self._used += perf_counter() - begun
 
     def _take_turn(self) -> None:
-        """Runs steps, at least one, for as long as all other work took since the last turn. Then admits requests."""
+        """Runs queued steps for as long as all other work has taken since the last turn. Then lets requests begin.
+
+        Runs at least one step if there is one, and takes at most LONGEST_TURN seconds for the steps.
+        """
         begun = thread_time()
         end = begun + min(LONGEST_TURN, begun - self._turn_ended)
         while self._steps:

@@ -1,4 +1,4 @@
-"""Reads how the owner of a session answers a peer. This process has passed the peer's request on to the owner.
+"""Reads the answer to a request that this process has passed on to the owner of a session.
 
 The owner is another worker, or another reflector. If the owner refuses the peer, this module passes the answer on and
 gives the peer a short time to hang up. Until the owner has answered, the peer counts as one that has not identified
@@ -34,7 +34,11 @@ MAX_REFUSAL = 64 * 1024
 def read_start(owner: Any, *kinds: str) -> tuple[bytes, int]:
     """Returns the first bytes of the owner's answer, and the status in them.
 
-    `kinds`: the protocols that the answer may have, HTTP and RAW.
+    The status is that of HTTP, or of raw TCP, where 0 stands for OK.
+
+    Args:
+        owner: the socket of the connection to the owner.
+        kinds: the protocols that the answer may have: HTTP, RAW or both.
 
     Raises:
         OSError: the owner has hung up, does not answer in time, or its answer does not begin with a status.
@@ -49,7 +53,12 @@ def read_start(owner: Any, *kinds: str) -> tuple[bytes, int]:
 
 
 def pass_on_refusal(owner: Any, accepted: Accepted, answer: bytes, timeouts: Timeouts) -> None:
-    """Passes the owner's refusal on to the peer, and closes both connections. `answer`: the refusal's first bytes."""
+    """Passes the owner's refusal on to the peer, and closes both connections.
+
+    Args:
+        owner: the socket of the connection to the owner.
+        answer: the first bytes of the refusal, which are read already.
+    """
     try:
         with gevent.Timeout(timeouts.answer_timeout, TimeoutError()):
             size = 0

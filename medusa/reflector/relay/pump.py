@@ -1,4 +1,4 @@
-"""Copies in one direction between two transports, one step at a time.
+"""Copies messages from one transport to another, one step at a time.
 
 A step never waits. The caller decides when to run the next one: the reflector's endpoints by watchers, tests in a loop.
 """
@@ -26,9 +26,9 @@ class Progress(enum.Enum):
 
 
 class Pump:
-    """A copier from `source` to `sink`. Without a sink it drops the data, and reads only to notice the source's end.
+    """Copies messages from `source` to `sink`. Without a sink, drops them, and reads only to notice the source's end.
 
-    Backpressure: while the sink has unwritten bytes, nothing is read.
+    While the sink has unwritten bytes, nothing is read.
 
     Attributes:
         messages: the number of messages copied so far.
@@ -37,7 +37,7 @@ class Pump:
         left_out: the text messages that the last step dropped, because the sink's protocol cannot carry text.
         left_out_count: the number of text messages dropped so far.
         close: the Close that the source sent. Set when a step returns CLOSED.
-        why: the reason why the source has ended, for the usage record. Set when a step returns LOST or BROKE_RULES.
+        why: the reason why the source has ended, for the log. Set when a step returns LOST or BROKE_RULES.
     """
 
     def __init__(self, source: RelayedTransport, sink: RelayedTransport | None = None) -> None:
@@ -54,7 +54,7 @@ class Pump:
     def step(self) -> Progress:
         """Reads once from the source, and copies the data to the sink.
 
-        The result says whether to call again now, what to wait for, or how the source has ended.
+        The result says whether to call this method again now, what to wait for, or how the source has ended.
         """
         sink, self.left_out = self.sink, ()
         try:
