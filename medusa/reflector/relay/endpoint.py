@@ -210,7 +210,7 @@ class Endpoint:
 
     @property
     def backlog(self) -> int:
-        """The number of bytes for the peer that the kernel holds, because the peer's host has not acknowledged them yet.
+        """The number of bytes that the kernel still holds for the peer, because its host has not acknowledged them.
 
         1 more if bytes wait to be given to the kernel. 0 if the system cannot tell the number.
         """
@@ -222,8 +222,7 @@ class Endpoint:
 
     @property
     def unacknowledged(self) -> float:
-        """The seconds for which the peer's host has acknowledged nothing of what was sent; 0.0 if nothing is on the way.
-        """
+        """The seconds for which the peer's host has not acknowledged the bytes sent to it; 0.0 if it has."""
         return silence(self.transport.fileno())
 
     def is_draining(self) -> bool:

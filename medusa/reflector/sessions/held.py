@@ -1,7 +1,7 @@
 """Remembers for some seconds which agents have asked for a session that does not exist yet.
 
-Such an agent was told to ask again later. It keeps its job alive until a user opens the session: `agent.sh wrap` does
-so after a step of the job has failed. No I/O.
+Such an agent was told to ask again later. For example, `agent.sh wrap` asks for a session after a step of its job has
+failed, and keeps the job alive until a user opens the session. No I/O.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ IN_ALL = 4096
 
 
 class Held(NamedTuple):
-    """A session whose agent waits for a client.
+    """Remembers an agent that has asked for a session which does not exist yet.
 
     Attributes:
+        name: the name of the session.
         agent: the agent's address.
         since: when the agent first asked for the session, in seconds of HeldSessions' clock.
         asked: when the agent last asked for the session, in seconds of the same clock.
-        about: what the agent says about itself.
+        about: how the agent describes itself.
     """
 
     name: SessionName
@@ -42,7 +43,7 @@ class Held(NamedTuple):
 
 
 class HeldSessions:
-    """The names of the sessions that agents have asked for within the last `timeout` seconds.
+    """Remembers the sessions that agents have asked for within the last `timeout` seconds.
 
     A login is the name of an account. If one login has too many names, its oldest name is forgotten. If there are too
     many names in all, the login with the most names loses its oldest name. The oldest name is the one whose agent has
@@ -61,7 +62,7 @@ class HeldSessions:
         self._logins: dict[str, OrderedDict[SessionName, Held]] = {}  # of each login, the last that asked is the last
 
     def note(self, name: SessionName, agent: str, about: About = NOTHING) -> None:
-        """Remembers that the agent at the address `agent` has asked for the session `name` now."""
+        """Remembers that the agent at the address `agent` asks for the session `name` now. `about`: its description."""
         now = self._clock()
         known = self._logins.setdefault(name.login, OrderedDict())
         before = known.pop(name, None)
@@ -73,25 +74,25 @@ class HeldSessions:
             self._make_room(now)
 
     def forget(self, name: SessionName) -> None:
-        """Forgets a name, because its agent has a client now. Idempotent."""
+        """Forgets the session `name`, because its agent has a client now. Idempotent."""
         known = self._logins.get(name.login, OrderedDict())
         known.pop(name, None)
         if not known:
             self._logins.pop(name.login, None)
 
     def all(self, login: str | None = None) -> list[Held]:
-        """Returns what is remembered of all logins, or only of `login`."""
+        """Returns a list of the remembered sessions of `login`, or of all logins if `login` is None."""
         now = self._clock()
         self._forget_old(now)
         known = self._logins if login is None else {login: self._logins.get(login, OrderedDict())}
         return [held for names in known.values() for held in names.values()]
 
     def age(self, moment: float) -> float:
-        """Returns the seconds since `moment`, a time that the argument `clock` has returned."""
+        """Returns how many seconds ago `moment` was. `moment`: a time of this object's clock, such as Held.since."""
         return max(0.0, self._clock() - moment)
 
     def __len__(self) -> int:
-        """Returns how many names are remembered."""
+        """Returns how many sessions are remembered."""
         return sum(map(len, self._logins.values()))
 
     def _is_fresh(self, held: Held, now: float) -> bool:

@@ -1,6 +1,6 @@
 """Limits how many peers may connect, and how many sessions may live and wait. Ordinary use stays far below the limits.
 
-The counts are kept in the memory of this process only. A method checks a count and raises it in one step, because it
+The counts are kept in the memory of this process only. A method checks a count and increases it in one step, because it
 asks no other process. So two peers cannot both get the last free place.
 """
 
@@ -41,7 +41,7 @@ The same holds for clients. A try is an attempt to attach. A login is the name o
 
 
 class RateLimits:
-    """A rate limit for each key: `limit` events a minute, which may come in one burst. 0 for no limit.
+    """Limits the events of each key to `limit` a minute. They may all come in one burst. 0 for no limit.
 
     The algorithm is virtual scheduling (GCRA). For each key it stores the time from which `limit` events may come in
     one burst again. For a key that is absent, they may come now.
@@ -69,7 +69,7 @@ class RateLimits:
         return 0.0
 
     def give_back(self, key: str) -> None:
-        """Undoes a `take` of `key`. Does nothing if the key is not remembered."""
+        """Undoes one call of `take` for `key`. Does nothing if the key is not remembered any more."""
         if key in self._full_at:
             self._full_at[key] -= self._step
 
@@ -96,10 +96,10 @@ _WAITING = "too many sessions of this %s wait for an agent (--max-waiting-per-%s
 
 
 class Place:
-    """One session in the counts that limits are compared with, such as the number of sessions of a login.
+    """Counts one session for the limits, such as the limit for the number of sessions of a login.
 
     The session is counted from the creation of this object, before its name is claimed, until `leave`. Each method may
-    be called again, and then does nothing.
+    be called more than once: further calls do nothing.
     """
 
     __slots__ = ("_counts", "_living", "_waiting")
@@ -109,12 +109,15 @@ class Place:
         counts.update((*living, *waiting))
 
     def stop_waiting(self) -> None:
-        """Stops counting the session as waiting: its agent has arrived, or it is over."""
+        """Stops counting the session as one that waits for an agent. It still counts as a session.
+
+        Call this when its agent has come.
+        """
         keys, self._waiting = self._waiting, ()
         self._forget(keys)
 
     def leave(self) -> None:
-        """Stops counting the session everywhere: it is over, or was not created."""
+        """Stops counting the session. Call this when it is over, or if it could not be created."""
         self.stop_waiting()
         keys, self._living = self._living, ()
         self._forget(keys)
@@ -127,14 +130,14 @@ class Place:
 
 
 class Cap(NamedTuple):
-    """The most sessions that one login, or one address, may have.
+    """A limit for the number of sessions that one login, or one address, may have at a time.
 
     Attributes:
         of: which sessions are counted: "login" for those of one login, "address" for those of one address, "nameless
             address" for those of one address that have no login.
         waiting: True if only the sessions that wait for an agent are counted.
         most: the limit; 0 for none.
-        words: the text of the refusal.
+        words: the text for a peer that is refused because of this limit.
     """
 
     of: str
@@ -144,7 +147,7 @@ class Cap(NamedTuple):
 
 
 class Limits:
-    """The limits for the peers of one process.
+    """Counts the peers and the sessions of one process, and refuses a peer that would exceed a limit.
 
     If an argument `login` or `address` of a method is None or "", the method counts nothing under it.
 
@@ -183,9 +186,11 @@ class Limits:
         session: str | None = None,
         side: Side = Side.CLIENT,
     ) -> None:
-        """Counts a peer that wants to attach at `side`. Raises Refusal (429) if there were too many in the last minute.
+        """Counts an attempt of a peer to attach. Raises Refusal (429) if there were too many in the last minute.
 
-        `session`: the name of the session for which the peer has shown a valid signature.
+        Args:
+            session: the name of the session for which the peer has shown a valid signature.
+            side: whether the peer is a client or an agent. The two are counted separately.
         """
         for rates, key, what in (
             (self._by_address[side], address, "from this address"),
@@ -197,15 +202,15 @@ class Limits:
                 raise _exceeded("too many connections a minute %s (--max-connects-per-minute)" % what, wait)
 
     def give_back(self, side: Side, *, address: str | None = None, session: str | None = None) -> None:
-        """Undoes a part of `connect`: the peer no longer counts for the address or the session that is given."""
+        """Undoes a part of `connect`: the peer no longer counts for `address`, or for `session`, if they are given."""
         for rates, key in ((self._by_address[side], address), (self._by_session[side], session)):
             if key:
                 rates.give_back(key)
 
     def come_back(self, *, login: str | None, session: str, side: Side) -> None:
-        """Counts a peer that comes back by its ticket. Raises Refusal (429) if there were too many in the last minute.
+        """Counts a peer that comes back with a ticket. Raises Refusal (429) if there were too many in the last minute.
 
-        These peers do not count as new connections: all peers of a reflector come back when it has been restarted.
+        Such a peer does not count as a new connection, because all peers come back when a reflector has been restarted.
         """
         for rates, key in ((self._returns[side], session), (self._returns_by_login, login)):
             wait = rates.take(key) if key else 0.0
@@ -213,10 +218,12 @@ class Limits:
                 raise _exceeded("too many returns a minute to this session, or from this login", wait)
 
     def hold(self, login: str | None) -> Place:
-        """Counts a session that its agent holds. Call `leave` of the returned Place when it is held no more.
+        """Counts a session that its agent holds: the agent keeps it alive while there is no client.
+
+        Call `leave` of the returned Place when the session is not held any more.
 
         Raises:
-            Refusal: 429 if its login has too many such sessions, 503 if there are too many in all.
+            Refusal: 429 if `login` has too many such sessions, 503 if there are too many in all.
         """
         key = (_HELD, login or "")
         if login and 0 < self._held_per_login <= self._counts[key]:
@@ -227,7 +234,7 @@ class Limits:
         return Place(self._counts, (_ALL_HELD, key) if login else (_ALL_HELD,), ())
 
     def can_hold(self, login: str | None) -> bool:
-        """Returns True if `hold` would count one more session of `login`."""
+        """Returns True if `hold` would count one more session of `login`, False if it would raise Refusal."""
         try:
             self.hold(login).leave()
         except Refusal:
@@ -235,13 +242,13 @@ class Limits:
         return True
 
     def enter(self, *, address: str | None, login: str | None) -> Place:
-        """Counts a session that is about to begin. It counts as live, and as waiting for an agent.
+        """Counts a client that is about to open or to join a session. It counts as a session that waits for an agent.
 
         Call the methods of the returned Place to end this counting.
 
         Raises:
-            Refusal: 429 if its login, or its address, has too many sessions, or too many that wait for an agent. 503
-                if there are too many sessions in all.
+            Refusal: 429 if `login` or `address` has too many sessions, or too many that wait for an agent. 503 if there
+                are too many sessions in all.
         """
         names = {"login": login, "address": address, "nameless address": None if login else address}
         keys: dict[bool, list[Key]] = {False: [_ALL], True: []}
@@ -258,10 +265,15 @@ class Limits:
         return Place(self._counts, tuple(keys[False]), tuple(keys[True]))
 
     def __len__(self) -> int:
-        """Returns how many keys are counted now."""
+        """Returns how many keys have a count. A key is, for example, one login for one limit."""
         return len(self._counts)
 
 
 def _exceeded(words: str, retry_after: float) -> Refusal:
-    """Returns the refusal (429) for a limit that was exceeded. `retry_after`: seconds."""
+    """Returns the refusal (429) of a peer that would exceed a limit.
+
+    Args:
+        words: the text for the peer.
+        retry_after: the number of seconds after which the peer may try again.
+    """
     return Refusal(429, words, retry_after=max(1, math.ceil(retry_after)))

@@ -1,4 +1,4 @@
-"""Opens sessions, and lets peers into those that live."""
+"""Opens sessions, and lets peers into sessions that exist."""
 
 from __future__ import annotations
 
@@ -32,22 +32,25 @@ class _Opening(NamedTuple):
 
 
 class Openings:
-    """The names of the sessions that peers are about to open, each with the side of its peer."""
+    """Remembers which sessions are just being opened, and whether a client or an agent opens each."""
 
     def __init__(self) -> None:
         self._openings: dict[SessionName, _Opening] = {}
 
     def wait(self, name: SessionName, side: Side) -> None:
-        """Waits until the peer that is about to open the session has done so, or has failed.
+        """Waits while another peer is opening the session `name`, until it has succeeded or failed.
 
-        Does not wait if that peer, and the caller's peer at `side`, are both clients: then the second one is refused.
+        A client does not wait for another client, because it will be refused. `side`: the side of the peer that waits.
         """
         while (opening := self._openings.get(name)) is not None and Side.AGENT in (side, opening.side):
             opening.done.wait()
 
     @contextlib.contextmanager
     def enter(self, name: SessionName, side: Side) -> Iterator[None]:
-        """Returns a context in which a peer at `side` opens the session. Raises Refusal (409) if another one does."""
+        """Returns a context manager, for the time in which a peer at `side` opens the session `name`.
+
+        Raises Refusal (409) if another peer is opening the session.
+        """
         if name in self._openings:
             raise Refusal(409, HAS_CLIENT)
         self._openings[name] = opening = _Opening(side, gevent.event.Event())
@@ -59,12 +62,12 @@ class Openings:
 
 
 class Opener(Owners):
-    """The part of the registry that opens sessions, and lets peers into those that live.
+    """The base class of the registry. Opens sessions, and lets peers into sessions that exist.
 
     A subclass has the method `forget`.
 
     Attributes:
-        draining: True if no new session may begin.
+        draining: True if the reflector is shutting down: no new session may begin.
         held: the sessions that do not exist yet, and whose agents ask for them again and again.
     """
 
@@ -80,7 +83,7 @@ class Opener(Owners):
         self._empty.set()
 
     def forget(self, session: Session) -> None:
-        """Removes a session that is over, and releases its name."""
+        """Removes `session`, which is over, and releases its name."""
         raise NotImplementedError
 
     def open(
@@ -93,15 +96,16 @@ class Opener(Owners):
     ) -> Pair:
         """Creates a session for the client at `address`, and returns its pair. Blocks until the directory answers.
 
-        If an agent holds the session, and it has no client, returns a further pair of this session instead.
+        If an agent holds the session already, and it has no client, adds a pair to this session and returns that.
 
-        Upgrade the client's connection next. Then call the pair's `attach`; if the upgrade fails, its `refuse`.
+        The caller upgrades the client's connection next. Then it calls the pair's `attach`, or `refuse` if the upgrade
+        failed.
 
         Args:
             source: the address under which the limits count the client; None not to count it under an address.
             back: what the client's ticket says; None if it has none. If the session was linked before, the client then
                 waits for the agent that holds it.
-            gone: the owner of the session, which cannot be connected to. Its claim is replaced.
+            gone: another reflector, which owned the session and cannot be reached. See Claims.take.
 
         Raises:
             Elsewhere: the session lives in another reflector.
@@ -134,14 +138,15 @@ class Opener(Owners):
         back: Ticket | None = None,
         gone: Owner | None = None,
     ) -> Pair:
-        """Adds the client at `address` to a linked session, and returns its pair. The session's agent will be called.
+        """Adds the client at `address` to a session, and returns its pair, for which the agent will be called.
 
-        Upgrade the client's connection next, see `open`. If there is no such session, a client with a ticket opens it.
+        If there is no such session, a client with a ticket opens it. The arguments, and what the caller does next, are
+        the same as for `open`.
 
         Raises:
             Elsewhere: the session lives in another reflector.
-            Refusal: 404 if there is no such session, 409 if it has no agent that takes further clients, 429 or 503 if
-                a limit is reached, 503 if this reflector is shutting down.
+            Refusal: 404 if there is no such session, 409 if it has no agent that takes further clients, 429 or 503 if a
+                limit is reached, 503 if this reflector is shutting down.
         """
         if self.draining:
             raise shutting_down()
@@ -161,16 +166,18 @@ class Opener(Owners):
         back: Ticket | None = None,
         gone: Owner | None = None,
     ) -> Home:
-        """Returns the place of the home link of the agent at `address`, which wants to hold the session.
+        """Lets the agent at `address` hold the session `name`, that is, keep it alive while there is no client.
 
-        Creates the session if there is none. Blocks until the directory answers. Upgrade the agent's connection next.
-        Then call `attach`; if the upgrade fails, `refuse`. `Home.hold` tells how long the agent may be away.
+        Creates the session if there is none. Blocks until the directory answers. Returns the Home for the agent's
+        connection. The caller upgrades the connection next. Then it calls `attach` of the Home, or `refuse` if the
+        upgrade failed.
 
         Args:
-            hold: for how long the session is to live on while the agent is away, in seconds.
-            incarnation: names the agent's process. The home link of the same process is replaced.
+            hold: for how many seconds the session is to live on while the agent is away.
+            incarnation: the id of the agent's process. If the session has a connection of the same process, the new one
+                replaces it.
             back: what the agent's ticket says; None if it has none.
-            gone: see `open`.
+            gone: another reflector, which owned the session and cannot be reached. See Claims.take.
 
         Raises:
             Elsewhere: the session lives in another reflector.
@@ -192,7 +199,10 @@ class Opener(Owners):
         return home
 
     def can_hold(self, name: SessionName) -> bool:
-        """Returns False if a client waits in the session, and no further session may be held. See Limits.hold."""
+        """Returns False if an agent cannot hold the session `name`, because too many sessions are held. See Limits.hold.
+
+        This is checked only for a session that exists and is not held yet. Otherwise returns True.
+        """
         session = self._sessions.get(name)
         return session is None or session.is_held or self._limits.can_hold(name.login)
 
@@ -201,12 +211,18 @@ class Opener(Owners):
         return session.add(self._limits.enter(address=source, login=session.name.login), address)
 
     def _opened(self, name: SessionName, side: Side) -> Session | None:
-        """Returns the session, or None if there is none. If another peer is about to open it, may wait for that."""
+        """Returns the session `name`; None if there is none. If another peer is just opening it, may wait for that.
+
+        `side`: the side of the peer that asks; see Openings.wait.
+        """
         self._openings.wait(name, side)
         return self._sessions.get(name)
 
     def _begin(self, name: SessionName, side: Side, address: str, back: Ticket | None, gone: Owner | None) -> Session:
-        """Creates a session. Blocks until the directory answers. `side`, `address`: those of the peer that opens it."""
+        """Claims `name`, and creates the session. Blocks until the directory answers.
+
+        `side`, `address`: the side and the address of the peer that opens it. For the other arguments see `open`.
+        """
         with self._openings.enter(name, side):
             self._claim(name, gone)
             if back is not None:
@@ -234,9 +250,10 @@ class Opener(Owners):
             raise
 
     def _check_not_over(self, name: SessionName, back: Ticket) -> None:
-        """Checks again, after the claim of `name`, that the session of a ticket is not over. Raises Refusal.
+        """Raises Refusal if the session of the ticket `back` is over. In this case, or on an error, releases `name`.
 
-        The reflector in which a session ends writes the mark of its end before it releases the name.
+        Call this after `name` was claimed. The reflector in which a session ends records its end before it releases the
+        name. So only now a recorded end cannot be missed.
         """
         try:
             self._context.desk.check_not_over(name, back)
@@ -252,5 +269,5 @@ class Opener(Owners):
 
 
 def shutting_down() -> Refusal:
-    """Returns the refusal (503) of a peer for which no session may begin any more."""
+    """Returns the refusal (503) of a peer that comes while this reflector is shutting down."""
     return Refusal(503, "this reflector is shutting down", retry_after=5)

@@ -11,7 +11,7 @@ THIS_SESSION = "this session"
 
 
 class Elsewhere(Exception):
-    """The session lives in the reflector `owner`, to which the peer is to be forwarded."""
+    """Raised if the session lives in another reflector, `owner`. The peer is to be forwarded to this reflector."""
 
     def __init__(self, owner: Owner) -> None:
         super().__init__(owner.address)
@@ -19,13 +19,13 @@ class Elsewhere(Exception):
 
 
 class Owners:
-    """The questions of one process to the directory. All methods block until the directory answers."""
+    """Asks the directory which reflectors own which sessions. All methods block until the directory answers."""
 
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
 
     def elsewhere(self, name: SessionName) -> Owner | None:
-        """Returns the other reflector in which a session lives. None if it lives here, or does not exist.
+        """Returns the other reflector in which the session `name` lives. None if it lives here, or does not exist.
 
         Raises:
             Refusal: 503, the directory does not answer, or has an entry that cannot be used.

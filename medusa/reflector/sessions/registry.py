@@ -1,4 +1,4 @@
-"""All sessions that live in this process, by name: opens one for a client, and adds agents and further clients."""
+"""Finds the sessions of this process by name. Opens them for clients, and adds agents and further clients."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from medusa.session import Input, Side, State
 
 
 class Registry(Opener):
-    """The sessions of this process. The name of each is claimed in the directory as long as the session lives.
+    """Holds the sessions of this process, by name. Each name is claimed in the directory as long as its session lives.
 
     Attributes:
-        draining: True if no new session may begin.
+        draining: True if the reflector is shutting down: no new session may begin.
         budget: counts the memory that peers make this process hold.
         desk: gives tickets, and checks them.
         held: the sessions that do not exist yet, and whose agents ask for them again and again.
@@ -50,48 +50,56 @@ class Registry(Opener):
     def connect(
         self, *, source: str | None = None, proved: SessionName | None = None, side: Side = Side.CLIENT
     ) -> None:
-        """Counts a peer that wants to attach at `side`. Raises Refusal (429) if there were too many in the last minute.
+        """Counts an attempt of a peer to attach. Raises Refusal (429) if there were too many in the last minute.
 
         Args:
             source: the key of the address under which the peer is counted; None not to count it under an address.
             proved: the session for which the peer has shown a valid signature. The peer is counted under this session,
                 and under its login. None if the peer has shown no signature.
+            side: whether the peer is a client or an agent. The two are counted separately.
         """
         login, session = (proved.login, str(proved)) if proved else (None, None)
         self._limits.connect(address=source, login=login, session=session, side=side)
 
     def forgive(self, side: Side, *, source: str | None = None, joined: SessionName | None = None) -> None:
-        """Stops counting a peer that `connect` has counted. Call this after the peer was let in.
+        """Undoes a part of `connect` for a peer that was let in, because the number of such peers is limited otherwise.
 
         Args:
-            source: for an agent that was called: the key of its address. It needs no count, because there is only one
-                such agent for each client.
-            joined: for a client that has joined: the session. The number of its clients has a limit of its own.
+            source: the address key of an agent that was called. There is only one such agent for each client.
+            joined: the session of a client that has joined. The number of its clients has a limit of its own.
         """
         self._limits.give_back(side, address=source, session=str(joined) if joined is not None else None)
 
     def come_back(self, name: SessionName, side: Side) -> None:
-        """Counts a peer that comes back by a valid ticket. Raises Refusal (429) if there were too many."""
+        """Counts a peer that comes back to the session `name` with a valid ticket.
+
+        Raises Refusal (429) if there were too many in the last minute.
+        """
         self._limits.come_back(login=name.login, session=str(name), side=side)
 
     def tickets_of(self, name: SessionName) -> SessionTickets | None:
-        """Returns what gives the tickets of a session that lives here. None if it does not live here."""
+        """Returns the object that makes the tickets of the session `name`. None if the session does not live here."""
         session = self._sessions.get(name)
         return session.tickets if session is not None else None
 
     def birth_of(self, name: SessionName) -> str:
-        """Returns what names the session among all of that name (see Ticket); "" if it does not live here."""
+        """Returns the random id that a session gets at its start; "" if the session `name` does not live here.
+
+        The id tells the session apart from others that have the same name, one after another. See Ticket.
+        """
         tickets = self.tickets_of(name)
         return tickets.birth if tickets is not None else ""
 
     def add_agent(self, name: SessionName, address: str = "", leg_id: str = "", about: About = NOTHING) -> Pair:
-        """Returns the pair that the agent at `address` wants to be linked to, and reserves the agent's place in it.
+        """Returns the pair that the agent at `address` is to be linked in, and reserves the agent's place in it.
 
-        Upgrade the agent's connection next. Then call the pair's `attach`; if the upgrade fails, its `refuse`.
+        The caller upgrades the agent's connection next. Then it calls the pair's `attach`, or `refuse` if the upgrade
+        failed.
 
         Args:
-            leg_id: the value that the agent got when it was asked to dial for a client that has joined; "" for the
-                agent of the pair that opened the session.
+            leg_id: the id that the agent got when it was called for a client that has joined; "" for the agent of the
+                pair that opened the session.
+            about: the agent's description of itself. It is kept if there is no such session yet.
 
         Raises:
             Refusal: 404 if there is no such session, 409 if it has an agent already or is closing, 403 if no client
@@ -110,14 +118,14 @@ class Registry(Opener):
         return pair
 
     def forget(self, session: Session) -> None:
-        """Removes a session that is over, and releases its name."""
+        """Removes `session`, which is over, and releases its name."""
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()
         self._claims.release(session.name, session.tickets.ended())
 
     def has(self, name: SessionName) -> bool:
-        """Returns True if the session lives in this process."""
+        """Returns True if the session `name` lives in this process."""
         return name in self._sessions
 
     def sessions(self) -> list[Session]:
@@ -137,9 +145,11 @@ class Registry(Opener):
         return ""
 
     def drain(self, end: float) -> None:
-        """Begins no further session. Ends all sessions at `end`, a time.monotonic(), after notices to their users.
+        """Begins no further session. Sets the time at which all sessions end; their users get notices before.
 
-        The sides that can come back to their sessions in another reflector are sent there now. Does not block.
+        Disconnects the peers that can come back to their sessions in another reflector. Does not block.
+
+        `end`: the time, a time.monotonic().
         """
         self.draining = True
         for session in self.sessions():
@@ -147,12 +157,15 @@ class Registry(Opener):
         gevent.spawn(self._move)
 
     def _move(self) -> None:
-        """Releases the names of the sessions to which a side can come back, and sends these sides away."""
+        """Releases the names of the sessions that can go on in another reflector, and disconnects their peers.
+
+        Leaves connected the peers that cannot come back.
+        """
         movable = {session.name: session for session in self.sessions() if session.can_move}
         self._claims.release_each(movable, lambda name: movable[name].move())
 
     def shut_down(self) -> None:
-        """Ends every session. Returns when all are over."""
+        """Ends every session. Begins no further one. Returns when all are over."""
         self.draining = True
         self._move()
         for session in self.sessions():
@@ -171,9 +184,9 @@ class Registry(Opener):
 
 
 def _called(session: Session | None, leg_id: str) -> Pair:
-    """Returns the pair that `leg_id` names, and reserves the agent's place in it.
+    """Returns the pair of `session` with the id `leg_id`, and reserves the agent's place in it.
 
-    Raises Refusal (403) if no client waits for it, or if there is no such session: the peer must not learn which.
+    Raises Refusal (403) if no client waits in such a pair, or if `session` is None. The peer must not learn which.
     """
     pair = session.find(leg_id) if session is not None else None
     if pair is None or not pair.expect_agent():

@@ -13,10 +13,10 @@ Event = TypeVar("Event")
 
 
 class Stepping(Generic[Event]):
-    """The base class of what runs a state machine by callbacks on the event loop. It needs no greenlet.
+    """The base class of an object that runs a state machine by callbacks on the event loop. It needs no greenlet.
 
     Any greenlet or callback may call `_add` to pass an event. The events are processed one after another, each in a
-    callback, so that none begins before the one before it is finished.
+    callback. So no event is processed before the one before it is finished.
 
     A subclass has the methods `_step`, `_check_deadlines`, `_next_deadline` and `_fail`.
     """
@@ -42,7 +42,7 @@ class Stepping(Generic[Event]):
         raise NotImplementedError
 
     def _check_deadlines(self) -> None:
-        """Acts on the deadlines that are due; wakes the step if an event is due."""
+        """Acts on the deadlines that are due. Schedules `_step` if one of them is an event for the state machine."""
         raise NotImplementedError
 
     def _next_deadline(self) -> float:
@@ -50,7 +50,7 @@ class Stepping(Generic[Event]):
         raise NotImplementedError
 
     def _fail(self, error: Exception) -> None:
-        """Logs an exception, which is a bug, and releases all that is held."""
+        """Logs `error`, an exception that shows a bug, and releases all that this object holds."""
         raise NotImplementedError
 
     def _callback(self) -> Callable[[], object]:
@@ -65,16 +65,16 @@ class Stepping(Generic[Event]):
             self._queue.loop.run_callback(self._callback())
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Calls `work`. If it raises, which is a bug, releases all that is held."""
+        """Calls `work`. If it raises an exception, which is a bug, calls `_fail` with it."""
         try:
             work()
         except Exception as error:  # noqa: BLE001 - logged by `_fail`
             self._fail(error)
 
     def _look(self) -> None:
-        """Checks the deadlines, and acts on those that are due. The timer calls this at the next deadline.
+        """Checks the deadlines, and acts on those that are due. The timer calls this method at the next deadline.
 
-        Usually a ping is due, which is sent without a further step.
+        Usually only a ping is due. It is sent without a further step.
         """
         self._guarded(self._check_deadlines)
         if not self._woken:  # otherwise the scheduled step sets the timer

@@ -1,4 +1,4 @@
-"""Gives tickets to peers, and checks the tickets of peers that come back."""
+"""Gives tickets to peers, and checks the tickets of peers that come back to their sessions."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ OVER = "the session is over"
 
 
 class Ended(Protocol):
-    """The marks of sessions that have ended: in the directory, or in this reflector only."""
+    """The interface of an object that remembers which sessions have ended. A mark is the name of one such session."""
 
     def add(self, mark: str, until: int) -> None:
         """Keeps `mark` until the time `until`, in seconds since 1970. Does not block, and raises nothing."""
 
     def __contains__(self, mark: str) -> bool:
-        """True if the session with `mark` has ended. May block. Raises DirectoryError."""
+        """True if the session that `mark` names has ended. May block. Raises DirectoryError."""
 
 
 class TicketDesk:
-    """What gives and checks tickets in this process.
+    """Gives tickets to peers, and checks the tickets of peers that come back.
 
     Args:
         key: the key of the tickets' MACs.
-        ended: the sessions that are over.
+        ended: remembers which sessions have ended.
         clock: returns seconds since 1970.
     """
 
@@ -60,19 +60,24 @@ class TicketDesk:
 
     @classmethod
     def of_this_process(cls, config: ReflectorConfig) -> TicketDesk:
-        """Returns a desk whose tickets are valid in this process only."""
+        """Returns a TicketDesk whose tickets are valid in this process only."""
         return cls(config, ticket_key(b"", None), EndedHere(None, time.time), time.time)
 
     def keeps(self, accepted: Accepted) -> bool:
-        """Returns True if the peer of a connection gets a ticket: it announces `hold`, and its door is a private one.
+        """Returns True if the peer of a connection gets a ticket.
 
-        A door is private if nobody on the way to it can read the ticket: it has TLS, or it is on loopback, or the
-        option --trusted-network says so, or a proxy to which the peer has TLS.
+        The peer must announce the feature `hold`, and must not use raw TCP without frames. It must be allowed to be
+        away for more than 0 seconds. And nobody on the way must be able to read the ticket; see `is_private`.
         """
         return accepted.holds and not accepted.plain and self.hold_of(accepted) > 0 and self.is_private(accepted)
 
     def is_private(self, accepted: Accepted) -> bool:
-        """Returns True if nobody on the way to the door by which a connection came can read what is sent."""
+        """Returns True if nobody on the way between the peer and this reflector can read what is sent.
+
+        This is so if the connection uses TLS, if it is on loopback, or if the option --trusted-network says so. It is
+        also so if a trusted proxy says that the peer has connected to it with TLS. If another reflector forwards the
+        connection, that reflector says whether this is so.
+        """
         headers = accepted.request.headers if accepted.request is not None else None
         if accepted.forwarded:
             return accepted.private
@@ -88,19 +93,25 @@ class TicketDesk:
         return is_loopback(host) or within(host, self._config.trusted_proxy)
 
     def hold_of(self, accepted: Accepted) -> int:
-        """Returns for how many seconds the session is kept while the peer is away; at most --max-hold."""
+        """Returns for how many seconds the session is kept while the peer is away.
+
+        This is the number that the peer asks for, but at most --max-hold.
+        """
         most = self._config.max_hold
         return min(accepted.hold_time, int(most)) if most else accepted.hold_time
 
     def read(self, accepted: Accepted, name: SessionName, side: Side) -> Ticket:
-        """Returns what the ticket says that the peer of a connection has shown. Raises Refusal (403)."""
+        """Returns the content of the ticket that the peer of a connection has shown for the session `name`.
+
+        Raises Refusal (403) if the ticket is not valid for `side` of this session.
+        """
         try:
             return read(accepted.ticket or "", name, side, self._key, self.clock())
         except BadTicket as error:
             raise bad_ticket(str(error)) from None
 
     def check_not_over(self, name: SessionName, ticket: Ticket) -> None:
-        """Checks that the session of a ticket has not ended. Blocks until the directory answers.
+        """Raises Refusal if the session that `ticket` belongs to has ended. Blocks until the directory answers.
 
         Raises:
             Refusal: 410 if the session has ended, 503 if the directory does not answer.
@@ -115,29 +126,29 @@ class TicketDesk:
             raise Refusal(410, OVER)
 
     def last_expiry(self) -> int:
-        """Returns the time, in seconds since 1970, after which no ticket is valid that was given before now."""
+        """Returns a time at which all tickets that were given until now have expired, in seconds since 1970."""
         return int(self.clock()) + 1 + life(int(self._config.max_hold) or MAX_KEEP)
 
     def build(self, ticket: Ticket, name: SessionName, side: Side) -> str:
-        """Returns the text of a ticket; "" if it would be too long."""
+        """Returns the text of a ticket for `side` of the session `name`; "" if it would be too long."""
         return build(ticket, name, side, self._key)
 
 
 def bad_ticket(log_words: str) -> Refusal:
-    """Returns the refusal (403) of a ticket. The peer does not learn the reason, `log_words`."""
+    """Returns the refusal (403) of a ticket that is not valid. `log_words`: the reason, which only the log shows."""
     return Refusal(403, REFUSED, "ticket refused: " + log_words, secret=True)
 
 
 class SessionTickets:
-    """The tickets of one session.
+    """Makes the tickets of one session, and makes them void when the session is over.
 
     Args:
-        back: the ticket by which a peer has opened the session again; None for a new session.
+        back: the ticket with which a peer has opened the session again; None for a new session.
 
     Attributes:
-        linked_at: the time of the session's first linkup, in seconds since 1970; 0 before it.
+        linked_at: the time at which the session was first linked, in seconds since 1970; 0 before it.
         session_name: the name that the user has given the session; "" if it has none.
-        void: True if the session is over for all its tickets, although it may not have ended yet.
+        void: True if no ticket may open the session again, although it may not have ended yet.
     """
 
     __slots__ = ("_births", "_desk", "_moved", "_name", "_until", "linked_at", "session_name", "void")
@@ -155,11 +166,11 @@ class SessionTickets:
 
     @property
     def birth(self) -> str:
-        """Names the session among all that have the same name; see Ticket."""
+        """The random id that tells the session apart from others with the same name; see Ticket."""
         return self._births[0]
 
     def admit(self, ticket: Ticket) -> None:
-        """Takes note that a peer has come back by `ticket`. The end of this session makes that ticket void, too."""
+        """Notes that a peer has come back with `ticket`. The end of this session will make that ticket void, too."""
         if ticket.birth not in self._births:
             self._births.append(ticket.birth)
             self._until = max(self._until, self._desk.last_expiry())
@@ -167,25 +178,28 @@ class SessionTickets:
         self.linked_at = self.linked_at or ticket.linked_at
 
     def linked(self) -> None:
-        """Takes note that a client and an agent of the session are linked."""
+        """Notes that a client and an agent of the session are linked. Sets `linked_at` if this is the first time."""
         self.linked_at = self.linked_at or int(self._desk.clock())
 
     def give(
         self, side: Side, hold: int, incarnation: str = "", user: str | None = None, fingerprint: str = ""
     ) -> LinkTicket:
-        """Returns a new ticket for a link at `side`. For the other arguments see Ticket."""
+        """Returns a new ticket with which a peer at `side` can come back. For the other arguments see Ticket."""
         return LinkTicket(self, side, Ticket(0, hold, 0, "", incarnation, user or "", fingerprint))
 
     def moved(self) -> None:
-        """Takes note that the session ends here only: its tickets stay valid, here or at another reflector.
+        """Notes that the session's tickets stay valid after its end here. Peers open it again, here or elsewhere.
 
-        This also holds for the tickets that are still given here, to peers whose connection is being upgraded. Does
-        nothing if the tickets are void.
+        This is also true for tickets that are given later, to peers whose connection is being upgraded. Does nothing if
+        `void` is True.
         """
         self._moved = not self.void
 
     def ended(self) -> Sequence[str]:
-        """Makes the session's tickets void, because the session is over. Returns the marks of its end; see Ended."""
+        """Makes the session's tickets void, because the session is over. Returns the marks that name it; see Ended.
+
+        If `moved` was called, or if all tickets have expired, does nothing and returns ().
+        """
         if self._moved or self._until <= self._desk.clock():
             return ()
         marks = [mark_of(self._name, birth) for birth in self._births]
@@ -194,7 +208,10 @@ class SessionTickets:
         return marks
 
     def build(self, ticket: Ticket, side: Side) -> tuple[str, Ticket]:
-        """Returns a ticket like `ticket` that expires after its whole life, as text and as what it says."""
+        """Returns (text, content) of a ticket that is like `ticket` except for its later time of expiry.
+
+        The content has the present name of the session, and the time at which it was first linked.
+        """
         expires = int(self._desk.clock()) + 1 + life(ticket.hold)
         ticket = ticket._replace(expires=expires, linked_at=self.linked_at, birth=self.birth)
         ticket = ticket._replace(session_name=self.session_name)
@@ -203,7 +220,7 @@ class SessionTickets:
 
 
 class LinkTicket:
-    """The ticket that one link has got, which is renewed as long as the link lives.
+    """The ticket of one connection, which is renewed as long as the connection lives.
 
     Attributes:
         text: the ticket.
@@ -225,15 +242,15 @@ class LinkTicket:
 
     @property
     def incarnation(self) -> str:
-        """Names the agent's process; "" for a client."""
+        """The id of the agent's process; "" for a client."""
         return self._ticket.incarnation
 
     def renew(self) -> str:
-        """Replaces the ticket by one that is valid for longer. Returns its text."""
+        """Replaces the ticket by one that is valid for longer. Returns the text of the new one."""
         self.text, self._ticket = self._tickets.build(self._ticket, self._side)
         self.due = time.monotonic() + self._ticket.half_life
         return self.text
 
     def fields(self) -> tuple[Field, ...]:
-        """Returns the header fields of the answer that gives this ticket; () if it is too long to be given."""
+        """Returns the header fields that give the ticket to the peer; () if the ticket is too long."""
         return ((features.TICKET, self.text), (features.KEPT, str(self.hold))) if self.text else ()

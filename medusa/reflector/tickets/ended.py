@@ -1,7 +1,8 @@
-"""The sessions that have ended although peers may have tickets for them: a mark for each, until the tickets expire.
+"""Remembers which sessions have ended, so that their tickets are refused until they expire.
 
-With a shared directory, the marks are there: see Marks in medusa.reflector.sessions.claims. Without one, they are in
-this process, and in a file of --state-dir, which several workers share.
+Each ended session is remembered by a mark, which is a hash. If several reflectors share a directory, the marks are
+there: see Marks in medusa.reflector.sessions.claims. Otherwise they are in this process, and in a file of --state-dir,
+which several workers share.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ _LINE = re.compile(r"([0-9]{1,12}) ([0-9a-f]{32})\Z")
 
 
 def mark_of(name: SessionName, birth: str) -> str:
-    """Returns the mark of a session that has ended: 32 hexadecimal digits. `birth`: see Ticket."""
+    """Returns the mark that names one session which has ended: 32 hexadecimal digits.
+
+    `birth`: the random id that tells the session apart from others with the same name; see Ticket.
+    """
     return hashlib.sha256(("medusa ended %s %s" % (birth, name)).encode()).hexdigest()[:32]
 
 
 class EndedHere:
-    """The marks of the sessions of one reflector that shares its directory with no other.
+    """Remembers the sessions that have ended in one reflector, which shares its directory with no other.
 
     Args:
         folder: --state-dir; None to keep the marks in memory only.
@@ -50,7 +54,10 @@ class EndedHere:
         self._read()
 
     def add(self, mark: str, until: int) -> None:
-        """Keeps `mark` until the time `until`. If it cannot be written to the file, logs this: a restart forgets it."""
+        """Remembers, until the time `until`, that the session named by `mark` has ended. Raises nothing.
+
+        If the file cannot be written, logs an error: a restart will forget the mark. `until`: in seconds since 1970.
+        """
         self._marks[mark] = max(until, self._marks.get(mark, 0))
         if self._path is None:
             self._drop()
@@ -61,14 +68,14 @@ class EndedHere:
             log.error("mark not kept", path=str(self._path), error=error.strerror, advice="see --state-dir")
 
     def __contains__(self, mark: str) -> bool:
-        """True if the session with `mark` has ended. Looks into the file if another worker may have changed it."""
+        """True if the session that `mark` names has ended. First reads what other workers have written to the file."""
         self._read()
         return self._marks.get(mark, 0) > self._clock()
 
     def _drop(self) -> bool:
-        """Drops the marks that have expired if they are half of all, and the oldest if there are too many.
+        """Drops all expired marks if at least half of the marks have expired, or if more than MAX_MARKS are valid.
 
-        Returns True if it has dropped any.
+        If more than MAX_MARKS are valid, also drops those that expire first. Returns True if it has dropped any.
         """
         now = self._clock()
         live = {mark: until for mark, until in self._marks.items() if until > now}
@@ -78,7 +85,7 @@ class EndedHere:
         return True
 
     def _read(self) -> None:
-        """Adds the marks that were written to the file since it was read last."""
+        """Adds the marks that were written to the file since this object last read it."""
         if self._path is None:
             return
         try:
@@ -115,7 +122,10 @@ class EndedHere:
 
     @contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
-        """Keeps the other workers from writing the file meanwhile. Each of them writes for a short time only."""
+        """Returns a context manager that locks the file `path`. Waits while another worker has locked it.
+
+        Each worker locks it for a short time only.
+        """
         fd = os.open(path.with_name(".%s.lock" % path.name), os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)

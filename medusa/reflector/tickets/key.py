@@ -1,6 +1,6 @@
-"""The key of the tickets' MACs. It comes from the site's secret, from a file in --state-dir, or from the random source.
+"""Makes the key of the tickets' MACs: from a secret of all reflectors, from a file in --state-dir, or at random.
 
-In the last case, a restart of the reflector makes all tickets void.
+If the key is made at random, a restart of the reflector makes all tickets void.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def ticket_key(site_secret: bytes, state_dir: str | None) -> bytes:
-    """Returns the key of the tickets' MACs.
+    """Returns the key of the tickets' MACs: from `site_secret`, else from a file in `state_dir`, else at random.
 
     Args:
-        site_secret: the secret that all reflectors of the site share; b"" if there is none.
+        site_secret: the secret that all reflectors which share a directory have; b"" if there is none.
         state_dir: the directory for what outlives the process; None if there is none.
 
     Raises:
@@ -43,10 +43,10 @@ def ticket_key(site_secret: bytes, state_dir: str | None) -> bytes:
 
 
 def check_state_dir(path: str) -> Path:
-    """Creates the directory if it is missing, with mode 700. Returns its path.
+    """Creates the directory `path` if it is missing, with mode 700. Returns its path.
 
     Raises:
-        ConfigError: it cannot be created or used, or users other than its owner may write to it.
+        ConfigError: the directory cannot be created or used, or users other than its owner may write to it.
     """
     folder = Path(path)
     try:
@@ -65,7 +65,7 @@ def check_state_dir(path: str) -> Path:
 
 
 def _kept_secret(folder: Path) -> bytes:
-    """Returns the secret in the file KEY_FILE. Creates the file if it is missing. Raises ConfigError."""
+    """Returns the secret in the file KEY_FILE of `folder`. Creates the file if it is missing. Raises ConfigError."""
     path = folder / KEY_FILE
     try:
         if not path.exists():
@@ -82,7 +82,10 @@ def _kept_secret(folder: Path) -> bytes:
 
 
 def _create(path: Path) -> None:
-    """Creates the file with a random secret, whole at once: several workers may do this at the same time."""
+    """Creates the file `path` with a random secret, if it does not exist. No other process sees it unfinished.
+
+    This is necessary because several workers may do this at the same time.
+    """
     draft = path.with_name(".%s.%s" % (path.name, secrets.token_hex(8)))
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -1,9 +1,9 @@
 """Builds and reads tickets. No I/O, no clock, no random source.
 
 A ticket is the text `1.FIELDS.MAC`. FIELDS and MAC are written in base64url without padding. FIELDS is the text of the
-fields of `Ticket` in their order, with a space after each but the last; `-` stands for an empty one. MAC is an
-HMAC-SHA256. It covers the version, the session's name, the side, and FIELDS. So a ticket opens one side of one session
-of one login only, although it does not repeat their names: the request that shows it names them.
+fields of `Ticket` in their order, with a space between two fields; `-` stands for an empty field. MAC is an
+HMAC-SHA256. It covers the version, the session's name, the side, and FIELDS. So a ticket is valid for one side of one
+session of one login only. It does not contain their names, because the request that shows the ticket names them.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _FIELDS = re.compile(r"([0-9]{1,12}) ([0-9]{1,9}) ([0-9]{1,12}) ([0-9a-f]{16}) (
 
 
 class BadTicket(Exception):
-    """A ticket is malformed, forged, for another session, side or login, or expired. The text is for the log.
+    """Raised if a ticket is malformed, forged, expired, or made for another session, side or login.
 
-    The text never contains the ticket or a part of it.
+    The text is for the log. It never contains the ticket or a part of it.
     """
 
 
 class Ticket(NamedTuple):
-    """What a ticket says.
+    """The content of a ticket.
 
     Attributes:
         expires: the time at which the ticket expires, in seconds since 1970.
         hold: the seconds for which the session is kept while the peer is away.
-        linked_at: the time of the session's first linkup, in seconds since 1970; 0 if there was none yet.
-        birth: 16 random hexadecimal digits that name the session among all sessions which have the same name, one
-            after another. They stay the same if the session moves to another reflector.
-        incarnation: names the agent's process; "" for a client, and for an agent that does not name it.
-        user: the user of the account who has signed when the peer was first let in; "" for the account itself.
+        linked_at: the time at which the session was first linked, in seconds since 1970; 0 if it was not linked yet.
+        birth: an id of the session: 16 random hexadecimal digits. It tells the session apart from others that have the
+            same name, one after another. It stays the same if the session moves to another reflector.
+        incarnation: the id of the agent's process; "" for a client, and for an agent that does not send one.
+        user: the user who has signed the request when the peer was first let in; "" for the account itself.
         fingerprint: the fingerprint of the key that was signed with; "" if the peer needed no signature.
         session_name: the name that the user has given the session; "" if it has none.
     """
@@ -58,12 +58,15 @@ class Ticket(NamedTuple):
 
     @property
     def half_life(self) -> float:
-        """The seconds after which the peer gets a new ticket: half of the life of this one."""
+        """Half of the time for which a ticket is valid, in seconds. After this time the peer gets a new ticket."""
         return life(self.hold) / 2
 
 
 def life(hold: int) -> int:
-    """Returns for how many seconds a ticket is valid: the time for which its peer is kept, and half of it."""
+    """Returns for how many seconds a ticket is valid: one and a half times `hold`, rounded up.
+
+    `hold`: the seconds for which the session is kept while the peer is away.
+    """
     return hold + -(-hold // 2)
 
 
@@ -78,9 +81,10 @@ def build(ticket: Ticket, name: SessionName, side: Side, key: bytes) -> str:
 
 
 def read(text: str, name: SessionName, side: Side, key: bytes, now: float) -> Ticket:
-    """Returns what a ticket says that a peer has shown for `side` of the session `name`.
+    """Returns the content of a ticket that a peer has shown for `side` of the session `name`.
 
     Args:
+        text: the ticket.
         key: the key of the MAC.
         now: the time in seconds since 1970.
 

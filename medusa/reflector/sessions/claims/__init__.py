@@ -1,8 +1,8 @@
-"""What this process has in the directory, which all reflectors share.
+"""Writes and reads the entries of this process in the directory, the store that all reflectors share.
 
 asker  asks the directory, and knows whether it answers
-marks  reserves and uses the names of signatures in the directory
-names  claims the names of this process's sessions in the directory, renews and releases them
+marks  records which signatures were used, and which sessions have ended
+names  claims the names of this process's sessions, renews and releases them
 """
 
 from __future__ import annotations

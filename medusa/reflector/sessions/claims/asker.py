@@ -1,4 +1,4 @@
-"""Asks the directory for one process, and knows whether the directory answers."""
+"""Sends the requests of one process to the directory, the store that all reflectors share."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ MAX_OWED = 4096
 
 
 class Asker:
-    """The requests of one process to the directory.
+    """Sends the requests of one process to the directory, and knows whether the directory answers.
 
     Attributes:
         directory: the directory. Pass its methods to `ask`.
-        failed: set if the directory did not answer the last time.
+        failed: an event that is set when a request gets no answer. `is_answering` clears it when the directory answers
+            again.
     """
 
     def __init__(self, directory: Directory, timeouts: Timeouts) -> None:
@@ -44,11 +45,14 @@ class Asker:
 
     @property
     def away(self) -> bool:
-        """True if the directory did not answer the last time."""
+        """True after a request got no answer, until `is_answering` finds that the directory answers again."""
         return self.failed.is_set()
 
     def ask(self, function: Callable[..., Any], *arguments: object) -> Any:
-        """Calls `function`, which asks the directory. Returns its result, and raises what it raises."""
+        """Calls `function`, which asks the directory. Returns what it returns, and raises what it raises.
+
+        Blocks until the directory answers. If it does not answer, sets `failed`.
+        """
         self._asking += 1
         try:
             return function(*arguments)
@@ -62,16 +66,17 @@ class Asker:
             self._answered.set()
 
     def ask_quietly(self, function: Callable[..., object], *arguments: object) -> None:
-        """Does the same as `ask`, but returns nothing, and raises no DirectoryError."""
+        """Calls `function`, which asks the directory. Returns nothing, and ignores a DirectoryError."""
         try:
             self.ask(function, *arguments)
         except DirectoryError:
             pass  # `ask` has logged it; a broken entry is reported to the peer that asks for its name
 
     def call_later(self, function: Callable[..., object], *arguments: object) -> None:
-        """Calls `function`, and does not block. A directory that is asked over a network is asked in a new greenlet.
+        """Calls `function` without blocking: in a new greenlet if the directory is asked over a network, else at once.
 
-        `finish` waits for that greenlet. A directory in memory is asked at once."""
+        `finish` waits for the new greenlet.
+        """
         if self.directory.waits:
             self._later.add(gevent.spawn(function, *arguments))
         else:
@@ -89,7 +94,10 @@ class Asker:
         pool.join()
 
     def is_answering(self) -> bool:
-        """Returns True if the directory accepts a write. (To read is not enough: a full store can still be read.)"""
+        """Asks the directory to write something. Returns True if it does. Sets or clears `failed`.
+
+        A read is not enough, because a full store can still be read.
+        """
         before = self.away
         try:
             self.directory.spend("probe " + secrets.token_hex(16), 0.001)
@@ -102,9 +110,9 @@ class Asker:
         return True
 
     def finish(self) -> None:
-        """Waits until the directory has answered all requests of this process, so that all released names are free.
+        """Waits until the directory has answered all requests of this process. All released names are then free.
 
-        Waits at most `claim_release_timeout`.
+        Waits at most `claim_release_timeout` seconds.
         """
         gevent.with_timeout(self._timeouts.claim_release_timeout, self._finish, timeout_value=None)
 
@@ -123,7 +131,7 @@ class Asker:
 
 
 def owe(owed: dict[K, V], key: K, value: V) -> None:
-    """Adds an entry to `owed`, the names or marks to be freed later. If there are too many, drops the oldest."""
+    """Adds an entry to `owed`, the names or marks to be freed later. If there are too many, drops the oldest entry."""
     owed[key] = value
     while len(owed) > MAX_OWED:
         del owed[next(iter(owed))]

@@ -1,4 +1,7 @@
-"""Reserves and uses marks in the directory. A mark is the name of a signature, which may be used once."""
+"""Records in the directory which signatures were used, and which sessions have ended.
+
+A mark is the name of a signature, which may be used only once, or the name of an ended session.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ _TOKENS = 16
 
 
 class Lease(Protocol):
-    """The right of this reflector to its address; see medusa.reflector.cluster.lease."""
+    """The interface of a lease: the entry in the directory that gives this reflector the right to its address.
+
+    See medusa.reflector.cluster.lease.
+    """
 
     displaced: str
 
@@ -32,29 +38,35 @@ class Lease(Protocol):
         """True if this reflector has the lease, as far as it knows."""
 
     def has_died(self, address: str) -> bool:
-        """Returns True if the reflector at another address has certainly ended. Raises DirectoryError."""
+        """Returns True if the reflector at `address` has certainly ended. Returns False if it may still run.
+
+        Raises DirectoryError.
+        """
 
     def keep(self) -> bool:
         """Renews the lease. If the directory does not have it any more, takes it again.
 
-        Returns True if the lease had to be taken again: the directory has lost its contents. Returns False otherwise.
-        Raises DirectoryError.
+        Returns True if the lease had to be taken again. This means that the directory has lost its contents. Returns
+        False otherwise. Raises DirectoryError.
         """
 
 
 class Forgetful(DirectoryError):
-    """The error that no mark can be reserved now: the directory has lost its contents, for example by a restart.
+    """Raised if a mark cannot be checked or reserved now, because the directory has lost its contents.
 
-    A used mark may look unused until all reflectors have told the directory which marks they have used.
+    This happens, for example, when the store is restarted. A used mark may look unused until all reflectors have told
+    the directory which marks they have used.
     """
 
 
 class Marks:
-    """The marks that one process reserves and uses. Most methods block their greenlet until the directory answers.
+    """Reserves and uses marks in the directory. A mark is the name of a signature, or of an ended session.
+
+    Most methods block their greenlet until the directory answers.
 
     Attributes:
-        used: a function that is called if the directory has forgotten everything. It returns the marks that this
-            process has used, each with the seconds for which the directory has to remember it.
+        used: a function that is called if the directory has lost its contents. It returns the marks that this process
+            has used, each with the seconds for which the directory has to remember it.
     """
 
     def __init__(self, asker: Asker, timeouts: Timeouts, lease: Lease | None) -> None:
@@ -70,14 +82,19 @@ class Marks:
         self._owed: dict[str, tuple[str, ...]] = {}  # by mark, the tokens by which to give it back; see `undo`
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """Records for `ttl` seconds that `mark` is used. Returns True if it was unused before. See Directory."""
+        """Records for `ttl` seconds that `mark` is used. Returns True if it was unused before. See Directory.spend."""
         return bool(self._asker.ask(self._directory.spend, mark, ttl))
 
     def reserve(self, mark: str, token: str) -> Mark:
-        """Reserves `mark` (the name of a signature) for `reservation_ttl`. Returns its former state. See Directory.
+        """Reserves `mark`, the name of a signature, for `reservation_ttl` seconds. Returns its former state.
+
+        See Directory.reserve.
+
+        Args:
+            token: a new random text, by which `confirm` and `give_back` find this reservation.
 
         Raises:
-            Forgetful: the directory has forgotten everything, so the mark may have been used at another reflector.
+            Forgetful: the directory has lost its contents, so the mark may have been used at another reflector.
         """
         found: Mark = self._asker.ask(self._directory.reserve, mark, token, self._timeouts.reservation_ttl)
         self._recall()  # if the directory has forgotten the mark, it has forgotten the lease
@@ -86,17 +103,27 @@ class Marks:
         return found
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Extends a reservation of `mark` to `ttl` seconds from now. Returns False if it has ended. See Directory."""
+        """Extends a reservation of `mark` to `ttl` seconds from now. Returns False if the reservation has ended.
+
+        Args:
+            token: the text with which `reserve` was called.
+            use: a new random text, by which `settle` and `give_back` find the reservation. See Directory.confirm.
+        """
         return bool(self._asker.ask(self._directory.confirm, mark, token, use, ttl))
 
     def settle(self, mark: str, use: str) -> None:
-        """Records that the confirmed `mark` is used. See Directory. Blocks until the directory answers."""
+        """Records that `mark` is used. Blocks until the directory answers. See Directory.settle.
+
+        `use`: the text with which `confirm` was called.
+        """
         self._asker.ask(self._directory.settle, mark, use)
 
     def add(self, mark: str, until: int) -> None:
-        """Notes until `until`, in seconds since 1970, that a session has ended. Does not block.
+        """Notes in this process that a session has ended. Does not block. Call `tell_end` to tell the directory.
 
-        The directory is told by `tell_end`. `mark`: names the session; see medusa.reflector.tickets.ended.
+        Args:
+            mark: names the session; see medusa.reflector.tickets.ended.
+            until: how long the end has to be remembered: a time in seconds since 1970.
         """
         self._ended[mark] = until
         while len(self._ended) > MAX_ENDED:
@@ -118,16 +145,25 @@ class Marks:
         return spent
 
     def give_back(self, mark: str, *tokens: str) -> None:
-        """Makes `mark` unused again, now or after the directory answers again. Does not block. See Directory."""
+        """Makes `mark` unused again. Does not block: if the directory does not answer, this is done later.
+
+        See Directory.give_back.
+        """
         self._asker.call_later(self._give_back, mark, tokens)
 
     def undo(self) -> None:
-        """Gives back the marks that the directory may have reserved although it did not answer."""
+        """Tells the directory what it did not answer before. Call this when it answers again.
+
+        Gives back the marks that it may have reserved without an answer, and tells it which sessions have ended.
+        """
         self._asker.each(self._undo, list(self._owed.items()))
         self._asker.each(self.tell_end, [(mark,) for mark in self._unsaid])
 
     def tell_end(self, mark: str) -> None:
-        """Tells the directory a mark that `add` has noted. If it does not answer, `undo` tells it. Raises nothing."""
+        """Tells the directory that a session has ended, whose `mark` was passed to `add`. Raises nothing.
+
+        If the directory does not answer, a later call of `undo` tells it.
+        """
         if (ttl := self._ended.get(mark, 0) - time.time()) <= 0:
             self._ended.pop(mark, None)
             self._unsaid.discard(mark)
@@ -139,7 +175,10 @@ class Marks:
         self._unsaid.discard(mark)
 
     def keep_lease(self) -> bool:
-        """Calls `_recall`, and returns its result. Returns False if the directory does not answer."""
+        """Renews this reflector's lease on its address. Returns True if the directory has lost its contents.
+
+        Returns False otherwise, and if the directory does not answer. See `_recall`.
+        """
         try:
             return self._recall()
         except DirectoryError:
@@ -159,11 +198,11 @@ class Marks:
             owe(self._owed, mark, tokens[-_TOKENS:])
 
     def _recall(self) -> bool:
-        """Renews the lease on the address. If the directory has forgotten everything, returns True.
+        """Renews this reflector's lease on its address. Returns True if the directory has lost its contents.
 
-        A missing lease shows that the directory has forgotten everything. In this case this method tells the directory
-        which marks (names of signatures) were used here. After that, `reserve` reserves no mark for `recall_timeout`
-        seconds, so that the other reflectors can tell the directory their marks first.
+        If the lease is missing, the directory has lost its contents. Then this method tells it which marks (names of
+        signatures) were used here. After that, `reserve` reserves no mark for `recall_timeout` seconds. In this time
+        the other reflectors tell the directory their marks.
 
         Raises DirectoryError.
         """
@@ -179,9 +218,9 @@ class Marks:
         return forgotten
 
     def _tell(self, mark: str, ttl: float) -> None:
-        """Records in the directory, for `ttl` seconds, that `mark` (the name of a signature) was used.
+        """Records in the directory, for `ttl` seconds, that `mark` was used. Raises nothing.
 
-        If the directory does not answer, the next call of `_recall` records it. Raises nothing.
+        If the directory does not answer, the next call of `_recall` records it.
         """
         try:
             self._asker.ask(self._directory.spend, mark, ttl)

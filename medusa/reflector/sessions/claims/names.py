@@ -36,13 +36,13 @@ _NO_NAME = "."
 
 
 class Claims:
-    """The session names that one process has claimed in the directory.
+    """Claims the names of one process's sessions in the directory. A claimed name cannot be used by another reflector.
 
     Most methods ask the directory, and block their greenlet until it answers.
 
     Attributes:
-        on_lost: a function that is called once for each name that another reflector has taken over, with the name.
-        marks: the names of signatures in the directory.
+        on_lost: a function that is called with each name that another reflector has taken over.
+        marks: records used signatures and ended sessions in the directory.
         owner: this reflector.
     """
 
@@ -66,20 +66,23 @@ class Claims:
 
     @property
     def displaced(self) -> str:
-        """The reason why this reflector may not use its address any more; "" if it may use its address."""
+        """The reason why this reflector must not use its address any more; "" if it may use it."""
         return self._lease.displaced if self._lease is not None else ""
 
     @property
     def _has_address(self) -> bool:
-        """False if another live reflector may be using this reflector's address, and may have made claims with it."""
+        """True if no other live reflector can be using this reflector's address.
+
+        Then all claims with this address belong to this reflector, or to an earlier process of it.
+        """
         return self._lease is None or self._lease.held
 
     def take(self, name: SessionName, instead_of: Owner | None = None) -> None:
         """Claims `name`, and keeps it claimed until it is released. Blocks until the directory answers.
 
         Args:
-            instead_of: another reflector, which cannot be connected to. Its claim is replaced, unless it is younger
-                than `claim_move_age` and the reflector may be alive.
+            instead_of: another reflector, which cannot be reached. If it holds the name, its claim is replaced in two
+                cases: the claim is older than `claim_move_age`, or the reflector has certainly ended.
 
         Raises:
             SessionExists: another reflector, or this process, already holds the name.
@@ -98,25 +101,25 @@ class Claims:
             raise
 
     def release(self, name: SessionName, ends: Sequence[str] = ()) -> None:
-        """Starts to release `name` in a new greenlet, if it is claimed. Does not block.
+        """Releases `name` if it is claimed. Does not block: if the directory is slow, a new greenlet waits for it.
 
         Args:
-            ends: the marks of the session that has ended; see Marks.add. The directory is told these before the name is
-                free, because otherwise a ticket could open the session again in between.
+            ends: marks that name the session, if it has ended for good; see Marks.add. The directory is told these
+                first. Otherwise a peer with a ticket could open the session again as soon as the name is free.
         """
         self._broken.discard(name)
         self._release(self._claims.pop(name, None), ends)
 
     def release_now(self, name: SessionName) -> None:
-        """Releases `name`. Blocks until it is free, so that a refused client can try another reflector at once."""
+        """Releases `name`, and blocks until the directory answers. A refused client can then try another reflector."""
         claim = self._claims.pop(name, None)
         if claim is not None:
             self._asker.ask_quietly(self._directory.release, claim)
 
     def release_each(self, names: Iterable[SessionName], then: Callable[[SessionName], None]) -> None:
-        """Releases each of `names`, and calls `then` with it as soon as it is free. Returns when all are released.
+        """Releases each of `names`. Calls `then` with each name as soon as it is free. Returns when all are released.
 
-        A name counts as free as well if the directory does not answer: its claim expires.
+        If the directory does not answer, also calls `then`, because the claim will expire.
         """
 
         def release(name: SessionName) -> None:
@@ -129,9 +132,9 @@ class Claims:
         pool.join()
 
     def elsewhere(self, name: SessionName) -> Owner | None:
-        """Returns the other reflector that holds `name`. None if this reflector holds `name`, or if no reflector does.
+        """Returns the other reflector that holds `name`. Returns None if this reflector holds it, or if none does.
 
-        Blocks until the directory answers, unless this process has a confirmed claim on `name`.
+        Blocks until the directory answers. If this process has a confirmed claim on `name`, does not ask the directory.
 
         Raises:
             DirectoryError: the directory did not answer.
@@ -141,9 +144,9 @@ class Claims:
         return None if owner == self.owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner | None]:
-        """Returns up to `limit` names that other reflectors hold, each with its owner.
+        """Returns up to `limit` names that other reflectors hold, each with the reflector that holds it.
 
-        The owner is None if the entry of the name is broken. Blocks until the directory answers.
+        This is None if the directory's entry cannot be used. Blocks until the directory answers.
 
         Raises:
             DirectoryError: the directory did not answer.
@@ -160,18 +163,14 @@ class Claims:
         return [Owner(address) for address, by in leases.items() if by is not None and address != self.owner.address]
 
     def check(self) -> None:
-        """Checks that the directory answers, by looking up a name that no session can have.
-
-        Raises:
-            DirectoryError: the directory did not answer.
-        """
+        """Raises DirectoryError if the directory does not answer. Looks up a name that no session can have."""
         try:
             self._directory.lookup(_NO_NAME)
         except BrokenEntry:
             pass  # it has answered
 
     def finish(self) -> None:
-        """Waits until all released names are free; see Asker.finish."""
+        """Waits until the directory has freed all released names; see Asker.finish."""
         self._asker.finish()
 
     def renew_forever(self) -> None:
@@ -208,7 +207,10 @@ class Claims:
         return claim
 
     def _may_move(self, claim: Claim) -> bool:
-        """Returns True if the claim of a reflector that cannot be connected to may be replaced."""
+        """Returns True if `claim` may be replaced. Its owner is a reflector that cannot be reached.
+
+        It may be replaced if it is older than `claim_move_age`, or if its owner has certainly ended.
+        """
         if claim.made_at <= time.time() - self._timeouts.claim_move_age:
             return True
         return self._lease is not None and bool(self._asker.ask(self._lease.has_died, claim.owner.address))
@@ -267,7 +269,10 @@ class Claims:
             pass  # `renew_forever` tries again
 
     def _restore(self, name: SessionName, old: Claim) -> None:
-        """Claims `name` again after its claim was lost: it expired during a suspension, or the store forgot it."""
+        """Claims `name` again after the claim `old` was lost: it has expired, or the directory has lost its contents.
+
+        If another reflector has claimed the name meanwhile, calls `on_lost`.
+        """
         try:
             claim = self._claim(str(name))
         except BrokenEntry as error:  # the session goes on; `name` is claimed again when that entry is gone
@@ -292,4 +297,4 @@ class Claims:
 
 
 def _ignore(name: SessionName) -> None:
-    """Does nothing: the default of `on_lost`."""
+    """Does nothing. Claims.on_lost is this function until another one is set."""

@@ -1,10 +1,10 @@
-"""The life of one session.
+"""Runs one session from its start to its end.
 
-session  one session: its pairs, of which each client has one
-holding  the part of it that its agent holds: the home link, and how the clients wait for the agent
-home     the home link: carries out the table in medusa/session/holding.py
-figures  the part of it that only tells about it, for lists and metrics
-totals   sums over those pairs of one session that are over
+session  one session: its pairs, one for each client
+holding  what a session adds if its agent holds it: the home link, and how the clients wait for the agent
+home     the home link: the control connection of an agent that holds the session
+figures  what lists and metrics show of one session
+totals   sums over the pairs of one session that have ended
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What lists and metrics show of one session: its state, its connections, and what has passed in all its pairs."""
+"""Computes what lists and metrics show of one session: its state, its connections, and the traffic in all its pairs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from medusa.session.holding import HomeState
 
 
 class Figures:
-    """The part of a session that only tells about it.
+    """The base class of a session that computes what lists and metrics show of it. A pair is a client and its agent.
 
     Attributes:
         pairs: the pairs that live, oldest first.
-        home: the link of the agent that holds the session; None if no agent does.
+        home: the control connection of the agent that holds the session (keeps it alive without a client); None if no
+            agent does.
     """
 
     __slots__ = ("_active", "_past", "home", "pairs")
@@ -32,15 +33,16 @@ class Figures:
 
     @property
     def state(self) -> State:
-        """LINKED if one of the pairs is linked; else the state of the oldest pair; ENDED after the last one is over."""
+        """LINKED if any of the pairs is linked, else the state of the oldest pair. ENDED if there is no pair."""
         states = [pair.state for pair in self.pairs]
         return State.LINKED if State.LINKED in states else states[0] if states else State.ENDED
 
     @property
     def stage(self) -> str:
-        """The state for lists: claimed, waiting, linked, closing or ended.
+        """The state that lists show: claimed, waiting, linked, closing, ended, held or absent.
 
-        In addition: held, the agent is there, and no client is; absent, the agent is away.
+        "held" means that the agent is there, and no client is. "absent" means that the agent is away, and the session
+        lives on until it comes back.
         """
         if self.home is not None and self.state is not State.LINKED:
             if self.home.machine.state in (HomeState.ABSENT, HomeState.AWAITED):
@@ -51,21 +53,21 @@ class Figures:
 
     @property
     def held_until(self) -> float | None:
-        """The time.time() at which the session ends unless its agent comes back; None if its agent is there."""
+        """The time.time() at which the session ends if its agent does not come back. None if no such time is set."""
         return self.home.held_until if self.home is not None else None
 
     @property
     def legs(self) -> int:
-        """The number of pairs that live."""
+        """The number of pairs (a client and its agent) that live."""
         return len(self.pairs)
 
     @property
     def clients(self) -> int:
-        """The number of clients that are there."""
+        """The number of clients that are there. A client whose pair is closing does not count."""
         return sum(pair.state not in CLOSING for pair in self.pairs)
 
     def has(self, side: Side) -> bool:
-        """Returns True if `side` has attached, in any of the pairs or as the home link."""
+        """Returns True if the session has a connection of `side` (client or agent)."""
         home = self.home is not None and self.home.is_there and side is Side.AGENT
         return home or any(side in sides for sides in self._sides())
 
@@ -76,29 +78,35 @@ class Figures:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses of the peers of the oldest pair that have attached, keyed by "client" and "agent".
+        """The addresses of the client and the agent of the oldest pair, keyed by "client" and "agent".
 
-        The agent's is that of its home link if there is one.
+        A peer that has not been let in is missing. If the agent has a control connection, the address of that is given.
         """
         home = {Side.AGENT.value: self.home.address} if self.home is not None and self.home.address else {}
         return {**next((sides.addresses for sides in self._sides()), {}), **home}
 
     def active(self) -> float:
-        """Returns the time.monotonic() of the last terminal byte in any of the pairs; see Sides.active.
+        """Returns the time.monotonic() at which terminal input or output has last passed in any pair; see Sides.active.
 
-        If there is no pair: the time at which the last pair has ended, or the session has begun.
+        If there is no pair: when it has last passed in the pairs that have ended, or when the session began.
         """
         return max((sides.active for sides in self._sides()), default=self._active)
 
     def counts(self) -> dict[str, int]:
-        """Returns how many messages and bytes each side has sent to the other, in all pairs. See Sides.counts."""
+        """Returns how many messages and bytes each side has sent to the other, in all pairs. See Sides.counts.
+
+        Pairs that have ended are included.
+        """
         counts = Counter(self._past.counts if self._past is not None else {})
         for sides in self._sides():
             counts.update(sides.counts())
         return dict(counts)
 
     def terminal_bytes(self) -> dict[str, int]:
-        """Returns how many bytes of terminal input and output have passed in all pairs. See Sides.terminal_bytes."""
+        """Returns how many bytes of terminal input and output have passed in all pairs. See Sides.terminal_bytes.
+
+        Pairs that have ended are included.
+        """
         sizes = Counter(self._past.terminal_bytes if self._past is not None else {})
         for sides in self._sides():
             sizes.update(sides.terminal_bytes())

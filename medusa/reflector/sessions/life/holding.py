@@ -1,4 +1,8 @@
-"""The part of a session that its agent holds: the home link, and how the clients wait for the agent."""
+"""Adds to a session what it needs if its agent holds it: the home link, and how the clients wait for the agent.
+
+An agent that holds its session keeps it alive while there is no client, and while a connection is lost. The home link
+is the control connection that the agent keeps open for this.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +37,15 @@ _OF_HOME = {
 
 
 class Holding(Figures):
-    """The part of a session that its agent holds.
+    """The base class of a session that lets its agent hold it. A subclass has the method `_end`.
 
-    A subclass has the method `_end`.
+    An agent that holds its session keeps it alive while there is no client, and while a connection is lost.
 
     Attributes:
-        usage: the usage of the session. If a client has opened it, that of this client's pair as well.
+        usage: the record of the session for the log. If a client has opened the session, also the record of this
+            client's pair.
         linked_at: the time.monotonic() at which a pair was first linked, here or in another reflector; None before.
-        tickets: gives the tickets of the session.
+        tickets: makes the session's tickets, with which peers come back to it.
     """
 
     __slots__ = ("_context", "_moves", "_patience", "_was_held", "linked_at", "name", "tickets", "usage")
@@ -56,18 +61,18 @@ class Holding(Figures):
         self._was_held = self._moves = False
 
     def _end(self, past: Totals) -> None:
-        """Logs the usage of the session, which is over."""
+        """Ends the session: releases its name, and logs its usage. `past`: the sums over all pairs that it has had."""
         raise NotImplementedError
 
     @property
     def is_held(self) -> bool:
-        """True if the session's agent holds it, so that it survives the loss of a link."""
+        """True if the agent holds the session, which then lives on after a connection is lost."""
         return self.home is not None
 
     def come_back(self, back: Ticket | None) -> None:
-        """Takes note of what the ticket `back` says: the session's name, and the first link.
+        """Copies two things from the ticket `back`: the session's name, and the time at which a pair was first linked.
 
-        The maximum duration counts from that link.
+        The maximum duration of the session counts from this time. If `back` is None, does nothing.
         """
         if back is not None and back.linked_at:
             ago = max(0.0, time.time() - back.linked_at)
@@ -76,9 +81,10 @@ class Holding(Figures):
             self.describe(Side.CLIENT, About(back.session_name))
 
     def describe(self, side: Side, about: About) -> None:
-        """Notes what the peer at `side` says about itself.
+        """Notes `about`, the description that the peer at `side` has given of itself.
 
-        If it gives the session its name, the agent that holds the session gets a ticket which tells the name.
+        If it contains a new name of the session, and an agent holds the session, the agent gets a new ticket with this
+        name.
         """
         self.usage.describe(side, about)
         name = self.usage.about.name or ""
@@ -88,11 +94,14 @@ class Holding(Figures):
                 self.home.renew()
 
     def expect_home(self, place: Place | None, hold: float, incarnation: str) -> Home:
-        """Reserves the place of the home link for the agent `incarnation`, until `attach`. See Home.
+        """Reserves the session's home link for one agent process, and returns it. The caller then calls its `attach`.
+
+        The home link is the control connection of an agent that holds the session. See Home.
 
         Args:
             place: counts the session among those that are held; None if it is counted already.
-            hold: how long the agent may be away, in seconds.
+            hold: for how many seconds the session lives on while the agent is away.
+            incarnation: the id of the agent's process.
 
         Raises:
             Refusal: 409 if the session has another agent, or is closing.
@@ -109,15 +118,17 @@ class Holding(Figures):
         return home
 
     def expect_return(self, place: Place, patience: float) -> None:
-        """Lets the clients of a new session wait for the agent that holds it, for `patience` seconds.
+        """Lets the clients of a new session wait for an agent that held it before, and is expected to come back.
 
-        `place` counts the session among those that are held.
+        Args:
+            place: counts the session among those that are held.
+            patience: the longest time that a client waits, in seconds.
         """
         self._patience = patience
         self.home = Home(self, self._context, place, patience, HomeState.AWAITED)
 
     def begin_wait(self, pair: Pair) -> None:
-        """Starts the deadlines of `pair`, whose client begins to wait."""
+        """Starts the deadlines of `pair`, because its client begins to wait for the agent."""
         home = self.home
         if self._moves and pair.returns:
             pair.tell(Input.SHUTDOWN)
@@ -129,17 +140,17 @@ class Holding(Figures):
             pair.wait_for_home(self._patience if home.machine.state is HomeState.AWAITED else math.inf)
 
     def call_clients(self) -> None:
-        """Calls the agent, over its home link, for each client that waits."""
+        """Asks the agent, over its home link, to make one more connection for each client that waits."""
         for pair in self.pairs:
             pair.wait_for_call()
 
     def call_nobody(self) -> None:
-        """Lets all clients that wait go on waiting, because the agent cannot be called now."""
+        """Lets the clients go on waiting without further calls, because the agent is away."""
         for pair in self.pairs:
             pair.wait_for_home()
 
     def hold_ended(self) -> None:
-        """Takes note that the session is not held any more. If it has no pair, it is over."""
+        """Notes that the agent does not hold the session any more. If the session has no pair, ends it."""
         home, self.home = self.home, None
         if home is None:
             return
@@ -162,7 +173,7 @@ class Holding(Figures):
             self.home.tell(_OF_HOME[happened])
 
     def _home_loses(self, outcome: Outcome) -> None:
-        """Tells the home link that a pair has ended with `outcome`."""
+        """Tells the home link that a pair has ended with `outcome`. Call this after the pair was removed."""
         assert self.home is not None
         if outcome in _LIMITS:
             self.home.tell(_LIMITS[outcome])
@@ -171,13 +182,14 @@ class Holding(Figures):
 
     @property
     def can_move(self) -> bool:
-        """True if a side of the session can come back to it in another reflector."""
+        """True if the client or the agent can come back to the session in another reflector."""
         return not self.tickets.void and (self.home is not None or any(pair.returns for pair in self.pairs))
 
     def move(self) -> None:
-        """Sends all sides away that can come back, because the reflector stops and has released the session's name.
+        """Disconnects all peers that can come back to the session in another reflector.
 
-        Pairs whose client cannot come back go on: call `drain` as well.
+        Call this when the reflector stops, after the session's name was released. Pairs whose client cannot come back
+        go on: call `drain` as well.
         """
         self._moves = True
         for pair in self.pairs:

@@ -1,4 +1,8 @@
-"""The home link of a session that is held: carries out the table in medusa/session/holding.py."""
+"""Runs the home link of a session: the control connection of an agent that holds the session.
+
+An agent that holds its session keeps it alive while there is no client, and while a connection is lost. The states of
+the home link are a table in medusa/session/holding.py.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ _TOO_LATE = Close(COME_BACK, "the session ended meanwhile")
 
 
 class Session(Protocol):
-    """The session that a home link belongs to: the attributes that Home reads, and the methods that it calls."""
+    """The interface of the session that a home link belongs to: the attributes and methods that Home uses."""
 
     name: SessionName
     linked_at: float | None
@@ -45,36 +49,38 @@ class Session(Protocol):
 
     @property
     def legs(self) -> int:
-        """The number of pairs that live."""
+        """The number of pairs (a client and its agent) that live."""
 
     def describe(self, side: Side, about: About) -> None:
-        """Notes what the peer at `side` says about itself."""
+        """Notes `about`, the description that the peer at `side` has given of itself."""
 
     def call_clients(self) -> None:
-        """Calls the agent for each client that waits."""
+        """Asks the agent to make one more connection for each client that waits."""
 
     def call_nobody(self) -> None:
-        """Lets all clients that wait go on waiting, because the agent cannot be called now."""
+        """Lets the clients go on waiting without further calls, because the agent is away."""
 
     def hold_ended(self) -> None:
-        """Takes note that the session is not held any more. If it has no pair, it is over."""
+        """Notes that the agent does not hold the session any more. If the session has no pair, ends it."""
 
 
 class Home(Stepping[HomeInput]):
-    """The home link of one session, or the place that is kept for it.
+    """The home link of one session: the control connection of an agent that holds the session.
 
-    Upgrade the agent's connection, then call `attach`; if the upgrade fails, call `refuse`. Home needs no call at its
-    end: it releases everything when the session is not held any more.
+    The object also exists while there is no connection: before the agent's connection is upgraded, and while the agent
+    is away. After the upgrade, call `attach`; if the upgrade has failed, call `refuse`. The object releases everything
+    by itself when the session is not held any more.
 
     Args:
         place: counts the session among those that are held.
 
     Attributes:
         machine: the state machine.
-        hold: how long the agent may be away, in seconds.
-        incarnation: names the agent's process; "" before an agent has come.
-        held_until: the time.time() at which the session ends unless its agent comes back; None if the agent is there.
-        reason: why the hold has ended; "" if it has not ended, or nobody has told a reason.
+        hold: for how many seconds the session lives on while the agent is away.
+        incarnation: the id of the agent's process; "" before an agent has come.
+        held_until: the time.time() at which the session ends if its agent does not come back; None if no such time is
+            set.
+        reason: why the session is not held any more; "" if it is still held, or if no reason is known.
         address: the address of the agent; "" before it has come.
         is_forwarded: True if another reflector forwards the connection.
     """
@@ -112,11 +118,11 @@ class Home(Stepping[HomeInput]):
     # ------------------------------------------------------------------ an agent's coming
 
     def expects(self, side: Side) -> bool:
-        """Returns True if `attach` would add the connection now."""
+        """Returns True if `attach` would add the agent's connection now, False if it would close it."""
         return self.machine.state not in (HomeState.CLOSING, HomeState.ENDED)
 
     def refuse(self, side: Side) -> None:
-        """Takes note that the upgrade of the agent's connection has failed."""
+        """Notes that the upgrade of the agent's connection has failed."""
         self.tell(HomeInput.REFUSED)
 
     def attach(
@@ -129,9 +135,9 @@ class Home(Stepping[HomeInput]):
         about: About = NOTHING,
         renewal: Renewal | None = None,
     ) -> None:
-        """Adds the agent's connection after its upgrade, in place of the one that is there.
+        """Adds the agent's connection after its upgrade. If there is an older connection, replaces it.
 
-        Closes the connection if the session is not held any more. For the arguments see Pair.attach.
+        If the session is not held any more, closes the new connection. For the arguments see Pair.attach.
         """
         if not self.expects(side):
             transport.close(_TOO_LATE.code or COME_BACK, _TOO_LATE.reason, timeout=0.1)
@@ -158,21 +164,21 @@ class Home(Stepping[HomeInput]):
 
     @property
     def is_there(self) -> bool:
-        """True if the agent can be called."""
+        """True if the agent is connected, so that `call` can reach it."""
         return self.machine.state is HomeState.HELD
 
     @property
     def links(self) -> int:
-        """1 if there is a connection, else 0."""
+        """The number of connections that this object has: 1 if the agent is connected, else 0."""
         return int(self._link is not None)
 
     def call(self, leg_id: str) -> None:
-        """Asks the agent to dial once more, for the pair that `leg_id` names."""
+        """Asks the agent to make one more connection, for the client of the pair with the id `leg_id`."""
         if self._link is not None and self.is_there:
             self._link.announce(build(Call(leg_id)))
 
     def renew(self) -> None:
-        """Gives the agent a new ticket now, because what it says has changed."""
+        """Lets the agent get a new ticket at once, because the data that tickets contain have changed."""
         if self._checks is not None and self._checks.renewal is not None:
             self._checks.renewal.due = time.monotonic()
         self.set_timer()

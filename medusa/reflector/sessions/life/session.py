@@ -1,4 +1,7 @@
-"""One session: the pair that opened it, and a further pair for each client that has joined it. Each pair is a leg."""
+"""Runs one session: the pair that opened it, and one more pair for each client that has joined it.
+
+A pair is a client and the agent that it is linked to.
+"""
 
 from __future__ import annotations
 
@@ -34,19 +37,21 @@ _NOT_OVER = (Outcome.REFUSED, Outcome.LONELY)
 
 
 class Holder(Protocol):
-    """The registry that a session belongs to: the method that the session calls."""
+    """The interface of the registry that a session belongs to: the method that the session calls."""
 
     def forget(self, session: Session) -> None:
-        """Takes note that the session is over, and releases its name."""
+        """Removes a session that is over, and releases its name."""
 
 
 class Session(Holding):
-    """A session of this process. It lives until its last pair is over, and its agent does not hold it any more.
+    """A session of this process. It lives until its last pair is over and its agent does not hold it any more.
+
+    An agent that holds its session keeps it alive without a client.
 
     Args:
         holder: the registry, which is told when the session is over.
-        back: the ticket by which a peer has opened the session again; None for a new session.
-        side, address: those of the peer that opens the session.
+        back: the ticket with which a peer has opened the session again; None for a new session.
+        side, address: the side and the address of the peer that opens the session.
     """
 
     __slots__ = ("_holder", "_legs", "_takes_calls", "_was_linked")
@@ -63,11 +68,14 @@ class Session(Holding):
     # ------------------------------------------------------------------ clients that join, and agents that are called
 
     def check_join(self, joins: bool = True) -> None:
-        """Checks that a client may enter now. `joins`: True if it asks to join the clients that are there.
+        """Raises Refusal if no further client may enter the session now.
+
+        `joins`: True if the client asks to join the clients that are there. False if it wants to be the only one.
 
         Raises:
-            Refusal: 409 if there is no agent that takes further clients, or if there are clients and it does not ask to
-                join them. 503 if the session has `max_legs` clients.
+            Refusal: 409 if the session waits for its agent, is closing, or has an agent that takes one client only. 409
+                also if there is a client already, and `joins` is False. 503 if the session has as many clients as it
+                may.
         """
         if self.home is None:
             if not joins:
@@ -85,17 +93,18 @@ class Session(Holding):
             raise Refusal(503, _FULL, retry_after=FULL_RETRY_AFTER)
 
     def _is_full(self) -> bool:
-        """Returns True if there are `max_legs` pairs. Pairs that are closing do not count, up to the number `max_legs`.
+        """Returns True if the session has as many pairs as it may (`max_legs`).
 
-        So there are never more than twice `max_legs` pairs.
+        Pairs that are closing do not count, but at most `max_legs` of them are left out. So there are never more than
+        twice `max_legs` pairs.
         """
         most, closing = self._context.config.max_legs, sum(pair.state in CLOSING for pair in self.pairs)
         return 0 < most <= len(self.pairs) - min(closing, most)
 
     def add(self, place: Place, address: str) -> Pair:
-        """Returns a new pair, for the client at `address`. If the session has opened before, call `check_join` first.
+        """Creates and returns a pair for the client at `address`. If the session is not new, call `check_join` first.
 
-        `place` counts the client in the limits.
+        `place`: counts the client for the limits, until the pair is over.
         """
         self._legs += 1
         opens = self._legs == self.usage.leg
@@ -107,19 +116,20 @@ class Session(Holding):
         return pair
 
     def find(self, leg_id: str) -> Pair | None:
-        """Returns the pair that `leg_id` names, whose agent has not come yet. None if there is none.
+        """Returns the pair with the id `leg_id`, which still waits for its agent. Returns None if there is none.
 
-        The time that this takes does not depend on `leg_id`.
+        The time that this takes does not depend on `leg_id`, because an id is secret.
         """
         asked = leg_id.encode("utf-8", "replace")
         legs = [pair for pair in self.pairs if pair.leg_id]
         return next(iter([pair for pair in legs if hmac.compare_digest(pair.leg_id.encode(), asked)]), None)
 
     def call(self, pair: Pair) -> None:
-        """Asks the session's agent to dial for `pair`. The message goes over the link of another pair, which is linked.
+        """Asks the session's agent to make one more connection, for the client of `pair`.
 
-        Takes another link than the last time if there is one, and prefers a link on which nothing waits. If the session
-        has no linked pair, ends the wait of `pair`.
+        The message goes over the agent's home link. If it has none, the message goes over its connection in a linked
+        pair. The method prefers a pair that was not used the last time, and one in which no bytes wait for the agent.
+        If no pair is linked, ends the wait of `pair`.
         """
         if self.home is not None:
             self.home.call(pair.leg_id)
@@ -136,7 +146,10 @@ class Session(Holding):
     # ------------------------------------------------------------------ called by the pairs
 
     def linked(self, pair: Pair, took: float) -> None:
-        """Takes note that the client and the agent of `pair` are linked. `took`: seconds since the agent's request."""
+        """Notes that the client and the agent of `pair` are linked.
+
+        `took`: the seconds since the agent's request.
+        """
         self._takes_calls |= pair.takes_calls
         if not self._was_linked:
             self._was_linked = True
@@ -152,16 +165,18 @@ class Session(Holding):
                 self.call(other)
 
     def _renew_tickets(self) -> None:
-        """Gives all sides new tickets, which tell when the session was first linked."""
+        """Gives all peers new tickets, which contain the time at which the session was first linked."""
         for pair in self.pairs:
             pair.renew()
         if self.home is not None:
             self.home.renew()
 
     def closing(self) -> None:
-        """Takes note that a pair is closing. Calls the agent again for clients for whom it was called over this link.
+        """Notes that a pair is closing. Its connection cannot be used to call the agent any more.
 
-        If no linked pair is left, and the agent has no home link, ends the wait of all clients that have joined.
+        If the agent was called over this connection for a client that still waits, calls it again over another one. If
+        no pair is linked any more, ends the wait of all clients that have joined. Does nothing if the agent has a home
+        link.
         """
         if self.home is not None:
             return
@@ -172,9 +187,9 @@ class Session(Holding):
                 self.call(pair)
 
     def ended(self, pair: Pair, outcome: Outcome) -> None:
-        """Takes note that `pair` is over, and logs its usage. If it was the last pair, the session is over.
+        """Removes `pair`, which is over, and logs its usage. If it was the last pair, ends the session.
 
-        Does nothing if this method was called for `pair` before.
+        An agent that holds the session keeps it alive without pairs. Does nothing if `pair` was removed before.
         """
         if pair not in self.pairs:
             return
@@ -200,13 +215,16 @@ class Session(Holding):
         self.usage.session_ended(past.outcome, past.reason, self._legs, past.addresses, counts)
 
     def _waiting(self) -> Iterator[Pair]:
-        """Yields the pairs whose clients have joined, and wait for the agent."""
+        """Returns an iterator over the pairs of the clients that have joined and wait for the agent."""
         return (pair for pair in self.pairs if pair.leg_id and pair.state is State.WAITING)
 
     # ------------------------------------------------------------------ to all pairs
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
-        """Schedules an input (an event) for each pair and the home link, and returns at once."""
+        """Schedules an input (an event) for each pair and the home link, and returns at once.
+
+        `close`: see SessionMachine.process.
+        """
         if happened is Input.KILLED:
             self.tickets.void = True
         elif happened in (Input.CLAIM_LOST, Input.SHUTDOWN):
@@ -216,19 +234,24 @@ class Session(Holding):
         self._tell_home(happened)
 
     def drain(self, end: float) -> None:
-        """Ends all pairs at `end`, a time.monotonic(), and tells their users beforehand. See Pair.drain.
+        """Sets the time at which all pairs end. Their users get notices before. See Pair.drain.
 
-        Leaves out the pairs whose clients come back elsewhere if the session moves.
+        `end`: the time, a time.monotonic(). Leaves out the pairs whose clients can come back to the session in another
+        reflector.
         """
         for pair in self.pairs:
             if not (self.can_move and pair.returns):
                 pair.drain(end)
 
     def drain_forwarded(self, end: float, words: str, peer: str) -> bool:
-        """Does the same as `drain`, but only for pairs that another reflector has forwarded, and that show notices.
+        """Sets the time `end` for pairs whose connections come from another reflector, because that reflector stops.
 
-        Returns False if there are none. `words`: the reason, as a text for the user. `peer`: the address of the client
-        or agent whose connection is forwarded; "" for all.
+        Leaves out the pairs whose client does not show notices. Returns False if no pair is left.
+
+        Args:
+            end: the time.monotonic() at which the pairs end. Their users get notices before.
+            words: the reason, as a text for the user.
+            peer: the address of the client or agent that is connected to the other reflector; "" for all.
         """
         forwarded = [pair for pair in self.pairs if pair.is_forwarded and pair.shows_notices]
         concerned = [pair for pair in forwarded if not peer or peer in pair.sides.addresses.values()]

@@ -1,4 +1,4 @@
-"""Sums over those legs of one session that are over, for its usage record and for lists."""
+"""Adds up the figures of the pairs of one session that have ended, for the log and for lists."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from medusa.session import Outcome, Side
 
 
 class Totals:
-    """The sums over those legs of one session that are over. A leg is a pair of client and agent.
+    """Holds sums over the pairs of one session that have ended. A pair is a client and its agent.
 
     Attributes:
-        outcome, reason: how the session ends, and why. They are those of the hold, if an agent has held the session.
-            Else they are those of the leg that ended last. Legs that were never linked do not count, unless there is no
-            other.
-        addresses: those of the first leg's client and agent, keyed by "client" and "agent".
+        outcome, reason: how the session has ended, and why. If an agent has held the session, they come from its home
+            link. Otherwise they come from the linked pair that ended last. If no pair was ever linked, they come from
+            the pair that ended last.
+        addresses: the addresses of the first pair's client and agent, keyed by "client" and "agent".
         counts, terminal_bytes: see Sides.
     """
 
@@ -27,16 +27,18 @@ class Totals:
         self._linked = self._held = False
 
     def hold(self, outcome: Outcome, reason: str, address: str) -> None:
-        """Adds the hold of the session by its agent, which is over. Its outcome is that of the session.
+        """Sets how the session has ended, because its agent does not hold it any more.
 
-        `address`: that of the agent.
+        Args:
+            outcome, reason: how the hold has ended, and why.
+            address: the agent's address; "" if it has never come.
         """
         self.outcome, self.reason, self._held = outcome, reason, True
         if address:
             self.addresses[Side.AGENT.value] = address
 
     def add(self, pair: Pair, outcome: Outcome) -> None:
-        """Adds a leg that is over."""
+        """Adds the figures of `pair`, which has ended with `outcome`."""
         if not self._held and (pair.usage.was_linked or not self._linked):
             self.outcome, self.reason = outcome, pair.usage.reason
             self._linked = pair.usage.was_linked

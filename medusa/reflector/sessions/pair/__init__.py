@@ -7,7 +7,7 @@ plain_client  answers an agent in place of a client that uses raw TCP without fr
 runner        processes events one after another, and checks the deadlines
 sides         the connections of the client and of the agent
 time_limits   limits how long a linked session may be idle, may last, and may go on while the reflector stops
-usage         logs the start of a session or of a leg, and a usage record when it has ended
+usage         logs when a session or a pair starts, and a record when it has ended
 """
 
 from __future__ import annotations

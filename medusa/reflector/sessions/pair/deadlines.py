@@ -1,4 +1,4 @@
-"""The deadlines of one pair: decides what is due now, and when to check again. No I/O; the time is passed in.
+"""Decides what is due in one pair now, and when to check again. No I/O; the time is passed in.
 
 Times are in seconds of one monotonic clock. `happened` returns the inputs that are due: events for the state machine in
 medusa/session/machine.py. `check_links` returns which peers need a ping, do not finish a message, or are lost. Both
@@ -19,20 +19,21 @@ from medusa.session import Input, Side
 
 
 class Session(Protocol):
-    """The session that a pair belongs to: the method that Deadlines calls."""
+    """The interface of the session that a pair belongs to: the method that Deadlines calls."""
 
     def active(self) -> float:
-        """Returns the time of the last terminal byte, in any of the session's pairs."""
+        """Returns the time at which terminal input or output has last passed, in any of the session's pairs."""
 
 
 class Deadlines(LinkChecks):
-    """The deadlines of one pair, and the checks of its connections.
+    """Keeps the deadlines of one pair (a client and its agent), and checks the connections of both.
 
-    Call `wait` or `wait_for_call` when the client begins to wait for an agent, `link` when the pair is linked, and
-    `finish` when it begins to close.
+    When the client begins to wait, call one of the methods `wait`, `wait_for_call` and `wait_for_home`. Call `link`
+    when the pair is linked, and `finish` when it begins to close.
 
     Args:
-        session: the session that the pair belongs to. None: only the terminal bytes of this pair count.
+        session: the session that the pair belongs to. While any of its pairs passes terminal bytes, this pair is not
+            idle. None: only this pair counts.
     """
 
     __slots__ = (
@@ -56,28 +57,28 @@ class Deadlines(LinkChecks):
         self._backlogs: dict[Side, int] | None = None  # bytes not sent yet, when the close timeout last expired
 
     def wait(self, now: float) -> None:
-        """Starts the deadlines of a client that waits for an agent."""
+        """Starts the deadlines of a client that waits for an agent which comes by itself."""
         self._waited = True
         pulse = now + self._config.timeouts.wait_interval
         self._timed = {Input.WAIT_PULSE: pulse, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
 
     def wait_for_call(self, now: float) -> None:
-        """Starts the deadlines of a client that has joined a session. The client waits until the agent has dialled."""
+        """Starts the deadlines of a client that waits until the agent, which has to be called for it, has connected."""
         self.wait(now)
         timeouts = self._config.timeouts
         del self._timed[Input.WAIT_EXPIRED]
         self._timed |= {Input.CALL_EXPIRED: now + timeouts.call_timeout, Input.CALL_DUE: now}
 
     def wait_for_home(self, now: float, timeout: float = math.inf) -> None:
-        """Starts the deadlines of a client whose agent cannot be called now, but may come back.
+        """Starts the deadlines of a client that waits until an agent which is away comes back.
 
-        `timeout`: how long the client waits; infinity if the session's hold limits its wait.
+        `timeout`: the longest wait, in seconds. Infinity if the client waits as long as the agent holds the session.
         """
         self.wait(now)
         self._timed[Input.WAIT_EXPIRED] = now + timeout
 
     def abandon(self, now: float) -> None:
-        """Ends the wait of a client, because its agent cannot be called any more."""
+        """Ends the wait of the client, because its agent cannot be called any more. Does nothing after the wait."""
         if Input.WAIT_PULSE in self._timed:
             self._timed = {Input.AGENT_GONE: now}
 
@@ -85,7 +86,8 @@ class Deadlines(LinkChecks):
         """Starts the deadlines of a linked pair.
 
         Args:
-            since: the time at which the first pair of the session was linked; None for `now`.
+            since: the time at which the first pair of the session was linked, which starts the maximum duration. None:
+                `now`.
         """
         self._timed = {}
         if self._config.idle_timeout or self._config.max_duration:
@@ -93,16 +95,20 @@ class Deadlines(LinkChecks):
             self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, began)
 
     def drain(self, end: float, now: float, words: str = "") -> None:
-        """Sets the time `end` at which the session ends because a reflector stops. Its user gets notices before.
+        """Sets the time at which the pair ends because a reflector stops. Its user gets notices before.
 
-        Changes nothing if an earlier `end` was set before. Until the session has a client, `happened` returns neither
-        the notices nor the end.
+        Does nothing if an earlier end is set already, or if the pair is closing. `happened` returns the notices and the
+        end only after the client has begun to wait.
+
+        Args:
+            end: the time at which the pair ends.
+            words: the reason, as a text for the user.
         """
         if not self._closing and (self._drain is None or end < self._drain.end):
             self._drain = DrainNotices(end, now, words)
 
     def finish(self, now: float) -> None:
-        """Starts the deadline of a session that closes: `close_timeout` for its sides to answer, or to hang up."""
+        """Starts the deadline of a pair that begins to close: its peers have `close_timeout` to answer or hang up."""
         self._limits = self._drain = None
         self.close_begins()
         self._timed = {Input.CLOSE_EXPIRED: now + self._config.timeouts.close_timeout}
@@ -113,7 +119,7 @@ class Deadlines(LinkChecks):
 
     @property
     def drain_words(self) -> str:
-        """The argument `words` of the call of `drain` that has set the end; "" if there was none."""
+        """The reason that was passed to `drain`, as a text for the user; "" if `drain` has set no end."""
         return self._drain.words if self._drain is not None else ""
 
     def left_of_drain(self, now: float) -> float:
@@ -121,16 +127,16 @@ class Deadlines(LinkChecks):
         return self._drain.end - now if self._drain is not None else math.inf
 
     def left(self, now: float, links: Collection[Link]) -> tuple[float, float]:
-        """Returns the seconds until the linked session ends by its maximum duration, and by the idle timeout.
+        """Returns (seconds until the maximum duration ends the pair, seconds until the idle timeout ends it).
 
-        Each of the two numbers is infinity if the session has no such limit.
+        A number is infinity if there is no such limit.
         """
         return self._limits.left(now, self._last_byte(links)) if self._limits is not None else (math.inf, math.inf)
 
     # ------------------------------------------------------------------ inputs of the session's table
 
     def happened(self, now: float, links: Collection[Link]) -> Input | None:
-        """Returns one input for the session's state machine whose time has come; None if there is none.
+        """Returns one input (event) for the pair's state machine that is due now; None if none is due.
 
         Process the input, then call this method again, until it returns None.
         """
@@ -154,7 +160,7 @@ class Deadlines(LinkChecks):
         return self._limits.due(now, self._last_byte(links)) if self._limits is not None else None
 
     def next_input(self, links: Collection[Link]) -> float:
-        """Returns the time at which to call `happened` next."""
+        """Returns the time at which to call `happened` next; infinity if no deadline is set."""
         limit = self._limits.deadline(self._last_byte(links)) if self._limits is not None else math.inf
         drain = self._drain.deadline() if self._drain is not None and self._waited else math.inf
         return min([limit, drain, *self._timed.values()])
@@ -165,8 +171,8 @@ class Deadlines(LinkChecks):
     def _is_read_slowly(self, links: Collection[Link]) -> bool:
         """Returns True if a side gets more time to close, because it has not received all bytes before its Close yet.
 
-        A client gets more time for as long as its user does not read on (a pager, a stopped terminal), because the
-        job's output must not be cut off. An agent gets more time only if it has received bytes since the last call.
+        A client gets more time as long as its user does not read on (a pager, a stopped terminal). Otherwise the job's
+        output would be cut off. An agent gets more time only if it has received bytes since the last call.
         """
         before = self._backlogs or {}
         self._backlogs = {link.side: link.backlog for link in links if link.open}
@@ -177,5 +183,8 @@ class Deadlines(LinkChecks):
 
 
 def active(links: Collection[Link]) -> float:
-    """Returns the time of the last terminal byte. If there was none yet: the time when the last side has attached."""
+    """Returns the time at which terminal input or output has last passed over one of `links`.
+
+    If none has passed yet: the time when the last side was let in.
+    """
     return max(link.active for link in links)

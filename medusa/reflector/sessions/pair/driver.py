@@ -1,4 +1,4 @@
-"""Runs one pair: passes events to its state machine, and carries out the actions that it returns.
+"""Runs one pair: passes events to its state machine, and carries out the actions that the state machine returns.
 
 The state machine is the table in medusa/session/machine.py, which calls an event an input.
 """
@@ -34,48 +34,52 @@ _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: b
 
 
 class Session(deadlines.Session, Protocol):
-    """The session that a pair belongs to: the attributes that the pair reads, and the methods that it calls."""
+    """The interface of the session that a pair belongs to: the attributes and methods that the pair uses."""
 
     name: SessionName
     linked_at: float | None
 
     @property
     def is_held(self) -> bool:
-        """True if the session's agent holds it, so that it survives the loss of a link."""
+        """True if the agent holds the session, which then lives on after a connection is lost."""
 
     def begin_wait(self, pair: Pair) -> None:
         """Starts the deadlines of `pair`, whose client begins to wait: calls one of the pair's `wait_...` methods."""
 
     def describe(self, side: Side, about: About) -> None:
-        """Notes what the peer at `side` says about itself."""
+        """Notes `about`, the description that the peer at `side` has given of itself."""
 
     def call(self, pair: Pair) -> None:
-        """Asks the session's agent to dial for `pair`, whose client has joined the session."""
+        """Asks the session's agent to make one more connection, for the client of `pair`."""
 
     def linked(self, pair: Pair, took: float) -> None:
-        """Takes note that the client and the agent of `pair` are linked. `took`: seconds since the agent's request."""
+        """Notes that the client and the agent of `pair` are linked.
+
+        `took`: the seconds since the agent's request.
+        """
 
     def closing(self) -> None:
-        """Takes note that a pair is not linked any more, or ends before it was linked."""
+        """Notes that a pair is not linked any more, or ends before it was linked."""
 
     def ended(self, pair: Pair, outcome: Outcome) -> None:
-        """Takes note that `pair` is over."""
+        """Notes that `pair` is over, and how: `outcome`."""
 
 
 class Pair(Runner):
     """One pair of a session: its client, and the agent that the client waits for and is then linked to.
 
-    The pair needs no call at its end: it releases everything when it is over.
+    The object releases everything by itself when the pair is over.
 
     Args:
-        place: counts the pair, until it is over.
-        usage: notes the usage of the pair.
-        leg_id: see Runner.
+        place: counts the client for the limits, until the pair is over.
+        usage: records the pair's times for the log.
+        leg_id: a secret id by which a called agent finds the pair; see Runner.
 
     Attributes:
         is_forwarded: True if another reflector forwards one of the connections.
         shows_notices: True if the client has announced that it shows notices at any time.
-        takes_calls: True if the agent has announced that it dials once more for each client that joins the session.
+        takes_calls: True if the agent has announced that it makes one more connection for each client that joins the
+            session.
     """
 
     __slots__ = (
@@ -102,9 +106,9 @@ class Pair(Runner):
         return self._session.name
 
     def expect_agent(self) -> bool:
-        """Reserves this pair for one agent, until `attach` is called.
+        """Reserves the place of the agent in this pair, until the agent's connection is attached or refused.
 
-        Returns False if another agent has reserved or joined the pair, or if the pair is closing.
+        Returns False if an agent has the place already, or if the pair does not wait for an agent.
         """
         if self.machine.state is not State.WAITING:
             return False
@@ -113,7 +117,7 @@ class Pair(Runner):
         return True
 
     def expects(self, side: Side) -> bool:
-        """Returns True if `attach` would add the connection of `side` now."""
+        """Returns True if `attach` would add the connection of `side` now, False if it would close it."""
         return self.machine.state is _ATTACH_IN[side]
 
     def attach(
@@ -131,9 +135,9 @@ class Pair(Runner):
         Args:
             address: the peer's address, for logs and lists.
             source: the address or the network to which limits count the peer. The memory that is held for the peer is
-                counted for the session's login, or for this address if the session has no login.
+                counted for the session's login. If the session has no login, it is counted for `source`.
             announced: the names of the features that the peer has announced; see medusa.protocol.features.
-            about: what the peer says about itself, for lists and logs.
+            about: the peer's description of itself, for lists and logs.
             renewal: gives the client a new ticket in time; None if it has no ticket.
         """
         if not self.expects(side):
@@ -153,33 +157,39 @@ class Pair(Runner):
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
     def refuse(self, side: Side) -> None:
-        """Takes note that the upgrade of the connection of `side` has failed."""
+        """Notes that the upgrade of the connection of `side` has failed."""
         self.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
 
     # ------------------------------------------------------------------ read by the session
 
     @property
     def can_call(self) -> bool:
-        """True if the reflector can send the agent of this pair a message, such as a Call."""
+        """True if a message of the reflector, such as a call, can be sent to the agent of this pair now."""
         return self._linked_up and self.machine.state is State.LINKED and self._sides[Side.AGENT].open
 
     @property
     def returns(self) -> bool:
-        """True if the client has a ticket with which it can come back to this session."""
+        """True if the client can come back to this session with a ticket."""
         return self._holds(Side.CLIENT)
 
     @property
     def is_agent_busy(self) -> bool:
-        """True if a message to the agent would have to wait, because bytes for it wait already."""
+        """True if a message to the agent would have to wait, because other bytes already wait to be written to it."""
         return self._sides[Side.AGENT].transport.wants_write
 
     def renew(self) -> None:
-        """Gives the client a new ticket with the next check of its link, because what the ticket says has changed."""
+        """Lets the client get a new ticket at the next check of its connection. Does nothing if it has no ticket.
+
+        Call this when the data that tickets contain have changed.
+        """
         if self._deadlines.renewal is not None:
             self._deadlines.renewal.due = time.monotonic()
 
     def call(self, leg_id: str) -> None:
-        """Asks the agent, over the link of this pair, to dial once more for another pair, which `leg_id` names."""
+        """Asks the agent, over its connection in this pair, to make one more connection.
+
+        `leg_id`: the id of the pair that the new connection is for.
+        """
         self._sides[Side.AGENT].announce(build(Call(leg_id)))
 
     # ------------------------------------------------------------------ inputs
@@ -268,7 +278,10 @@ class Pair(Runner):
         self._sides.close(side, for_holder(close) if self._holds(side) else close)
 
     def _holds(self, side: Side) -> bool:
-        """Returns True if the peer at `side` can come back to this session, or if its agent holds the session."""
+        """Returns True if the peer at `side` may come back to the session: a client with a ticket, or an agent.
+
+        This is possible if the agent holds the session. A client can also come back if no agent has come to this pair.
+        """
         if side is Side.CLIENT and (self._deadlines.renewal is None or self.machine.state is State.CLAIMED):
             return False
         return self._session.is_held or Side.AGENT not in self._sides

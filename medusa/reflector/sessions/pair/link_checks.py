@@ -25,7 +25,7 @@ So a large message on a slow link can be finished. But a peer that sends a byte 
 
 
 class Link(Protocol):
-    """A connection, with the attributes that Deadlines reads. `relay.endpoint.Endpoint` explains them."""
+    """The interface of a connection that is checked: the attributes and methods of `relay.endpoint.Endpoint` in use."""
 
     side: Side
     keepalive: Keepalive
@@ -53,7 +53,7 @@ class Link(Protocol):
 
 
 class Renewal(Protocol):
-    """The renewal of a peer's ticket, made where tickets are made. It is passed to `attach`.
+    """The interface of an object that renews the ticket of one peer. It is an argument of `Pair.attach`.
 
     Attributes:
         due: the time.monotonic() at which the peer needs a new ticket.
@@ -62,31 +62,31 @@ class Renewal(Protocol):
     due: float
 
     def renew(self) -> str:
-        """Returns a new ticket for the peer, and sets `due` to the time of the next one."""
+        """Returns a new ticket for the peer, and sets `due` to the time at which it needs the next one."""
 
 
 class Ping(NamedTuple):
-    """The order to send a ping to the peer at `side`, because it has been silent."""
+    """Tells the caller to send a ping to the peer at `side`, because the peer has been silent."""
 
     side: Side
 
 
 class Lost(NamedTuple):
-    """The order to give up the peer at `side`. `why` is the reason for the usage record."""
+    """Tells the caller to give up the peer at `side`. `why`: the reason, for the log."""
 
     side: Side
     why: str
 
 
 class Late(NamedTuple):
-    """The order to refuse the message that the peer at `side` does not finish. `why`: the text to send to the peer."""
+    """Tells the caller to refuse a message that the peer at `side` does not finish. `why`: the text for the peer."""
 
     side: Side
     why: str
 
 
 class Renew(NamedTuple):
-    """The order to send the peer the new ticket."""
+    """Tells the caller to send a new ticket to the peer."""
 
     ticket: str
 
@@ -95,13 +95,12 @@ Due: TypeAlias = "Ping | Late | Lost | Renew"
 
 
 class _Message(NamedTuple):
-    """An unfinished message.
+    """Describes an unfinished message, from one check to the next.
 
     Attributes:
-        number: see Unfinished.
-        first: the smallest `Unfinished.arrived` that a check has found.
-        since: the time at which a check first found the message, moved forward by each time span in which the link was
-            not read.
+        number: tells the messages of one connection apart; see Unfinished.
+        first: the smallest value of the byte counter `Unfinished.arrived` that a check has found.
+        since: the time at which a check first found the message. Times in which the connection was not read are added.
         seen: the time at which a check last found the message.
     """
 
@@ -112,10 +111,10 @@ class _Message(NamedTuple):
 
 
 class LinkChecks:
-    """The checks of the connections of one pair, or of one home link. Call `close_begins` when it begins to close.
+    """Checks the connections of one pair, or the home link of one session. Call `close_begins` when it begins to close.
 
     Attributes:
-        renewal: gives the peer with a ticket a new one; None if no peer has a ticket. In a pair the client has it.
+        renewal: renews the ticket of the peer that has one: in a pair, the client. None if no peer has a ticket.
     """
 
     __slots__ = ("_closing", "_config", "_messages", "_next_message_check", "_next_stall_check", "_stalls", "renewal")
@@ -130,14 +129,14 @@ class LinkChecks:
         self._messages: dict[Side, _Message] | None = None
 
     def close_begins(self) -> None:
-        """Takes note that the peers only have to answer a Close from now on."""
+        """Notes that the peers only have to answer a Close from now on. They get no more tickets."""
         self._closing, self.renewal = True, None
 
     def check_links(self, now: float, links: Collection[Link]) -> list[Due]:
-        """Returns what to do now: a list of Ping, Late (refuse the unfinished message), Lost and Renew.
+        """Returns a list of what the caller has to do now: Ping, Late (refuse the unfinished message), Lost and Renew.
 
-        A peer is lost if it does not answer pings, or if it accepts no byte for `write_stall` although bytes wait for
-        it.
+        A peer is lost if it does not answer pings. It is also lost if it accepts no byte for `write_stall` seconds
+        while bytes wait for it.
         """
         due: list[Due] = [verdict for link in self._judged(links) for verdict in self._judge(link, now)]
         if now >= self._next_stall_check:
@@ -192,7 +191,7 @@ class LinkChecks:
     def _is_late(self, link: Link, now: float) -> bool:
         """Returns True if the peer takes too long to finish its message.
 
-        The time for which the link is not read, or for which this process is suspended, does not count.
+        Times in which the connection is not read, or in which this process is suspended, do not count.
         """
         before = self._messages.pop(link.side, None) if self._messages else None
         found = link.unfinished if link.open else None
@@ -222,10 +221,10 @@ class LinkChecks:
 
 
 def _answers_pings(link: Link) -> bool:
-    """Returns True if a silent peer counts as lost, False if its silence means nothing.
+    """Returns True if the peer counts as lost when it is silent for too long.
 
-    Silence means nothing if the peer is plain (cannot answer pings), or if its link is not read now. If such a peer has
-    hung up, its silence does count, with two exceptions:
+    Returns False if its silence means nothing. This is so if the peer is plain (cannot answer pings), or if its
+    connection is not read now. If such a peer has hung up, it counts as lost all the same, with two exceptions:
 
     - An agent: its last output has to wait until the client reads it.
     - A plain peer whose FIN ends only one direction: it may still read.

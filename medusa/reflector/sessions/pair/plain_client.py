@@ -1,4 +1,4 @@
-"""Answers an agent in place of a plain client: one that uses raw TCP without frames, and so cannot send messages."""
+"""Answers an agent in place of a client that uses raw TCP without frames, and so cannot send messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _DONE = Close(1000, "done")
 
 
 def reply(texts: Iterable[bytes]) -> Close | None:
-    """Returns the Close to send to the agent if `texts` contain its last message (Exit or Error), else None."""
+    """Returns the Close to send to the agent if `texts` contains its last message (Exit or Error), else None.
+
+    `texts`: messages that the agent has sent.
+    """
     if any(isinstance(parse(text.decode()), (Error, Exit)) for text in texts):
         return _DONE
     return None

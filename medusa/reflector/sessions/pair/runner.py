@@ -32,7 +32,7 @@ log = structlog.get_logger(component="session")
 
 @dataclass(frozen=True)
 class Context:
-    """The objects that all sessions of one process share."""
+    """Holds the objects that all sessions of one process share."""
 
     config: ReflectorConfig
     queue: FairQueue
@@ -42,7 +42,7 @@ class Context:
 
 
 class Runner(Stepping[tuple[Input, "Close | None"]]):
-    """The part of a pair that runs its state machine.
+    """The base class of a pair that runs its state machine. A pair is a client and its agent.
 
     Any greenlet or callback may call `tell` to pass an input (an event). The inputs are processed one after another: by
     a callback on the event loop while the client waits for an agent, and by a greenlet of this pair after both are
@@ -53,10 +53,10 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
     Attributes:
         machine: the state machine.
         usage: the pair's times, and the reason why it ended.
-        leg_id: a secret that identifies a pair for which the agent is called. An agent that sends it is let in as the
-            agent of this pair. It is valid until that agent is linked. "" for a pair whose agent comes without a call.
-        called_over: the other pair over whose link the agent was last asked to dial for this pair. None: it was not
-            asked yet.
+        leg_id: a secret id of this pair, which the agent gets when it is called. An agent that sends the id is let in
+            as the agent of this pair. The id is valid until that agent is linked. "" if the agent comes without a call.
+        called_over: the other pair over whose connection the agent was last called for this pair. None: it was not
+            called yet.
     """
 
     __slots__ = ("_context", "_deadlines", "_pair", "_sides", "called_over", "leg_id", "machine", "usage")
@@ -89,35 +89,42 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
     # ------------------------------------------------------------------ how its client waits, and until when
 
     def wait_for_agent(self) -> None:
-        """Lets the client wait for an agent that comes by itself, for up to the wait timeout."""
+        """Lets the client wait for an agent that comes without a call. The wait timeout limits the wait."""
         if self.machine.state in WAITING:
             self._deadlines.wait(time.monotonic())
             self._wake()
 
     def wait_for_call(self) -> None:
-        """Calls the agent for the client that waits. Repeats the call, and ends the wait if there is no answer."""
+        """Calls the agent for the waiting client: asks it to make one more connection.
+
+        Repeats the call, and ends the wait if the agent does not come.
+        """
         if self.machine.state in WAITING:
             self.leg_id = self.leg_id or secrets.token_hex(16)
             self._deadlines.wait_for_call(time.monotonic())
             self._wake()
 
     def wait_for_home(self, timeout: float = math.inf) -> None:
-        """Lets the client wait until its agent comes back. `timeout`: the longest wait, in seconds."""
+        """Lets the client wait until its agent, which is away, comes back. `timeout`: the longest wait, in seconds."""
         if self.machine.state in WAITING:
             self.called_over = None
             self._deadlines.wait_for_home(time.monotonic(), timeout)
             self._wake()
 
     def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
-        """Ends the pair at `end`, a time.monotonic(), and tells its user beforehand. Returns at once.
+        """Sets the time at which the pair ends. Its user gets notices before. Returns at once.
 
-        Changes nothing if an earlier call has set an earlier end. `words`: the reason, as a text for the user.
+        Changes nothing if an earlier call has set an earlier end.
+
+        Args:
+            end: the time, a time.monotonic().
+            words: the reason, as a text for the user.
         """
         self._deadlines.drain(end, time.monotonic(), words)
         self._wake()
 
     def abandon(self) -> None:
-        """Ends the wait of a client, because there is no link over which its agent can be called any more."""
+        """Ends the wait of the client, because its agent cannot be called any more."""
         if self.machine.state in WAITING:
             self._deadlines.abandon(time.monotonic())
             self._wake()
@@ -125,11 +132,11 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
     # ------------------------------------------------------------------ of the subclass
 
     def _process(self, happened: Input, close: Close | None) -> None:
-        """Passes an input to the state machine, and carries out the actions."""
+        """Passes an input (an event) to the state machine, and carries out the actions that it returns."""
         raise NotImplementedError
 
     def _join_endpoints(self) -> None:
-        """Tells both sides that they are linked, and forwards from now on."""
+        """Tells both sides that they are linked, and begins to forward between them."""
         raise NotImplementedError
 
     def _release(self) -> None:
@@ -142,13 +149,13 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
         return self._step if self._pair is None else self._pair.switch
 
     def _run_in_greenlet(self) -> None:
-        """Starts the greenlet of the linked pair, which links both sides first."""
+        """Starts the greenlet of the linked pair. The greenlet first links both sides."""
         self._pair = greenlet(self._own_pair().__next__, gevent.get_hub())
         self._woken = True  # keeps `_wake` from switching to the greenlet before the link-up is done
         self._context.queue.loop.run_callback(self._pair.switch)
 
     def _own_pair(self) -> Iterator[None]:
-        """The code of the greenlet of a linked pair: links both sides, waits for inputs, and closes the pair.
+        """Runs a linked pair in its greenlet: links both sides, waits for inputs, and closes the pair.
 
         It is a generator to save memory: the frame of a generator is on the heap. If a greenlet calls a Python
         function, the greenlet gets a stack page of 4 KiB, and keeps it to its end. So the greenlet of an idle pair
@@ -204,7 +211,7 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
             self._wake()
 
     def _fail(self, error: Exception) -> None:
-        """Ends this pair alone: releases all that it holds."""
+        """Ends this pair, and no other one, because of `error`, a bug. Releases all that the pair holds."""
         log.error("session failed", exc_info=error, **self.usage.named)
         self.machine.state = State.ENDED
         self._release()

@@ -1,4 +1,4 @@
-"""The two connections of one pair, and what has passed between them."""
+"""Holds the two connections of one pair, and counts what has passed between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OVER = Close(1000, "the session is over")
 
 
 class Sides(dict[Side, Endpoint]):
-    """The connections of a pair, by side. A side is missing until it has attached."""
+    """A dict of the connections of one pair, by side. A side is missing until its peer has been let in."""
 
     __slots__ = ()
 
@@ -23,16 +23,23 @@ class Sides(dict[Side, Endpoint]):
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses of the peers that have attached, keyed by "client" and "agent"."""
+        """The addresses of the peers that have been let in, keyed by "client" and "agent"."""
         return {side.value: endpoint.address for side, endpoint in self.items()}
 
     @property
     def active(self) -> float:
-        """The time.monotonic() of the last terminal byte. If there was none yet: the time of the last attachment."""
+        """The time.monotonic() at which terminal input or output has last passed.
+
+        If none has passed yet: the time at which the last peer was let in.
+        """
         return max((endpoint.active for endpoint in self.values()), default=time.monotonic())
 
     def counts(self) -> dict[str, int]:
-        """Returns how many messages and payload bytes each side has sent to the other. Keys: see Counted.counts."""
+        """Returns how many messages and payload bytes each side has sent to the other.
+
+        The keys are client_messages, client_bytes, agent_messages and agent_bytes. If the other side could not receive
+        some text messages, client_left_out or agent_left_out is their number.
+        """
         counts: dict[str, int] = {}
         for side in Side:
             pump = self[side].pump if side in self else None
@@ -43,12 +50,12 @@ class Sides(dict[Side, Endpoint]):
         return counts
 
     def terminal_bytes(self) -> dict[str, int]:
-        """Returns typed_bytes (the number of bytes of terminal input sent) and shown_bytes (the same for output)."""
+        """Returns the number of bytes of terminal input (key typed_bytes) and of terminal output (key shown_bytes)."""
         sizes = [self[side].pump.terminal if side in self else 0 for side in (Side.CLIENT, Side.AGENT)]
         return dict(zip(("typed_bytes", "shown_bytes"), sizes, strict=True))
 
     def close(self, side: Side, close: Close) -> None:
-        """Stops forwarding from `side`, and sends it a Close if it is still open."""
+        """Stops forwarding from the peer at `side`, and sends it the Close `close` if its connection is still open."""
         endpoint = self[side]
         endpoint.detach()
         if endpoint.open:

@@ -41,8 +41,7 @@ class TimeLimits:
     def due(self, now: float, active: float) -> Input | None:
         """Returns the input (event) that is due now: a notice to the user, or the end of the session (..._EXPIRED).
 
-        Returns None if no input is due.
-        After a notice, call this again at once: another input may be due as well.
+        Returns None if no input is due. After a notice, call this again at once: another input may be due as well.
         """
         end, idle_end = self._ends(active)
         if now >= end:
@@ -67,7 +66,7 @@ class TimeLimits:
         return min(end, idle_end)
 
     def left(self, now: float, active: float) -> tuple[float, float]:
-        """Returns the seconds until the session ends by its maximum duration, and by the idle timeout."""
+        """Returns (seconds until the maximum duration ends the session, seconds until the idle timeout ends it)."""
         end, idle_end = self._ends(active)
         return end - now, idle_end - now
 
@@ -76,7 +75,7 @@ class TimeLimits:
 
 
 class DrainNotices:
-    """The notices to the user of a session that ends because its reflector stops, and the end itself.
+    """Decides when to tell a user that the session ends because its reflector stops, and when to end it.
 
     The first notice is due at once, the others 60 s and 10 s before the session ends. If one of these two would come
     within the first third of the time from `now` to `end`, it is left out. If both are left out, a notice is due after
@@ -88,7 +87,7 @@ class DrainNotices:
         words: the reason, as a text for the user.
 
     Attributes:
-        end, words: as above.
+        end, words: the arguments.
     """
 
     __slots__ = ("_times", "end", "words")
@@ -119,5 +118,5 @@ class DrainNotices:
 
 
 def lead(limit: float) -> float:
-    """Returns how many seconds before the end of a time limit its notice is due. `limit`: the limit, in seconds."""
+    """Returns how many seconds before the end of a time limit the user gets a notice. `limit`: the limit in seconds."""
     return min(NOTICE, limit / 2)

@@ -1,6 +1,6 @@
 """Logs the usage of a session and of its legs: one line when each starts, and one record when it has ended.
 
-A leg is a pair of client and agent: the pair that opened the session, or that of a client which has joined it.
+A leg is a pair of client and agent: the pair that opened the session, or the pair of a client that has joined it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ log = structlog.get_logger(component="usage")
 
 
 class Usage:
-    """The usage of one leg: its times, and the reason why it ended.
+    """Records the times of one leg (a pair of client and agent) and the reason why it ended, and logs them.
 
     Args:
-        opens: True if the usage of the whole session is noted here as well.
+        opens: True for the record of the leg that opened the session: it is the record of the whole session as well.
 
     Attributes:
-        leg: the number of the leg in its session. The pair that opened the session is leg 1. 0 if this is the usage of
-            a session that its agent has opened, and not that of a leg.
+        leg: the number of the leg in its session. The pair that opened the session is leg 1. 0 if the agent has opened
+            the session before a client came: then this is the record of the session only.
         created: the time at which the leg started, in seconds since the epoch.
-        about: what its client and its agent say: the client the name of the session, the agent all else.
-        reason: why it ended; "" if it has not ended, or nobody has told a reason.
+        about: what the peers say about themselves. The name of the session is from the client, all else from the agent.
+        reason: why the leg ended; "" if it has not ended, or if no reason is known.
     """
 
     __slots__ = ("_begun", "_linked", "_name", "_opens", "about", "created", "leg", "reason")
@@ -46,7 +46,7 @@ class Usage:
 
     @property
     def named(self) -> dict[str, Any]:
-        """The names of the session and of the leg, for a line in the log."""
+        """The fields that name the session and the leg in a line of the log."""
         return {**self._session, **({} if self._opens else {"leg": self.leg})}
 
     @property
@@ -55,13 +55,17 @@ class Usage:
         return {"session": session_id, **({"login": login} if login else {})}
 
     def started(self, side: Side, address: str) -> None:
-        """Logs that the session, or a further leg of it, has started. `side`, `address`: those of the peer."""
+        """Logs that the session, or a further leg of it, has started.
+
+        `side`, `address`: the side and the address of the peer that started it.
+        """
         log.info("session started" if self._opens else "leg started", **self.named, **{side.value: address})
 
     def describe(self, side: Side, about: About) -> None:
-        """Notes what the peer at `side` says about itself. Ignores what only the other side can know.
+        """Notes the description `about` that the peer at `side` has given of itself.
 
-        The first name that a client gives the session stays.
+        Only the session's name is taken from a client, and only the other fields from an agent. The first name that a
+        client gives is kept.
         """
         if side is Side.CLIENT:
             self.about = self.about._replace(name=self.about.name or about.name)
@@ -69,41 +73,48 @@ class Usage:
             self.about = about._replace(name=self.about.name)
 
     def linked(self) -> None:
-        """Notes the time at which the agent was linked, which ends the wait. Only the first time is kept."""
+        """Notes that the agent is linked now. The wait of the client ends with this. Only the first call counts."""
         self._linked = self._linked or time.monotonic()
 
     @property
     def was_linked(self) -> bool:
-        """True if the agent was linked."""
+        """True if `linked` was called."""
         return self._linked is not None
 
     @property
     def waited(self) -> float:
-        """The seconds from the leg's start to the link-up. If no agent was linked yet: from the start until now."""
+        """The seconds from the leg's start until its client and agent were linked, or until now if they are not yet."""
         return (self._linked or time.monotonic()) - self._begun
 
     def because(self, side: Side, why: str) -> None:
-        """Notes the reason why the leg ends, if a side caused it. Only the first reason is kept."""
+        """Notes why the peer at `side` has ended the leg. Does nothing if a reason is noted already."""
         self.reason = self.reason or printable("%s: %s" % (side.value, why))
 
     def ended_by(self, why: str) -> None:
-        """Notes the reason why the reflector ends the leg. Only the first reason is kept."""
+        """Notes why the reflector ends the leg. Does nothing if a reason is noted already."""
         self.reason = self.reason or why
 
     def leg_ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
-        """Logs the usage record of this leg, which is over. `counts`: see Counted.counts."""
+        """Logs the record of this leg, which is over.
+
+        Args:
+            outcome: how the leg has ended.
+            addresses: the addresses of its peers, keyed by "client" and "agent".
+            counts: the messages and bytes that have passed; see Sides.counts.
+        """
         log.info("leg ended", **{**self._session, "leg": self.leg, **self._record(outcome), **addresses, **counts})
 
     def session_ended(
         self, outcome: Outcome, reason: str, legs: int, addresses: dict[str, str], counts: dict[str, int]
     ) -> None:
-        """Logs the usage record of the session, all of whose legs are over. Call this for the usage that opened it.
+        """Logs the record of the session, which is over. Call this on the Usage with which the session began.
 
         Args:
+            outcome: how the session has ended.
             reason: why the session ended.
             legs: how many legs it has had.
-            addresses: those of the first leg's client and agent.
-            counts: those of all legs; see Counted.counts.
+            addresses: the addresses of the first leg's client and agent, keyed by "client" and "agent".
+            counts: the messages and bytes of all legs; see Sides.counts.
         """
         record = {**self._record(outcome), "reason": reason, "legs": legs}
         about = {"session_name": self.about.name, "host": self.about.host, "job": self.about.job}
