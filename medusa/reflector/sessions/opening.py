@@ -199,9 +199,9 @@ class Opener(Owners):
         return home
 
     def can_hold(self, name: SessionName) -> bool:
-        """Returns False if an agent cannot hold the session `name`, because too many sessions are held. See Limits.hold.
+        """Returns False if an agent cannot hold the session `name`, because too many sessions are held.
 
-        This is checked only for a session that exists and is not held yet. Otherwise returns True.
+        This is checked only for a session that exists and is not held yet. Otherwise returns True. See Limits.hold.
         """
         session = self._sessions.get(name)
         return session is None or session.is_held or self._limits.can_hold(name.login)
