@@ -7,7 +7,7 @@ client_address  finds which host a connection comes from: the peer, or the clien
 proxy_protocol  reads the first bytes of a connection, and the PROXY header that may precede them
 certificate     loads the reflector's certificate and key, and reloads them on SIGHUP
 sockets         functions for sockets: addresses, watchers, hang-up, sockets without gevent
-fd_limit        raises the limit of open files, and computes how many linked sessions it allows
+fd_limit        increases the limit of open files, and computes how many linked sessions it allows
 http_response   the type of an HTTP response: status, header fields and body
 """
 

@@ -48,14 +48,15 @@ class Accepted:
         proxied: True if a PROXY header says that the peer is a proxy for a client, even if the header has no address.
         data: all bytes read so far, decrypted and without a PROXY header. If another process takes over the connection,
             it parses these bytes again from the start.
-        handed_over: True if another worker has accepted the connection, read `data`, and handed over both to this
-            worker.
+        handed_over: True if another worker has accepted the connection and read `data`, and then handed the connection
+            over to this worker.
         head: the head of the HTTP request, or the line of the raw greeting, without its line end.
         rest: the bytes that were read after the head.
         typed: True if a lone CR ended the greeting, as when a person presses Enter; see LineReader.
         plain: True if the peer uses raw TCP without frames. Then each direction of the connection may end by itself.
         request: the parsed head. For a raw greeting: the HTTP request that means the same. None until it is parsed.
-        forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if `address` has it.
+        forwarded_for: the client's IP address, if a trusted proxy's X-Forwarded-For names it. Otherwise None: `address`
+            has it.
         source: the key under which this client's connections are counted. None: they are not counted.
         forwarded: True if the peer has connected to another reflector, which forwards the connection to this one.
         private: True if the other reflector says that nobody can read what is sent between it and the peer. See

@@ -27,8 +27,9 @@ def is_open_to_others(found: os.stat_result) -> bool:
 
     `found`: the result of os.stat for the file.
 
-    One case is allowed: if this process is not root, the group may read a file that belongs to root. In Kubernetes,
-    this process can read the files of a Secret only in this way: they belong to root and to the group `fsGroup`.
+    There is one exception. If this process is not root, and the file belongs to root, the file's group may read it. In
+    Kubernetes, this process can read the files of a Secret only in this way: they belong to root and to the group
+    `fsGroup`.
     """
     allowed = _GROUP_READS if found.st_uid == 0 != os.geteuid() else 0
     return bool(stat.S_IMODE(found.st_mode) & _OTHERS & ~allowed)

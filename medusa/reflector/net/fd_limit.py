@@ -1,4 +1,4 @@
-"""Raises the limit of open files (RLIMIT_NOFILE), and computes how many linked sessions it allows.
+"""Increases the limit of open files (RLIMIT_NOFILE), and computes how many linked sessions it allows.
 
 A linked session has two links: the connection of its client and the connection of its agent. Each link needs at least
 one file descriptor.
@@ -78,12 +78,12 @@ def check_room(fd: int) -> None:
 
 
 def startups_allowed() -> float:
-    """Returns for how many connections whose peers have not identified themselves there are enough descriptors."""
+    """Returns the maximum number of connections whose peers have not identified themselves yet."""
     return first_reserved() // STARTUPS_SHARE
 
 
 def raise_limit() -> int:
-    """Raises the soft limit of open files to the hard limit if the system allows it. Returns the new soft limit."""
+    """Increases the soft limit of open files to the hard limit if the system allows it. Returns the new soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -94,7 +94,7 @@ def raise_limit() -> int:
 
 
 def check(per_pair: int = PER_PAIR) -> None:
-    """Raises the limit of open files as far as allowed. Logs a warning if it is too low for WANTED sessions.
+    """Increases the limit of open files as far as allowed. Logs a warning if it is too low for WANTED sessions.
 
     `per_pair`: the number of descriptors that one session needs for its two connections.
     """

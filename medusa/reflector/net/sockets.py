@@ -95,7 +95,7 @@ def broken(fd: int) -> bool:
 
 
 class Acknowledged(NamedTuple):
-    """Tells how many of the bytes sent to a peer its host has acknowledged, and how long it has been silent.
+    """Tells how many bytes a peer's host has acknowledged, and for how long it has acknowledged nothing.
 
     Attributes:
         size: the number of bytes acknowledged so far.
@@ -121,7 +121,7 @@ def acknowledged(fd: int) -> Acknowledged | None:
 
 
 def silence(fd: int) -> float:
-    """Returns the seconds for which the host of a TCP peer has not acknowledged what was sent to it.
+    """Returns the seconds since the host of a TCP peer has last acknowledged what was sent to it.
 
     Returns 0.0 if nothing waits for an acknowledgement, or if the system cannot tell this. `fd`: the descriptor of the
     connection.

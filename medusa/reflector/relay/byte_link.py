@@ -137,9 +137,7 @@ class ByteLink:
             pipe.forget_moves()
 
     def _is_unreachable(self, pipe: BytePipe) -> bool:
-        """Returns True if bytes were sent to the host that `pipe` writes to, but it has not acknowledged them.
-
-        It must have acknowledged nothing for `patience.stall` seconds.
+        """Returns True if the host that `pipe` writes to has not acknowledged its bytes for `patience.stall` seconds.
         """
         return silence(pipe.sink.fileno()) >= self._patience.stall
 

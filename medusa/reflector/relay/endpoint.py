@@ -128,7 +128,7 @@ class Endpoint:
         self._attempt(self.transport.send_nowait, Ping(b"medusa"))
 
     def close(self, close: Close) -> None:
-        """Sends a Close after the bytes that already wait to be written.
+        """Sends the peer the Close `close`, after the bytes that already wait to be written.
 
         If the last bytes written end inside a frame, calls `give_up` instead, because the peer would read the Close as
         the rest of this frame.
@@ -393,7 +393,7 @@ class Endpoint:
     def _settle(self) -> None:
         """Starts or stops the watchers, depending on whether bytes wait to be written. Ends a finished connection.
 
-        Call this whenever the state, or whether bytes wait to be written, may have changed.
+        Call this after each change of the state, and of the bytes that wait to be written.
         """
         if self.state is State.RELEASED:
             return

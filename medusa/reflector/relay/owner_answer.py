@@ -34,7 +34,7 @@ MAX_REFUSAL = 64 * 1024
 def read_start(owner: Any, *kinds: str) -> tuple[bytes, int]:
     """Returns the first bytes of the owner's answer, and the status in them.
 
-    The status is that of HTTP, or of raw TCP, where 0 stands for OK.
+    The status is a status of HTTP. It is 0 if the answer is OK in the protocol of raw TCP.
 
     Args:
         owner: the socket of the connection to the owner.

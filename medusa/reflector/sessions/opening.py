@@ -40,7 +40,8 @@ class Openings:
     def wait(self, name: SessionName, side: Side) -> None:
         """Waits while another peer is opening the session `name`, until it has succeeded or failed.
 
-        A client does not wait for another client, because it will be refused. `side`: the side of the peer that waits.
+        A client does not wait for another client, because the second one will be refused. `side`: the side of the peer
+        that waits.
         """
         while (opening := self._openings.get(name)) is not None and Side.AGENT in (side, opening.side):
             opening.done.wait()
@@ -253,7 +254,7 @@ class Opener(Owners):
         """Raises Refusal if the session of the ticket `back` is over. In this case, or on an error, releases `name`.
 
         Call this after `name` was claimed. The reflector in which a session ends records its end before it releases the
-        name. So only now a recorded end cannot be missed.
+        name. So this check finds each recorded end.
         """
         try:
             self._context.desk.check_not_over(name, back)

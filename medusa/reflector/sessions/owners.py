@@ -11,7 +11,11 @@ THIS_SESSION = "this session"
 
 
 class Elsewhere(Exception):
-    """Raised if the session lives in another reflector, `owner`. The peer is to be forwarded to this reflector."""
+    """Raised if the session lives in another reflector. The caller has to forward the peer to that reflector.
+
+    Attributes:
+        owner: the reflector in which the session lives.
+    """
 
     def __init__(self, owner: Owner) -> None:
         super().__init__(owner.address)

@@ -62,10 +62,10 @@ class Registry(Opener):
         self._limits.connect(address=source, login=login, session=session, side=side)
 
     def forgive(self, side: Side, *, source: str | None = None, joined: SessionName | None = None) -> None:
-        """Undoes a part of `connect` for a peer that was let in, because the number of such peers is limited otherwise.
+        """Undoes a part of `connect` for a peer that was let in, because another limit applies to this peer.
 
         Args:
-            source: the address key of an agent that was called. There is only one such agent for each client.
+            source: the key of the address of an agent that was called. There is only one such agent for each client.
             joined: the session of a client that has joined. The number of its clients has a limit of its own.
         """
         self._limits.give_back(side, address=source, session=str(joined) if joined is not None else None)
@@ -145,7 +145,7 @@ class Registry(Opener):
         return ""
 
     def drain(self, end: float) -> None:
-        """Begins no further session. Sets the time at which all sessions end; their users get notices before.
+        """Lets no further session begin, and sets the time at which all sessions end. Users get notices before.
 
         Disconnects the peers that can come back to their sessions in another reflector. Does not block.
 
@@ -165,7 +165,7 @@ class Registry(Opener):
         self._claims.release_each(movable, lambda name: movable[name].move())
 
     def shut_down(self) -> None:
-        """Ends every session. Begins no further one. Returns when all are over."""
+        """Ends every session, and lets no further one begin. Returns when all are over."""
         self.draining = True
         self._move()
         for session in self.sessions():

@@ -188,10 +188,10 @@ class SessionTickets:
         return LinkTicket(self, side, Ticket(0, hold, 0, "", incarnation, user or "", fingerprint))
 
     def moved(self) -> None:
-        """Notes that the session's tickets stay valid after its end here. Peers open it again, here or elsewhere.
+        """Notes that the session's tickets stay valid after its end here. With them, peers can open it again.
 
-        This is also true for tickets that are given later, to peers whose connection is being upgraded. Does nothing if
-        `void` is True.
+        This is also true for tickets that are given later, to peers whose connection is being upgraded. Peers can open
+        the session here or at another reflector. Does nothing if `void` is True.
         """
         self._moved = not self.void
 
@@ -208,9 +208,9 @@ class SessionTickets:
         return marks
 
     def build(self, ticket: Ticket, side: Side) -> tuple[str, Ticket]:
-        """Returns (text, content) of a ticket that is like `ticket` except for its later time of expiry.
+        """Makes a ticket from the data in `ticket` and in this object. Returns (its text, its content).
 
-        The content has the present name of the session, and the time at which it was first linked.
+        It is valid from now for its whole life. Its text is "" if it would be too long.
         """
         expires = int(self._desk.clock()) + 1 + life(ticket.hold)
         ticket = ticket._replace(expires=expires, linked_at=self.linked_at, birth=self.birth)

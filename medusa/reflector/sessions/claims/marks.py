@@ -160,7 +160,7 @@ class Marks:
         self._asker.each(self.tell_end, [(mark,) for mark in self._unsaid])
 
     def tell_end(self, mark: str) -> None:
-        """Tells the directory that a session has ended, whose `mark` was passed to `add`. Raises nothing.
+        """Tells the directory that the session named by `mark` has ended. Call `add` first. Raises nothing.
 
         If the directory does not answer, a later call of `undo` tells it.
         """
@@ -177,7 +177,7 @@ class Marks:
     def keep_lease(self) -> bool:
         """Renews this reflector's lease on its address. Returns True if the directory has lost its contents.
 
-        Returns False otherwise, and if the directory does not answer. See `_recall`.
+        Returns False in all other cases, also if the directory does not answer. See `_recall`.
         """
         try:
             return self._recall()
@@ -200,9 +200,9 @@ class Marks:
     def _recall(self) -> bool:
         """Renews this reflector's lease on its address. Returns True if the directory has lost its contents.
 
-        If the lease is missing, the directory has lost its contents. Then this method tells it which marks (names of
-        signatures) were used here. After that, `reserve` reserves no mark for `recall_timeout` seconds. In this time
-        the other reflectors tell the directory their marks.
+        If the lease is missing, the directory has lost its contents. Then this method tells it which marks were used
+        here: which signatures were used, and which sessions have ended. After that, `reserve` reserves no mark for
+        `recall_timeout` seconds. In this time the other reflectors tell the directory their marks.
 
         Raises DirectoryError.
         """

@@ -144,9 +144,9 @@ class Claims:
         return None if owner == self.owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner | None]:
-        """Returns up to `limit` names that other reflectors hold, each with the reflector that holds it.
+        """Returns up to `limit` names that other reflectors hold, as a dict from each name to its reflector.
 
-        This is None if the directory's entry cannot be used. Blocks until the directory answers.
+        The reflector is None if the directory's entry for the name cannot be used. Blocks until the directory answers.
 
         Raises:
             DirectoryError: the directory did not answer.
@@ -249,7 +249,7 @@ class Claims:
         self._asker.ask_quietly(self._directory.release, claim)
 
     def _wait_for_renewal(self) -> None:
-        """Waits until the next renewal is due. Returns earlier if the directory fails or has forgotten everything."""
+        """Waits until the next renewal is due. Returns earlier if the directory fails or has lost its contents."""
         due = time.monotonic() + self._timeouts.claim_ttl / 3
         interval = math.inf if self._lease is None else self._timeouts.claim_retry_interval
         while (left := due - time.monotonic()) > 0:

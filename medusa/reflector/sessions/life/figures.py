@@ -80,7 +80,7 @@ class Figures:
     def addresses(self) -> dict[str, str]:
         """The addresses of the client and the agent of the oldest pair, keyed by "client" and "agent".
 
-        A peer that has not been let in is missing. If the agent has a control connection, the address of that is given.
+        A peer that has not been let in is missing. If the agent has a control connection, its address there is used.
         """
         home = {Side.AGENT.value: self.home.address} if self.home is not None and self.home.address else {}
         return {**next((sides.addresses for sides in self._sides()), {}), **home}

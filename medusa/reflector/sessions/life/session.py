@@ -95,8 +95,7 @@ class Session(Holding):
     def _is_full(self) -> bool:
         """Returns True if the session has as many pairs as it may (`max_legs`).
 
-        Pairs that are closing do not count, but at most `max_legs` of them are left out. So there are never more than
-        twice `max_legs` pairs.
+        Up to `max_legs` pairs that are closing are not counted. So there are never more than twice `max_legs` pairs.
         """
         most, closing = self._context.config.max_legs, sum(pair.state in CLOSING for pair in self.pairs)
         return 0 < most <= len(self.pairs) - min(closing, most)
@@ -127,9 +126,9 @@ class Session(Holding):
     def call(self, pair: Pair) -> None:
         """Asks the session's agent to make one more connection, for the client of `pair`.
 
-        The message goes over the agent's home link. If it has none, the message goes over its connection in a linked
-        pair. The method prefers a pair that was not used the last time, and one in which no bytes wait for the agent.
-        If no pair is linked, ends the wait of `pair`.
+        The message goes over the agent's home link, its control connection. If the agent has no home link, the message
+        goes over its connection in a linked pair. A pair that was not used the last time is preferred, and one in which
+        no bytes wait for the agent. If no pair is linked either, this method ends the wait of `pair`.
         """
         if self.home is not None:
             self.home.call(pair.leg_id)
@@ -148,7 +147,7 @@ class Session(Holding):
     def linked(self, pair: Pair, took: float) -> None:
         """Notes that the client and the agent of `pair` are linked.
 
-        `took`: the seconds since the agent's request.
+        `took`: the seconds since the agent asked to be let in.
         """
         self._takes_calls |= pair.takes_calls
         if not self._was_linked:
@@ -244,9 +243,10 @@ class Session(Holding):
                 pair.drain(end)
 
     def drain_forwarded(self, end: float, words: str, peer: str) -> bool:
-        """Sets the time `end` for pairs whose connections come from another reflector, because that reflector stops.
+        """Sets the time `end` at which forwarded pairs end, because the reflector that forwards them stops.
 
-        Leaves out the pairs whose client does not show notices. Returns False if no pair is left.
+        A pair is forwarded if one of its peers is connected to another reflector. Leaves out the pairs whose client
+        does not show notices. Returns False if no pair is left.
 
         Args:
             end: the time.monotonic() at which the pairs end. Their users get notices before.

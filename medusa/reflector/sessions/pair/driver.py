@@ -55,7 +55,7 @@ class Session(deadlines.Session, Protocol):
     def linked(self, pair: Pair, took: float) -> None:
         """Notes that the client and the agent of `pair` are linked.
 
-        `took`: the seconds since the agent's request.
+        `took`: the seconds since the agent asked to be let in.
         """
 
     def closing(self) -> None:

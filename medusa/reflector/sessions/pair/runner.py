@@ -211,7 +211,7 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
             self._wake()
 
     def _fail(self, error: Exception) -> None:
-        """Ends this pair, and no other one, because of `error`, a bug. Releases all that the pair holds."""
+        """Ends this pair, and no other one, after `error`, an exception that shows a bug. Logs the exception."""
         log.error("session failed", exc_info=error, **self.usage.named)
         self.machine.state = State.ENDED
         self._release()
