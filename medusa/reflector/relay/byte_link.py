@@ -137,7 +137,9 @@ class ByteLink:
             pipe.forget_moves()
 
     def _is_unreachable(self, pipe: BytePipe) -> bool:
-        """Returns True if the host that `pipe` writes to has not acknowledged its bytes for `patience.stall` seconds.
+        """Returns True if the host that `pipe` writes to has acknowledged nothing for `patience.stall` seconds.
+
+        Returns False if it has acknowledged all that was sent to it.
         """
         return silence(pipe.sink.fileno()) >= self._patience.stall
 
