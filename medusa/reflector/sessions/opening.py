@@ -139,15 +139,15 @@ class Opener(Owners):
         back: Ticket | None = None,
         gone: Owner | None = None,
     ) -> Pair:
-        """Adds the client at `address` to a session, and returns its pair, for which the agent will be called.
+        """Adds the client at `address` to a session, and returns its pair. The agent will be asked to connect for it.
 
         If there is no such session, a client with a ticket opens it. The arguments, and what the caller does next, are
         the same as for `open`.
 
         Raises:
             Elsewhere: the session lives in another reflector.
-            Refusal: 404 if there is no such session, 409 if it has no agent that takes further clients, 429 or 503 if a
-                limit is reached, 503 if this reflector is shutting down.
+            Refusal: 404 if there is no such session. 409 if it has no agent that takes further clients. 429 or 503 if a
+                limit is reached. 503 if this reflector is shutting down.
         """
         if self.draining:
             raise shutting_down()
@@ -220,7 +220,7 @@ class Opener(Owners):
         return self._sessions.get(name)
 
     def _begin(self, name: SessionName, side: Side, address: str, back: Ticket | None, gone: Owner | None) -> Session:
-        """Claims `name`, and creates the session. Blocks until the directory answers.
+        """Reserves `name` in the directory, and creates the session. Blocks until the directory answers.
 
         `side`, `address`: the side and the address of the peer that opens it. For the other arguments see `open`.
         """

@@ -1,4 +1,4 @@
-"""Asks the directory which reflectors own which sessions."""
+"""Asks the directory, the store that all reflectors share, which reflectors own which sessions."""
 
 from __future__ import annotations
 

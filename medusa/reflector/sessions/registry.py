@@ -23,7 +23,7 @@ from medusa.session import Input, Side, State
 
 
 class Registry(Opener):
-    """Holds the sessions of this process, by name. Each name is claimed in the directory as long as its session lives.
+    """Holds the sessions of this process, by name. The directory reserves each name for this reflector.
 
     Attributes:
         draining: True if the reflector is shutting down: no new session may begin.
@@ -65,7 +65,8 @@ class Registry(Opener):
         """Undoes a part of `connect` for a peer that was let in, because another limit applies to this peer.
 
         Args:
-            source: the key of the address of an agent that was called. There is only one such agent for each client.
+            source: the key of the address of an agent that was asked to connect. There is only one such agent for each
+                client.
             joined: the session of a client that has joined. The number of its clients has a limit of its own.
         """
         self._limits.give_back(side, address=source, session=str(joined) if joined is not None else None)
@@ -97,13 +98,13 @@ class Registry(Opener):
         failed.
 
         Args:
-            leg_id: the id that the agent got when it was called for a client that has joined; "" for the agent of the
-                pair that opened the session.
+            leg_id: the id that the agent got when it was asked to connect for a client that has joined; "" for the
+                agent of the pair that opened the session.
             about: the agent's description of itself. It is kept if there is no such session yet.
 
         Raises:
-            Refusal: 404 if there is no such session, 409 if it has an agent already or is closing, 403 if no client
-                waits for `leg_id`.
+            Refusal: 404 if there is no such session. 409 if the session has an agent already, or is closing. 403 if no
+                client waits for `leg_id`.
         """
         session = self._sessions.get(name)
         if leg_id:

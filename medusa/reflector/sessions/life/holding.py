@@ -140,12 +140,12 @@ class Holding(Figures):
             pair.wait_for_home(self._patience if home.machine.state is HomeState.AWAITED else math.inf)
 
     def call_clients(self) -> None:
-        """Asks the agent, over its home link, to make one more connection for each client that waits."""
+        """Asks the agent, over its control connection, to make one more connection for each client that waits."""
         for pair in self.pairs:
             pair.wait_for_call()
 
     def call_nobody(self) -> None:
-        """Lets the clients go on waiting without further calls, because the agent is away."""
+        """Lets the clients go on waiting, and stops asking the agent to connect for them, because it is away."""
         for pair in self.pairs:
             pair.wait_for_home()
 
@@ -173,7 +173,10 @@ class Holding(Figures):
             self.home.tell(_OF_HOME[happened])
 
     def _home_loses(self, outcome: Outcome) -> None:
-        """Tells the home link that a pair has ended with `outcome`. Call this after the pair was removed."""
+        """Tells the home link (the agent's control connection) that a pair has ended with `outcome`.
+
+        Call this after the pair was removed.
+        """
         assert self.home is not None
         if outcome in _LIMITS:
             self.home.tell(_LIMITS[outcome])

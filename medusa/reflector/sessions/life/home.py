@@ -58,7 +58,7 @@ class Session(Protocol):
         """Asks the agent to make one more connection for each client that waits."""
 
     def call_nobody(self) -> None:
-        """Lets the clients go on waiting without further calls, because the agent is away."""
+        """Lets the clients go on waiting, and stops asking the agent to connect for them, because it is away."""
 
     def hold_ended(self) -> None:
         """Notes that the agent does not hold the session any more. If the session has no pair, ends it."""

@@ -173,9 +173,9 @@ class Session(Holding):
     def closing(self) -> None:
         """Notes that a pair is closing. Its connection cannot be used to call the agent any more.
 
-        If the agent was called over this connection for a client that still waits, calls it again over another one. If
-        no pair is linked any more, ends the wait of all clients that have joined. Does nothing if the agent has a home
-        link.
+        A call asks the agent to make one more connection, for a client that waits. If the agent was called over the
+        connection that closes, calls it again over another one. If no pair is linked any more, ends the wait of all
+        clients that have joined. Does nothing if the agent has a home link, over which it is called.
         """
         if self.home is not None:
             return
@@ -220,7 +220,7 @@ class Session(Holding):
     # ------------------------------------------------------------------ to all pairs
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
-        """Schedules an input (an event) for each pair and the home link, and returns at once.
+        """Schedules an input (an event) for each pair and for the agent's control connection, and returns at once.
 
         `close`: see SessionMachine.process.
         """

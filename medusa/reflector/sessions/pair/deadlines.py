@@ -57,13 +57,13 @@ class Deadlines(LinkChecks):
         self._backlogs: dict[Side, int] | None = None  # bytes not sent yet, when the close timeout last expired
 
     def wait(self, now: float) -> None:
-        """Starts the deadlines of a client that waits for an agent which comes by itself."""
+        """Starts the deadlines of a client that waits for an agent which connects without being asked."""
         self._waited = True
         pulse = now + self._config.timeouts.wait_interval
         self._timed = {Input.WAIT_PULSE: pulse, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
 
     def wait_for_call(self, now: float) -> None:
-        """Starts the deadlines of a client that waits until the agent, which has to be called for it, has connected."""
+        """Starts the deadlines of a client that waits for an agent which has to be asked to connect."""
         self.wait(now)
         timeouts = self._config.timeouts
         del self._timed[Input.WAIT_EXPIRED]
@@ -78,7 +78,10 @@ class Deadlines(LinkChecks):
         self._timed[Input.WAIT_EXPIRED] = now + timeout
 
     def abandon(self, now: float) -> None:
-        """Ends the wait of the client, because its agent cannot be called any more. Does nothing after the wait."""
+        """Ends the wait of the client, because its agent cannot be asked to connect any more.
+
+        Does nothing if the client does not wait.
+        """
         if Input.WAIT_PULSE in self._timed:
             self._timed = {Input.AGENT_GONE: now}
 

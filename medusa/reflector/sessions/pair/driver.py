@@ -73,7 +73,7 @@ class Pair(Runner):
     Args:
         place: counts the client for the limits, until the pair is over.
         usage: records the pair's times for the log.
-        leg_id: a secret id by which a called agent finds the pair; see Runner.
+        leg_id: a secret id by which an agent that is asked to connect finds the pair; see Runner.
 
     Attributes:
         is_forwarded: True if another reflector forwards one of the connections.
@@ -164,7 +164,10 @@ class Pair(Runner):
 
     @property
     def can_call(self) -> bool:
-        """True if a message of the reflector, such as a call, can be sent to the agent of this pair now."""
+        """True if a message of the reflector can be sent to the agent of this pair now.
+
+        For example, the message asks the agent to make one more connection.
+        """
         return self._linked_up and self.machine.state is State.LINKED and self._sides[Side.AGENT].open
 
     @property

@@ -111,7 +111,9 @@ class _Message(NamedTuple):
 
 
 class LinkChecks:
-    """Checks the connections of one pair, or the home link of one session. Call `close_begins` when it begins to close.
+    """Checks the connections of one pair, or an agent's control connection.
+
+    Call `close_begins` when the pair, or the control connection, begins to close.
 
     Attributes:
         renewal: renews the ticket of the peer that has one: in a pair, the client. None if no peer has a ticket.

@@ -53,10 +53,11 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
     Attributes:
         machine: the state machine.
         usage: the pair's times, and the reason why it ended.
-        leg_id: a secret id of this pair, which the agent gets when it is called. An agent that sends the id is let in
-            as the agent of this pair. The id is valid until that agent is linked. "" if the agent comes without a call.
-        called_over: the other pair over whose connection the agent was last called for this pair. None: it was not
-            called yet.
+        leg_id: a secret id of this pair. It is sent to an agent that is asked to connect for this pair. An agent that
+            shows the id is let in as the agent of this pair. The id is valid until that agent is linked. "" if the
+            agent connects without being asked.
+        called_over: the other pair over whose connection the agent was last asked to connect for this pair. None: it
+            was not asked yet.
     """
 
     __slots__ = ("_context", "_deadlines", "_pair", "_sides", "called_over", "leg_id", "machine", "usage")
@@ -89,15 +90,15 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
     # ------------------------------------------------------------------ how its client waits, and until when
 
     def wait_for_agent(self) -> None:
-        """Lets the client wait for an agent that comes without a call. The wait timeout limits the wait."""
+        """Lets the client wait for an agent that connects without being asked. The wait timeout limits the wait."""
         if self.machine.state in WAITING:
             self._deadlines.wait(time.monotonic())
             self._wake()
 
     def wait_for_call(self) -> None:
-        """Calls the agent for the waiting client: asks it to make one more connection.
+        """Asks the agent to make one more connection, for the client that waits.
 
-        Repeats the call, and ends the wait if the agent does not come.
+        Asks again and again, and ends the wait if the agent does not come.
         """
         if self.machine.state in WAITING:
             self.leg_id = self.leg_id or secrets.token_hex(16)
@@ -124,7 +125,7 @@ class Runner(Stepping[tuple[Input, "Close | None"]]):
         self._wake()
 
     def abandon(self) -> None:
-        """Ends the wait of the client, because its agent cannot be called any more."""
+        """Ends the wait of the client, because its agent cannot be asked to connect any more."""
         if self.machine.state in WAITING:
             self._deadlines.abandon(time.monotonic())
             self._wake()

@@ -22,12 +22,12 @@ SHORTEST_NOTICE = 0.5
 
 
 class TimeLimits:
-    """The time limits of one linked session.
+    """Limits how long one linked session may be idle, and how long it may last.
 
     Args:
-        idle_timeout: the longest time without a terminal byte; 0 for no limit.
-        max_duration: the longest time since the link-up; 0 for no limit.
-        now: the time of the link-up.
+        idle_timeout: the longest time without terminal input or output; 0 for no limit.
+        max_duration: the longest time after client and agent were linked; 0 for no limit.
+        now: the time at which they were linked.
     """
 
     __slots__ = ("_duration", "_duration_noticed", "_idle", "_idle_noticed_for", "_linked")
@@ -57,7 +57,7 @@ class TimeLimits:
         return None
 
     def deadline(self, active: float) -> float:
-        """Returns the time at which to call `due` next, if no terminal byte passes until then."""
+        """Returns the time at which to call `due` next, if no terminal input or output passes until then."""
         end, idle_end = self._ends(active)
         if not self._duration_noticed:
             end -= lead(self._duration)
