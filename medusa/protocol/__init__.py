@@ -1,4 +1,4 @@
-"""The wire protocols, in pure code: no sockets, clocks, threads or random numbers. Uses only the standard library.
+"""Implements the wire protocols: parses and builds bytes, without sockets, clocks, threads or random numbers.
 
 attach_path  builds and parses the URL path by which a client or an agent attaches to its session
 channels     many channels over one stream: frames, windows, ends of streams, limits
@@ -11,9 +11,11 @@ messages     the message types that every transport delivers, and the size limit
 printable    makes text from the network safe for logs and terminals
 raw          raw TCP: its greeting, its frames, and its relays
 relay        the code that the relays of all framings share
-resume       a stream that outlives its link: records with offsets, acknowledgements, and replay
+resume       a byte stream that survives the loss of its connection, because unacknowledged bytes are sent again
 session_id   parses and checks session ids
 streams      one end of a stream with its channels
 terminal     what the client tells the agent about its terminal: modes and variables
 websocket    RFC 6455: the handshake, the frames, and the relay of frames
+
+Uses only the standard library. One exception is optional: the C routine in websocket/masking.py.
 """

@@ -2,10 +2,11 @@
 
     /attach/ID/ROLE                 the internal API: the reflector checks the address that the peer connects from
     /LOGIN/medusa/attach/ID/ROLE    the public API: the request must be signed by the account LOGIN
-    /LOGIN/medusa/sessions          the list of that account's sessions, in the public API
-    /LOGIN/medusa/sessions/ID       one of them, to be ended by DELETE
+    /LOGIN/medusa/sessions          the public API: the list of the sessions of the account LOGIN
+    /LOGIN/medusa/sessions/ID       the public API: one session of the account; a DELETE request ends it
 
-ID is percent-encoded (RFC 3986 section 2.1). ROLE is `master` (the client) or `slave` (the agent), as in the original.
+ID is percent-encoded (RFC 3986 section 2.1). ROLE is `master` for the client and `slave` for the agent. The original
+Medusa uses the same words.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class AttachPath(NamedTuple):
 def build(session_id: str, role: str, login: str = "") -> str:
     """Returns the path by which `role` (CLIENT or AGENT) attaches to a session.
 
-    With a `login`, this is a path of the public API. Without, it is a path of the internal API.
+    With a `login`, this is a path of the public API. Without a login, it is a path of the internal API.
     """
     account = "/%s/medusa" % login if login else ""
     return "%s/attach/%s/%s" % (account, urllib.parse.quote(session_id, safe="-_.~:@+"), role)
@@ -78,8 +79,8 @@ def parse(path: str) -> Optional[AttachPath]:
 def parse_after_prefix(path: str) -> Optional[Tuple[str, AttachPath]]:
     """Splits `path` into a prefix and the attach path after it. Returns None if `path` does not end in an attach path.
 
-    Clients and agents use this function, because the path in their URL may begin with a prefix that a proxy removes.
-    The reflector uses `parse`.
+    Clients and agents use this function for the path of the URL that they connect to. A proxy may remove the prefix, so
+    the reflector does not see it and uses `parse`.
 
     Returns:
         (prefix, parts of the attach path)

@@ -1,7 +1,9 @@
-"""Control messages: text messages that consist of a prefix and one JSON object with a `type` (docs/protocol.md).
+"""Defines, builds and parses control messages (docs/protocol.md).
 
-Only the reflector sends `medusa:` messages. Client and agent send each other `mlogin:` messages. Each control message
-is a dataclass, and has one row in MESSAGES. The metadata of each field of the dataclass holds the check of its value.
+A control message is a text message that consists of a prefix and one JSON object with a `type`. Only the reflector
+sends messages with the prefix `medusa:`. Client and agent send each other messages with the prefix `mlogin:`. Each
+message is a dataclass, and has one row in MESSAGES. The metadata of each field of the dataclass holds the check of its
+value.
 
 `parse` returns None for text that is no control message, for an unknown type and for broken JSON. A receiver must
 ignore these, because the programs of the original Medusa send such texts: its client sends a bare `ping` every 15 s.
@@ -105,7 +107,7 @@ _STATUS = _check(check_integer(0, 255))
 
 @dataclass(frozen=True)
 class Wait(Control):
-    """The message from reflector to client about a session to which no agent has attached yet.
+    """The message from reflector to client that no agent has attached to the session yet.
 
     Attributes:
         outcome: None if the session still waits for its agent. KILLED if an administrator has ended the session. Then a
@@ -117,9 +119,9 @@ class Wait(Control):
 
 @dataclass(frozen=True)
 class Linkup(Control):
-    """The message by which the reflector tells client and agent that the other one is attached as well.
+    """The message from reflector to client and agent that both of them are attached now.
 
-    After it the reflector forwards all messages between them.
+    After this message the reflector forwards all messages between them.
     """
 
 
@@ -132,12 +134,12 @@ class Notice(Control):
 
 @dataclass(frozen=True)
 class Call(Control):
-    """The message from reflector to agent that one more client has joined the session, and waits for the agent.
+    """The message from reflector to agent that a client has joined the session, and waits for the agent.
 
-    The agent then dials the reflector once more. This new link leads to the client.
+    The agent then makes one more connection to the reflector, which leads to this client.
 
     Attributes:
-        leg: the id of the new link. The agent sends it in the header field `features.LEG`.
+        leg: the id of the new connection. The agent sends it in the header field `features.LEG`.
     """
 
     leg: str = field(metadata=_IDENTIFIER)
@@ -145,7 +147,10 @@ class Call(Control):
 
 @dataclass(frozen=True)
 class Ticket(Control):
-    """The message from reflector to a side that holds: a new ticket, in place of the one that the side has."""
+    """The message from reflector to client or agent with a new ticket, which replaces the last one.
+
+    With the ticket, the receiver may return to its session after the loss of its connection.
+    """
 
     ticket: str = field(metadata=_TICKET)
 
@@ -187,13 +192,13 @@ class Start(Control):
 class StreamAnswer(Control):
     """The message from agent to client that answers the offer of a stream.
 
-    From now on, each binary message holds records of the stream.
+    After it, each binary message holds records of the stream.
 
     Attributes:
         id: the stream's id.
         received: the number of bytes of the stream that have arrived at the agent.
         incarnation: names the agent's process, 32 hexadecimal digits.
-        features: what the agent understands beyond this version.
+        features: the names of what the agent supports beyond this version.
         gone: True if the agent does not have the stream that the client wants to resume. Then there is no stream.
     """
 

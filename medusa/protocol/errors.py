@@ -25,7 +25,10 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """Raised if the peer sent something illegal. Answer it with a Close with `close_code` (RFC 6455 section 7.4.1)."""
+    """Raised if the peer sent something illegal.
+
+    Answer with a Close that holds `close_code` (RFC 6455 section 7.4.1).
+    """
 
     close_code = 1002
 
@@ -53,7 +56,9 @@ class MessageTooBig(RemoteProtocolError):
 
 
 class StreamError(RemoteProtocolError):
-    """Raised if the peer broke a rule of part 3 of docs/protocol.md. The stream is over: send the peer a GOAWAY.
+    """Raised if the peer broke a rule of streams (docs/protocol.md, part 3).
+
+    The stream is over: send the peer a GOAWAY.
 
     Attributes:
         code: the name of the rule in docs/protocol.md.

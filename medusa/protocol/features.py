@@ -1,4 +1,7 @@
-"""The features that a peer may announce when it attaches: what it understands beyond part 1 of docs/protocol.md."""
+"""Names the features that a peer may announce when it attaches, and the header fields that belong to them.
+
+A feature is something that the peer understands beyond part 1 of docs/protocol.md.
+"""
 
 from __future__ import annotations
 

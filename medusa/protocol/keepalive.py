@@ -48,16 +48,16 @@ class Keepalive:
 
     @property
     def asked(self) -> float:
-        """The start of the interval after which the next ping is due.
+        """The time from which the interval until the next ping is counted.
 
         This is the time of the last ping, sign of life, or call of `alive_since`, whichever is the latest.
         """
         return self._asked
 
     def alive_since(self, then: float, now: float) -> None:
-        """Notes that the peer was alive at the time `then`, although no bytes came from it. No ping is sent now.
+        """Notes that the peer was alive at the time `then`, although no bytes came from it.
 
-        Call this before `check`, if the peer cannot answer pings now. The next ping is due one interval after `now`.
+        Call this before `check` if the peer cannot answer pings now. The next ping is due one interval after `now`.
         """
         self._received = max(self._received, then)
         self._asked = now

@@ -51,7 +51,7 @@ class Binary:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a long binary message. It comes only from a link that reads in parts.
+    """A part of a long binary message. Only a link that was told to read in parts returns it.
 
     Attributes:
         first: True if the message begins with this part.

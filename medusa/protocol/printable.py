@@ -8,7 +8,7 @@ _SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctu
 
 
 def printable(text: str, limit: int = 256) -> str:
-    """Returns `text`, cut after `limit` characters, with all characters escaped that are not safe to show.
+    """Returns `text` with the characters escaped that are not safe to show. Cuts it after `limit` characters.
 
     Not safe are control, format (also bidirectional), surrogate, private-use and unassigned characters, and all white
     space except the plain space.

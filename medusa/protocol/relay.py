@@ -1,7 +1,8 @@
 """The code that the relays of all framings share. No I/O.
 
 A relay turns the bytes that arrive on one link into the bytes to write to another link, without making Message objects
-of them. Each framing has its relay, in websocket/relay.py or raw/relay.py. The agent's archive holds no relays.
+of them. Each framing has its relay, in websocket/relay.py or raw/relay.py. Only the reflector uses relays, so the
+archive that agents run from has none.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Relayed:
 def may_pass(payload: bytes) -> bool:
     """Returns True if a text message with this payload may be forwarded.
 
-    It must be UTF-8, and must not begin with the prefix of the reflector's own messages (FORGED).
+    The payload must be UTF-8, and must not begin with the prefix of the reflector's own messages (FORGED).
     """
     try:
         payload.decode("utf-8")
@@ -103,6 +104,9 @@ def may_pass(payload: bytes) -> bool:
 
 
 def refuse_forged(payload: Buffer) -> None:
-    """Raises PolicyViolation if a text message with this payload begins like the reflector's own messages (FORGED)."""
+    """Raises PolicyViolation if the payload of a text message begins with the prefix of the reflector's own messages.
+
+    FORGED is this prefix. A peer must not send it.
+    """
     if bytes(payload[: len(FORGED)]) == FORGED:
         raise PolicyViolation("text with the reflector's own prefix")

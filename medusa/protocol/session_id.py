@@ -40,9 +40,10 @@ def parse_id(raw: str) -> str:
 
 
 def check_name(text: str) -> str:
-    """Returns `text` if it can be the name of a session: `--name` of mlogin.
+    """Returns `text` if a user may give this name to a session (option `--name` of mlogin).
 
-    Raises ValueError, with the rule that `text` breaks.
+    Raises:
+        ValueError: `text` is not a legal name. The error says which rule it breaks.
     """
     if UUID.fullmatch(text.lower()):
         raise ValueError("this is the form of a session's id")

@@ -1,4 +1,4 @@
-"""One channel: opens it, writes to it, sends requests, ends it. Also the events that report what has arrived."""
+"""One channel: accepts it, writes to it, sends requests, ends it. Also the events that report what has arrived."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_REASON = Reason()
 
 
 class State(enum.Enum):
-    """The states of a channel."""
+    """The states of a channel, as this end sees it."""
 
     OPENING = "this end has sent OPEN"
     OFFERED = "the peer has sent OPEN"
@@ -54,14 +54,15 @@ In the state CLOSED it may send any: all but CLOSE and REFUSED are dropped.
 
 
 class Event(NamedTuple):
-    """Something that has arrived: a frame, or the data of one or more DATA frames.
+    """Reports that a frame, or the data of one or more DATA frames, has arrived.
 
     Attributes:
-        type: the type of the frame. All data of a sub (one direction of a channel) in one message make one DATA event.
-        channel: the channel of the frame; None for GOAWAY, which is about the whole stream.
+        type: the type of the frame. One DATA event stands for all data of a sub that one message has brought. A sub is
+            one direction of bytes in a channel.
+        channel: the channel of the frame; None for GOAWAY, which ends the whole stream.
         sub: the number of the sub, for DATA, EOF and STOP.
-        value: for OPEN, OPENED, REQUEST and RESULT: the fields. For REFUSED, CLOSE and GOAWAY: the Reason. For EOF: "",
-            or an error code if the data of the sub did not arrive as they were sent.
+        value: for OPEN, OPENED, REQUEST and RESULT: the fields. For REFUSED, CLOSE and GOAWAY: the Reason. For EOF: ""
+            if the data of the sub arrived as they were sent, otherwise an error code. For DATA and STOP: None.
     """
 
     type: int
@@ -71,22 +72,22 @@ class Event(NamedTuple):
 
 
 class TooManyChannels(Exception):
-    """Raised if this end cannot open one more channel."""
+    """Raised if this end cannot open one more channel now."""
 
 
 class Channel:
-    """One end of a channel.
+    """One end of a channel. A channel carries bytes in one or more directions over a stream; each direction is a sub.
 
-    Methods that send a frame raise StreamError (`overflow`) if too many frames wait, because the peer does not take
-    them. Then call `Channels.fail`.
+    A method that sends a frame raises StreamError (`overflow`) if too many frames wait to be sent. The caller then
+    calls `Channels.fail`.
 
     Attributes:
         number: the channel's id.
-        kind: the name of its kind.
-        opener: True if this end has opened it.
-        has_result: True if its RESULT has arrived or was queued.
-        broken: True if this end has closed it because the peer broke a rule.
-        readers: the Reader of each sub (direction of bytes) that the peer sends, by the number of the sub.
+        kind: the name of the channel's kind, such as `session`.
+        opener: True if this end has opened the channel.
+        has_result: True if the RESULT of the channel has arrived, or was queued to be sent.
+        broken: True if this end has closed the channel because the peer broke a rule.
+        readers: the Reader of each sub that the peer sends, by the number of the sub.
         writers: the Writer of each sub that this end sends, by the number of the sub.
     """
 
@@ -109,7 +110,10 @@ class Channel:
     # ------------------------------------------------------------------ its user
 
     def accept(self, **parameters: object) -> None:
-        """Accepts a channel that the peer has offered. Does nothing if it was closed meanwhile."""
+        """Accepts a channel that the peer has opened. Keyword arguments are the fields of the answer.
+
+        Does nothing if the channel was closed, or was answered before.
+        """
         if self.state is State.OFFERED:
             self._outbox.control(build_json(OPENED, self.number, parameters))
             self.state = State.OPEN
@@ -119,13 +123,18 @@ class Channel:
                     self._put(EOF, sub, b"")
 
     def refuse(self, code: str, words: str) -> None:
-        """Refuses a channel that the peer has offered. Does nothing if it was closed meanwhile."""
+        """Refuses a channel that the peer has opened. Does nothing if the channel was closed, or was answered before.
+
+        Args:
+            code: the reason, for the peer's program.
+            words: the reason, for the peer's user.
+        """
         if self.state is State.OFFERED:
             self._outbox.control(build_reason(REFUSED, self.number, Reason(code, words)))
             self._shut()
 
     def room(self, sub: int) -> int:
-        """Returns how many bytes of `sub` may be passed to `write` now.
+        """Returns how many bytes `write` accepts now for `sub`, the number of a sub (direction of bytes).
 
         Two limits count: the bytes that the peer allows, and the bytes that may wait in this process.
         """
@@ -136,10 +145,12 @@ class Channel:
         return max(0, min(writer.limit - writer.written, queued - self._queued))
 
     def write(self, sub: int, data: Buffer) -> None:
-        """Queues bytes, which must not change afterwards.
+        """Queues `data` to be sent.
+
+        `sub` is the number of the sub (direction of bytes). The bytes of `data` must not change later.
 
         Raises:
-            LocalProtocolError: there are more bytes than `room(sub)`.
+            LocalProtocolError: `data` has more than `room(sub)` bytes.
         """
         size = len(data)
         if size > self.room(sub):
@@ -156,7 +167,10 @@ class Channel:
             self._put(DATA, sub, data)
 
     def end(self, sub: int) -> None:
-        """Ends a sub (one direction of bytes) after all that was written to it. Does nothing if it has ended."""
+        """Ends a sub (one direction of bytes). Its end is sent after all bytes that were written to it.
+
+        Does nothing if the sub has ended already.
+        """
         writer = self.writers[sub]
         if not writer.ended and self.state is not State.CLOSED:
             writer.ended = True
@@ -164,15 +178,20 @@ class Channel:
                 self._put(EOF, sub, b"")
 
     def request(self, name: str, /, **fields: object) -> None:
-        """Sends a REQUEST, which may overtake data.
+        """Sends the request `name`, such as `resize`, to the peer. Keyword arguments are the fields of the request.
 
-        Does nothing if the channel is closed, or if this end has still to accept it.
+        The request may overtake data that wait to be sent. Does nothing if the channel is closed, or if this end has
+        not accepted it yet.
         """
         if self.state in (State.OPENING, State.OPEN):
             self._outbox.control(build_json(REQUEST, self.number, {"type": name, **fields}))
 
     def result(self, **fields: object) -> None:
-        """Ends all subs that this end sends. Then sends the RESULT of a command: its `status` or its `signal`."""
+        """Tells the peer how the command has ended, after the end of all output.
+
+        Ends all subs (directions of bytes) that this end sends. Then sends a RESULT. Its field is the keyword argument:
+        `status` or `signal`.
+        """
         if self.state is State.OPEN and not self.has_result:
             self.has_result = True
             for sub in self.writers:
@@ -180,9 +199,10 @@ class Channel:
             self._put(RESULT, 0, build_json(RESULT, self.number, fields))
 
     def close(self, reason: Reason = NO_REASON, *, at_once: bool = False) -> None:
-        """Closes the channel after all that was written is sent. If `at_once`, drops what was written and not sent.
+        """Closes the channel. A CLOSE with `reason` is sent after all bytes that were written.
 
-        What arrives from now on is dropped.
+        With `at_once`, drops the written bytes that were not sent yet. Bytes that arrive from now on are dropped.
+        Refuses the channel if it was not accepted yet.
         """
         if self.state is State.OFFERED:
             self.refuse(reason.code or "closed", reason.words)
@@ -195,9 +215,11 @@ class Channel:
     # ------------------------------------------------------------------ the multiplexer
 
     def allows(self, kind: int) -> bool:
-        """Returns True if the peer may send a frame of type `kind` now. A RESULT comes once, after the end of all subs.
+        """Returns True if the peer may send a frame of type `kind` now.
 
         Call it only if this end has not closed the channel.
+
+        A RESULT is allowed only once, and only after the end of all subs (directions of bytes) that the peer sends.
         """
         if kind == RESULT and (not self.opener or self.has_result or not KINDS[self.kind].result):
             return False
@@ -206,7 +228,7 @@ class Channel:
         return kind in ALLOWED[self.state]
 
     def closed(self) -> None:
-        """Notes that the peer has closed the channel. Answers its CLOSE, unless this end has sent one."""
+        """Notes that the peer has closed the channel. Sends a CLOSE in answer if none was sent yet."""
         answer = [payload for kind, _, payload in self._queue if kind == CLOSE]
         if self.state is not State.CLOSED:
             answer = [build_frame(CLOSE, 0, self.number)]
@@ -215,14 +237,18 @@ class Channel:
             self._outbox.control(bytes(frame))
 
     def lost(self) -> None:
-        """Notes that nothing will arrive any more, and that nothing can be sent."""
+        """Notes that nothing more can arrive or be sent in this channel. Drops the frames that wait to be sent."""
         self._drop()
         self.state = State.CLOSED
         for reader in self.readers.values():
             reader.cut()
 
     def stop(self, sub: int) -> bool:
-        """Notes that the peer takes no more of `sub`. Returns False if its end was sent, or it was stopped before."""
+        """Notes that the peer wants no more bytes of `sub`. Drops the bytes that wait to be sent, and ends the sub.
+
+        Returns False, and does nothing, if the end of the sub was sent already, or if the peer has asked for this
+        before.
+        """
         writer = self.writers[sub]
         if writer.ended_on_wire or writer.stopped:
             return False
@@ -241,7 +267,10 @@ class Channel:
             reader.discard()
 
     def _drop(self, stopped: Optional[int] = None) -> None:
-        """Drops all frames that wait to be sent. `stopped`: the number of a sub, to drop only the data of this sub."""
+        """Drops all frames that wait to be sent.
+
+        If `stopped` is the number of a sub, drops only the data of this sub.
+        """
         kept = [] if stopped is None else [item for item in self._queue if item[:2] != (DATA, stopped)]
         dropped = sum(len(payload) for kind, _, payload in self._queue if kind == DATA)
         dropped -= sum(len(payload) for kind, _, payload in kept if kind == DATA)
@@ -257,9 +286,12 @@ class Channel:
         return bool(self._queue)
 
     def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
-        """Adds waiting frames to `pieces`, at most `limit` bytes. Returns the number of bytes.
+        """Moves waiting frames of this channel to the end of `pieces`. Returns the number of bytes moved.
 
-        DATA frames must lie within the first `data` bytes, and other frames within the first `total` bytes.
+        Args:
+            limit: the most bytes to move.
+            data: a DATA frame must end within the first `data` bytes that are moved.
+            total: any other frame must end within the first `total` bytes that are moved.
         """
         queue, number, used = self._queue, self.number, 0
         while queue:
@@ -282,7 +314,8 @@ class Channel:
     def _emit_data(self, pieces: List[Buffer], sub: int, payload: Buffer, limit: int) -> Tuple[int, int]:
         """Adds DATA frames with bytes of `payload` to `pieces`, at most `limit` bytes.
 
-        Returns how many bytes of `payload` they hold, and their size.
+        Returns:
+            (bytes of `payload` that were added, bytes that were added in all, with the headers)
         """
         view, taken, used = memoryview(payload), 0, 0
         while taken < len(view):

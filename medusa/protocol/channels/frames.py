@@ -40,14 +40,17 @@ WITH_SUB = frozenset((DATA, EOF, STOP, WINDOW))
 
 
 class Reason(NamedTuple):
-    """Why a channel or a stream has ended. `code` is empty for an end in good order; `words` are for the user."""
+    """The reason why a channel or a stream has ended.
+
+    `code` is for programs; it is empty if nothing went wrong. `words` are for the user.
+    """
 
     code: str = ""
     words: str = ""
 
 
 def check_header(kind: int, sub: int, length: int, channel: int) -> None:
-    """Checks the header of a frame, as far as that is possible without its payload and its channel.
+    """Checks the type, sub, payload length and channel number in the header of a frame.
 
     Raises:
         StreamError: the header breaks a rule (`bad-frame`).
@@ -62,12 +65,12 @@ def check_header(kind: int, sub: int, length: int, channel: int) -> None:
 
 
 def build_frame(kind: int, sub: int, channel: int, payload: bytes = b"") -> bytes:
-    """Returns a frame."""
+    """Returns the bytes of a frame: its header and its payload. `kind` is the type of the frame."""
     return HEADER.pack(kind, sub, len(payload), channel) + payload
 
 
 def build_json(kind: int, channel: int, fields: Dict[str, Any]) -> bytes:
-    """Returns a frame with JSON. Raises ValueError if it is too long for a frame."""
+    """Returns a frame that holds `fields` as JSON. Raises ValueError if the JSON is too long for a frame."""
     payload = json.dumps(fields, separators=(",", ":")).encode("ascii")
     if len(payload) > MAX_PAYLOAD:
         raise ValueError("%d bytes of parameters, at most %d are allowed" % (len(payload), MAX_PAYLOAD))
@@ -75,14 +78,17 @@ def build_json(kind: int, channel: int, fields: Dict[str, Any]) -> bytes:
 
 
 def build_reason(kind: int, channel: int, reason: Reason) -> bytes:
-    """Returns a frame CLOSE, REFUSED or GOAWAY. Cuts the words of `reason` if they are too long."""
+    """Returns a frame CLOSE, REFUSED or GOAWAY that holds `reason`. Cuts the words of `reason` if they are too long."""
     if kind == CLOSE and not reason.code:
         return build_frame(CLOSE, 0, channel)
     return build_json(kind, channel, {"code": reason.code, "words": reason.words[:MAX_WORDS]})
 
 
 def parse_json(payload: bytes) -> Dict[str, Any]:
-    """Returns the JSON object in `payload`. Raises ValueError if there is none, or if it is nested too deeply."""
+    """Returns the JSON object in `payload`.
+
+    Raises ValueError if `payload` is no JSON object, or is nested too deeply.
+    """
     try:
         found = json.loads(str(payload, "utf-8"))
     except RecursionError:
@@ -95,7 +101,10 @@ def parse_json(payload: bytes) -> Dict[str, Any]:
 
 
 def parse_reason(payload: bytes) -> Reason:
-    """Returns the reason in a CLOSE, REFUSED or GOAWAY. If it cannot be read, its code is `bad-json`."""
+    """Returns the reason in the payload of a CLOSE, REFUSED or GOAWAY frame.
+
+    If the payload cannot be read, returns a Reason with the code `bad-json`.
+    """
     if not payload:
         return Reason()
     try:

@@ -1,4 +1,7 @@
-"""The kinds of channels and of requests: who may open one, its parameters, and its subs (docs/protocol.md, part 3)."""
+"""Lists the kinds of channels and of requests (docs/protocol.md, part 3).
+
+Says for each kind of channel which end may open it, and which parameters and subs (directions of bytes) it has.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ MAX_NAME, MAX_PATH = 255, 4096
 
 
 class Role(enum.IntEnum):
-    """The role of an end of a stream. The client gives its channels the numbers 1, 3, 5 and so on, the agent 2, 4, 6.
+    """The role of an end of a stream: client or agent.
 
-    The value is the number of the first channel.
+    The value is the number of the first channel that this end opens. The client numbers its channels 1, 3, 5 and so on,
+    the agent 2, 4, 6.
     """
 
     CLIENT = 1
@@ -32,9 +36,10 @@ Fields = Mapping[str, Tuple[Check, Any]]
 
 
 def parse(given: Mapping[str, Any], fields: Fields) -> Dict[str, Any]:
-    """Returns the values of all `fields`, by name. A field that is missing in `given`, or null, has its default.
+    """Checks `given`, a parsed JSON object, and returns the values of all `fields`, by name.
 
-    Ignores names in `given` that are not in `fields`.
+    A field that is missing in `given`, or null, gets its default. Names in `given` that are not in `fields` are
+    ignored.
 
     Raises:
         ValueError: a field without a default is missing, or a field has a wrong value. The text names the field.
@@ -101,11 +106,11 @@ class Kind(NamedTuple):
     """A kind of channel.
 
     Attributes:
-        opener: the end that may open it.
-        fields: the parameters in the frame OPEN.
-        subs: the numbers of the subs (directions of bytes, such as stdin) that the opener sends, and the numbers of
-            those that the other end sends.
-        result: True if the end that has not opened the channel sends a RESULT.
+        opener: the end that may open the channel.
+        fields: the parameters in the frame OPEN, with their checks and defaults.
+        subs: two tuples: the numbers of the subs that the opener sends, and of those that the other end sends. A sub is
+            one direction of bytes, such as stdin.
+        result: True if the end that accepts the channel sends a RESULT, which says how the command has ended.
     """
 
     opener: Role
@@ -163,12 +168,19 @@ RESULT: Fields = {"status": (check_integer(0, 255), None), "signal": (_NAME, Non
 
 
 def is_terminal(kind: str, parameters: Mapping[str, Any]) -> bool:
-    """Returns True if the channel is a terminal: its sub 1 (the bytes to the client) is the terminal's output."""
+    """Returns True if a channel with this kind and these parameters shows a terminal.
+
+    Then the sub 1 (the bytes to the client) is the terminal's output.
+    """
     return kind == "attach" or (kind == "session" and parameters["pty"] is not None)
 
 
 def subs(kind: str, parameters: Mapping[str, Any]) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
-    """Returns the subs (numbers of directions of bytes) that a channel's opener sends, and those of the other end."""
+    """Returns the numbers of a channel's subs (directions of bytes) in two tuples.
+
+    Returns:
+        (subs that the opener of the channel sends, subs that the other end sends)
+    """
     if kind == "session" and parameters["pty"] is not None:
         return (STDIN,), (STDOUT,)
     if kind == "attach" and parameters["read_only"]:
@@ -177,10 +189,10 @@ def subs(kind: str, parameters: Mapping[str, Any]) -> Tuple[Tuple[int, ...], Tup
 
 
 def parse_result(given: Mapping[str, Any]) -> Dict[str, Any]:
-    """Returns the fields `status` and `signal` of a RESULT. One of them is None.
+    """Checks `given`, the JSON object of a RESULT frame. Returns its fields `status` and `signal`; one of them is None.
 
     Raises:
-        ValueError: a field has a wrong value, or not exactly one of the two is given.
+        ValueError: a field has a wrong value, both fields are given, or none is given.
     """
     found = parse(given, RESULT)
     if (found["status"] is None) is (found["signal"] is None):
@@ -189,7 +201,9 @@ def parse_result(given: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def parse_request(given: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
-    """Returns the `type` and the fields of a REQUEST; None if its type is unknown.
+    """Checks `given`, the JSON object of a REQUEST frame. Returns its `type` and its fields in one dictionary.
+
+    Returns None if the type is unknown.
 
     Raises:
         ValueError: a field is missing or has a wrong value.

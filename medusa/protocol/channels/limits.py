@@ -1,4 +1,7 @@
-"""The numbers that bound what the channels of one stream use: bytes, channels, seconds. A test pins them."""
+"""The limits of what the channels of one stream use: bytes, channels, seconds.
+
+A unit test checks the values, so that nobody changes one by accident.
+"""
 
 from __future__ import annotations
 

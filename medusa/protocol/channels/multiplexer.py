@@ -1,6 +1,6 @@
-"""All channels of one end of a stream: opens them, and processes the frames that arrive.
+"""Manages all channels of one end of a stream: opens them, and processes the frames that arrive.
 
-No I/O; the caller passes the time.
+Does no I/O; the caller passes the time, in seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ _FULL = "no more than %d channels, or no memory for one more" % MAX_CHANNELS
 class Channels(FrameParser):
     """All channels of one end of a stream.
 
-    Pass the bytes of the stream to `receive`, and act on the events that it returns. Give `take` to the stream as the
-    source of its messages. Call `expire` at the time `deadline()`, and `leave` if the windows are not used any more.
+    Pass the bytes of the stream to `receive`, and act on the events that it returns. Pass the method `take`, which
+    returns frames to send, to `Stream.next_message`. Call `expire` at the time that `deadline()` returns. Call `leave`
+    at the end of the stream, to give the memory back to the budget `whole`.
 
-    If the peer breaks a rule of the stream, the last event is a GOAWAY as if it had come from the peer, and `take`
-    returns one for the peer. A breach that concerns one channel alone ends this channel, with a CLOSE event.
+    If the peer breaks a rule of the stream, the stream ends: the last event is a GOAWAY, as if the peer had sent it,
+    and `take` returns a GOAWAY for the peer. If the broken rule concerns one channel only, this channel ends with a
+    CLOSE event.
 
     Args:
         role: the role of this end.
         round_trip: a function that returns the seconds of a round trip, such as `Stream.round_trip.get`.
-        whole: a memory budget that several streams share. The windows of this one count in it. None: there is none.
+        whole: a memory budget that several streams share; None if there is none. The windows of this stream count in
+            it.
 
     Attributes:
         over: True after a GOAWAY event. Nothing is received any more.
@@ -60,26 +63,31 @@ class Channels(FrameParser):
 
     @property
     def count(self) -> int:
-        """The number of channels that are not over. Channels that were refused at once do not count."""
+        """The number of channels that were opened and are not over.
+
+        A channel that this end has refused as soon as it was offered does not count.
+        """
         return len(self._channels) - self._refused
 
     @property
     def closed(self) -> bool:
-        """True if this end has closed all of its channels, and has nothing to send in them."""
+        """True if this end has closed all channels, and nothing waits to be sent in them."""
         channels = (channel for channel in self._channels.values() if channel is not None)
         return all(channel.state is State.CLOSED and not channel.waiting for channel in channels)
 
     @property
     def finished(self) -> bool:
-        """True after the last frame: a GOAWAY was sent, or has come."""
+        """True if the stream has ended: a GOAWAY was sent, or has arrived."""
         return self._outbox.over
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
-        """Opens a channel. The peer's answer comes later, as an event: OPENED or REFUSED.
+        """Opens a channel of the given kind, and returns it. Keyword arguments are the parameters of the kind.
+
+        The peer's answer comes later, as an event: OPENED or REFUSED.
 
         Raises:
             ValueError: the parameters are wrong, or too long for a frame.
-            TooManyChannels: there are MAX_CHANNELS, or no memory is left for one more, or the stream is over.
+            TooManyChannels: MAX_CHANNELS are open, no memory is left for one more, or the stream is over.
         """
         known = parse(parameters, KINDS[kind].fields)
         frame = build_json(frames.OPEN, self._next, {"kind": kind, **parameters})
@@ -90,7 +98,10 @@ class Channels(FrameParser):
         return self._add(self._next - 2, kind, known, opener=True)
 
     def receive(self, data: Union[bytes, memoryview], now: float) -> List[Event]:
-        """Processes the next bytes of the stream, and returns the events. `data` may begin and end within frames."""
+        """Processes `data`, the next bytes of the stream. Returns the events that tell what has arrived.
+
+        `data` may begin and end within frames. The bytes of a DATA event are in the channel's `readers`.
+        """
         for reader in self._touched:
             reader.settle()
         self._touched.clear()
@@ -105,20 +116,28 @@ class Channels(FrameParser):
         return events
 
     def fail(self, error: StreamError) -> Event:
-        """Ends all channels, because the peer broke a rule. Returns the event of the end.
+        """Ends the stream at once, because the peer broke a rule.
 
-        `take` then returns a GOAWAY, which tells the peer.
+        Returns a GOAWAY event with the reason for the caller.
+
+        `take` then returns a GOAWAY frame, which tells the peer.
         """
         reason = Reason(error.code, str(error))
         self._outbox.finish(reason, at_once=True)
         return self._end(reason)
 
     def go_away(self, reason: Reason = NO_REASON) -> None:
-        """Ends the stream: sends a GOAWAY after all that waits to be sent. Open no channel after that."""
+        """Ends the stream: a GOAWAY with `reason` is sent after all frames that wait.
+
+        After this call, no channel can be opened.
+        """
         self._outbox.finish(reason, at_once=False)
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `expire`; None if this end has answered all channels that the peer has opened."""
+        """Returns the time at which to call `expire`.
+
+        None if this end has answered all channels that the peer has opened.
+        """
         while self._offered:
             number = next(iter(self._offered))
             channel = self._channels.get(number)
@@ -128,7 +147,7 @@ class Channels(FrameParser):
         return None
 
     def expire(self, now: float) -> None:
-        """Refuses the channels that the peer has opened and that this end has not answered within OPEN_TIMEOUT."""
+        """Refuses each channel of the peer that this end has not answered within OPEN_TIMEOUT seconds."""
         at = self.deadline()
         while at is not None and at <= now:
             channel = self._channels[next(iter(self._offered))]
@@ -137,7 +156,15 @@ class Channels(FrameParser):
             at = self.deadline()
 
     def begin_data(self, sub: int, length: int, number: int) -> None:
-        """Checks the header of a DATA frame, whose `length` bytes come next."""
+        """Checks the header of a DATA frame. Its payload of `length` bytes is passed to `feed` next.
+
+        Args:
+            sub: the number of the direction in which the bytes go.
+            number: the number of the channel.
+
+        Raises:
+            StreamError: the peer may not send these bytes now.
+        """
         channel = self._find(frames.DATA, number)
         self._reader = None
         if channel is None:
@@ -150,14 +177,17 @@ class Channels(FrameParser):
         self._reader, self._place = reader, (channel, sub)
 
     def feed(self, piece: memoryview) -> None:
-        """Takes bytes of the DATA frame that has begun."""
+        """Takes the next bytes of a DATA frame's payload.
+
+        `begin_data` was called before for the header of this frame.
+        """
         reader = self._reader
         if reader is not None and reader.feed(piece):
             self._touched.append(reader)
             self._events.append(Event(frames.DATA, *self._place))
 
     def process(self, kind: int, sub: int, number: int, payload: bytes) -> None:
-        """Takes a frame that is not DATA."""
+        """Processes a whole frame that is not DATA. `kind` is its type, and `number` its channel."""
         if kind == frames.OPEN:
             self._offer(number, payload)
         elif kind == frames.GOAWAY:
@@ -175,7 +205,13 @@ class Channels(FrameParser):
                 self._fields(kind, channel, payload)
 
     def _find(self, kind: int, number: int) -> Optional[Channel]:
-        """Returns the channel of a frame; None to drop the frame. Raises StreamError: the peer may not send it now."""
+        """Returns the channel with this number, for a frame of type `kind`.
+
+        Returns None if the frame has to be dropped.
+
+        Raises:
+            StreamError: the peer may not send this frame now.
+        """
         try:
             channel = self._channels[number]
         except KeyError:
@@ -282,7 +318,7 @@ class Channels(FrameParser):
             self._events.append(Event(frames.REFUSED if refused else frames.CLOSE, channel, 0, reason))
 
     def _break(self, channel: Channel, code: str, words: str) -> None:
-        """Ends one channel, because the peer broke a rule in it. The stream goes on."""
+        """Closes one channel, because the peer broke a rule in it. Other channels are not affected."""
         reason = Reason(code, words)
         channel.close(reason, at_once=True)
         channel.broken = True

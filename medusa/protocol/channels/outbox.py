@@ -1,4 +1,4 @@
-"""The frames that wait to be sent, and the order in which they are sent: the channels take turns."""
+"""Holds the frames that wait to be sent, and decides in which order they are sent: the channels take turns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ WINDOW_FRAME = HEADER.size + LIMIT.size
 
 
 class Queue(Protocol):
-    """The frames of one channel that are sent in the order in which they were queued. A Channel implements this."""
+    """The waiting frames of one channel, which are sent in the order in which they were queued.
+
+    The class Channel implements this protocol.
+    """
 
     def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
-        """Adds waiting frames to `pieces`, at most `limit` bytes. Returns the number of bytes.
+        """Moves waiting frames of this channel to the end of `pieces`. Returns the number of bytes moved.
 
-        DATA frames must lie within the first `data` bytes, and other frames within the first `total` bytes.
+        Args:
+            limit: the most bytes to move.
+            data: a DATA frame must end within the first `data` bytes that are moved.
+            total: any other frame must end within the first `total` bytes that are moved.
         """
 
     @property
@@ -29,13 +35,13 @@ class Queue(Protocol):
 
 
 class Outbox:
-    """All frames of one end of a stream that wait to be sent.
+    """Holds all frames of one end of a stream that wait to be sent.
 
     Frames that may overtake data are sent first. Then the channels take turns. A GOAWAY is sent last.
 
     Attributes:
         data: the number of bytes of data that wait.
-        over: True if nothing more is sent, because a GOAWAY was sent or has come.
+        over: True if nothing more is sent, because a GOAWAY was sent or has arrived.
     """
 
     def __init__(self, windows: Windows) -> None:
@@ -52,8 +58,8 @@ class Outbox:
         """Adds a frame that may overtake data.
 
         Raises:
-            StreamError: too many such frames wait, because the peer does not take or acknowledge them (`overflow`). A
-                GOAWAY was added.
+            StreamError: too many such frames wait to be sent or acknowledged (`overflow`). A GOAWAY with this error has
+                taken the place of all waiting frames.
         """
         if self.finishing:
             return
@@ -70,24 +76,30 @@ class Outbox:
         return self.over or bool(self._goodbye)
 
     def wake(self, queue: Queue) -> None:
-        """Gives turns to a channel from now on. Call it when a frame is queued in a channel in which none waited."""
+        """Gives a channel its turns from now on. Call it after the first frame was put into an empty queue."""
         self._turns[queue] = None
 
     def finish(self, reason: Reason, *, at_once: bool) -> None:
-        """Adds the GOAWAY, after which nothing is sent. If `at_once`, drops all other frames that wait."""
+        """Adds a GOAWAY with `reason`, the last frame of the stream. If `at_once`, drops all other frames that wait."""
         if not self.finishing or (at_once and not self.over):
             self._goodbye = [build_reason(GOAWAY, 0, reason)]
         if at_once:
             self._drop()
 
     def end(self) -> None:
-        """Drops everything: nothing more is sent, not even a GOAWAY."""
+        """Drops all frames that wait. From now on nothing is sent, not even a GOAWAY."""
         self._goodbye.clear()
         self._drop()
         self.over = True
 
     def take(self, limit: int, data: int, total: int) -> List[Buffer]:
-        """Returns the next frames to send, in pieces. For the arguments see `medusa.protocol.resume.stream.Source`."""
+        """Returns the next frames to send, in pieces.
+
+        Args:
+            limit: the most bytes to return.
+            data: a DATA frame must end within the first `data` bytes of the result.
+            total: any other frame must end within the first `total` bytes of the result.
+        """
         pieces: List[Buffer] = []
         if self.over:
             return pieces

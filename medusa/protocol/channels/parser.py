@@ -1,4 +1,7 @@
-"""Cuts a stream into frames. The payload of DATA is passed on as it arrives; other frames are collected first."""
+"""Cuts a stream into frames.
+
+The payload of a DATA frame is passed on as it arrives. Any other frame is passed on when it is whole.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from medusa.protocol.channels.frames import DATA, HEADER, check_header
 
 
 class FrameParser:
-    """The base class of a receiver of frames.
+    """Cuts a stream into frames, and calls a method for each frame. A subclass defines these methods.
 
     Attributes:
         over: True if everything that comes from now on is dropped.
@@ -18,22 +21,27 @@ class FrameParser:
         self._rest = 0  # how many bytes of DATA are to come
 
     def begin_data(self, sub: int, length: int, number: int) -> None:
-        """Checks the header of a DATA frame, whose `length` bytes come next."""
+        """Is called for the header of each DATA frame. The payload of `length` bytes is passed to `feed` next.
+
+        Args:
+            sub: the number of the direction in which the bytes go.
+            number: the number of the channel.
+        """
         raise NotImplementedError
 
     def feed(self, piece: memoryview) -> None:
-        """Takes bytes of the DATA frame that has begun."""
+        """Is called for each piece of a DATA frame's payload."""
         raise NotImplementedError
 
     def process(self, kind: int, sub: int, number: int, payload: bytes) -> None:
-        """Takes a frame that is not DATA."""
+        """Is called for each whole frame that is not DATA. `kind` is its type, and `number` its channel."""
         raise NotImplementedError
 
     def parse(self, data: memoryview) -> None:
-        """Processes the next bytes of the stream, which may begin and end within frames.
+        """Processes `data`, the next bytes of the stream, which may begin and end within frames.
 
         Raises:
-            StreamError: a frame is malformed (`bad-frame`), or a method of the subclass has raised it.
+            StreamError: a frame is malformed (`bad-frame`), or a method of the subclass has raised the error.
         """
         at, end = 0, len(data)
         while at < end and not self.over:
@@ -60,9 +68,11 @@ class FrameParser:
                 at = stop
 
     def _gather(self, data: memoryview, at: int) -> int:
-        """Adds bytes of `data`, from `at` on, to a frame that has begun. If the frame is whole now, processes it.
+        """Adds bytes of `data`, from the index `at` on, to a frame of which a part has come.
 
-        Returns the index in `data` of the next byte.
+        Processes the frame if it is whole.
+
+        Returns the index in `data` of the first byte that was not used.
         """
         partial = self._partial
         if len(partial) < HEADER.size:

@@ -1,4 +1,4 @@
-"""The two ends of a sub, which is one direction of bytes in a channel: windows, counts, digests, the end."""
+"""The two ends of a sub, which is one direction of bytes in a channel: Reader and Writer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NO_DIGEST = bytes(32)
 class Reader:
     """The receiving end of one sub, which is one direction of bytes in a channel, such as stdout.
 
-    Take bytes by `read`, or by `pieces` and then `took`. The views that `pieces` returns are valid until the next bytes
-    of the stream are processed.
+    Call `read` to get bytes. Or call `pieces`, and then `took` with the number of bytes that were used. The views that
+    `pieces` returns are valid until the next bytes of the stream are processed.
 
     Attributes:
         received: the number of bytes that have arrived.
-        taken: the number of bytes that were taken.
+        taken: the number of bytes that the caller has taken.
         limit: the number of bytes that the peer may send, counted from the beginning of the sub.
         over: True if no more bytes will arrive.
         complete: True if the peer has ended the sub, and all its bytes have arrived as they were sent.
@@ -51,11 +51,14 @@ class Reader:
         return self.received - self.taken if not self.stopped else 0
 
     def pieces(self) -> List[Buffer]:
-        """Returns all bytes that have arrived and were not taken, in order. After that, call `took`."""
+        """Returns the bytes that have arrived and were not taken yet, in order. Then call `took`."""
         return [*self._queue.views(0, len(self._queue)), *self._fresh] if self._queue else list(self._fresh)
 
     def took(self, size: int, now: float) -> None:
-        """Drops the first `size` bytes, because the caller has taken them. Raises the peer's limit if it is time to."""
+        """Drops the first `size` bytes, because the caller has taken them.
+
+        Allows the peer to send more if enough were taken.
+        """
         assert 0 <= size <= len(self)
         if size == len(self):
             self._fresh.clear()
@@ -71,7 +74,7 @@ class Reader:
         self._charge()
 
     def read(self, size: int, now: float) -> bytes:
-        """Returns at most `size` bytes that have arrived, and takes them."""
+        """Takes at most `size` of the bytes that have arrived, and returns them."""
         data = b"".join(self.pieces())[:size]
         self.took(len(data), now)
         return data
@@ -85,7 +88,7 @@ class Reader:
     # ------------------------------------------------------------------ the multiplexer
 
     def start(self) -> None:
-        """Grants the first window, because the channel was opened or accepted."""
+        """Allows the peer to send its first bytes. Call it when the channel is opened or accepted."""
         if self.stopped and not self.over:
             self._control(build_frame(STOP, *self._key))
         elif not self.over:
@@ -97,9 +100,8 @@ class Reader:
     def feed(self, data: memoryview) -> bool:
         """Adds bytes that have arrived. The caller has checked that the peer may send them.
 
-        Returns True if they are the first bytes of this sub in a message.
-
-        Call `settle` before the next message is processed.
+        Returns True if `data` are the first bytes of this sub in the current message. Call `settle` before the next
+        message is processed.
         """
         self.received += len(data)
         if self.stopped:
@@ -109,15 +111,20 @@ class Reader:
         return len(self._fresh) == 1
 
     def settle(self) -> None:
-        """Copies the bytes that were not taken. Otherwise they would keep the whole messages in memory."""
+        """Copies the bytes that were not taken yet. Without a copy, they would keep the whole message in memory."""
         if self._fresh:
             self._queue.append(b"".join(self._fresh))
             self._fresh.clear()
 
     def end(self, count: int, digest: bytes) -> str:
-        """Notes the end of this sub, with the number and the digest of its bytes, as the peer has sent them.
+        """Notes that the peer has ended the sub. Compares what has arrived with what the peer says that it has sent.
 
-        Returns "" if both are right, otherwise the name of the wrong one: "count" or "digest".
+        Args:
+            count: the number of bytes that the peer has sent.
+            digest: the SHA-256 of these bytes.
+
+        Returns:
+            "" if both are right; otherwise the name of the wrong one, "count" or "digest".
         """
         wrong = ""
         if not self.stopped:
@@ -178,21 +185,25 @@ class Writer:
         self._hash = hashlib.sha256()
 
     def wrote(self, data: Buffer) -> None:
-        """Notes that `data` are queued."""
+        """Counts `data` as queued, and adds them to the digest."""
         self.written += len(data)
         self._hash.update(data)
 
     def end(self) -> bytes:
-        """Returns the payload of the frame EOF: the number and the digest of the bytes.
+        """Returns the payload of the frame EOF: the number of bytes that were sent, and their digest.
 
-        Afterwards `ended_on_wire` is True, so the caller must send the frame.
+        Sets `ended_on_wire`, so the caller must send the frame.
         """
         self.ended_on_wire = True
         return END.pack(self.sent, NO_DIGEST if self.stopped else self._hash.digest())
 
 
 def find_sub(ends: Mapping[int, Any], sub: int, channel: Any) -> Any:
-    """Returns the end of `sub`, which is among the `ends` of a channel. Raises StreamError if there is none."""
+    """Returns the Reader or Writer of the sub with the number `sub`. Raises StreamError (`bad-sub`) if there is none.
+
+    Args:
+        ends: the readers or the writers of `channel`, by the numbers of their subs.
+    """
     try:
         return ends[sub]
     except KeyError:

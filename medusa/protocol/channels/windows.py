@@ -1,4 +1,4 @@
-"""The sizes of windows, and the memory that all windows of a stream use.
+"""Computes the sizes of windows, and counts the memory that all windows of a stream use.
 
 A window is the number of bytes that the peer may send on a sub (one direction of a channel) before this end takes any.
 """
@@ -26,12 +26,12 @@ SLOT = 0.01
 
 
 class Windows:
-    """The memory that the windows of all readers of one stream use.
+    """Counts the memory that the windows of all readers of one stream use.
 
     Attributes:
-        budget: counts the bytes that the peer may send or has sent, and that were not taken. Each reader counts for
-            MIN_WINDOW or more until its sub has ended.
-        due: (sub, channel) -> the new limit of the peer, for limits that the peer was not told yet.
+        budget: counts the bytes that wait to be taken, and those that the peer may still send. Each reader counts for
+            MIN_WINDOW or more until its sub (direction of bytes) has ended.
+        due: the limits that the peer was not told yet: (sub, channel) -> the new limit.
     """
 
     def __init__(self, round_trip: Callable[[], float], whole: Optional[Budget] = None) -> None:
@@ -41,9 +41,9 @@ class Windows:
         self._reserved = MIN_WINDOW * MAX_CHANNELS
 
     def channels(self, change: int) -> None:
-        """Notes that `change` more channels are open; negative if channels have ended.
+        """Changes the number of open channels by `change`, which is negative if channels have ended.
 
-        For each channel that may still be opened, MIN_WINDOW bytes are kept free.
+        MIN_WINDOW bytes are kept free for each channel that may still be opened.
         """
         self._reserved -= MIN_WINDOW * change
 
@@ -51,13 +51,13 @@ class Windows:
     def spare(self) -> int:
         """The number of bytes by which windows may grow; negative if they use too much memory.
 
-        The bytes that are kept free for channels still to be opened are not a part of it.
+        Bytes that are kept free for channels still to be opened do not count.
         """
         return self.budget.free - self._reserved
 
 
 class Window:
-    """The size of the window of a pipe or connection. It grows by what its reader takes, as long as there is memory.
+    """Computes the window of a pipe or connection. It grows by what the reader takes, while memory is free.
 
     Attributes:
         size: the number of bytes that the peer may send before the reader takes any.
@@ -69,7 +69,10 @@ class Window:
         self.size = max(MIN_WINDOW, min(self.FIRST, spare))
 
     def took(self, size: int, spare: int, now: float) -> None:
-        """Adapts the window after the reader took `size` bytes. `spare`: the number of bytes by which it may grow."""
+        """Computes the new size, after the reader took `size` bytes.
+
+        `spare` is the number of bytes by which the window may grow.
+        """
         if spare > 0:
             self.size = min(MAX_WINDOW, self.size + min(size, spare))
         elif self.size > FIRST_WINDOW:
@@ -77,9 +80,10 @@ class Window:
 
 
 class TerminalWindow(Window):
-    """The size of the window of a terminal's output: small, so that little output is still shown after Control-C.
+    """Computes the window of a terminal's output. It is small, so that little output is still shown after Control-C.
 
-    It is the number of bytes that the reader took within TERMINAL_DELAY plus the time of one round trip.
+    The size is the number of bytes that the reader took within TERMINAL_DELAY plus the time of one round trip. It stays
+    between MIN_TERMINAL_WINDOW and MAX_TERMINAL_WINDOW if memory is free.
     """
 
     FIRST = FIRST_TERMINAL_WINDOW
@@ -91,7 +95,10 @@ class TerminalWindow(Window):
         self._sum = 0
 
     def took(self, size: int, spare: int, now: float) -> None:
-        """Adapts the window after the reader took `size` bytes. `spare`: the number of bytes by which it may grow."""
+        """Computes the new size, after the reader took `size` bytes.
+
+        `spare` is the number of bytes by which the window may grow.
+        """
         taken = self._taken
         self._sum += size
         if taken and now - taken[-1][0] < SLOT:

@@ -1,4 +1,4 @@
-"""Builds and parses what a peer says about itself for lists of sessions: the value of the header field features.ABOUT.
+"""Builds and parses the value of the header field features.ABOUT: what a peer says about itself, for lists of sessions.
 
 No I/O.
 """
@@ -41,7 +41,10 @@ NOTHING = About()
 
 
 def build(about: About) -> str:
-    """Returns the value of the header field. Leaves out what a reflector would ignore, and what is too long."""
+    """Returns `about` as the value of the header field features.ABOUT.
+
+    Leaves out each field that a reflector would ignore, or that would make the value too long.
+    """
     value = ""
     for key, given in about._asdict().items():
         if given is not None and _checked(key, str(given)) is not None:
@@ -51,10 +54,10 @@ def build(about: About) -> str:
 
 
 def parse(value: Optional[str]) -> About:
-    """Returns what the value of the header field says. None: there is no such field.
+    """Returns what `value`, the value of the header field features.ABOUT, says.
 
-    Ignores a value that is too long or not printable ASCII, fields that are unknown or that cannot be used, and all but
-    the first of several fields with one name.
+    Returns an empty About if `value` is None (no such field), too long or not printable ASCII. Ignores unknown fields
+    and illegal values. If a field is given several times, only the first one counts.
     """
     if value is None or not re.fullmatch(r"[\x21-\x7e]{1,%d}" % MAX_VALUE, value):
         return NOTHING
@@ -71,7 +74,7 @@ def _decoded(key: str, text: str) -> Any:
 
 
 def _checked(key: str, text: str) -> Any:
-    """Returns the value of the field `key`, or None if it is not a legal one."""
+    """Returns the value of the field `key`, parsed from `text`. None if it is not legal."""
     if key == "name":
         return text if re.fullmatch(NAME, text) else None
     if key == "until":

@@ -17,7 +17,7 @@ _FIELD = re.compile(rb"(?:%s+(?::[\t\x20-\x7e\x80-\xff]*)?)?\Z" % _TOKEN)
 
 
 class EarlyCheck:
-    """The check of one head, which arrives in pieces.
+    """Checks the head of one request while it arrives in pieces.
 
     Each line is checked once when it is whole. The unfinished last line is checked anew in each call of `check`.
     """

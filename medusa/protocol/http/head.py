@@ -1,6 +1,6 @@
 """Parses the heads of HTTP/1.x requests and responses, strictly (RFC 9112). No I/O.
 
-It refuses each request that two programs could understand in two ways, because request smuggling relies on that.
+Refuses each request that two programs could understand in two ways, because request smuggling relies on such requests.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """The head of a response."""
+    """The head of a response: its status, its reason phrase and its header fields."""
 
     status: int
     reason: str
@@ -126,7 +126,7 @@ class HeadReader:
 
 
 class ResponseHeadReader:
-    """A HeadReader for the head of a response. The lines of a response may also end with LF alone.
+    """A buffer that collects bytes until it holds the whole head of a response. Lines may also end with LF alone.
 
     RFC 9112 section 2.2 allows a recipient to accept such lines, and some proxies send them. This is safe, because the
     client sends only one request on a connection: nothing can be smuggled into a response.
@@ -195,7 +195,7 @@ def parse_response(head: bytes) -> Response:
     """Parses the whole head of a response. Does not check the Content-Length.
 
     Raises:
-        HandshakeError: with status 502, because the head is not that of an HTTP response.
+        HandshakeError: with status 502, because `head` is not the head of an HTTP response.
     """
     try:
         lines = _lines(_FOLD.sub(b" ", head))

@@ -35,7 +35,7 @@ def parse_field(text: str) -> Field:
     """Parses `NAME: VALUE`. Returns the name and the value, without spaces around the value.
 
     Raises:
-        ValueError: `text` is not of this form, or the field may not be set. The error says why.
+        ValueError: `text` is not of this form, or a user may not set this field. The error says why.
     """
     name, colon, value = text.partition(":")
     if not colon or not _NAME.fullmatch(name):
@@ -50,10 +50,10 @@ def parse_field(text: str) -> Field:
 
 
 def parse_lines(text: str) -> List[Field]:
-    """Parses the fields in `text`, one a line. Skips blank lines, and lines that begin with `#`.
+    """Parses the header fields in `text`, one in each line. Skips blank lines, and lines that begin with `#`.
 
     Raises:
-        ValueError: a line cannot be parsed. The error names it by its number.
+        ValueError: a line cannot be parsed. The error names the number of the line.
     """
     fields = []
     for number, line in enumerate(re.split(r"\r?\n", text), 1):
@@ -66,7 +66,10 @@ def parse_lines(text: str) -> List[Field]:
 
 
 def checked(fields: Sequence[Field]) -> List[Field]:
-    """Returns the fields. Raises ValueError if there are too many, or if two have the same name."""
+    """Checks a list of header fields, and returns it.
+
+    Raises ValueError if the fields are too many or too long, or if two have the same name.
+    """
     if len(fields) > MAX_FIELDS or sum(len(name) + len(value) + 4 for name, value in fields) > MAX_BYTES:
         raise ValueError("more than %d headers, or more than %d bytes of them" % (MAX_FIELDS, MAX_BYTES))
     names = [name.lower() for name, _ in fields]

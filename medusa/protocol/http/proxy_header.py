@@ -49,7 +49,7 @@ def parse_proxy_header(data: bytes) -> Optional[ProxyHeader]:
     """Parses the header at the start of `data`. Returns None if the header is not whole yet.
 
     Raises:
-        HandshakeError: with status 400, because `data` begins with a broken header, or with something else.
+        HandshakeError: with status 400, because `data` begins with a broken header, or with no header.
     """
     if data.startswith(_BINARY[: len(data)]):
         return _binary(data)

@@ -1,4 +1,7 @@
-"""Reads responses: skips interim ones, finds the time of the next try and the target of a redirect. No I/O."""
+"""Reads HTTP responses: skips interim ones, finds the time of the next try, and finds where a redirect leads.
+
+No I/O.
+"""
 
 from __future__ import annotations
 
@@ -56,10 +59,10 @@ class ResponseReader:
 
 
 def retry_after(headers: Headers) -> float:
-    """Returns how many seconds a refusal asks the client to wait before the next try; 0 if it has no valid Retry-After.
+    """Returns how many seconds the client is asked to wait before its next try. `headers` are those of the refusal.
 
-    If Retry-After is a date, the wait is counted from the Date of the same response. So a wrong clock at this end does
-    no harm.
+    Returns 0 if there is no valid Retry-After, and MAX_RETRY_AFTER at most. If Retry-After is a date, the wait is
+    counted from the Date of the same response. So a wrong clock at this end does no harm.
     """
     value = headers.get("retry-after") or ""
     if value.isascii() and value.isdigit():
@@ -69,11 +72,12 @@ def retry_after(headers: Headers) -> float:
 
 
 def moved_to(status: int, location: Optional[str], url: str) -> Optional[str]:
-    """Returns the URL that a redirect leads to. None if the response is no redirect, or leads to no URL.
+    """Returns the URL that a redirect leads to. None if the response is no redirect, or has no valid target.
 
-    The URL may be shown: it is printable, and has no login, query or fragment.
+    The URL is safe to show: it is printable, and has no login, query or fragment.
 
     Args:
+        status: the status of the response.
         location: the Location header of the response.
         url: the URL of the request.
     """

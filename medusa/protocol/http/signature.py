@@ -1,13 +1,11 @@
-"""Signed requests, in the format of Manta's programs: the text to sign, and where the signature is put in the request.
-
-Handles no keys, reads no clock and does no I/O.
+"""Builds and parses signed requests, in the format of Manta's programs. Handles no keys, reads no clock, does no I/O.
 
 There are two forms. An `Authorization: Signature` header (draft-cavage-http-signatures) signs header fields. A
 pre-signed URL has its signature in the query, for programs that have no key. It signs the method, the host, the path
 and the rest of the query. Both forms name the key by its owner and its fingerprint.
 
-A request that two programs could understand in two ways is refused. So there is only one legal spelling of a
-pre-signed query.
+A request that two programs could understand in two ways is refused. So there is only one legal spelling of a pre-signed
+query.
 """
 
 from __future__ import annotations
@@ -152,7 +150,7 @@ def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, s
     """Returns the text to sign for a pre-signed URL.
 
     Args:
-        method: the method of the request. If `parameters` holds a `method`, that one is signed in place of this one.
+        method: the method of the request. It is not used if `parameters` holds a `method`.
         host: the host of the URL, with the port if the URL has one.
         parameters: the decoded parameters of the query, without `signature`.
 

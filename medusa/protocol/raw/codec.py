@@ -2,7 +2,8 @@
 
     | version 4, type 4 | flags 8 | payload length 48 | payload       (bits; network byte order)
 
-One frame is one message. The types have the numbers of the opcodes of RFC 6455. There is no masking, and no flag yet.
+One frame is one message. The types have the numbers of the opcodes of RFC 6455. Frames are not masked. No flag is
+defined yet.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def parse_header(data: Union[bytes, bytearray, memoryview], at: int, limit: int)
         limit: the limit of the payload of a data frame, in bytes.
 
     Returns:
-        The header. If it is not all there yet: the number of bytes from `at` that are needed to parse further.
+        The header. If a part of it is missing: the number of bytes, counted from `at`, that are needed to parse
+        further.
 
     Raises:
         BadFrame, MessageTooBig: the header breaks a rule. Raised as soon as the first wrong byte is there.
@@ -77,7 +79,7 @@ class FramedCodec(MessageCodec):
         return build_header(kind, len(payload)) + payload
 
     def binary(self, pieces: Sequence[Piece]) -> List[Piece]:
-        """Returns the frame of a Binary message with the bytes of `pieces`, in pieces."""
+        """Returns the frame of a Binary message as a list of pieces. `pieces` hold the bytes of the message."""
         return [build_header(BINARY, sum(map(len, pieces))), *pieces]
 
     def _parse_header(self, data: Buffer) -> Union[Header, int]:

@@ -52,7 +52,8 @@ class Framed(NamedTuple):
     Attributes:
         target: path and query of the URL that the peer attaches to.
         host: host and port of that URL.
-        fields: (name, value) of the header fields that its words stand for; see medusa.protocol.raw.words.
+        fields: the header fields, as (name, value), that the words of the greeting stand for. See
+            medusa.protocol.raw.words.
     """
 
     target: str
@@ -142,7 +143,9 @@ def _not_a_greeting() -> HandshakeError:
 
 
 def parse_token(token: str) -> Framed:
-    """Splits the pre-signed URL of an ATTACH greeting into target and host. The URL may lack its scheme.
+    """Returns the target and the host of `token`, the pre-signed URL of an ATTACH greeting.
+
+    The URL may lack its scheme.
 
     Raises:
         HandshakeError: with status 400, because `token` is not a URL.
@@ -164,33 +167,40 @@ def build_framed(target: str, host: str, headers: Iterable[Field] = ()) -> bytes
     Args:
         target: path and query of the URL, byte for byte.
         host: host and port of the URL, byte for byte.
-        headers: (name, value) of header fields. Those that have a word are sent; the others are left out.
+        headers: header fields, as (name, value). A field that has no word in raw TCP is left out.
     """
     return ("MEDUSA/1 %s %s%s\n" % (target, host, build_words(headers))).encode("ascii")
 
 
 def build_refusal(code: int, words: str) -> bytes:
-    """Returns the line that refuses a greeting, or that ends a link without frames before its session is linked.
+    """Returns a line `ERR <code> <words>`, which refuses a greeting or ends a link without frames.
+
+    It may end a link only until both sides of the session are connected.
 
     Args:
         code: an HTTP status if the line refuses the greeting; a close code of RFC 6455 if the line ends the link.
+        words: the reason, for the user.
     """
     return ("ERR %d %s\n" % (code, printable(words) or "no reason given")).encode("utf-8")
 
 
 def build_accepted(headers: Iterable[Field] = ()) -> bytes:
-    """Returns the line that accepts a greeting. `headers`: as for `build_framed`."""
+    """Returns the line that accepts a greeting.
+
+    Args:
+        headers: header fields, as (name, value). A field that has no word in raw TCP is left out.
+    """
     return ("OK%s\n" % build_words(headers)).encode("ascii")
 
 
 def check_answer(line: bytes) -> Tuple[Field, ...]:
-    """Checks that `line` accepts the greeting of a link with frames.
+    """Checks that `line` accepts the greeting of a link with frames. Returns the header fields that the line holds.
 
-    Returns (name, value) of the header fields that the words after `OK` stand for. Ignores unknown words.
+    Each field is (name, value), and stands as a word after `OK`. Ignores unknown words.
 
     Raises:
-        HandshakeError: the line does not accept the greeting. The status is the one in the line if the reflector has
-            refused the greeting, 400 if the peer speaks HTTP, and 502 for any other line.
+        HandshakeError: the line does not accept the greeting. The status is that of the line if the reflector has
+            refused the greeting. It is 400 if the peer speaks HTTP, and 502 for any other line.
     """
     accepted, *words = line.decode("utf-8", "replace").split(" ")
     if accepted == ACCEPTED.decode().strip() and all("=" in word for word in words):

@@ -30,7 +30,7 @@ _LF = 0x0A
 
 
 class FramedRelay(WebSocketRelay):
-    """A relay that reads from a raw TCP link with frames. See WebSocketRelay; only the headers differ.
+    """A relay that reads from a raw TCP link with frames. It works like WebSocketRelay, with other headers.
 
     It forwards frames unchanged if the other link is also raw TCP with frames.
     """
@@ -77,8 +77,8 @@ class PlainRelay:
     """A relay that reads from a raw TCP link without frames. It makes each piece of input one binary message.
 
     Args:
-        after_cr: True if the greeting was read up to a CR. If the first byte of input is an LF, it is dropped, because
-            it belongs to this CR.
+        after_cr: True if the greeting was read up to a CR. Then an LF as the first byte of input is dropped, because it
+            belongs to this CR.
     """
 
     framing = PLAIN
@@ -90,20 +90,20 @@ class PlainRelay:
         self._after_cr = after_cr
 
     def put_back(self, buffer: memoryview, end: int) -> int:
-        """Returns 0: this relay keeps no bytes of earlier input. See WebSocketRelay."""
+        """Returns 0, the offset in `buffer` at which the input begins. This relay keeps no bytes of earlier input."""
         return 0
 
     def stream_above(self, size: int) -> None:
-        """Does nothing, because all input is forwarded as it arrives. See WebSocketRelay."""
+        """Does nothing, because all input is forwarded as it arrives, whatever its size."""
 
     def stop(self) -> None:
-        """Does nothing, because this relay never keeps bytes of its input. See WebSocketRelay."""
+        """Does nothing, because this relay keeps no bytes of its input."""
 
     def skip_message(self) -> None:
-        """Does nothing, because each piece of input is a whole message. See WebSocketRelay."""
+        """Does nothing, because each piece of input is a whole message. There is never a rest to skip."""
 
     def feed(self, data: Buffer, framing: Framing) -> Relayed:
-        """Frames `data` as one binary message for a link of `framing`. Does not copy the data."""
+        """Returns `data` as one binary message, framed for a link of `framing`. Does not copy the data."""
         if self._after_cr:
             self._after_cr = False
             data = data[1:] if data[0] == _LF else data
@@ -116,7 +116,8 @@ class PlainRelay:
 class PlainCodec:
     """The codec of a raw TCP link without frames.
 
-    Until its session is linked, the peer gets lines such as `OK waiting`. From then on it gets terminal bytes.
+    The peer gets lines such as `OK waiting` until both sides of its session are connected. From then on it gets
+    terminal bytes.
 
     Attributes:
         linked: True if `frame` has returned the line `OK linked`. `frame` returns no line after `OK linked`.
@@ -148,8 +149,8 @@ class PlainCodec:
     def frame(self, message: Message) -> bytes:
         """Returns the bytes to send to the peer for `message`; b"" if this peer cannot get such a message.
 
-        The peer gets no pings, no pongs, and no text except Linkup. It gets a Close as a line of text, but only before
-        Linkup: afterwards it would take the line for terminal output.
+        Pings, pongs and texts give b"". One text is sent as a line: Linkup. A Close is sent as a line only before
+        Linkup. After Linkup, the peer would take the line for terminal output.
         """
         if isinstance(message, Binary):
             return message.data

@@ -35,7 +35,10 @@ NO_TICKETS = "the reflector is too old: its raw port knows no tickets"
 
 
 def parse_words(words: Iterable[str]) -> Optional[Tuple[Field, ...]]:
-    """Returns (name, value) of the header fields that `words` stand for. None if a word is unknown or comes twice."""
+    """Returns the header fields, as (name, value), that `words` stand for.
+
+    Returns None if a word is unknown, has an illegal value, or comes twice.
+    """
     fields: Dict[str, str] = {}
     for word in words:
         name, _, value = word.partition("=")
@@ -47,7 +50,7 @@ def parse_words(words: Iterable[str]) -> Optional[Tuple[Field, ...]]:
 
 
 def build_words(headers: Iterable[Field]) -> str:
-    """Returns the words for those of `headers` that have one, each with a space before it. Leaves out the others."""
+    """Returns the words for `headers`, with a space before each word. Leaves out header fields that have no word."""
     names = {field: name for name, (field, _) in WORDS.items()}
     return "".join(" %s=%s" % (names[field], value) for field, value in headers if field in names)
 
@@ -55,7 +58,7 @@ def build_words(headers: Iterable[Field]) -> str:
 def older_headers(headers: Sequence[Field], status: Optional[int], reason: str) -> Optional[List[Field]]:
     """Returns the header fields for a second greeting, after the first one was refused.
 
-    An older raw port refuses a greeting if it does not know one of its words. So the second greeting has fewer words.
+    An older reflector refuses a greeting that has a word that it does not know. So the second greeting has fewer words.
 
     Args:
         headers: (name, value) of the header fields of the first greeting.
@@ -63,10 +66,11 @@ def older_headers(headers: Sequence[Field], status: Optional[int], reason: str) 
         reason: the words of the refusal.
 
     Returns:
-        The fields without those whose words the reflector perhaps does not know. None if another greeting is of no use.
+        The fields of the first greeting, without those that an older reflector may not know. None if a second greeting
+        would not help.
 
     Raises:
-        HandshakeError: the reflector does not know a word without which the greeting would mean something else.
+        HandshakeError: the reflector does not know a word that the greeting needs to keep its meaning.
     """
     given = {name for name, _ in headers}
     newest = given & {field for field, _ in WORDS.values()}

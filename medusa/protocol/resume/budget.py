@@ -1,4 +1,7 @@
-"""Counts bytes against a limit. A budget may be a part of another one, such as that of all streams of an agent."""
+"""Counts bytes against a limit.
+
+A budget may be a part of a larger one, such as the budget of all streams of an agent.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from typing import Optional
 
 
 class Budget:
-    """A limit of bytes, and how many of them are used.
+    """A limit of bytes, and the number of bytes that are used.
 
     Args:
+        limit: the most bytes that may be used.
         whole: a larger budget, of which this one is a part. Bytes that this budget uses are also counted there.
     """
 
@@ -19,18 +23,18 @@ class Budget:
 
     @property
     def free(self) -> int:
-        """The number of bytes that may still be used: of this budget, and of the whole."""
+        """The number of bytes that may still be used without exceeding this budget or the larger one."""
         free = self.limit - self.used
         return free if self._whole is None else min(free, self._whole.free)
 
     def leave(self) -> None:
-        """Ends being a part of the larger budget `whole`: the bytes used here do not count there any more."""
+        """Leaves the larger budget `whole`: bytes that this budget uses are not counted there any more."""
         if self._whole is not None:
             self._whole.use(-self.used)
             self._whole = None
 
     def use(self, size: int) -> None:
-        """Uses `size` bytes more, or gives them back if `size` is negative."""
+        """Counts `size` more bytes as used; gives bytes back if `size` is negative. Does not check the limit."""
         self.used += size
         if self._whole is not None:
             self._whole.use(size)

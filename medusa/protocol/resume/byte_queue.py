@@ -1,4 +1,4 @@
-"""A queue of bytes that copies only what is small."""
+"""A queue of bytes that copies only small pieces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST_MEAN = 1024
 
 
 class ByteQueue:
-    """Bytes that are added at the end and dropped at the front. A large piece is kept as it was added, not copied."""
+    """A queue of bytes: they are added at the end and dropped at the front. Large pieces are kept without a copy."""
 
     __slots__ = ("_pieces", "_size", "_start")
 
@@ -33,7 +33,7 @@ class ByteQueue:
         return self._size
 
     def append(self, data: Buffer) -> None:
-        """Adds `data`, whose bytes must not change afterwards."""
+        """Adds `data` at the end. The bytes of `data` must not change afterwards."""
         size = len(data)
         self._size += size
         if size > SMALL:
@@ -44,7 +44,7 @@ class ByteQueue:
             self._pieces.append(bytes(data))
 
     def extend(self, pieces: Sequence[Buffer]) -> int:
-        """Adds `pieces`, whose bytes must not change afterwards. Returns the number of their bytes."""
+        """Adds `pieces` at the end, and returns the number of their bytes. The bytes must not change afterwards."""
         size = sum(map(len, pieces))
         if size < LEAST_MEAN * len(pieces):
             self.append(b"".join(pieces))
@@ -54,7 +54,7 @@ class ByteQueue:
         return size
 
     def drop(self, size: int) -> None:
-        """Drops the first `size` bytes. There must be as many."""
+        """Drops the first `size` bytes. The queue must hold that many."""
         self._size -= size
         size += self._start
         pieces = self._pieces
@@ -63,7 +63,7 @@ class ByteQueue:
         self._start = size
 
     def views(self, skip: int, limit: int) -> List[Buffer]:
-        """Returns the bytes after the first `skip`, at most `limit` of them, in pieces."""
+        """Returns at most `limit` bytes from the offset `skip` on, in pieces. They stay in the queue."""
         found: List[Buffer] = []
         skip += self._start
         for piece in self._pieces:

@@ -1,4 +1,4 @@
-"""The offer of a stream, which the client puts into `start`, and the check of a parsed offer."""
+"""Defines the offer of a stream, which a client puts into its message `start`, and checks a received offer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ class StreamOffer:
 
     Attributes:
         id: the stream's id, 32 hexadecimal digits.
-        resume: True if the stream exists, and goes on over this link.
+        resume: True if the stream exists already, and has to go on over this link.
         received: the number of bytes of the stream that have arrived at the client.
-        keep: for how many seconds the agent keeps the stream after its link is lost; 0: it ends with the link.
+        keep: for how many seconds the agent keeps the stream after its link is lost. With 0, the stream ends with the
+            link.
         message: the length of the longest message that the client reads, in bytes.
     """
 
@@ -44,10 +45,9 @@ def check_identifier(value: Any) -> str:
 
 
 def check_offer(value: Any) -> Optional[StreamOffer]:
-    """Returns the offer in `value`, a part of parsed JSON. None if it is no offer that this version understands.
+    """Returns the offer in `value`, a part of parsed JSON. None if the offer is malformed or of another version.
 
-    None is also returned for a malformed offer, and for one of a later version. The agent then does what an agent
-    without streams does: it starts the command of `start`.
+    If this returns None, the agent does what an agent without streams does: it starts the command of `start`.
     """
     if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
         return None

@@ -30,12 +30,13 @@ NOTHING = memoryview(b"")
 
 
 def parse_message(message: Buffer) -> Tuple[Optional[int], int, memoryview]:
-    """Returns the offset of the ACK, or None; and the offset and the bytes of the DATA record, or 0 and no bytes.
+    """Parses a message of records, or its first part. The first part must be longer than two record headers.
 
-    `message` may be the first part of a message, if this part has more bytes than two records.
+    Returns:
+        (offset of the ACK or None, offset of the DATA record, its bytes). Without a DATA record: 0 and no bytes.
 
     Raises:
-        StreamError: `bad-record`.
+        StreamError: the message is malformed (`bad-record`).
     """
     size = len(message)
     if size < RECORD.size:

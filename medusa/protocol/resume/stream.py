@@ -1,4 +1,4 @@
-"""One end of a stream: numbers what it sends, acknowledges what it gets, and keeps what may have to be sent again.
+"""One end of a stream: numbers bytes, acknowledges those that arrive, and keeps those that may have to be sent again.
 
 Does no I/O and reads no clock: the caller passes the time, in seconds of a monotonic clock.
 """
@@ -42,22 +42,22 @@ total  other frames must lie within the first `total` bytes
 
 
 class Stream:
-    """One end of a stream, from its first byte on, over any number of links, one after the other.
+    """One end of a stream. The stream uses one link (connection) after another, and loses no bytes if a link is lost.
 
-    After each end has told the other how many bytes it has received, call `link_up`. Call `link_down` after the link is
-    lost. Pass each binary message of the link to `receive`. Call `next_message` each time that the link can take
-    another message, and at the time `deadline()`.
+    Call `link_up` when a link begins, after each end has told the other how many bytes it has received. Call
+    `link_down` after the link is lost. Pass each binary message of the link to `receive`. Call `next_message` each time
+    that the link can take another message, and at the time that `deadline()` returns.
 
     Args:
         whole: a memory budget that all streams share. Bytes that were sent, but are not acknowledged, count in it. If
-            it is used up, this stream sends no data while it keeps MIN_KEPT or more of such bytes.
+            it is used up, this stream sends data only while it keeps less than MIN_KEPT of such bytes.
 
     Attributes:
         received: the number of bytes that have arrived so far. Tell it to the peer when a new link begins.
         sent: the number of bytes that were given to a link so far.
         acknowledged: the number of bytes that the peer has acknowledged.
         budget: counts the bytes that are kept.
-        round_trip: the least round trip of the last 10 s, from a record's sending to its acknowledgement.
+        round_trip: the shortest round trip of the last 10 s, from the sending of a record to its acknowledgement.
     """
 
     def __init__(self, whole: Optional[Budget] = None) -> None:
@@ -82,8 +82,8 @@ class Stream:
     def link_up(self, received: int, limit: int = LEAST_LIMIT) -> bool:
         """Begins to use a new link. The peer must have been told `self.received`.
 
-        Returns False, and does nothing, if the stream cannot go on: the bytes after the first `received` ones are not
-        kept any more.
+        Returns False, and does nothing, if the stream cannot go on, because the next bytes for the peer are not kept
+        any more.
 
         Args:
             received: the number of bytes of the stream that have arrived at the peer.
@@ -98,14 +98,15 @@ class Stream:
         return True
 
     def link_down(self) -> None:
-        """Ends the use of the link. Until the next `link_up` nothing is sent, and nothing may arrive."""
+        """Notes that the link is lost. Until the next `link_up`, nothing is sent and nothing may be received."""
         self._linked = False
         self._ack_at = self._timed = None
 
     def receive(self, message: Buffer, now: float, first: bool = True) -> memoryview:
         """Processes a message of the link, or a part of one. Returns those of its bytes that have not arrived before.
 
-        `first`: False for a part that continues a message.
+        Args:
+            first: False if `message` is a part that continues a message.
 
         Raises:
             StreamError: the message is malformed (`bad-record`), acknowledges bytes that were not sent (`ack-ahead`),
@@ -133,11 +134,12 @@ class Stream:
         return data or NOTHING
 
     def next_message(self, source: Source, now: float) -> Optional[List[Buffer]]:
-        """Returns the next message for the link, in pieces; None if there is none.
+        """Returns the next message for the link, as a list of pieces. None if there is nothing to send.
 
-        The message has bytes that have to be sent again, or else new ones from `source`. If new bytes have arrived, it
-        also acknowledges them. If an acknowledgement is due and there are no bytes to send, the message has nothing
-        else. Call this only if the link can send the message now, because its bytes count as sent.
+        Bytes that have to be sent again come first; then come new bytes from the function `source`. The message also
+        acknowledges the bytes that have arrived. A message without bytes is returned only if an acknowledgement is due.
+
+        Call this only if the link can send the message now, because its bytes count as sent.
         """
         if not self._linked:
             return None
@@ -159,7 +161,7 @@ class Stream:
         return [head, *pieces]
 
     def deadline(self) -> Optional[float]:
-        """Returns when an acknowledgement is due; None if none is."""
+        """Returns the time at which an acknowledgement is due. None if none is due."""
         return self._ack_at
 
     def _sent(self, start: int, pieces: List[Buffer], now: float) -> None:

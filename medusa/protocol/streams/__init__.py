@@ -1,4 +1,4 @@
-"""One end of a conversation between client and agent over a stream (docs/protocol.md, part 3).
+"""One end of a stream between client and agent, with the channels on it (docs/protocol.md, part 3).
 
 end    a stream and its channels, as one object
 """

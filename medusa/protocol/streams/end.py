@@ -1,7 +1,7 @@
 """One end of a stream, and its channels. No I/O.
 
-It is given the messages that come over the link, and returns the messages to send and what has happened in the
-channels. The caller passes the time, in monotonic seconds.
+The caller passes the messages that have arrived, and the time in monotonic seconds. It gets the messages to send, and
+events that tell what has happened in the channels.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from medusa.protocol.resume.stream import Stream
 
 
 class StreamEnd:
-    """One end of a stream.
+    """One end of a stream, and the channels on it.
 
     For each binary message of the link, call `receive`, and act on the events. While the link takes messages, send what
-    `next_message` returns. Call `expire` at the time `deadline()`.
+    `next_message` returns. Call `expire` at the time that `deadline()` returns.
 
     Args:
         role: the role of this end.
-        kept: limits the bytes that several streams together have sent and that are not acknowledged. None: each stream
-            has its own limit only.
-        windows: limits the bytes that several streams together allow their peers to send. None: as for `kept`.
+        kept: a budget that several streams share, for bytes that were sent and are not acknowledged. None: only this
+            stream's own limit counts.
+        windows: a budget that several streams share, for bytes that peers may send. None: only this stream's own limit
+            counts.
 
     Attributes:
         channels: the channels of this stream. Call its method `open` for a new one.
@@ -56,7 +57,7 @@ class StreamEnd:
 
     @property
     def round_trip(self) -> float:
-        """The time from here to the peer and back, in seconds."""
+        """The shortest time from here to the peer and back of the last 10 s, in seconds. 0.0 if it is not known yet."""
         return self._stream.round_trip.get()
 
     @property
@@ -70,24 +71,28 @@ class StreamEnd:
         return self.channels.finished
 
     def link_up(self, received: int, limit: int = LEAST_LIMIT) -> bool:
-        """Begins to use a new link. `received`: the number of bytes of the stream that have arrived at the peer.
+        """Begins to use a new link. Returns False, and does nothing, if the stream cannot go on after `received` bytes.
 
-        `limit`: the length of the longest message that the peer reads, in bytes. Returns False, and does nothing, if
-        the stream cannot go on after these bytes.
+        Args:
+            received: the number of bytes of the stream that have arrived at the peer.
+            limit: the length of the longest message that the peer reads, in bytes.
         """
         return self._stream.link_up(received, limit)
 
     def link_down(self) -> None:
-        """Ends the use of the link. Until the next `link_up` there is no message to send, and none may arrive."""
+        """Notes that the link is lost.
+
+        Until the next `link_up`, there is no message to send, and none may be received.
+        """
         self._stream.link_down()
 
     def receive(self, message: Buffer, now: float, first: bool = True) -> List[Event]:
-        """Processes a binary message of the link, or a part of one. Returns what has arrived.
+        """Processes a binary message of the link, or a part of one. Returns events that tell what has arrived.
 
         If the peer broke a rule of the stream, the last event is a GOAWAY, and `next_message` returns one for the peer.
 
         Args:
-            first: False for a part that continues a message.
+            first: False if `message` is a part that continues a message.
         """
         try:
             data = self._stream.receive(message, now, first)
@@ -96,19 +101,23 @@ class StreamEnd:
         return self.channels.receive(data, now)
 
     def next_message(self, now: float) -> Optional[List[Buffer]]:
-        """Returns the next message for the link, in pieces; None if there is none.
+        """Returns the next message for the link, as a list of pieces. None if there is nothing to send.
 
-        Call it only if the link can send the message now.
+        Call it only if the link can send the message now, because the bytes of the message count as sent.
         """
         return self._stream.next_message(self.channels.take, now)
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `expire` and then `next_message`; None for never."""
+        """Returns the time at which to call `expire` and then `next_message`. None if there is nothing to wait for."""
         due = [at for at in (self._stream.deadline(), self.channels.deadline()) if at is not None]
         return min(due) if due else None
 
     def expire(self, now: float) -> List[Event]:
-        """Refuses the channels of the peer that this end has not answered in time. Returns events as `receive` does."""
+        """Refuses the channels of the peer that this end has not answered in time.
+
+        Returns a GOAWAY event if the peer does not take such answers, because this ends the stream. Otherwise returns
+        no event.
+        """
         try:
             self.channels.expire(now)
             return []
@@ -116,14 +125,23 @@ class StreamEnd:
             return [self.channels.fail(error)]
 
     def leave(self) -> None:
-        """Gives the memory back that several streams share. Call it at the end, after which this stream is not used."""
+        """Gives this stream's memory back to the budgets that several streams share.
+
+        Call it when the stream is not used any more.
+        """
         self._stream.budget.leave()
         self.channels.leave()
 
     def go_away(self, reason: Reason = NO_REASON) -> None:
-        """Ends the stream after all that waits to be sent. Open no channel after that."""
+        """Ends the stream with `reason`, after all frames that wait were sent.
+
+        After this call, no channel can be opened.
+        """
         self.channels.go_away(reason)
 
     def fail(self, error: StreamError) -> Event:
-        """Ends the stream at once, because the peer broke a rule. A method of a channel has raised the error."""
+        """Ends the stream at once, because the peer broke a rule. Returns a GOAWAY event with the reason.
+
+        Call it if a method of a channel has raised `error`.
+        """
         return self.channels.fail(error)

@@ -1,7 +1,7 @@
 """A terminal, as client and agent describe it to each other, and the emulator that shows its output.
 
-environment  the variables that the client sends: which it may send, and which the agent takes
+environment  decides which environment variables the client sends, and which the agent accepts
 modes        the modes of the terminal, encoded as RFC 4254 section 8 says
-tracker      what the output of programs has set in an emulator, and what sets or undoes it
+tracker      follows what output changes in a terminal emulator, to undo or to repeat it
 usual        the usual state of an emulator, and the sequences that bring it back
 """

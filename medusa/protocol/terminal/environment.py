@@ -1,4 +1,4 @@
-"""The environment variables of a session: which of them the client sends, and which the agent accepts."""
+"""Decides which environment variables of the client are sent to the agent, and which of them the agent accepts."""
 
 from __future__ import annotations
 
@@ -48,16 +48,18 @@ GIT_AUTHOR_NAME is not among these variables.
 
 
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
-    """Returns (variables to send, names that the user has written in full).
-
-    The names are those of variables, such as PATH, that an agent refuses unless the user has written the full name.
+    """Chooses the variables to send to the agent.
 
     Args:
         words: the user's choice, in order. A name chooses a variable. A pattern with `*` or `?` chooses all variables
-            that it matches. `-` before a name or pattern drops these variables from the choice so far. `none` drops
-            the whole choice so far.
-        environ: the client's environment. If `words` begin with the words of DEFAULT, these words do not choose
-            variables with an empty value, because an empty value would replace the one that the job has.
+            that it matches. `-` before a name or pattern drops these variables from the choice so far. `none` drops the
+            whole choice so far.
+        environ: the client's environment. If `words` begin with the words of DEFAULT, these words choose no empty
+            variables. An empty value would replace the value that the job has.
+
+    Returns:
+        (variables to send, names). The names are those that the user has written in full, of variables such as PATH.
+        The agent accepts such a variable only if it gets the name too.
     """
     sent: Dict[str, str] = {}
     words = tuple(words)
@@ -79,7 +81,12 @@ def withheld(words: Iterable[str], environ: Mapping[str, str], sent: Collection[
 
     The reason is one of these: the variable is not well-formed; it is too large; it is never sent; or it is only sent
     if the user names it in full, and the user has given a pattern. Leaves out empty variables, and those that only the
-    word `*` has chosen. For the other arguments see `chosen`.
+    word `*` has chosen.
+
+    Args:
+        words: the user's choice, with the names and patterns that `chosen` takes.
+        environ: the client's environment.
+        sent: the names of the variables that are sent.
     """
     asked: Dict[str, None] = {}
     for word in words:
@@ -93,7 +100,7 @@ def withheld(words: Iterable[str], environ: Mapping[str, str], sent: Collection[
 
 
 def _matched(word: str, environ: Mapping[str, str]) -> List[str]:
-    """Returns the names in `environ` that a name or pattern matches, in order."""
+    """Returns the names in `environ` that `word`, a name or a pattern, matches. The names are sorted."""
     if "*" in word or "?" in word:
         return sorted(name for name in environ if fnmatch.fnmatchcase(name, word))
     return [word] if word in environ else []
@@ -108,7 +115,7 @@ def _needs_its_name(name: str) -> bool:
 
 
 def checked(value: Any, named: Collection[str] = ()) -> Dict[str, str]:
-    """Returns those variables of `value`, a parsed JSON object, that the agent may accept.
+    """Returns the variables in `value`, a parsed JSON object, that the agent may accept.
 
     Leaves out variables that are not well-formed, and those that would exceed MAX_VARIABLES or MAX_BYTES.
 

@@ -48,12 +48,12 @@ _SPEEDS = {int(name[1:]): getattr(termios, name) for name in dir(termios) if nam
 
 
 def encode(modes: Mapping[int, int]) -> str:
-    """Returns the modes (values by opcode) in hexadecimal."""
+    """Returns `modes`, which are values by opcode, as hexadecimal text."""
     return (b"".join(struct.pack(">BI", *mode) for mode in sorted(modes.items())) + bytes([TTY_OP_END])).hex()
 
 
 def decode(text: str) -> Dict[int, int]:
-    """Returns the modes in the hexadecimal `text`: values by opcode, also of unknown opcodes.
+    """Parses `text`, which holds modes in hexadecimal. Returns the values by opcode, also for unknown opcodes.
 
     Stops at the opcode TTY_OP_END, at an opcode >= FIRST_WITHOUT_VALUE, or at an incomplete mode.
 
@@ -97,7 +97,10 @@ def from_termios(attributes: List[Any], disable: int) -> Dict[int, int]:
 def to_termios(modes: Mapping[int, int], attributes: List[Any], disable: int) -> List[Any]:
     """Returns a copy of `attributes` with `modes` set. Leaves out modes and values that this system does not have.
 
-    Args: see `from_termios`.
+    Args:
+        modes: values by opcode.
+        attributes: what termios.tcgetattr returns.
+        disable: the system's value of a special character that is switched off (_POSIX_VDISABLE).
     """
     changed = [*attributes[:_CC], list(attributes[_CC])]
     for opcode, name in CHARACTERS.items():
@@ -126,8 +129,8 @@ def _set(attributes: List[Any], field: int, mask: int, bits: int, *, on: bool) -
 def _bits(name: str) -> Tuple[int, int]:
     """Returns (mask, bits): the flag `name` of a terminal is set if `field & mask == bits`.
 
-    For most flags both are the same. CS7 and CS8 are two values of one field, so `mask` covers the whole field. If this
-    system has no flag of that name, `bits` is 0.
+    For most flags, mask and bits are the same. CS7 and CS8 are two values of one field, so `mask` covers the whole
+    field. If this system has no flag of that name, `bits` is 0.
     """
     bits = getattr(termios, name, _BITS.get(name, 0))
     return (termios.CSIZE if name.startswith("CS") else bits), bits

@@ -1,7 +1,6 @@
-"""Follows the output of programs, and knows what it has set in the terminal emulator that shows it.
+"""Follows the output of programs, and remembers what the output has changed in the terminal emulator that shows it.
 
-It knows what to send to an emulator so that it is as before the output, or as after it. Text and its colours do not
-count.
+Returns the bytes that undo the changes, or that repeat them in another emulator. Text and its colours are not followed.
 """
 
 from __future__ import annotations
@@ -61,13 +60,14 @@ class State:
     Attributes:
         used: True if the output contained any escape sequence. The output may then have set colours, which have no
             attribute here.
-        changed: the modes that do not have their usual value, each as a pair: b"?" for a private mode or b"" for one
-            of ANSI's, and the mode's number.
+        changed: the modes that do not have their usual value, each as a pair: b"?" for a private mode or b"" for an
+            ANSI mode, and the mode's number.
         screen: the number of the mode that has switched on the alternate screen; 0 if this screen is off.
-        others: for each kind of change that is not a mode: the sequence that has made it.
+        others: the changes that are not modes: kind of change (a key of USUAL) -> the sequence that has made the
+            change.
         keyboard: the stack of kitty's keyboard modes. The last entry is in effect.
-        titles: the stack of the window's titles, each as in the sequence that has set it; b"" for one that was not set.
-            The last entry is shown.
+        titles: the stack of the window's titles, each as in the sequence that has set it; b"" for a title that was not
+            set. The last entry is shown.
         string: the beginning of a string, such as a title, if the output ended inside that string; otherwise None.
         rest: the beginning of a sequence, if the output ended inside that sequence; otherwise b"".
         overlong: True if the output ended inside a sequence that is longer than MAX_SEQUENCE.
@@ -85,7 +85,7 @@ class State:
 
 
 class Tracker:
-    """The state of a terminal emulator, as far as the output that is passed to `feed` has changed it."""
+    """Follows output that is passed to `feed`, and holds the state of the terminal emulator that shows this output."""
 
     def __init__(self) -> None:
         self._state = State()
@@ -106,9 +106,10 @@ class Tracker:
         return state.string is None and not state.rest and not state.overlong
 
     def unfinished(self, data: bytes) -> int:
-        """Returns how many bytes of `data`, the next output, belong to the sequence in which the output has ended.
+        """Returns how many bytes of `data`, the next output, belong to the sequence that the output so far has begun.
 
-        Another sequence may have begun then. Call it only if `whole` is False and there are data.
+        Call it only if `whole` is False and `data` is not empty. Another sequence may begin with the last of these
+        bytes.
         """
         state = self._state
         if state.string is not None:
@@ -122,7 +123,7 @@ class Tracker:
         return self.whole and not (_ESCAPE in data or _SHIFT in data or _UNSHIFT in data)
 
     def feed(self, data: bytes) -> None:
-        """Follows output. It may be divided among the calls in any way."""
+        """Processes the next piece of output. A piece may begin and end anywhere, also inside a sequence."""
         state = self._state
         if self.ignores(data):
             return
@@ -133,7 +134,10 @@ class Tracker:
             at = self._next(data, at) if self._state.string is None else self._end_string(data, at)
 
     def undo(self) -> bytes:
-        """Returns what makes the emulator as it was before the output; b"" if the output cannot have changed it."""
+        """Returns the bytes that bring the emulator back to its state before the output.
+
+        Returns b"" if the output cannot have changed the state.
+        """
         state = self._state
         if not state.used:
             return b""
@@ -157,7 +161,7 @@ class Tracker:
         )
 
     def restore(self) -> bytes:
-        """Returns what brings an emulator from its usual state into this state. Colours are not a part of it."""
+        """Returns the bytes that bring an emulator from its usual state into this state. They set no colours."""
         state = self._state
         changed = [pair for pair in sorted(state.changed) if pair not in _NOT_RESTORED]
         return b"".join(
@@ -176,7 +180,7 @@ class Tracker:
     # ------------------------------------------------------------------ sequences
 
     def _next(self, data: bytes, at: int) -> int:
-        """Acts on the next sequence. Returns where to go on."""
+        """Processes the next sequence in `data`, from the index `at` on. Returns the index at which to continue."""
         found = _SEQUENCE.search(data, at)
         if found is not None:
             self._take(found)
@@ -194,7 +198,7 @@ class Tracker:
         return size
 
     def _end_string(self, data: bytes, at: int) -> int:
-        """Looks for the end of the string in which `at` lies. Returns where to go on."""
+        """Looks for the end of a string, from the index `at` of `data` on. Returns the index at which to continue."""
         state = self._state
         found = _STRING_END.search(data, at)
         end = len(data) if found is None else found.start()
@@ -255,7 +259,10 @@ class Tracker:
         self._state.keyboard = stack
 
     def _set_titles(self, what: int, which: int) -> None:
-        """Follows the stack of titles: 22 pushes, 23 pops. `which`: 1 is about the icon's title only."""
+        """Follows the stack of titles. `what` is 22 to push a title, and 23 to pop one.
+
+        If `which` is 1, only the icon's title is meant, and nothing changes.
+        """
         stack = self._state.titles
         if which == 1:
             return

@@ -1,4 +1,4 @@
-"""The usual state of a terminal emulator: its modes, and the escape sequences that bring them back."""
+"""The usual state of a terminal emulator: the values of its modes, and the escape sequences that restore this state."""
 
 from __future__ import annotations
 
@@ -73,10 +73,13 @@ It has only sequences that every emulator knows, or ignores without a trace.
 
 
 def usual(mark: bytes) -> Dict[int, bool]:
-    """Returns the usual values of the modes, by number. `mark`: b"?" for private modes, b"" for those of ANSI."""
+    """Returns the usual values of modes, by the number of the mode.
+
+    `mark`: b"?" for private modes, b"" for ANSI modes.
+    """
     return PRIVATE_MODES if mark else ANSI_MODES
 
 
 def mode(mark: bytes, number: int, on: bool) -> bytes:
-    """Returns the sequence that switches a mode on or off. For `mark` see `usual`."""
+    """Returns the sequence that switches a mode on or off. `mark`: b"?" for a private mode, b"" for an ANSI mode."""
     return b"\x1b[%s%d%s" % (mark, number, b"h" if on else b"l")

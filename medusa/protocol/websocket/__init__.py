@@ -6,5 +6,5 @@ handshake    the upgrade from HTTP, for client and server
 header       the header of a frame, and the payload of a close frame
 masking      applies a masking key to a payload
 relay        the reflector's relay, which forwards frames from one link to another
-relay_state  what a relay remembers after one piece of its stream until it gets the next one
+relay_state  the state of a relay between two pieces of its input
 """

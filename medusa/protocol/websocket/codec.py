@@ -66,7 +66,7 @@ class Fragments:
 
     Attributes:
         started: True if a fragmented message has begun and has not ended yet.
-        limit: see above.
+        limit: the limit of one message, in bytes. It may be changed.
         size: the number of payload bytes of this message that have come so far.
     """
 
@@ -157,7 +157,9 @@ class MessageCodec:
         self._failed = False
 
     def _parse_header(self, data: Buffer) -> Union[Header, int]:
-        """Returns the header at the start of `data`, or the number of bytes that are needed to parse further.
+        """Returns the header at the start of `data`.
+
+        If a part of it is missing, returns how many bytes are needed to go on.
 
         Raises:
             BadFrame, MessageTooBig: the header breaks a rule.
@@ -169,9 +171,10 @@ class MessageCodec:
         self._limit = self._fragments.limit = size
 
     def read_in_parts(self, above: int) -> None:
-        """Returns binary messages above `above` bytes as parts from now on, as they arrive. They are not kept.
+        """Makes `next_message` return binary messages of more than `above` bytes in parts, as they arrive.
 
-        A message in fragments, or one that is masked, is still returned as a whole.
+        So such messages are not kept in memory. A message in fragments, or one that is masked, is still returned as a
+        whole.
         """
         self._parts_above = above
 
@@ -188,7 +191,9 @@ class MessageCodec:
         self._at = 0
 
     def next_message(self) -> Optional[Message]:
-        """Returns the next whole message, or None if more bytes are needed.
+        """Returns the next message, or None if more bytes are needed.
+
+        After `read_in_parts`, also returns parts of long messages.
 
         Raises:
             RemoteProtocolError: the peer broke the rules. Raised only once: later calls ignore all input, and return
@@ -248,7 +253,7 @@ class MessageCodec:
         return Part(self._take(size), first)
 
     def _take(self, size: int) -> memoryview:
-        """Removes bytes from the buffer and returns them. They do not change any more."""
+        """Removes `size` bytes from the buffer and returns them. The returned bytes do not change any more."""
         start, self._at = self._at, self._at + size
         if isinstance(self._buffer, bytes):
             data = memoryview(self._buffer)[start : self._at]
@@ -286,8 +291,8 @@ class WebSocketCodec(MessageCodec):
 
     Args:
         role: the role of this end.
-        new_key: a function that returns 4 unpredictable bytes. A client calls it for each frame (RFC 6455 section
-            5.3), but not for those that are larger than PURE_LIMIT if there is no C routine to mask them.
+        new_key: a function that returns 4 unpredictable bytes. A client masks each frame with a new key (RFC 6455
+            section 5.3). Without the C routine for masking, frames above PURE_LIMIT get the key of zeros instead.
         max_message: the limit of one message, in bytes.
     """
 
@@ -307,7 +312,7 @@ class WebSocketCodec(MessageCodec):
         return b"".join(self._frame(opcode, (payload,)))
 
     def binary(self, pieces: Sequence[Piece]) -> List[Piece]:
-        """Returns the frame of a Binary message with the bytes of `pieces`, in pieces."""
+        """Returns the frame of a Binary message as a list of pieces. `pieces` hold the bytes of the message."""
         return self._frame(BINARY, pieces)
 
     def _frame(self, opcode: int, pieces: Sequence[Piece]) -> List[Piece]:
@@ -324,7 +329,10 @@ class WebSocketCodec(MessageCodec):
 
 
 def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:
-    """Returns the message of a control frame. Raises BadFrame or BadText for an illegal close frame."""
+    """Returns the Ping, Pong or Close that a control frame holds.
+
+    Raises BadFrame or BadText for an illegal close frame.
+    """
     if opcode == CLOSE:
         return parse_close(payload)
     return Ping(payload) if opcode == PING else Pong(payload)

@@ -26,7 +26,7 @@ class Header(NamedTuple):
 
     Attributes:
         fin: True if this is the last or only frame of its message.
-        key: the masking key of the payload, NO_MASK if there is none.
+        key: the masking key of the payload; NO_MASK if there is none.
         length: the length of the payload in bytes.
         size: the length of the header itself in bytes.
     """
@@ -46,7 +46,8 @@ def parse_header(data: Buffer, at: int, masked: bool, limit: int) -> Union[Heade
         limit: the limit of the payload of a data frame, in bytes.
 
     Returns:
-        The header. If it is not all there yet: the number of bytes from `at` that are needed to parse further.
+        The header. If a part of it is missing: the number of bytes, counted from `at`, that are needed to parse
+        further.
 
     Raises:
         BadFrame, MessageTooBig: the header breaks a rule. Raised as soon as the first wrong byte is there.
@@ -109,7 +110,7 @@ def legal_close_code(code: int) -> bool:
 
 
 def parse_close(payload: bytes) -> Close:
-    """Parses the payload of a close frame (RFC 6455 sections 5.5.1, 7.4).
+    """Parses the payload of a close frame (RFC 6455 sections 5.5.1 and 7.4). Returns it as a Close.
 
     Raises BadFrame or BadText if the payload is illegal.
     """
@@ -127,7 +128,7 @@ def parse_close(payload: bytes) -> Close:
 
 
 def close_payload(close: Close) -> bytes:
-    """Returns the payload of the frame of `close`. Cuts the reason if it is too long.
+    """Returns the payload of a close frame for `close`. Cuts the reason if it is too long.
 
     Raises:
         LocalProtocolError: a close frame may not hold this code.

@@ -185,9 +185,10 @@ class WebSocketRelay(RelayState):
         return at
 
     def _frame(self, header: Header, data: Buffer, at: int, framing: Framing, result: Relayed) -> int:
-        """Handles a frame. If its payload is to be taken piece by piece, handles only its header.
+        """Handles a frame. Its payload begins at the offset `at` in `data`.
 
-        The payload begins at the offset `at` in `data`. Returns the offset of the first byte that was not handled.
+        If the payload is to be taken piece by piece, handles only the header. Returns the offset of the first byte that
+        was not handled.
         """
         if header.opcode & 0x08 or not (in_pieces(header) or header.length > self._stream_above):
             end = at + header.length

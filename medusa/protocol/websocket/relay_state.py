@@ -1,4 +1,4 @@
-"""What a relay of websocket frames remembers after one piece of its stream until it gets the next one. No I/O."""
+"""The state of a relay of websocket frames between two pieces of its input. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ class Mode(enum.Enum):
 
 
 class RelayState:
-    """The state of a WebSocketRelay. For the arguments see WebSocketRelay."""
+    """The state of a WebSocketRelay, which is a subclass.
+
+    Args:
+        max_message: the limit of one message, in bytes.
+        stream_above: a size in bytes; each larger unfragmented frame is forwarded piece by piece, as it arrives.
+    """
 
     def __init__(self, max_message: int, stream_above: int) -> None:
         self._limit = max_message
@@ -51,14 +56,17 @@ class RelayState:
         self._fragments.drop()
 
     def stream_above(self, size: int) -> None:
-        """Sets the limit, in bytes, for frames that begin from now on.
+        """Sets the size, in bytes, above which an unfragmented frame is forwarded piece by piece, as it arrives.
 
-        An unfragmented frame above this limit is forwarded piece by piece, as it arrives.
+        The new size counts for frames that begin from now on.
         """
         self._stream_above = max(size, len(FORGED))
 
     def stop(self) -> None:
-        """Drops the held bytes (the start of an unfinished frame or message). All later input is ignored."""
+        """Stops the relay: drops the held bytes, and ignores all later input.
+
+        The held bytes are the start of an unfinished frame or message.
+        """
         self._done = True
         self._held = bytearray()
         self._fragments = Fragments(self._limit)
@@ -114,5 +122,5 @@ class RelayState:
 
 
 def in_pieces(header: Header) -> bool:
-    """Returns True if the frame is a part of a message, and the message has other frames as well."""
+    """Returns True if the frame with `header` is one of several fragments of a message."""
     return header.opcode == CONTINUATION or not header.fin
