@@ -20,7 +20,7 @@ FORGED = REFLECTOR_PREFIX.encode("ascii")
 
 
 class Framing(NamedTuple):
-    """How a relay has to frame data messages for a link that it writes to.
+    """Says how a relay has to frame data messages for a link that it writes to.
 
     Attributes:
         kind: the framing's name. The raw relays pass frames unchanged to a link of the same kind.

@@ -175,7 +175,7 @@ def build_framed(target: str, host: str, headers: Iterable[Field] = ()) -> bytes
 def build_refusal(code: int, words: str) -> bytes:
     """Returns a line `ERR <code> <words>`, which refuses a greeting or ends a link without frames.
 
-    It may end a link only until both sides of the session are connected.
+    It can end a link only before both sides of the session are connected.
 
     Args:
         code: an HTTP status if the line refuses the greeting; a close code of RFC 6455 if the line ends the link.

@@ -149,8 +149,9 @@ class PlainCodec:
     def frame(self, message: Message) -> bytes:
         """Returns the bytes to send to the peer for `message`; b"" if this peer cannot get such a message.
 
-        Pings, pongs and texts give b"". One text is sent as a line: Linkup. A Close is sent as a line only before
-        Linkup. After Linkup, the peer would take the line for terminal output.
+        A Binary message is sent as its bytes. The text message Linkup is sent as the line `OK linked`. A Close before
+        Linkup is sent as a line; after Linkup, the peer would take a line for terminal output. All other messages give
+        b"".
         """
         if isinstance(message, Binary):
             return message.data

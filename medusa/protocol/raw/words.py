@@ -58,7 +58,7 @@ def build_words(headers: Iterable[Field]) -> str:
 def older_headers(headers: Sequence[Field], status: Optional[int], reason: str) -> Optional[List[Field]]:
     """Returns the header fields for a second greeting, after the first one was refused.
 
-    An older reflector refuses a greeting that has a word that it does not know. So the second greeting has fewer words.
+    An older reflector refuses a greeting with a word that it does not know. So the second greeting has fewer words.
 
     Args:
         headers: (name, value) of the header fields of the first greeting.

@@ -161,7 +161,10 @@ class Stream:
         return [head, *pieces]
 
     def deadline(self) -> Optional[float]:
-        """Returns the time at which an acknowledgement is due. None if none is due."""
+        """Returns the time at which to call `next_message`, because an acknowledgement is due then.
+
+        None if none is due.
+        """
         return self._ack_at
 
     def _sent(self, start: int, pieces: List[Buffer], now: float) -> None:

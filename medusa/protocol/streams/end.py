@@ -57,7 +57,10 @@ class StreamEnd:
 
     @property
     def round_trip(self) -> float:
-        """The shortest time from here to the peer and back of the last 10 s, in seconds. 0.0 if it is not known yet."""
+        """The shortest round trip (from here to the peer and back) of the last 10 s, in seconds.
+
+        0.0 if it is not known yet.
+        """
         return self._stream.round_trip.get()
 
     @property

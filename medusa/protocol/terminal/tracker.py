@@ -55,7 +55,7 @@ _TITLE = re.compile(rb"[02];")
 
 @dataclasses.dataclass
 class State:
-    """What the output has changed in a terminal emulator, and whether the output has ended inside a sequence.
+    """Holds what the output has changed in a terminal emulator, and whether the output has ended inside a sequence.
 
     Attributes:
         used: True if the output contained any escape sequence. The output may then have set colours, which have no

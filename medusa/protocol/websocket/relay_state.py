@@ -13,7 +13,7 @@ from medusa.protocol.websocket.masking import NO_MASK
 
 
 class Mode(enum.Enum):
-    """What a WebSocketRelay does with the payload that is arriving."""
+    """The ways in which a WebSocketRelay can handle the payload that is arriving."""
 
     FORWARD = "it leaves as it arrives"
     COLLECT = "it is added to the fragments"
