@@ -51,7 +51,7 @@ class Streams:
             self._known[offer.id] = found
         if found is None or found.use(link, close, offer):
             return found
-        if not offer.resume:  # an offer of a new stream of which bytes have arrived already
+        if not offer.resume:  # the offer contradicts itself: it says that bytes of a new stream have arrived
             self._forget(found)
         return None
 

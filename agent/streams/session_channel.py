@@ -34,8 +34,8 @@ class SessionChannel:
         self._input = channel.readers[STDIN]
         self._drain: Optional[Drain] = None
         self._clogged = False
-        self._moved = 0  # the bytes of output that were read
-        self._turns = list(channel.writers)  # the sub that was read last comes last
+        self._moved = 0  # bytes of output read so far: a difference tells what one round has read
+        self._turns = list(channel.writers)  # the sub that was read last comes last, so that all get their turns
         self.over = False
 
     @property

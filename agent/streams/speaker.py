@@ -58,8 +58,8 @@ class StreamSpeaker:
         self._close: Callable[[str, str], None] = _no_link
         self.keep = 0
         self.parked_since: Optional[float] = None
-        self._reported = False  # a command has ended, and its RESULT is on its way
-        self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, for channels that are not answered yet
+        self._reported = False  # True after the first RESULT: a stream on which nothing has run yet is not complete
+        self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers it
         self._sessions: Dict[Channel, Opened] = {}
         self._opener = Opener(commands, context, shared, self)
         self._words = "done"
@@ -98,7 +98,7 @@ class StreamSpeaker:
         self._close("", TAKEN_OVER)
         self._link, self._close, self.keep, self.parked_since = link, close, offer.keep, None
         try:
-            while self._offers:  # before their time is over, which has passed without a link too
+            while self._offers:  # all of them now, because their time limit went on without a link
                 self._open_next()
         except StreamError as error:
             self._over(self._end.fail(error))
@@ -166,7 +166,7 @@ class StreamSpeaker:
             channel.refuse(error.code, str(error))
             return
         if session is not None:
-            self._sessions[channel] = session  # first, because `accept` may raise StreamError, which ends all of these
+            self._sessions[channel] = session  # before `accept`: if it raises StreamError, all of these are ended
             channel.accept(**session.opened)
 
     def _over(self, goaway: Event) -> None:

@@ -7,8 +7,8 @@ from typing import Match
 
 _WITH_ANSWER = re.compile(
     rb"(?P<osc>\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))"
-    rb"|\x1bP[$+]q[^\x1b]*\x1b\\"  # what terminfo says, what is set
-    rb"|\x1b_G[^\x1b]*\x1b\\"  # kitty's pictures
+    rb"|\x1bP[$+]q[^\x1b]*\x1b\\"  # asks for a terminfo entry (+) or a setting ($)
+    rb"|\x1b_G[^\x1b]*\x1b\\"  # shows a picture (kitty): the emulator confirms it
     rb"|\x1b\[(?:[>=]?[0-9;]*c|\??[0-9;]*(?:n|\$p|i)|[01]?x|>[0-9]*q|\?u|[0-9;]*\*y|\?[0-9;]*S)"
     rb"|\x1b\[(?:1[1-9]|2[01])(?:;[0-9]*)*t"
     rb"|\x1bZ|[\x05\x07]"

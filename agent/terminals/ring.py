@@ -49,7 +49,7 @@ class Ring:
         self.start = self.end = 0
         self._kept = bytearray()
         self._budget = Budget(MAX_KEPT, memory)
-        self._tracker = Tracker()  # follows the bytes that were dropped
+        self._tracker = Tracker()  # follows the dropped bytes, whose effects a replay has to repeat
         self._last_dropped = b""
 
     def append(self, data: bytes) -> None:
@@ -117,7 +117,7 @@ class Ring:
             size = tracker.unfinished(rest)
             tracker.feed(rest[:size])
             at += size
-        while at < min(len(self._kept), first + 3) and self._kept[at] & 0xC0 == 0x80:  # the rest of a character
+        while at < min(len(self._kept), first + 3) and self._kept[at] & 0xC0 == 0x80:  # inside UTF-8
             at += 1
         return at, tracker
 

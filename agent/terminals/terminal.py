@@ -123,7 +123,7 @@ class Terminal:
         self._was_detached = False
         self._drain: Optional[Drain] = None
         self._clogged = False
-        self._seen = 0  # the output before this byte was sent to a viewer
+        self._seen = 0  # output before this byte was sent to a viewer: the rest is lost if the ring drops it
         self._redraw_until: Optional[float] = None
         self._expires_at: Optional[float] = None
 

@@ -66,11 +66,11 @@ class Viewer:
         self._channel, self._terminal, self._context, self._stream = channel, terminal, context, stream
         self.size, self.read_only = size, read_only
         self._input = None if read_only else channel.readers[STDIN]
-        self._position = 0  # the number of the next byte of output
-        self._replay = memoryview(b"")  # is sent first
+        self._position = 0  # the number of the next byte to send: each client reads at its own pace
+        self._replay = memoryview(b"")  # older output, which is sent before all other
         self._budget = Budget(2 * MAX_KEPT, terminal.memory)
-        self._dropped = 0  # bytes of output that no client was sent, and that are lost
-        self._redraws = False  # the programs have to draw their screen after all output was sent
+        self._dropped = 0  # lost bytes of output that no client was sent: this client is told their number
+        self._redraws = False  # True if output was left out: programs must draw their screen anew after the rest
         self._leave_at: Optional[float] = None
         self.over = False
 
@@ -185,7 +185,7 @@ class Viewer:
             self._terminal.typed(self)
         for piece in pieces:
             taken = child.write(piece)
-            taken = len(piece) if taken is None else taken  # None: no process has the terminal open
+            taken = len(piece) if taken is None else taken  # None: no process has the terminal open, so drop it
             size += taken
             if taken < len(piece):
                 break

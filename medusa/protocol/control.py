@@ -64,7 +64,8 @@ _natural = check_integer(0, 1 << 53)
 
 
 def check_window(value: Any) -> int:
-    # A terminal of unknown size reports 0. The original's clients then send 0 or an absurdly large number.
+    # A terminal of unknown size reports 0. The original's clients then send 0 or an absurdly large number, which must
+    # not make the message invalid.
     return min(_natural(value), MAX_WINDOW)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-_SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctuation, symbols
+_SHOWN = frozenset(("L", "M", "N", "P", "S"))  # Unicode: letters, marks, numbers, punctuation, symbols
 
 
 def printable(text: str, limit: int = 256) -> str:
@@ -14,7 +14,7 @@ def printable(text: str, limit: int = 256) -> str:
     space except the plain space.
     """
     cut = text[:limit]
-    if not (cut.isascii() and cut.isprintable()):  # rare, so the slow path
+    if not (cut.isascii() and cut.isprintable()):  # rare, so this may be slow
         cut = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)
     return cut + ("..." if len(text) > limit else "")
 

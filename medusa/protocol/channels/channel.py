@@ -102,12 +102,12 @@ class Channel:
         self.writers = {sub: Writer() for sub in mine}
         self.has_result = self.broken = False
         self._outbox = outbox
-        self._queue: Deque[Tuple[int, int, Buffer]] = deque()  # type, sub, payload
+        self._queue: Deque[Tuple[int, int, Buffer]] = deque()  # type, sub, payload of frames that wait
         self._queued = 0
         if opener:
             self._start()  # so that the peer can send as soon as it has accepted the channel
 
-    # ------------------------------------------------------------------ its user
+    # ------------------------------------------------------------------ called by the user of the channel
 
     def accept(self, **parameters: object) -> None:
         """Accepts a channel that the peer has opened. Keyword arguments are the fields of the answer.
@@ -174,7 +174,7 @@ class Channel:
         writer = self.writers[sub]
         if not writer.ended and self.state is not State.CLOSED:
             writer.ended = True
-            if self.state is not State.OFFERED:  # else OPENED comes first
+            if self.state is not State.OFFERED:  # otherwise `accept` does it, because OPENED comes first
                 self._put(EOF, sub, b"")
 
     def request(self, name: str, /, **fields: object) -> None:
@@ -212,7 +212,7 @@ class Channel:
             self._put(CLOSE, 0, build_reason(CLOSE, self.number, reason))
             self._shut()
 
-    # ------------------------------------------------------------------ the multiplexer
+    # ------------------------------------------------------------------ called by the multiplexer
 
     def allows(self, kind: int) -> bool:
         """Returns True if the peer may send a frame of type `kind` now.
@@ -278,7 +278,7 @@ class Channel:
         self._queued -= dropped
         self._outbox.data -= dropped
 
-    # ------------------------------------------------------------------ the outbox
+    # ------------------------------------------------------------------ called by the outbox
 
     @property
     def waiting(self) -> bool:

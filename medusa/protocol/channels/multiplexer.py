@@ -47,16 +47,16 @@ class Channels(FrameParser):
     def __init__(self, role: Role, round_trip: Callable[[], float] = float, whole: Optional[Budget] = None) -> None:
         super().__init__()
         self._role = role
-        self._next = int(role)  # the number of the next channel that this end opens
-        self._last = 0  # the number of the last channel that the peer has opened
+        self._next = int(role)  # the number of this end's next channel: no number is used twice
+        self._last = 0  # the number of the peer's last channel: the next one must be larger
         self._windows = Windows(round_trip, whole)
         self._outbox = Outbox(self._windows)
-        self._channels: Dict[int, Optional[Channel]] = {}  # None: refused at once, and the peer's CLOSE has not come
+        self._channels: Dict[int, Optional[Channel]] = {}  # None: refused, but the peer may still send frames
         self._refused = 0
-        self._offered: Dict[int, float] = {}  # when a channel came that may not have been answered
+        self._offered: Dict[int, float] = {}  # when each channel came: it is refused if no answer comes in time
         self._now = 0.0
-        self._reader: Optional[Reader] = None  # of the DATA that arrive; None if they are dropped
-        self._place: Tuple[Optional[Channel], int] = (None, 0)  # their channel and sub
+        self._reader: Optional[Reader] = None  # gets the data that arrive; None to drop them
+        self._place: Tuple[Optional[Channel], int] = (None, 0)  # channel and sub of these data
         self._touched: List[Reader] = []
         self._events: List[Event] = []
         self.take, self.leave = self._outbox.take, self._windows.budget.leave

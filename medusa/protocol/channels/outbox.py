@@ -49,7 +49,7 @@ class Outbox:
         self._windows = windows
         self._control: Deque[bytes] = deque()
         self._control_size = 0
-        self._unacknowledged = 0  # how many frames that are not data the peer has not acknowledged, at most, in bytes
+        self._unacknowledged = 0  # the most bytes of frames other than DATA that may wait for an acknowledgement
         self._turns: OrderedDict[Queue, None] = OrderedDict()
         self._goodbye: List[Buffer] = []
         self.over = False

@@ -17,8 +17,8 @@ class FrameParser:
 
     def __init__(self) -> None:
         self.over = False
-        self._partial = bytearray()  # the frame that has begun, unless it is DATA
-        self._rest = 0  # how many bytes of DATA are to come
+        self._partial = bytearray()  # a frame whose rest is still to come; not the payload of DATA, which is passed on
+        self._rest = 0  # payload bytes of a DATA frame that are still to come: `feed` gets them
 
     def begin_data(self, sub: int, length: int, number: int) -> None:
         """Is called for the header of each DATA frame. The payload of `length` bytes is passed to `feed` next.

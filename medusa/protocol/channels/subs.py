@@ -41,11 +41,11 @@ class Reader:
         self._window: Optional[Window] = None
         self._charged = 0
         self._queue = ByteQueue()
-        self._fresh: List[memoryview] = []  # of the message that was processed last
+        self._fresh: List[memoryview] = []  # views of the last message: `settle` copies them
         self._hash = hashlib.sha256()
         self._charge()
 
-    # ------------------------------------------------------------------ its user
+    # ------------------------------------------------------------------ called by the user of the channel
 
     def __len__(self) -> int:
         return self.received - self.taken if not self.stopped else 0
@@ -81,11 +81,12 @@ class Reader:
 
     def stop(self) -> None:
         """Drops the bytes that have arrived, and tells the peer that no more are wanted."""
-        if not self.over and not self.stopped and self._window is not None:  # before that, `start` sends it
+        # Before the channel is opened or accepted there is no window. Then `start` sends the STOP.
+        if not self.over and not self.stopped and self._window is not None:
             self._control(build_frame(STOP, *self._key))
         self.discard()
 
-    # ------------------------------------------------------------------ the multiplexer
+    # ------------------------------------------------------------------ called by the multiplexer
 
     def start(self) -> None:
         """Allows the peer to send its first bytes. Call it when the channel is opened or accepted."""

@@ -23,7 +23,7 @@ class EarlyCheck:
     """
 
     def __init__(self) -> None:
-        self._checked = 0  # the number of bytes in the lines that were checked
+        self._checked = 0  # the bytes of the lines that were checked: they are not checked again
 
     def check(self, data: bytes) -> None:
         """Checks the beginning of a head. `data`: all bytes of the head that have come so far.
@@ -38,7 +38,7 @@ class EarlyCheck:
             self._check_lines(data[self._checked : end])
             self._checked = end + 2
         last = data[self._checked :]
-        last = last[:-1] if last.endswith(b"\r") else last  # the LF after it is still to come
+        last = last[:-1] if last.endswith(b"\r") else last  # a CR at the end is legal: its LF may still come
         if len(last) > MAX_LINE:
             raise HandshakeError(400, "line above %d bytes" % MAX_LINE)
         if not (_FIELD if self._checked else _REQUEST_LINE).match(last):

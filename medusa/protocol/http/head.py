@@ -226,7 +226,8 @@ def _headers(lines: List[bytes], once: AbstractSet[str]) -> Headers:
     items: List[Tuple[str, str]] = []
     seen = set()
     for line in lines:
-        # This also refuses a bare CR or LF, a NUL, a folded line and a space before the colon.
+        # The pattern also refuses a bare CR or LF, a NUL, a folded line and a space before the colon, because programs
+        # disagree about what these mean.
         found = _FIELD.match(line)
         if found is None:
             raise HandshakeError(400, "bad header name")

@@ -98,4 +98,4 @@ def timestamp(date: str) -> Optional[float]:
         found = email.utils.parsedate_tz(date)
         return None if found is None else float(email.utils.mktime_tz(found))
     except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
-        return None  # for what is no date, older versions of Python raise all kinds of errors
+        return None  # older versions of Python raise all of these for a text that is no date

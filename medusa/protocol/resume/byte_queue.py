@@ -26,7 +26,7 @@ class ByteQueue:
 
     def __init__(self) -> None:
         self._pieces: Deque[Buffer] = deque()
-        self._start = 0  # the bytes of the first piece that were dropped
+        self._start = 0  # how many bytes of the first piece were dropped: to cut the piece would copy it
         self._size = 0
 
     def __len__(self) -> int:

@@ -66,13 +66,13 @@ class Stream:
         self._kept = ByteQueue()
         self.budget = Budget(MAX_KEPT + MAX_KEPT_CONTROL, whole)
         self._linked = False
-        self._fresh = False  # nothing has arrived on this link yet
-        self._next = 0  # the offset of the next byte that this link gets: below `sent` during a replay
-        self._told = 0  # the last offset that the peer was told to have arrived
-        self._expected = 0  # the offset of the byte with which the next part of a message begins
-        self._most_data = 0  # bytes of DATA that fit into a message to the peer, beside an ACK
+        self._fresh = False  # True until a link has brought bytes: the first ones are acknowledged at once
+        self._next = 0  # the offset of the next byte to send; below `sent` while lost bytes are sent again
+        self._told = 0  # `received` in the last acknowledgement: only later bytes need another one
+        self._expected = 0  # the offset of the next part of a message, because only the first part has a header
+        self._most_data = 0  # the most bytes of data in a message, which also holds the headers of two records
         self._ack_at: Optional[float] = None
-        self._timed: Optional[Tuple[int, float]] = None  # the end of a record, and when it was sent
+        self._timed: Optional[Tuple[int, float]] = None  # end and time of a sent record: its ACK gives a round trip
 
     @property
     def kept(self) -> int:

@@ -114,7 +114,7 @@ def to_termios(modes: Mapping[int, int], attributes: List[Any], disable: int) ->
                 _set(changed, field, mask, bits, on=modes[opcode] != 0)
     for opcode, field in ((ISPEED, _ISPEED), (OSPEED, _OSPEED)):
         rate = modes.get(opcode)
-        if rate and rate in _SPEEDS:  # a rate of 0 would hang up
+        if rate and rate in _SPEEDS:  # a rate of 0 would hang up the line
             changed[field] = _SPEEDS[rate]
     return changed
 
@@ -122,7 +122,7 @@ def to_termios(modes: Mapping[int, int], attributes: List[Any], disable: int) ->
 def _set(attributes: List[Any], field: int, mask: int, bits: int, *, on: bool) -> None:
     if on:
         attributes[field] = attributes[field] & ~mask | bits
-    elif mask != termios.CSIZE:  # CS7 and CS8 are values of one field: one is switched off only by the other
+    elif mask != termios.CSIZE:  # CS7 and CS8 share a field: one is switched off by the other
         attributes[field] &= ~bits
 
 

@@ -22,7 +22,7 @@ MAX_STACK = 16
 
 _ESCAPE = b"\x1b"
 _SHIFT, _UNSHIFT = b"\x0e", b"\x0f"
-_NOT_RESTORED = ((b"?", 2026), (b"", 2))  # a program that was killed would leave a dead screen, or dead keys
+_NOT_RESTORED = ((b"?", 2026), (b"", 2))  # if a killed program left them on, the screen or the keys would be dead
 
 _SEQUENCE = re.compile(
     rb"\x0e|\x0f|\x1b(?!\[[0-9;:]*m)(?:"
@@ -145,13 +145,13 @@ class Tracker:
         keyboard = UNDO_KEYBOARD if state.keyboard != (0,) else b""
         return b"".join(
             [
-                b"" if self.whole else STRING_END,  # otherwise it would swallow what follows
+                b"" if self.whole else STRING_END,  # an unfinished sequence would swallow what follows
                 keyboard,
                 undone("keys", b""),
                 *(mode(mark, number, usual(mark)[number]) for mark, number in sorted(state.changed)),
                 undone("region", b""),
-                # This restores a cursor and its colours, so that the rest comes after it. Each of the two screens has
-                # kitty's keyboard modes of its own.
+                # The end of the alternate screen restores an old cursor and old colours, so these are reset later. Each
+                # screen has its own stack of kitty's keyboard modes, so they are undone on both.
                 mode(b"?", state.screen, False) + keyboard if state.screen else b"",
                 *(undone(kind, b"") for kind in ("style", "shape", "keypad", "shift", "g0")),
                 b"\x1b[23;2t" * (len(state.titles) - 1),
@@ -209,7 +209,7 @@ class Tracker:
         state.string = None
         if string[:1] == b"]" and _TITLE.match(string, 1) and len(string) <= MAX_STRING:
             state.titles = (*state.titles[:-1], string[1:])
-        return end if found.group() == _ESCAPE else found.end()  # ESC begins the next sequence
+        return end if found.group() == _ESCAPE else found.end()  # an ESC begins the next sequence
 
     def _take(self, found: Match[bytes]) -> None:
         kind = found.lastgroup

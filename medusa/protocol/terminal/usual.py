@@ -7,19 +7,19 @@ from typing import Dict, Tuple
 PRIVATE_MODES: Dict[int, bool] = {
     1: False,  # the cursor keys send other sequences
     5: False,  # reverse video
-    6: False,  # lines are counted from the scroll region's first
+    6: False,  # lines are numbered from the top of the scroll region
     7: True,  # long lines wrap
-    9: False,  # mouse reporting, also 1000 to 1016
+    9: False,  # mouse reporting
     12: False,  # the cursor blinks
     25: True,  # the cursor is visible
     45: False,  # reverse wrap
-    66: False,  # the keypad sends sequences
+    66: False,  # the keypad sends other sequences
     69: False,  # left and right margins
-    **dict.fromkeys((1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016), False),  # 1004: focus events
+    **dict.fromkeys((1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016), False),  # mouse; 1004: focus
     2004: False,  # bracketed paste
-    2026: False,  # the screen is not updated
-    2031: False,  # reports of the colour scheme
-    2048: False,  # reports of the window's size
+    2026: False,  # the screen is not updated until this is switched off
+    2031: False,  # changes of the colour scheme are reported
+    2048: False,  # changes of the window's size are reported
 }
 """The DEC private modes that are followed, and for each the value that it has in a terminal that was just opened."""
 
@@ -45,14 +45,14 @@ USUAL: Dict[str, Tuple[bytes, ...]] = {
 """Kind of change that is not a mode -> the sequences that set the usual state, so that nothing is to be undone."""
 
 UNDO: Dict[str, bytes] = {
-    "region": b"\x1b7\x1b[r\x1b8",  # without the region the cursor would jump, so it is saved and restored
+    "region": b"\x1b7\x1b[r\x1b8",  # a change of the region moves the cursor, so its place is saved
     "style": b"\x1b[0 q",
     "shape": b"\x1b[?0c",
     "keys": b"\x1b[>4m",
     "keypad": b"\x1b>",
     "shift": b"\x0f",
     "g0": b"\x1b(B",
-    # Not g1: its usual character set differs between terminals, and it is not in use after "shift" was undone.
+    # g1 is left out: terminals differ in its usual character set, and it is not in use after "shift" was undone.
 }
 """Kind of change that is not a mode -> the bytes that undo each change of this kind."""
 

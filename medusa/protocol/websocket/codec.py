@@ -77,7 +77,7 @@ class Fragments:
         self._kind = Kind.BINARY
         self._data = bytearray()
         self._kept = True
-        self._utf8: Optional[codecs.IncrementalDecoder] = None  # only for a text message
+        self._utf8: Optional[codecs.IncrementalDecoder] = None  # None for a binary message
 
     @property
     def held(self) -> int:
@@ -148,10 +148,10 @@ class MessageCodec:
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._limit = max_message
         self._parts_above: Optional[int] = None
-        self._parted = 0  # the length of the last message that is returned in parts
-        self._left = 0  # how many bytes of it are to come
+        self._parted = 0  # the length of a message that is returned in parts: `_left` is as large before the first part
+        self._left = 0  # how many bytes of this message are still to be returned
         self._buffer: Union[bytes, bytearray] = b""
-        self._at = 0  # the bytes of `_buffer` before this one were processed
+        self._at = 0  # where the unprocessed bytes of `_buffer` begin: to cut the buffer for each frame would be slow
         self._header: Optional[Header] = None
         self._fragments = Fragments(max_message)
         self._failed = False

@@ -57,7 +57,7 @@ def parse_header(data: Buffer, at: int, masked: bool, limit: int) -> Union[Heade
         return 2
     first, second = data[at], data[at + 1]
     if first & 0x70:
-        raise BadFrame("reserved bits are set")  # section 5.2: no extension is ever agreed on
+        raise BadFrame("reserved bits are set")  # section 5.2: extensions use them, and none is agreed on
     opcode = first & 0x0F
     if opcode not in _KNOWN:
         raise BadFrame("unknown opcode %d" % opcode)

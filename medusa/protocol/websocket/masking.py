@@ -34,7 +34,8 @@ def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
 
 apply_mask: Callable[[Buffer, bytes], bytes] = apply_mask_pure
 try:
-    # The only import in medusa.protocol from outside the standard library. The agent's archive does without it.
+    # This is the only import in medusa.protocol from outside the standard library. It is optional, because the archive
+    # that agents run from does not contain this package.
     from websockets.speedups import apply_mask as _accelerated
 
     apply_mask = _accelerated

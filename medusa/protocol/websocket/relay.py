@@ -81,7 +81,7 @@ class WebSocketRelay(RelayState):
                 self._count(result)
                 return result
             data, self._held = self._held, bytearray()
-        # From here on, `data` is of type bytes unless it may be rewritten in place.
+        # The type of `data` tells `_parse` what to do: bytes are parsed in Python, other buffers are rewritten by C.
         if self._rewrite is None or not framing.in_place:
             data = bytes(data)
         elif isinstance(data, bytes):
@@ -201,7 +201,8 @@ class WebSocketRelay(RelayState):
             else:
                 self._emit(Kind(header.opcode), payload, framing, result)
             return end
-        if header.opcode == TEXT and header.fin:  # checked before `mid_frame` can become true
+        # This is checked before the state changes, because an error in mid-frame would end the other link too.
+        if header.opcode == TEXT and header.fin:
             refuse_forged(_unmask(data[at : at + len(FORGED)], header.key))
         self._left, self._key, self._fin = header.length, header.key, header.fin
         if in_pieces(header):

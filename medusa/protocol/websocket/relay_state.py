@@ -29,20 +29,20 @@ class RelayState:
 
     def __init__(self, max_message: int, stream_above: int) -> None:
         self._limit = max_message
-        self._stream_above = max(stream_above, len(FORGED))  # so that a large frame is long enough to be checked
+        self._stream_above = max(stream_above, len(FORGED))  # a larger frame has enough bytes to check for FORGED
         self._small = min(self._stream_above, max_message)
         self._fragments = Fragments(max_message)
-        self._held = bytearray()  # the held bytes: an unfinished header or small frame ...
-        self._need = 0  # ... and the number of bytes that are needed to parse it further
-        self._left = 0  # payload bytes of the current frame that are still to come; the next lines say how to take them
+        self._held = bytearray()  # the held bytes: a header or small frame whose rest is still to come
+        self._need = 0  # the number of bytes that must come before the held bytes can be parsed
+        self._left = 0  # payload bytes of a frame that are still to come; the next five attributes say how to take them
         self._mode = Mode.FORWARD
         self._key = NO_MASK
         self._fin = True
         self._utf8: Optional[codecs.IncrementalDecoder] = None
         self._skip = False
         self._done = False
-        self._finished = 0  # data messages that have ended ...
-        self._controls = 0  # ... and control frames
+        self._finished = 0  # data messages that have ended: `unfinished` numbers the current one by it
+        self._controls = 0  # control frames that have ended, for the same reason
 
     @property
     def mid_frame(self) -> bool:
