@@ -59,7 +59,7 @@ class StreamSpeaker:
         self.keep = 0
         self.parked_since: Optional[float] = None
         self._reported = False  # True after the first RESULT: a stream on which nothing has run yet is not complete
-        self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers it
+        self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers the channel
         self._sessions: Dict[Channel, Opened] = {}
         self._opener = Opener(commands, context, shared, self)
         self._words = "done"

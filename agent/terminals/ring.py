@@ -117,7 +117,7 @@ class Ring:
             size = tracker.unfinished(rest)
             tracker.feed(rest[:size])
             at += size
-        while at < min(len(self._kept), first + 3) and self._kept[at] & 0xC0 == 0x80:  # inside UTF-8
+        while at < min(len(self._kept), first + 3) and self._kept[at] & 0xC0 == 0x80:  # continues a character
             at += 1
         return at, tracker
 

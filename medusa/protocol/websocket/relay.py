@@ -201,7 +201,7 @@ class WebSocketRelay(RelayState):
             else:
                 self._emit(Kind(header.opcode), payload, framing, result)
             return end
-        # This is checked before the state changes, because an error in mid-frame would end the other link too.
+        # This is checked before the state changes, because after an error in mid-frame the other link gets no Close.
         if header.opcode == TEXT and header.fin:
             refuse_forged(_unmask(data[at : at + len(FORGED)], header.key))
         self._left, self._key, self._fin = header.length, header.key, header.fin
