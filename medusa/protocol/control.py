@@ -166,6 +166,7 @@ class Start(Control):
         cwd: the working directory.
         term: the value of TERM.
         columns, lines: the size of the user's terminal.
+        command, arguments: the program to run, and its arguments.
         modes: the modes of the user's terminal, see medusa/protocol/terminal/modes.py.
         env: variables for the command.
         named: the names in `env` that the user has written in full, not as a pattern. A variable that decides how

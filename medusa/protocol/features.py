@@ -18,16 +18,19 @@ CALL = "call"
 """The feature of an agent that dials once more for each client that joins its session. See control.Call."""
 
 JOIN = "Medusa-Join"
-"""The header field, with the value 1, of a client that joins a session which lives. On raw TCP: the word `join=1`."""
+"""The header field, with the value 1, of a client that joins a session of other clients. On raw TCP: word `join=1`."""
 
 LEG = "Medusa-Leg"
-"""The header field of an agent that dials because of a Call. Its value is the Call's `leg`. On raw TCP: word `leg=`."""
+"""The header field of an agent that connects because of a Call message. Its value is the `leg` of this message.
+
+On raw TCP: the word `leg=`.
+"""
 
 HOLD = "hold"
-"""The feature of a peer whose session survives its links: it comes back with the ticket that it was given."""
+"""The feature of a peer that comes back after the loss of its link, with the ticket that the reflector has given it."""
 
 KEPT = "Medusa-Hold"
-"""The header field of an agent that holds: for how many seconds the session lives on after the agent's link is lost.
+"""The header field in which an agent says for how many seconds its session lives on after the loss of its link.
 
 A reflector that gives the agent a ticket answers with the same field: the seconds that it grants. On raw TCP: the word
 `hold=`.
@@ -40,9 +43,9 @@ On raw TCP: the word `ticket=`, which follows `OK` in the answer.
 """
 
 INCARNATION = "Medusa-Incarnation"
-"""The header field in which an agent that holds names its process. On raw TCP: the word `incarnation=`.
+"""The header field in which an agent names its process, so that it is known when it comes back.
 
-The value has 32 hexadecimal digits, the same as in control.StreamAnswer.
+The value has 32 hexadecimal digits, the same as in control.StreamAnswer. On raw TCP: the word `incarnation=`.
 """
 
 ABOUT = "Medusa-About"

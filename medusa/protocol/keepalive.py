@@ -22,8 +22,8 @@ class Verdict(enum.Enum):
 class Keepalive:
     """The keepalive of one peer: remembers when the peer last gave a sign of life.
 
-    Call `received` when bytes have come, and `sent` when bytes were sent. Call `check` at the time `deadline()`, and
-    carry out the Verdict that it returns.
+    Call `received` when bytes have come, and `sent` when bytes were sent. Call `check` at the time that `deadline()`
+    returns, and carry out the Verdict that `check` returns.
 
     Args:
         interval: seconds of silence before the first ping, and between two pings.

@@ -40,7 +40,7 @@ class SignatureError(ProtocolError):
 
 
 class HeaderFields(Protocol):
-    """The header fields of a request."""
+    """The header fields of a request, as the functions of this module use them."""
 
     def get(self, name: str) -> str | None:
         """Returns the value of the field called `name` (lower case), or None if there is no such field."""
@@ -164,7 +164,12 @@ def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, s
 
 
 def presigned_target(path: str, parameters: Mapping[str, str], signature: bytes) -> str:
-    """Returns the path and query of a pre-signed URL."""
+    """Returns the path and query of a pre-signed URL.
+
+    Args:
+        parameters: the parameters of the query, not encoded and without `signature`.
+        signature: the bytes of the signature.
+    """
     value = base64.b64encode(signature).decode("ascii")
     return f"{path}?{_query(parameters)}&signature={_quote(value)}"
 
