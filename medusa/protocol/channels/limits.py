@@ -9,7 +9,7 @@ MAX_PAYLOAD = 32 * 1024
 """The limit of a frame's payload, in bytes."""
 
 LEAST_PART = 1024
-"""Bytes. If a message or a turn has room for less data than this, the data wait for the next one: they are not cut."""
+"""The smallest part, in bytes, that is cut from data. If a message or turn has less room, they wait for the next one."""
 
 TURN = 16 * 1024
 """Bytes that a channel may send in its turn. After that the other channels have their turns."""
@@ -36,7 +36,7 @@ MAX_WINDOW = 3 * 512 * 1024
 """The limit of one window, in bytes."""
 
 FIRST_TERMINAL_WINDOW = 32 * 1024
-"""The first window of a terminal's output, in bytes: as much the agent may send before the client has taken any."""
+"""The first window of a terminal's output, in bytes. The agent may send as much before the client has taken any."""
 
 MIN_TERMINAL_WINDOW = 16 * 1024
 """The smallest window of a terminal's output, in bytes, however slowly the client takes the output."""
@@ -57,7 +57,7 @@ If the limit were a little larger, each full message would be followed by a tiny
 """
 
 QUEUED_HIGH = 512 * 1024
-"""Bytes. While as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED."""
+"""Bytes. If as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED bytes."""
 
 MIN_QUEUED = 1024
 """Bytes of data that may wait in each channel at any time, however much waits in the others."""

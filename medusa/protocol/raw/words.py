@@ -21,7 +21,7 @@ WORDS: Dict[str, Tuple[str, str]] = {
 """The words: name -> (header field, pattern of the value). They come in any order, each at most once."""
 
 _FIRST = frozenset((HEADER,))
-"""The fields whose words all reflectors know that know any. The oldest reflectors know no words at all."""
+"""The fields whose words came first. A reflector that knows any words knows these. The oldest reflectors know none."""
 
 _NEEDED = frozenset((JOIN, LEG, TICKET))
 """The fields that must not be left out for an older reflector: without them the greeting would mean something else."""

@@ -45,7 +45,7 @@ MAX_HEADER = 14
 """The longest header of a frame, in bytes."""
 
 FIRST_PART = 64
-"""The first part of a message has this number of bytes or more, enough for the header of what is in the message."""
+"""The least bytes of the first part of a message. They hold the headers of the records in the message."""
 
 
 class Role(enum.Enum):
