@@ -9,7 +9,7 @@ MAX_PAYLOAD = 32 * 1024
 """The limit of a frame's payload, in bytes."""
 
 LEAST_PART = 1024
-"""The smallest part, in bytes, that is cut from data. If a message or turn has less room, they wait for the next one."""
+"""The smallest part, in bytes, that is cut from data. If a message or turn has less room, they wait for another."""
 
 TURN = 16 * 1024
 """Bytes that a channel may send in its turn. After that the other channels have their turns."""

@@ -18,7 +18,7 @@ MAX_MESSAGE = 256 * 1024
 """The limit of a message, in bytes. A link does not read a longer one."""
 
 LEAST_LIMIT = 128 * 1024
-"""Bytes. Every end reads messages up to this size. Longer ones are sent only to an end that has said that it reads them."""
+"""Bytes. Every end reads messages up to this size. Longer ones are sent only to an end that says it reads them."""
 
 PARTS_ABOVE = 64 * 1024
 """Bytes. A link returns a longer message in parts, as it arrives."""
