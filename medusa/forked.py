@@ -12,7 +12,7 @@ _ALL_SIGNALS = signal.valid_signals()
 
 @contextlib.contextmanager
 def blocked_signals() -> Iterator[Callable[[], object]]:
-    """Context manager. In the `with` block no signal is delivered, so no handler can raise an exception.
+    """Context manager: in the `with` block no signal is delivered, so no handler can raise an exception.
 
     Yields a function that unblocks the signals before the end of the `with` block. A signal that came while they were
     blocked is delivered when they are unblocked.
@@ -56,7 +56,10 @@ def close_others(keep: AbstractSet[int]) -> None:
 
 
 def _run(run: Callable[[], None], keep_fds: AbstractSet[int], ignored: AbstractSet[int]) -> None:
-    """Runs the helper. Never returns, because the helper must not go on with its parent's code."""
+    """Calls `run` in the forked helper process, then ends this process. Never returns to the code of its parent.
+
+    The arguments are those of `fork_helper`.
+    """
     try:
         signal.set_wakeup_fd(-1)
         for number in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:

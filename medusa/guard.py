@@ -1,4 +1,4 @@
-"""The guard: a helper process that cleans up after another process, its owner, has died, even if SIGKILL killed it.
+"""The guard: a helper process that runs a cleanup function when its owner dies, even if SIGKILL killed the owner.
 
 The owner is the process that starts the guard. The helper holds the reading end of a pipe, and the owner holds the only
 writing end. If the pipe ends without the line `done`, the owner has died, and the helper runs the cleanup. Start the
@@ -20,9 +20,9 @@ _IGNORED = (*_FROM_OUTSIDE, *_FOR_PROGRAMS, signal.SIGPIPE)
 
 
 class Guard:
-    """Starts a helper process, the guard, which cleans up if the process that started it (its owner) dies.
+    """A helper process that runs a cleanup function if its owner, the process that started it, dies.
 
-    A forked child of the owner may call `record` too, until it executes another program.
+    Create it by `start`. A forked child of the owner may call `record` too, until it executes another program.
 
     Attributes:
         pid: the pid of the helper process.
@@ -59,13 +59,13 @@ class Guard:
         return cls(pid, writer)
 
     def record(self, line: str) -> None:
-        """Adds a line to the list that `cleanup` gets. If the helper was killed, the line is lost without an error."""
+        """Adds a line to the list that is passed to `cleanup`. If the helper was killed, the line is silently lost."""
         if "\n" in line:
             raise ValueError("one line, please")
         self._write(line.encode("utf-8", "surrogateescape") + b"\n")
 
     def done(self) -> None:
-        """Ends the helper without a cleanup, and reaps it. Call it when nothing is left to clean up. Idempotent."""
+        """Ends the helper without a cleanup, and reaps it. Call this when nothing is left to clean up. Idempotent."""
         if self.fd < 0:
             return
         self._write(_DONE + b"\n")
@@ -110,7 +110,7 @@ def _detach(keep: FrozenSet[int]) -> None:
 
 
 def _rename(name: str) -> None:
-    """Changes the name of this process, so that `pkill` with the owner's name does not kill it. On Linux only."""
+    """Changes the name of this process to `name`, so `pkill` with the owner's name does not kill it. On Linux only."""
     try:
         # /proc/self/comm belongs to root if the owner hides its memory. A thread may still change its own name.
         with open("/proc/self/task/%d/comm" % os.getpid(), "w") as comm:
@@ -120,7 +120,7 @@ def _rename(name: str) -> None:
 
 
 def _read_lines(reader: int) -> Optional[List[str]]:
-    """Waits until the owner has died or called `done`. Returns the recorded lines; None if the owner called `done`."""
+    """Waits until the owner dies or calls `done`. Returns the recorded lines; None if the owner has called `done`."""
     received = bytearray()
     while True:
         data = os.read(reader, 4096)

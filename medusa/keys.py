@@ -74,11 +74,11 @@ _CURVE_ALGORITHM = {curve.name: algorithm for algorithm, curve in _CURVES.items(
 
 
 class BadKey(Exception):
-    """The key cannot be used. The text says why."""
+    """Raised if a key cannot be used. The text says why."""
 
 
 class PublicKey:
-    """A public key of a kind, length and curve that is accepted.
+    """A public key. Its kind, length and curve are accepted.
 
     Attributes:
         kind: rsa, ecdsa or ed25519.
@@ -87,7 +87,7 @@ class PublicKey:
     """
 
     def __init__(self, key: object) -> None:
-        """Raises BadKey if the key is not accepted. `key` is a public key of `cryptography`."""
+        """Takes `key`, a public key of the package `cryptography`. Raises BadKey if the key is not accepted."""
         if isinstance(key, rsa.RSAPublicKey):
             if key.key_size < MIN_RSA_BITS:
                 raise BadKey("an RSA key of %d bits is too short; %d are needed" % (key.key_size, MIN_RSA_BITS))
@@ -109,7 +109,7 @@ class PublicKey:
 
     @classmethod
     def from_ssh(cls, line: bytes) -> PublicKey:
-        """Parses a line `TYPE BASE64 [COMMENT]`, as in a .pub file. Returns the key. Raises BadKey."""
+        """Returns the key in a line `TYPE BASE64 [COMMENT]`, as in a .pub file. Raises BadKey if it cannot be used."""
         words = line.split()[:2]
         if not words or words[0] not in SSH_TYPES:
             raise BadKey(_NOT_OURS)
@@ -165,7 +165,7 @@ def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def first_public(data: bytes) -> PublicKey | None:
-    """Returns the first key in `data`, the content of a file such as `id_ed25519.pub`; None if it contains no key."""
+    """Returns the first usable key in `data`, the content of a file such as `id_ed25519.pub`; None if there is none."""
     for _, line in numbered_lines(data):
         with contextlib.suppress(BadKey):
             return PublicKey.from_ssh(line)

@@ -1,4 +1,4 @@
-"""Types of command-line options, and hints at misspelt words, for the parsers of all programs."""
+"""Types of command-line options, and hints for misspelt words, for the parsers of all programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST = 1e9
 
 
 def seconds(text: str) -> float:
-    """Parses a number of seconds: 0 or more, with or without a fraction. Raises ArgumentTypeError."""
+    """Parses a number of seconds: 0 or more, with or without a fraction. Raises ArgumentTypeError if it is not one."""
     try:
         value = float(text)
     except ValueError:
@@ -31,7 +31,7 @@ def seconds(text: str) -> float:
 
 
 def duration(text: str) -> int:
-    """Parses a time such as `90`, `90s`, `5m`, `1h30m` or `2d`. Returns the seconds. Raises ArgumentTypeError."""
+    """Returns the seconds in a time such as `90`, `90s`, `5m`, `1h30m` or `2d`. Raises ArgumentTypeError."""
     found = re.fullmatch(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?", text.strip(), re.ASCII)
     if found is None or not any(found.groups()):
         raise argparse.ArgumentTypeError("%r is not a time such as 90s, 5m, 1h or 2d" % text)
@@ -40,9 +40,9 @@ def duration(text: str) -> int:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Returns the text `; did you mean NAME?`, to be added to an error. NAME is the result of `closest`.
+    """Returns the text `; did you mean NAME?`, to be added to an error about `word`. Returns "" if no name is similar.
 
-    Returns "" if `closest` finds no name.
+    NAME is the name in `known` that is most similar to `word`; see `closest`.
     """
     found = closest(word, known)
     return "%s%s?" % (DID_YOU_MEAN, found) if found else ""
@@ -51,8 +51,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def with_hint(message: str, parser: argparse.ArgumentParser) -> str:
     """Returns `message`, an error of argparse. If it names unknown options, adds a hint for the first of them.
 
-    The hint is that of `did_you_mean`. The values of unknown options (`--option=VALUE`) are left out of the error,
-    because they may be secrets.
+    The hint is made by `did_you_mean`. The values of the unknown options (`--option=VALUE`) are left out, because they
+    may be secrets.
     """
     before, found, words = message.partition("unrecognized arguments: ")
     names = [word.partition("=")[0] if word.startswith("-") else word for word in words.split(" ")]

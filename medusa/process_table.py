@@ -25,7 +25,7 @@ class Process(NamedTuple):
 
 
 def processes(proc: str = PROC) -> Optional[List[Process]]:
-    """Returns all processes, including zombies. None if the system has no /proc like that of Linux or illumos."""
+    """Returns all processes, including zombies; None if the system has no /proc like that of Linux or illumos."""
     try:
         pids = [name for name in os.listdir(proc) if name.isdigit()]
     except OSError:
@@ -36,9 +36,10 @@ def processes(proc: str = PROC) -> Optional[List[Process]]:
 
 
 def own_children() -> Optional[Set[int]]:
-    """Returns the pids of this process's children, zombies too. It is quick. None on systems that cannot tell.
+    """Returns the pids of this process's children, including zombies. Returns None if the system does not list them.
 
-    It may miss a child if another one ends at the same moment. Only the main thread may call it.
+    A child may be missing if another child ends during the call. Only the main thread may call this function. It is
+    fast.
     """
     pid = os.getpid()
     try:
@@ -49,9 +50,9 @@ def own_children() -> Optional[Set[int]]:
 
 
 def controlled_by(terminal: int, proc: str = PROC) -> Dict[int, int]:
-    """Returns the pids of the processes that have a terminal as their controlling terminal. Works on Linux only.
+    """Returns a dict of the processes that have `terminal` as their controlling terminal. Works on Linux only.
 
-    The value for each pid is the id of the terminal's foreground process group.
+    A key is the pid of a process. Its value is the id of the terminal's foreground process group.
 
     Args:
         terminal: the terminal's device number, such as os.fstat(0).st_rdev.
@@ -83,7 +84,7 @@ def _read(directory: str) -> Optional[Process]:
 
 
 def _read_psinfo(directory: str) -> Optional[Process]:
-    """Reads one process from the /proc of illumos; None if that fails.
+    """Returns the process of one directory in the /proc of illumos; None if it cannot be read.
 
     By proc(5), struct psinfo begins with pr_flag, pr_nlwp (0 for a zombie), pid, ppid, pgid, sid.
     """

@@ -15,10 +15,10 @@ def is_service_variable(name: str, value: str) -> bool:
     """Returns True if an environment variable describes a Service of Kubernetes.
 
     Such a variable may have the same name as a variable that sets an option of Medusa. For example, a Service named
-    `medusa` sets MEDUSA_PORT=tcp://10.96.0.7:8381, and MEDUSA_PORT is also an option. The value shows which of them it
-    is: the option is a number, and the value of a Service is a URL.
+    `medusa` sets MEDUSA_PORT=tcp://10.96.0.7:8381, and MEDUSA_PORT is also an option. The value shows what it is: the
+    value of a Service is a URL, and the value of this option is a number.
 
-    Source: the documentation of Kubernetes, page "Service", section "Environment variables". The form of the variables
-    is that of Docker's legacy container links.
+    Source: the documentation of Kubernetes, page "Service", section "Environment variables". The variables have the
+    same form as those of Docker's legacy container links.
     """
     return bool(_NAME.fullmatch(name) or (_PORT.fullmatch(name) and _URL.match(value)))

@@ -1,4 +1,4 @@
-"""Turns signals into bytes of a pipe, so that one poll can wait for signals too. Also returns the names of signals."""
+"""Turns signals into bytes of a pipe, so one poll can wait for signals too. Also returns the names of signals."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ READ_SIZE = 4096
 
 
 def do_nothing(number: int, frame: Optional[FrameType]) -> None:
-    """A signal handler that does nothing. Python still writes the signal's byte to the pipe.
+    """Does nothing: this is the default signal handler of SignalPipe.
 
-    If the handler were SIG_IGN, no byte would be written.
+    Python writes the signal's byte to the pipe before it calls the handler. With SIG_IGN in place of this handler, no
+    byte would be written.
     """
 
 

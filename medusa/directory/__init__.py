@@ -1,4 +1,6 @@
-"""The directory says which reflector owns which session. One interface, and one file for each store.
+"""The directory: it says which reflector owns which session. Each kind of store has a file of its own.
+
+A site is a group of reflectors that share one directory.
 
 base        the interface, its records and its exceptions
 memory      the store for a single process

@@ -1,4 +1,4 @@
-"""The interface of the directory, which knows for each session id the one reflector that owns it."""
+"""The interface of the directory. For each session id, the directory knows the one reflector that owns the session."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TTL = 60.0
 
 @dataclass(frozen=True)
 class Owner:
-    """A reflector that owns sessions. `address` is the URL of its root, by which other reflectors reach it."""
+    """A reflector that owns sessions. `address` is the URL of its root, at which other reflectors reach it."""
 
     address: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right of the reflector `owner` to hold `session_id`.
+    """Says that the reflector `owner` holds `session_id`: no other reflector may have a session with this id.
 
-    Each claim has a different random `token`, so that two claims of the same owner on the same id are not equal. The
-    token also says when the claim was made; see `new_token`.
+    Each claim has a different random `token`. So two claims of the same owner on the same id are not equal. The token
+    also contains the time at which the claim was made; see `made_at`.
     """
 
     session_id: str
@@ -43,25 +43,25 @@ class Claim:
     def made_at(self) -> int:
         """The time at which the claim was made, in seconds since 1970, by the clock of the host that has made it.
 
-        It is meaningless if an older version has made the claim.
+        The number is meaningless if an older version of Medusa has made the claim.
         """
         return int(self.token[:_TIME_DIGITS] or "0", 16)
 
 
 def new_token(now: float) -> str:
-    """Returns a token for a new claim: 32 hexadecimal digits. `now`: the time, in seconds since 1970."""
+    """Returns a token for a new claim: 32 hexadecimal digits. It contains the time `now`, in seconds since 1970."""
     return "%0*x%s" % (_TIME_DIGITS, int(now), secrets.token_hex((32 - _TIME_DIGITS) // 2))
 
 
 class DirectoryError(Exception):
-    """The store does not answer, or answers with an error. So it is unknown which session ids are claimed.
+    """Raised if the store does not answer, or answers with an error. So it is unknown which session ids are claimed.
 
     The text of the exception contains no password, so it can be logged.
     """
 
 
 class SessionExists(Exception):
-    """The session id is already claimed. `claim` is the claim that holds it."""
+    """Raised if the session id is already claimed. `claim` is the claim that holds the id."""
 
     def __init__(self, claim: Claim) -> None:
         super().__init__("the session exists")
@@ -74,19 +74,19 @@ class SessionExists(Exception):
 
 
 class StaleClaim(Exception):
-    """The claim no longer holds its session id: it has expired, or was released or replaced."""
+    """Raised if a claim no longer holds its session id: it has expired, or was released or replaced."""
 
 
 class BrokenEntry(DirectoryError):
-    """One entry of the store cannot be used: no reflector of the site has written it, or it was changed afterwards.
+    """Raised if one entry of the store cannot be used. The store works, and its other entries can be used.
 
-    The entry belongs to a session id or to a mark (see Mark). It is unknown whether this id is claimed, or whether this
-    mark is used. The store works, and its other entries can be used.
+    No reflector that shares this store has written the entry, or another program has changed it. The entry belongs to a
+    session id or to a mark (see Mark). It is unknown whether this id is claimed, or whether this mark is used.
     """
 
 
 class Mark(enum.Enum):
-    """The state in which `Directory.reserve` has found a mark.
+    """The state of a mark, as `Directory.reserve` returns it.
 
     A mark is the name of something that may be used only once. The reflectors use a mark for each signature of a
     request.
@@ -100,17 +100,17 @@ class Mark(enum.Enum):
 class Directory(abc.ABC):
     """A store of claims on session ids. Every subclass passes tests/conformance/check_directory.py.
 
-    Every method except `close` may raise DirectoryError. Each may block for seconds.
+    A method may block for some seconds if `waits` is True. Every method except `close` may raise DirectoryError.
 
     Attributes:
-        waits: False if no method ever waits, because the store is in the memory of this process.
+        waits: False if no method ever blocks, because the store is in the memory of this process.
     """
 
     waits = True
 
     @abc.abstractmethod
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
-        """Claims the session id for `ttl` seconds, atomically. Call `renew` before the claim expires.
+        """Claims the session id for `ttl` seconds, atomically. Returns the claim. Call `renew` before it expires.
 
         Raises:
             SessionExists: another claim holds the id.
@@ -120,10 +120,11 @@ class Directory(abc.ABC):
     def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
         """Replaces the claim `old` with a new claim of `owner`, atomically. Returns the new claim.
 
-        Call this only if the process that held `old` has died, or if no peer can reach it.
+        Call this only if the reflector that made `old` has died, or if no peer can connect to it.
 
         Args:
-            owner: None for the owner of the old claim.
+            ttl: seconds after which the new claim expires.
+            owner: the owner of the new claim. None: the same owner as before.
 
         Raises:
             StaleClaim: `old` no longer holds its session id.
@@ -135,7 +136,7 @@ class Directory(abc.ABC):
 
     @abc.abstractmethod
     def release(self, claim: Claim) -> None:
-        """Frees the session id. Does nothing if `claim` no longer holds it."""
+        """Frees the session id that `claim` holds. Does nothing if `claim` no longer holds the id."""
 
     @abc.abstractmethod
     def lookup(self, session_id: str) -> Owner | None:
@@ -143,7 +144,7 @@ class Directory(abc.ABC):
 
     @abc.abstractmethod
     def entries(self, limit: int) -> dict[str, Owner | None]:
-        """Returns up to `limit` claimed session ids, each with its owner. The owner is None if the entry is broken.
+        """Returns a dict from claimed session ids, up to `limit`, to their owners. A broken entry has the owner None.
 
         An id that is claimed or released during the call may be missing. This method does not raise BrokenEntry.
         """
@@ -151,28 +152,28 @@ class Directory(abc.ABC):
     def leases(self) -> Directory:
         """Returns a second directory in the same store, for claims on the addresses of reflectors.
 
-        Its methods take such an address where this directory's methods take a session id.
+        Pass a reflector's address to its methods in place of a session id.
         """
         return self
 
     def spend(self, mark: str, ttl: float) -> bool:
         """Records for `ttl` seconds, atomically, that `mark` (see Mark) is used. Returns True if it was unused before.
 
-        Only a shared store records marks. A store for a single process records none, because that process remembers
-        the marks itself. There this method always returns True, and `reserve`, `confirm`, `settle` and `give_back`
-        succeed without any effect.
+        Only a shared store records marks. The store of a single process records none, because that process remembers
+        the marks itself. In such a store this method always returns True. Its `reserve`, `confirm`, `settle` and
+        `give_back` succeed without any effect.
         """
         return True
 
     def is_spent(self, mark: str) -> bool:
-        """Returns True if `mark` is used. A store for a single process always returns False; see `spend`."""
+        """Returns True if `mark` is used. Always returns False if the store records no marks; see `spend`."""
         return False
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
-        """Reserves `mark` for `ttl` seconds, atomically, if it is neither used nor reserved. Returns its former state.
+        """Reserves `mark` for `ttl` seconds, atomically, if it is neither used nor reserved. Returns its state before.
 
-        If the former state was FREE, this call has reserved the mark. Then call `confirm` to use the mark, or
-        `give_back` to leave it unused.
+        If the state was FREE, this call has reserved the mark. Then call `confirm` to use the mark, or `give_back` to
+        leave it unused.
 
         Args:
             token: a new random text, by which `confirm` and `give_back` find this reservation.
@@ -180,12 +181,12 @@ class Directory(abc.ABC):
         return Mark.FREE
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Extends a reservation of `mark`, atomically, so that it expires `ttl` seconds from now. Returns True.
+        """Extends a reservation of `mark`, atomically, to `ttl` seconds from now. Returns True if this succeeds.
 
-        Returns False, and changes nothing, if the reservation does not exist any more: it has expired, was given back,
-        or was confirmed before.
-        If this method returns True, call `settle` next. If it raises an error, the reservation may have been extended
-        or not. Then call `give_back`.
+        Returns False, and changes nothing, if there is no such reservation any more. It has expired, was given back, or
+        was confirmed before.
+        If this method returns True, call `settle` next. If it raises an error, call `give_back`: the reservation may or
+        may not have been extended.
 
         Args:
             token: the text with which `reserve` was called.
@@ -194,17 +195,16 @@ class Directory(abc.ABC):
         return True
 
     def settle(self, mark: str, use: str) -> None:  # noqa: B027 - see above
-        """Records that `mark` is used. Does nothing if no call of `confirm` with the text `use` has succeeded.
+        """Records that `mark` is used, if `confirm` with the same text `use` has succeeded. Otherwise does nothing.
 
         Before this call, `reserve` returns RESERVED to other callers. After this call, it returns USED.
         """
 
     def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
-        """Makes `mark` unused again, if this caller has reserved or confirmed it. Otherwise does nothing.
+        """Makes `mark` unused again, if it was reserved or confirmed with one of `tokens`. Otherwise does nothing.
 
         Args:
-            tokens: the texts that the caller has passed to `reserve` as `token`, or to `confirm` as `use`. A mark that
-                was reserved or confirmed with another text stays as it is.
+            tokens: the texts that the caller has passed to `reserve` as `token`, or to `confirm` as `use`.
         """
 
     def close(self) -> None:  # noqa: B027 - not every store has connections

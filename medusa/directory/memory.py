@@ -21,7 +21,7 @@ class MemoryDirectory(Directory):
         self._lock = threading.Lock()
 
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
-        """See Directory."""
+        """Claims the session id for `ttl` seconds, and returns the claim; see Directory.claim."""
         with self._lock:
             holder = self._holder(session_id)
             if holder is not None:
@@ -29,39 +29,39 @@ class MemoryDirectory(Directory):
             return self._put(session_id, owner, ttl)
 
     def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
-        """See Directory."""
+        """Replaces the claim `old` with a new claim of `owner`, and returns the new claim; see Directory.inherit."""
         with self._lock:
             if self._holder(old.session_id) != old:
                 raise StaleClaim
             return self._put(old.session_id, owner or old.owner, ttl)
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
-        """See Directory."""
+        """Makes the claim expire `ttl` seconds from now; see Directory.renew."""
         with self._lock:
             if self._holder(claim.session_id) != claim:
                 raise StaleClaim
             self._claims[claim.session_id] = (claim, self._clock() + ttl)
 
     def release(self, claim: Claim) -> None:
-        """See Directory."""
+        """Frees the session id that `claim` holds; see Directory.release."""
         with self._lock:
             if self._holder(claim.session_id) == claim:
                 del self._claims[claim.session_id]
 
     def lookup(self, session_id: str) -> Owner | None:
-        """See Directory."""
+        """Returns the reflector that holds the session id, or None if the id is free."""
         with self._lock:
             holder = self._holder(session_id)
             return holder.owner if holder else None
 
     def entries(self, limit: int) -> dict[str, Owner | None]:
-        """See Directory."""
+        """Returns a dict of up to `limit` claimed session ids and their owners."""
         with self._lock:
             held = (claim for claim in map(self._holder, list(self._claims)) if claim is not None)
             return {claim.session_id: claim.owner for claim in islice(held, limit)}
 
     def leases(self) -> Directory:
-        """See Directory. Each call returns a new, empty directory, because only one process uses it."""
+        """Returns a new, empty directory for claims on the addresses of reflectors. Each call returns another one."""
         return MemoryDirectory(self._clock)
 
     def _put(self, session_id: str, owner: Owner, ttl: float) -> Claim:

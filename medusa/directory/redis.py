@@ -1,6 +1,7 @@
 """The directory that several reflectors share, in Redis.
 
-Each claim is a key of Redis, which expires. The key's value is an entry, as medusa.directory.seal makes it.
+Each claim is a key of Redis, which expires. The key's value is an entry in the form that medusa.directory.seal
+describes.
 Each mark (see Mark) is a key as well. Its value is "reserved TOKEN", "confirmed TOKEN" or "used TOKEN".
 Redis runs the scripts below. Each script changes a key only if the key's present value is the expected one.
 
@@ -124,13 +125,13 @@ class RedisDirectory(Directory):
         self._seal = Seal(secret)
 
     def leases(self) -> Directory:
-        """See Directory. The returned directory shares the connections of this one."""
+        """Returns a directory for claims on the addresses of reflectors. It shares the connections of this one."""
         leases = copy.copy(self)
         leases._names = _REFLECTORS
         return leases
 
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
-        """See Directory."""
+        """Claims the session id for `ttl` seconds, and returns the claim; see Directory.claim."""
         claim = Claim(session_id, owner, new_token(time.time()))
         held = self._run(_CLAIM, self._key(session_id), self._entry(claim), _ms(ttl))
         if held is not None:
@@ -138,28 +139,31 @@ class RedisDirectory(Directory):
         return claim
 
     def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
-        """See Directory."""
+        """Replaces the claim `old` with a new claim of `owner`, and returns the new claim; see Directory.inherit."""
         claim = Claim(old.session_id, owner or old.owner, new_token(time.time()))
         if not self._run(_REPLACE, self._key(old.session_id), self._entry(claim), _ms(ttl), self._entry(old)):
             raise StaleClaim
         return claim
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
-        """See Directory."""
+        """Makes the claim expire `ttl` seconds from now; see Directory.renew."""
         if not self._run(_RENEW, self._key(claim.session_id), self._entry(claim), _ms(ttl)):
             raise StaleClaim
 
     def release(self, claim: Claim) -> None:
-        """See Directory."""
+        """Frees the session id that `claim` holds; see Directory.release."""
         self._run(_RELEASE, self._key(claim.session_id), self._entry(claim))
 
     def lookup(self, session_id: str) -> Owner | None:
-        """See Directory."""
+        """Returns the reflector that holds the session id, or None if the id is free."""
         entry = self._run(_LOOKUP, self._key(session_id))
         return None if entry is None else self._read(session_id, entry).owner
 
     def entries(self, limit: int) -> dict[str, Owner | None]:
-        """See Directory. In a store with very many keys, some claims may be missing in the result: see LIST_TIMEOUT."""
+        """Returns a dict of up to `limit` claimed session ids and their owners; see Directory.entries.
+
+        If the store has very many keys, some claims may be missing, because the search ends after LIST_TIMEOUT seconds.
+        """
         found: dict[str, Owner | None] = {}
         deadline = time.monotonic() + LIST_TIMEOUT
         prefix = self._key("")
@@ -173,16 +177,16 @@ class RedisDirectory(Directory):
         return found
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """See Directory."""
+        """Records for `ttl` seconds that `mark` is used. Returns True if it was unused before. See Directory.spend."""
         return self._run(_CLAIM, self._mark(mark), _USED + secrets.token_hex(16), _ms(ttl)) is None
 
     def is_spent(self, mark: str) -> bool:
-        """See Directory."""
+        """Returns True if `mark` is used."""
         held = self._run(_LOOKUP, self._mark(mark))
         return held is not None and not held.startswith((_RESERVED.encode(), _CONFIRMED.encode()))
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
-        """See Directory."""
+        """Reserves `mark` for `ttl` seconds if it is free. Returns its state before. See Directory.reserve."""
         held = self._run(_CLAIM, self._mark(mark), _RESERVED + token, _ms(ttl))
         if held is None:
             return Mark.FREE
@@ -190,20 +194,20 @@ class RedisDirectory(Directory):
         return Mark.RESERVED if held.startswith((_RESERVED.encode(), _CONFIRMED.encode())) else Mark.USED
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """See Directory."""
+        """Extends a reservation of `mark` to `ttl` seconds from now. Returns False if there is none; see Directory."""
         return bool(self._run(_REPLACE, self._mark(mark), _CONFIRMED + use, _ms(ttl), _RESERVED + token))
 
     def settle(self, mark: str, use: str) -> None:
-        """See Directory."""
+        """Records that `mark` is used, if `confirm` with the same text `use` has succeeded; see Directory.settle."""
         self._run(_CONCLUDE, self._mark(mark), _CONFIRMED + use, _USED + use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
-        """See Directory."""
+        """Makes `mark` unused again, if it was reserved or confirmed with one of `tokens`; see Directory.give_back."""
         states = (_RESERVED, _CONFIRMED, _USED)
         self._run(_RELEASE, self._mark(mark), *(state + token for token in tokens for state in states))
 
     def close(self) -> None:
-        """See Directory. Only one thread may call this method."""
+        """Closes the connections to Redis; see Directory.close. Only one thread may call this method."""
         self._pool.close()
 
     def _key(self, session_id: str) -> bytes:
@@ -230,7 +234,7 @@ class RedisDirectory(Directory):
 
 
 def _values(client: Any, keys: list[bytes]) -> list[bytes | None]:
-    """Returns the start of each key's value: b"" if the key is missing, None if its value is not a string."""
+    """Returns the first bytes of each key's value: b"" if there is no such key, None if its value is not a string."""
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         pipeline.getrange(key, 0, MAX_ENTRY)
@@ -259,5 +263,5 @@ def _ms(seconds: float) -> int:
 
 
 def _literal(text: bytes) -> bytes:
-    r"""Returns a pattern for SCAN that matches exactly `text`."""
+    r"""Returns a pattern for the command SCAN of Redis that matches only the text `text` itself."""
     return re.sub(rb"([\\*?\[\]^])", rb"\\\1", text)

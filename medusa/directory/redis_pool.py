@@ -48,7 +48,7 @@ class RedisPool:
 
     @contextmanager
     def client(self) -> Iterator[Any]:
-        """Lends a client of redis-py for the commands in a `with` block.
+        """Context manager: lends a client of redis-py for the commands in the `with` block.
 
         Raises:
             BrokenEntry: the command does not fit the type of a key's value, so another program has written the key.
@@ -69,7 +69,7 @@ class RedisPool:
             self._free.release()
 
     def close(self) -> None:
-        """Closes all connections. Only one thread may call this method. See Directory.close."""
+        """Closes all connections. First waits some seconds for pending answers. Only one thread may call it."""
         deadline = time.monotonic() + 2 * self._timeout
         held = 0
         try:
@@ -107,7 +107,7 @@ def is_wrong_type(error: object) -> bool:
 
 
 def _connect(url: RedisUrl, timeout: float) -> list[Any]:
-    """Returns a list of clients. The first client is for commands. The others ask the Sentinels, if there are any.
+    """Returns a list of clients of redis-py. The first is for commands. The others, if any, ask the Sentinels.
 
     The client of a Cluster connects now. All other clients connect at their first command.
     """

@@ -53,7 +53,7 @@ class RedisUrl:
 
     @property
     def service(self) -> str:
-        """The name under which the Sentinels know the master."""
+        """The name under which the Sentinels know the master server."""
         return self.path.strip("/").partition("/")[0]
 
 

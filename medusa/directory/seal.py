@@ -1,8 +1,9 @@
-"""Writes each entry of the directory with a MAC, which proves that a reflector of the site has written it. No I/O.
+"""Writes and reads the entries of the directory. A MAC in each entry proves that a reflector has written it. No I/O.
 
 An entry is the text "TOKEN.MAC ADDRESS". TOKEN is the claim's token, and ADDRESS is the address of its owner.
-MAC is an HMAC-SHA256 with the site's secret. It covers the address, the token, and the key under which the entry is
-stored. So a reflector refuses an entry that was changed, made by another program, or copied to another key.
+MAC is an HMAC-SHA256. Its key is the secret that all reflectors with this directory share. The MAC covers the address,
+the token, and the key under which the entry is stored. So a reflector refuses an entry that was changed, made by
+another program, or copied to another key.
 An older version of the reflector writes "TOKEN ADDRESS". It can read the new entries, because it takes "TOKEN.MAC" for
 the token.
 """
@@ -22,13 +23,13 @@ _ENTRY = re.compile(rb"([0-9a-f]{32})\.([0-9a-f]{64}) ([^\x00-\x1f\x7f]*)\Z")
 
 
 class Seal:
-    """The writer and reader of entries whose MAC is made with `secret`."""
+    """Writes and reads entries with a MAC that is made with `secret`."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def entry(self, key: bytes, claim: Claim) -> bytes:
-        """Returns the entry for `claim`, to be stored under `key`."""
+        """Returns the entry for `claim`. The caller stores it under `key`."""
         token, address = claim.token.encode(), claim.owner.address.encode()
         return b"%s.%s %s" % (token, self._mac(key, address, token), address)
 

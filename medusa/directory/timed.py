@@ -24,7 +24,8 @@ class TimedDirectory(Directory):
 
     Args:
         directory: the other directory.
-        asked: called with the measured time after each call; see Asked.
+        asked: called after each call, with the name of the method, the seconds that it took, and whether it failed. See
+            Asked.
     """
 
     def __init__(self, directory: Directory, asked: Asked) -> None:
@@ -33,59 +34,59 @@ class TimedDirectory(Directory):
         self._asked = asked
 
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
-        """See Directory."""
+        """Calls `claim` of the other directory, and reports how long the call took."""
         return self._timed("claim", self._directory.claim, session_id, owner, ttl)
 
     def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
-        """See Directory."""
+        """Calls `inherit` of the other directory, and reports how long the call took."""
         return self._timed("inherit", self._directory.inherit, old, ttl, owner)
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
-        """See Directory."""
+        """Calls `renew` of the other directory, and reports how long the call took."""
         self._timed("renew", self._directory.renew, claim, ttl)
 
     def release(self, claim: Claim) -> None:
-        """See Directory."""
+        """Calls `release` of the other directory, and reports how long the call took."""
         self._timed("release", self._directory.release, claim)
 
     def lookup(self, session_id: str) -> Owner | None:
-        """See Directory."""
+        """Calls `lookup` of the other directory, and reports how long the call took."""
         return self._timed("lookup", self._directory.lookup, session_id)
 
     def entries(self, limit: int) -> dict[str, Owner | None]:
-        """See Directory."""
+        """Calls `entries` of the other directory, and reports how long the call took."""
         return self._timed("entries", self._directory.entries, limit)
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """See Directory."""
+        """Calls `spend` of the other directory, and reports how long the call took."""
         return self._timed("spend", self._directory.spend, mark, ttl)
 
     def is_spent(self, mark: str) -> bool:
-        """See Directory."""
+        """Calls `is_spent` of the other directory, and reports how long the call took."""
         return self._timed("is_spent", self._directory.is_spent, mark)
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
-        """See Directory."""
+        """Calls `reserve` of the other directory, and reports how long the call took."""
         return self._timed("reserve", self._directory.reserve, mark, token, ttl)
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """See Directory."""
+        """Calls `confirm` of the other directory, and reports how long the call took."""
         return self._timed("confirm", self._directory.confirm, mark, token, use, ttl)
 
     def settle(self, mark: str, use: str) -> None:
-        """See Directory."""
+        """Calls `settle` of the other directory, and reports how long the call took."""
         self._timed("settle", self._directory.settle, mark, use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
-        """See Directory."""
+        """Calls `give_back` of the other directory, and reports how long the call took."""
         self._timed("give_back", self._directory.give_back, mark, *tokens)
 
     def leases(self) -> Directory:
-        """See Directory. Calls of the directory that this method returns are not measured."""
+        """Returns what `leases` of the other directory returns. The calls of that directory are not measured."""
         return self._directory.leases()
 
     def close(self) -> None:
-        """See Directory. This call is not measured, because it sends the store no request."""
+        """Closes the other directory. This call is not measured, because it sends the store no request."""
         self._directory.close()
 
     def _timed(self, name: str, ask: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:

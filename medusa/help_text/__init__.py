@@ -1,4 +1,4 @@
-"""Help of a program: its options in groups, then sections such as examples, variables and files. 80 columns at most.
+"""Help texts of programs: options in groups, then sections such as examples, variables and files. At most 80 columns.
 
 The man pages are made from the same parsers and sections.
 

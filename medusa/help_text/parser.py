@@ -1,4 +1,4 @@
-"""A parser of options whose help text has groups and sections."""
+"""An argparse parser with a help text that has groups of options, and further sections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OPTION_COLUMN = 28
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Formats the options. The usage line says [OPTION...] instead of all options, which would take many lines."""
+    """Formats the help of the options. The usage line says [OPTION...], because a list of all options would be long."""
 
     def __init__(self, prog: str, **more: Any) -> None:
         super().__init__(prog, max_help_position=OPTION_COLUMN, width=width(), **more)
@@ -30,7 +30,7 @@ class HelpFormatter(argparse.HelpFormatter):
         return "\n".join(wrap(" ".join(text.split()), columns, indent))
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        """Returns the names of an option, and its value once: `-k, --key KEY`."""
+        """Returns the names of an option, and after them its value once, as in `-k, --key KEY`."""
         if not action.option_strings:
             return str(self._metavar_formatter(action, action.dest)(1)[0])
         names = ", ".join(action.option_strings)
@@ -38,7 +38,7 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class HelpParser(argparse.ArgumentParser):
-    """A parser of options with a help text of groups and sections.
+    """An argparse parser with a help text that has groups of options, and further sections.
 
     Make one group for each topic, by `add_argument_group`. Options that are in no group, such as --help, come last.
 
@@ -54,7 +54,7 @@ class HelpParser(argparse.ArgumentParser):
         self._optionals.title = "Options"
 
     def add_argument_group(self, *args: Any, **more: Any) -> Any:
-        """Adds a group of options before those that are in no group. See argparse."""
+        """Adds a group of options, and returns it (see argparse). In the help, options without a group come last."""
         group = super().add_argument_group(*args, **more)
         if hasattr(self, "sections"):  # if not, argparse makes its own two groups
             self._action_groups.sort(key=lambda group: group is self._optionals)
@@ -75,10 +75,10 @@ class HelpParser(argparse.ArgumentParser):
             super().print_help(file)
 
     def described(self, action: argparse.Action) -> Tuple[str, str]:
-        """Returns how an option is written, such as `-k, --key KEY`, and what it means."""
+        """Returns two texts about an option: how it is written, such as `-k, --key KEY`, and what it means."""
         formatter = self._get_formatter()
         return formatter._format_action_invocation(action), formatter._expand_help(action) if action.help else ""
 
     def help_sections(self) -> List[Section]:
-        """Returns what follows the options in the help text."""
+        """Returns the sections that follow the options in the help text."""
         return self.sections

@@ -1,4 +1,4 @@
-"""The sections of a help text, and how they are laid out: 80 columns at most."""
+"""The sections of a help text, and their layout: at most 80 columns."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Section(NamedTuple):
 
 
 def width() -> int:
-    """Returns the number of columns for a help text."""
+    """Returns the number of columns for a help text: the width of the terminal, but from NARROWEST to WIDTH."""
     import shutil  # takes time to load
 
     return max(NARROWEST, min(shutil.get_terminal_size().columns, WIDTH))
 
 
 def show(text: str) -> None:
-    """Writes a help text to stdout. It is no error if nobody reads it to its end, as in `mlogin --help | head -1`."""
+    """Writes a help text to stdout. Ignores the error if the reader stops early, as in `mlogin --help | head -1`."""
     try:
         print(text, flush=True)
     except OSError:
@@ -44,7 +44,10 @@ def show(text: str) -> None:
 
 
 def wrap(text: str, columns: int, indent: str = "") -> List[str]:
-    """Returns the text as lines of at most `columns` characters, which never end inside an option or a URL."""
+    """Returns `text` as lines of at most `columns` characters. No line ends inside an option or a URL.
+
+    `indent`: the text with which each line begins.
+    """
     import textwrap
 
     wrapper = textwrap.TextWrapper(columns, indent, indent, break_on_hyphens=False, break_long_words=False)
@@ -52,7 +55,7 @@ def wrap(text: str, columns: int, indent: str = "") -> List[str]:
 
 
 def render(section: Section, columns: int) -> str:
-    """Returns a section as lines of at most `columns` characters. A term that is too long is not divided."""
+    """Returns a section as one text, with lines of at most `columns` characters. A longer term is not divided."""
     lines = [section.title + ":"]
     column = min(TERM_COLUMN, columns // 2, 4 + max([0, *(len(term) for term, _ in section.items)]))
     for term, meaning in section.items:

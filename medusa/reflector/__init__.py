@@ -6,7 +6,7 @@ server         puts a reflector together from its parts; starts, drains and stop
 parts          opens what the options name: directory, address, certificate, accounts
 config         the options of a reflector and their checks
 timeouts       the times of a reflector that have no option
-refusal        a refusal: its status, and its words for the peer and for the log
+refusal        the exception for a refusal: its status, and its texts for the peer and for the log
 metrics        the numbers for a monitoring system
 session_name   the name of a session, and the paths that contain it
 hangup         finds out what a SIGHUP means: the terminal has ended, or the user asks to reload
@@ -18,7 +18,7 @@ workers        passes connections and requests to the other processes of this re
 admin          what administrators use: metrics, the list of sessions, the published archive
 sessions       the sessions that live in this process
 auth           decides what a peer may do: accounts, signatures, access by network address
-tickets        by which peers come back to their sessions
+tickets        gives and checks tickets, by which peers come back to their sessions
 relay          moves the bytes between the client and the agent of a session
 net            sockets: listening, accepting, addresses, TLS; no decisions about peers
 """

@@ -1,4 +1,4 @@
-"""The command and environment of a child process that runs a module of Medusa: a worker, or the publisher."""
+"""Makes the command and the environment of a child process that runs a module of Medusa: a worker or the publisher."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def module(name: str, *arguments: str) -> list[str]:
 
 
 def surroundings() -> dict[str, Any]:
-    """Returns keyword arguments for Popen: the child finds the same modules as this process, and has no terminal."""
+    """Returns keyword arguments for Popen, which give the child the modules of this process and no terminal."""
     return {
         "cwd": "/",  # `-m` imports from the current directory first, so others must not be able to write there
         "env": {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)},

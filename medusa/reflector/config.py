@@ -27,7 +27,7 @@ _ADVERTISE = re.compile(r"([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))
 
 
 class ConfigError(Exception):
-    """A setting cannot be used. The text names the option and the reason."""
+    """Raised if a setting cannot be used. The text names the option and the reason."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class ReflectorConfig:
         state_dir: the path of the directory for what outlives the process: the key of the tickets, and which sessions
             are over. None: a restart makes all tickets void, unless the directory is shared.
         max_hold: the longest time for which a session is kept while its agent is away; 0 for no limit.
-        max_held_sessions: the most sessions of this process that are held by their agent, or wait for it to come back;
-            0 for no limit.
+        max_held_sessions: the most sessions of this process that an agent holds; 0 for no limit. Such a session stays
+            open without a client, and while its agent is away.
         max_held_sessions_per_login: the most such sessions of one login; None for half of `max_held_sessions`.
         timeouts: the other times, which have no command line option.
     """
@@ -157,23 +157,29 @@ class ReflectorConfig:
 
     @property
     def held_sessions_per_login(self) -> int:
-        """The most sessions of one login that are held; 0 for no limit."""
+        """The most sessions of one login that agents may hold; 0 for no limit.
+
+        An agent that holds its session keeps it open while there is no client.
+        """
         most = self.max_held_sessions_per_login
         return (self.max_held_sessions + 1) // 2 if most is None else most
 
     @property
     def held_in_all(self) -> int:
-        """The most bytes that this process may hold for all peers: at least enough for two messages. 0 for no limit."""
+        """The most bytes that this process may hold in memory for all peers: at least two messages. 0 for no limit."""
         return self.max_held and max(self.max_held, 2 * max(self.max_message, MIN_HELD))
 
     @property
     def held_per_login(self) -> int:
-        """The most bytes that this process may hold for one login: at least enough for one message. 0 for no limit."""
+        """The most bytes that this process may hold in memory for one login: at least one message. 0 for no limit."""
         most = self.held_in_all // HELD_SHARE if self.max_held_per_login is None else self.max_held_per_login
         return most and max(most, self.max_message, MIN_HELD)
 
     def share(self, workers: int) -> ReflectorConfig:
-        """Returns the options of one of `workers` workers: each gets a part of some limits, such as that of memory."""
+        """Returns the options for each of `workers` worker processes.
+
+        Some limits, such as the limit of memory, are divided by the number of workers.
+        """
         start, rate, full = self.max_startups
         return replace(
             self,
@@ -248,7 +254,7 @@ class ReflectorConfig:
             )
 
     def _verify_combinations(self) -> None:
-        """Raises ConfigError for a setting that is useless or harmful without another setting."""
+        """Raises ConfigError if a setting is useless or harmful because another setting is missing."""
         if self.front_door_only and self.accounts is None:
             raise ConfigError("front-door-only: there is no front door without --accounts")
         if self.admins and self.accounts is None:

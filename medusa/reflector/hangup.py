@@ -32,9 +32,9 @@ def has_terminal() -> bool:
 class Hangup:
     """Decides what a SIGHUP to a reflector means: the end of its terminal, or a request to reload.
 
-    Create this object before a handler for SIGHUP is set. Each SIGHUP is a request to reload in these cases:
+    Create this object before a handler for SIGHUP is set. Each SIGHUP counts as a request to reload in these cases:
     - SIGHUP is ignored when this object is created, as under nohup.
-    - The process has no controlling terminal at that time.
+    - The process has no controlling terminal when this object is created.
     - The terminal has ended some time before, without a SIGHUP. This happens to a job that its shell has disowned.
 
     Args:
@@ -55,13 +55,19 @@ class Hangup:
         self.watching = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
 
     def look(self) -> bool:
-        """Checks whether the terminal has ended. Returns True if it has, and a SIGHUP came at about the same time."""
+        """Checks whether the terminal has ended. Returns True if it has ended and a SIGHUP came at about the same time.
+
+        Call this every CHECK_INTERVAL as long as `watching` is True. If it returns True, stop the reflector.
+        """
         if self.watching and not self._has_terminal():
             self.watching = False
             self._lost_at = self._clock()
         return EARLIEST <= self._signalled_at - self._lost_at <= LATEST
 
     def signalled(self) -> bool:
-        """Call this for each SIGHUP. Returns True if it means the end of the terminal, False if it asks to reload."""
+        """Decides what a SIGHUP means. Returns True for the end of the terminal, False for a request to reload.
+
+        Call this once for each SIGHUP, when it comes.
+        """
         self._signalled_at = self._clock()
         return self.look()

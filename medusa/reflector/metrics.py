@@ -1,7 +1,7 @@
 """The metrics of this process, for a monitoring system. They contain no session id and no login.
 
-prometheus_client writes them in the text format. Its own counters are not used, because each change of one takes a lock
-of gevent's, and a pair makes a dozen changes.
+prometheus_client writes them in the text format. Its own counters are not used: each change of such a counter takes a
+lock of gevent, and each pair of client and agent causes a dozen changes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WAIT = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
 
 class Counted(Protocol):
-    """The interface of a session, with the attributes that Metrics reads."""
+    """The interface of a session, with the attributes and the method that Metrics reads."""
 
     @property
     def stage(self) -> str:
@@ -77,18 +77,19 @@ class Metrics:
         self._registry.register(_Collector(self))
 
     def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
-        """Sets the function that returns the live sessions. It is called each time that the metrics are read."""
+        """Sets the function that returns the live sessions. It is called whenever the metrics are read."""
         self._sessions = sessions
 
     def watch_memory(self, memory: Callable[[], tuple[int, int]]) -> None:
-        """Sets the function that returns two numbers about the memory held for peers.
+        """Sets the function that returns two numbers about the memory that this process holds for peers.
 
-        They are the bytes held now, and how often this process has refused to hold more bytes.
+        The first is the number of bytes held now. The second says how often this process has refused to hold more
+        bytes.
         """
         self._memory = memory
 
     def measure_lag_forever(self, interval: float) -> None:
-        """Measures every `interval` seconds how late the event loop is. Never returns: give it its own greenlet."""
+        """Measures every `interval` seconds how late the event loop is. Never returns. Call it in its own greenlet."""
         while True:
             due = time.monotonic() + interval
             gevent.sleep(interval)
@@ -122,13 +123,22 @@ class Metrics:
         self._link_up.observe(took)
 
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
-        """Counts a session that ended. `counts`: see Counted.counts."""
+        """Counts a session that ended, and adds the data that it has relayed to the sums.
+
+        `outcome`: how it ended. `counts`: see Counted.counts.
+        """
         self._ended[outcome.value] += 1
         for key, count in counts.items():
             self._past[key] += count
 
     def asked_directory(self, operation: str, seconds: float, failed: bool) -> None:
-        """Counts a call of the directory's method `operation`. `seconds`: the time until it returned or raised."""
+        """Counts a call of a method of the directory.
+
+        Args:
+            operation: the name of the method.
+            seconds: the time until the method returned or raised.
+            failed: True if the call also counts as an error.
+        """
         self._directory[operation].observe(seconds)
         if failed:
             self._directory_errors[operation] += 1
@@ -138,7 +148,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def families(self) -> Iterator[Metric]:
-        """Yields all metrics."""
+        """Yields all metrics as objects of prometheus_client."""
         yield from self._of_sessions()
         yield _counters("medusa_sessions_ended", "Sessions that ended, by outcome", "outcome", self._ended)
         yield _counters("medusa_refusals", "Requests refused, by HTTP status", "status", self._refusals)
@@ -194,7 +204,7 @@ class Metrics:
 
 
 class _Histogram:
-    """A histogram: how many values are at most as large as each of `bounds`, and the sum of all values."""
+    """A histogram: the number of values that are at most as large as each of `bounds`, and the sum of all values."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
@@ -207,7 +217,7 @@ class _Histogram:
         self.sum += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Returns each bound as text, with the number of values that are at most as large. The last bound is +Inf."""
+        """Returns pairs: a bound as text, and how many values are at most as large. The last bound is +Inf."""
         return list(
             zip(map(floatToGoString, (*self._bounds, math.inf)), itertools.accumulate(self._counts), strict=True)
         )

@@ -1,4 +1,4 @@
-"""Opens what the options of a reflector name: the directory, its address there, the certificate, the accounts."""
+"""Opens what the options of a reflector name: its directory, its address, its certificate, its accounts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ from medusa.reflector.tickets.key import check_state_dir, ticket_key
 
 
 def lease_on(config: ReflectorConfig, directory: Directory, owner: Owner, holder: Holder) -> AddressLease:
-    """Returns the lease on the address of this reflector. The lease is taken now if the directory answers.
+    """Returns the lease on the address of this reflector. Takes the lease at once if the directory answers.
 
-    Raises ConfigError if this reflector cannot have the address.
+    Args:
+        owner: this reflector, with its address.
+        holder: the process that holds the lease.
+
+    Raises:
+        ConfigError: the address is not allowed, or another reflector has it.
     """
     check_address(config, owner.address)
     lease = AddressLease(directory.leases(), owner.address, holder, config.timeouts.claim_ttl)
@@ -34,7 +39,10 @@ def lease_on(config: ReflectorConfig, directory: Directory, owner: Owner, holder
 
 
 def directory_of(config: ReflectorConfig, secret: bytes) -> Directory:
-    """Returns the directory. `secret`: the secret of the site. Raises ConfigError if it cannot be opened."""
+    """Returns the directory that the options name. Raises ConfigError if its URL cannot be used.
+
+    `secret`: the secret that all reflectors of the site share.
+    """
     timeouts = config.timeouts
     try:
         return open_directory(config.directory, timeouts.directory_timeout, timeouts.directory_connections, secret)
@@ -43,14 +51,17 @@ def directory_of(config: ReflectorConfig, secret: bytes) -> Directory:
 
 
 def certificate_of(config: ReflectorConfig) -> Certificate | None:
-    """Returns the certificate for TLS. None if connections are not encrypted. Raises ConfigError."""
+    """Returns the certificate for TLS; None if connections are not encrypted. Raises ConfigError."""
     if config.tls_cert is None or config.tls_key is None:
         return None
     return Certificate(config.tls_cert, config.tls_key)
 
 
 def authenticator_of(config: ReflectorConfig) -> Authenticator | None:
-    """Returns what checks signatures. None if there are no accounts. Raises ConfigError."""
+    """Returns an Authenticator, which checks signatures; None if there are no accounts.
+
+    Raises ConfigError if the directory of accounts cannot be used.
+    """
     if config.accounts is None:
         return None
     try:
@@ -60,9 +71,14 @@ def authenticator_of(config: ReflectorConfig) -> Authenticator | None:
 
 
 def desk_of(config: ReflectorConfig, secret: bytes, claims: Claims) -> TicketDesk:
-    """Returns what gives and checks tickets. `secret`: the secret of the site; b"" if there is none.
+    """Returns a TicketDesk, which gives and checks tickets.
 
-    Raises ConfigError if --state-dir cannot be used.
+    Args:
+        secret: the secret that all reflectors of the site share; b"" if there is none.
+        claims: the claims of this reflector on sessions.
+
+    Raises:
+        ConfigError: --state-dir cannot be used.
     """
     key = ticket_key(secret, config.state_dir)
     folder = check_state_dir(config.state_dir) if config.state_dir is not None else None

@@ -11,9 +11,9 @@ NOTHING_HERE = "there is nothing at this path"
 
 
 class Refusal(Exception):
-    """The reflector refuses a request. Raise it before any part of an answer is sent.
+    """Raised if the reflector refuses a request. Raise it before any part of an answer is sent.
 
-    The front that accepted the peer turns the refusal into an answer and a line in the log.
+    The server that accepted the peer (HTTP or raw TCP) turns this exception into an answer and a line in the log.
 
     Attributes:
         status: the HTTP status. Over raw TCP, the answer's line contains it as well.
@@ -47,21 +47,21 @@ class Refusal(Exception):
 
     @classmethod
     def of(cls, error: HandshakeError | Refusal) -> Refusal:
-        """Returns `error` if it is a Refusal, else a Refusal with the HandshakeError's status, text and headers."""
+        """Returns `error` as a Refusal. A HandshakeError becomes a Refusal with the same status, text and headers."""
         return error if isinstance(error, Refusal) else cls(error.http_status, str(error), headers=error.headers)
 
 
 class Unreachable(Refusal):
-    """The refusal (503) of a peer whose session lives in another reflector that cannot be connected to."""
+    """The refusal (503) of a peer, because the reflector in which its session lives cannot be connected to."""
 
 
 def directory_away() -> Refusal:
-    """Returns the refusal (503) of a request that needs the directory while the directory does not answer."""
+    """Returns a refusal (503) for a request that needs the directory. Use it if the directory does not answer."""
     return Refusal(503, "sessions cannot be registered or found at the moment", retry_after=5)
 
 
 def broken_entry(what: str, error: BrokenEntry) -> Refusal:
-    """Returns the refusal (503) of a request that needs an entry of the directory which cannot be used.
+    """Returns a refusal (503) for a request that needs an entry of the directory. Use it if the entry is broken.
 
     `what`: the thing that the entry belongs to, such as "this signature". It is shown to the peer.
     """

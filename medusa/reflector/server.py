@@ -52,7 +52,7 @@ _NAME_ADVICE = "what a user has signed for another reflector is valid here too; 
 
 
 class Reflector:
-    """A reflector. Call `start`, then `wait`. To end it, call `drain` or `stop` from another greenlet.
+    """A reflector. Call `start`, then `wait`. To end the reflector, call `drain` or `stop` from another greenlet.
 
     Args:
         listeners: sockets that already listen, under the names HTTP and RAW. `start` opens the ones that are missing.
@@ -96,7 +96,7 @@ class Reflector:
 
     @property
     def urls(self) -> str:
-        """The URL for HTTP, followed by the URL for raw TCP if there is a port for it. Printed at the start."""
+        """A text for the user: the URL for HTTP, then the URL for raw TCP if there is a port for it."""
         return self.url + (" raw tcp://" + host_port(self._raw.socket.getsockname()) if self._raw is not None else "")
 
     def start(self) -> None:
@@ -206,7 +206,7 @@ class Reflector:
             log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
-        """Reads the certificate again. New connections use it."""
+        """Reads the TLS certificate from its files again. New connections use it."""
         assert self._http is not None
         if self._http.certificate is None:
             log.info("nothing to reload", reason="no --tls-cert")
@@ -214,12 +214,13 @@ class Reflector:
             self._http.certificate.reload()
 
     def drain(self, others: Callable[[], object] = lambda: None) -> None:
-        """Accepts no new sessions, lets the live ones last for up to the drain timeout, and then calls `stop`.
+        """Accepts no new sessions, waits up to the drain timeout for the end of all sessions, and then calls `stop`.
 
         A connection that is forwarded to another reflector counts as a session.
 
         Args:
-            others: called when this process has no session left. It waits until the other workers have none either.
+            others: called before `stop`, when this process has no session left. It has to wait until the other workers
+                have none either.
         """
         deadline = time.monotonic() + self._config.drain_timeout
         self.registry.drain(deadline)
@@ -251,7 +252,7 @@ class Reflector:
         self._stopped.set()
 
     def _release(self, lease: AddressLease) -> None:
-        """Releases the lease on the address, so that another reflector can have it at once."""
+        """Releases the lease on the address, so another reflector can have the address at once."""
         with contextlib.suppress(DirectoryError):
             gevent.with_timeout(self._config.timeouts.claim_release_timeout, lease.release, timeout_value=None)
 
@@ -261,7 +262,7 @@ class Reflector:
 
 
 def wait_for_sessions(registry: Registry, timeout: float, interval: float) -> None:
-    """Waits until no session is left, at most `timeout` seconds. Logs every `interval` seconds how many are left."""
+    """Waits until no session is left, at most `timeout` seconds. Logs every `interval` seconds the number left."""
     deadline = time.monotonic() + timeout
     log.info("draining", sessions=len(registry.sessions()), timeout_s=timeout)
     while True:
@@ -278,7 +279,7 @@ def _green(listener: socket.socket) -> Any:
 
 
 def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
-    """Logs an exception of a greenlet, a callback or the accept loop, in place of gevent's traceback on stderr."""
+    """Logs an exception of a greenlet, a callback or the accept loop. gevent itself would only print a traceback."""
     if isinstance(error, OSError):
         log.error("the system refuses", error=os.strerror(error.errno) if error.errno else str(error))
     else:

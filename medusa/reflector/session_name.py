@@ -1,4 +1,4 @@
-"""The name of a session (its id and its login), and the paths that contain such a name.
+"""The name of a session (its id and its login), and the paths of requests that contain such a name.
 
 An attach path is the path of a request to attach to a session. It names the session and one of its sides.
 """
@@ -48,21 +48,22 @@ class SessionName(NamedTuple):
     def __str__(self) -> str:
         """Returns the name as one text. `read` turns the text back into the name.
 
-        This is possible because an id contains no tilde, and a login contains no slash.
+        No two names have the same text, because an id contains no tilde, and a login contains no slash.
         """
         return f"~{self.login}/{self.session_id}" if self.login else self.session_id
 
     @classmethod
     def read(cls, text: str) -> SessionName:
-        """Returns the name for a text that `str(name)` made."""
+        """Returns the name that the text `text` stands for. `str(name)` made the text."""
         login, slash, session_id = text[1:].partition("/")
         return cls(session_id, login) if slash and text.startswith("~") else cls(text)
 
 
 def parse_path(path: str) -> tuple[SessionName, Side] | None:
-    """Returns the session and the side that an attach path names. The path may begin with CARRIED.
+    """Returns the session and the side that an attach path names.
 
-    Returns None if `path` is no attach path, or if the session id in it is invalid.
+    Returns None if `path` is no attach path, or if the session id in it is invalid. An attach path may begin with
+    CARRIED, as other reflectors send it.
     """
     found = attach_path.parse(path.removeprefix(CARRIED))
     if found is None:
@@ -74,7 +75,7 @@ def parse_path(path: str) -> tuple[SessionName, Side] | None:
 
 
 def parse_session_path(path: str) -> SessionName | None:
-    """Returns the session of a path /sessions/ID, /sessions/LOGIN/ID or /LOGIN/medusa/sessions/ID.
+    """Returns the session that a path /sessions/ID, /sessions/LOGIN/ID or /LOGIN/medusa/sessions/ID names.
 
     Returns None for another path, or an invalid id.
     """
@@ -86,6 +87,6 @@ def parse_session_path(path: str) -> SessionName | None:
 
 
 def attach_path_of(name: SessionName, side: Side) -> str:
-    """Returns the attach path for one side of a session; see `parse_path`."""
+    """Returns the path of a request to attach to one side of a session; see `parse_path`."""
     role = next(role for role, of in SIDES.items() if of is side)
     return attach_path.build(name.session_id, role, name.login)

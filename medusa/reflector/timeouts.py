@@ -17,10 +17,10 @@ class Timeouts:
     Attributes:
         head_timeout: how long a request head, or a greeting, may take to arrive completely.
         answer_timeout: how long a peer may accept no byte of the answer to its request.
-        linger_timeout: how long to go on reading after an answer, so that a peer that is still sending gets the answer
-            and a FIN rather than a reset.
-        refusal_delay: the time from the arrival of a signed request to its refusal. It is the same for every reason, so
-            that a peer cannot learn the reason from the time.
+        linger_timeout: how long to go on reading after an answer. Without this time, a peer that is still sending could
+            get a reset before it has read the answer.
+        refusal_delay: the time from the arrival of a signed request to its refusal. It is the same for every reason,
+            so a peer cannot learn the reason from the time.
         refusal_log_rate: a count, not a time: the maximum number of log lines in a minute about refusals of one kind to
             one source.
         refusal_log_rate_in_all: a count, not a time: the maximum number of log lines in a minute about all refusals.
@@ -35,13 +35,13 @@ class Timeouts:
             dropped.
         unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this
             process still holds these bytes.
-        claim_ttl: how long a claim is valid unless it is renewed.
+        claim_ttl: how long a claim on a session is valid after it was made or renewed.
         claim_move_age: how old a claim must be before another reflector may replace it because the owner cannot be
-            connected to, unless it is certain that the owner has ended. So two reflectors that cannot reach each other
-            do not take a session from each other again and again.
-        reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
-        recall_timeout: how long to accept no signature after a shared directory has lost all its entries. In this time
-            each reflector tells the directory again which signatures were used. Each reflector checks every
+            connected to. So two reflectors that cannot reach each other do not take a session from each other again and
+            again. A younger claim may be replaced only if the owner has certainly ended.
+        reservation_ttl: the longest time for which a signature is reserved for a request that does not end.
+        recall_timeout: how long no signature is accepted after a shared directory has lost all its entries. In this
+            time each reflector tells the directory again which signatures were used. Each reflector checks every
             `claim_retry_interval` whether the directory has lost its entries.
         claim_retry_interval: the time between two attempts to reach a directory that does not answer.
         claim_release_timeout: how long a reflector that stops waits until the names of its last sessions are released.

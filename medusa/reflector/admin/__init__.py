@@ -1,7 +1,7 @@
-"""What the reflector offers to administrators.
+"""Handles the requests of administrators, and of users about their own sessions. Publishes the agent's archive.
 
-handlers      handles their requests: metrics, a list of all users' sessions, ending a session
-own_sessions  handles the requests of users about their own sessions: for the list of them, and to end one
+handlers      handles requests of administrators: metrics, a list of all users' sessions, ending a session
+own_sessions  handles requests of users: for the list of their own sessions, and to end one of them
 ending        ends a session for somebody who has asked for it
 session_list  lists and ends the sessions of this process, of other workers and of other reflectors
 readiness     finds out whether new sessions can begin here

@@ -1,4 +1,4 @@
-"""Ends a session for somebody who has asked for it, by a signed request or by one that needs no signature."""
+"""Ends a session for an administrator or a user, whose request is signed or needs no signature."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ NO_SESSION = "there is no such session"
 def end_session(
     accepted: Accepted, name: SessionName, listing: SessionList, grant: Grant | None, reserve: Reserve
 ) -> Answer:
-    """Ends a session, wherever it lives, and returns the answer to the request that has asked for it.
+    """Ends a session, wherever it lives. Returns the answer to the request that has asked for this.
 
-    The signature can be used again after a refusal, if it is certain that the session was not told to end.
+    The request's signature then counts as used, also if there is no such session. If the session cannot be ended for
+    another reason, the signature stays unused, except if the session may have been told to end.
 
     Args:
         accepted: the connection of the request.
+        listing: ends the session, in this reflector or in another one.
         grant: what the request's signature proves. None if the request needs no signature.
+        reserve: reserves the signature.
 
     Raises:
-        Refusal: there is no such session, a web page asks, or the session cannot be ended.
+        Refusal: there is no such session, a web page has sent the request, the signature was used before, or the
+            session cannot be ended.
     """
     assert accepted.request is not None
     if accepted.request.headers.get("origin") is not None:
@@ -48,7 +52,11 @@ def end_session(
 
 
 def _once(kill: Callable[[], bool], reservation: Reservation) -> bool:
-    """Calls `kill`, and marks the request's signature as used. Returns what `kill` returns. Raises Refusal."""
+    """Calls `kill`, and marks the request's signature as used. Returns what `kill` returns.
+
+    Raises Refusal if `kill` does, or if the reservation of the signature cannot be confirmed. Then the signature stays
+    unused, except if the session may have been told to end (see Refusal.uncertain).
+    """
     try:
         reservation.confirm()
         killed = kill()

@@ -20,9 +20,11 @@ from medusa.reflector.session_name import SessionName
 
 
 class Administration:
-    """The handlers of administrators' requests. Each takes the connection of the request, and may raise Refusal.
+    """Handles the requests of administrators. Each method takes the connection of the request, and may raise Refusal.
 
     Args:
+        listing: lists and ends sessions.
+        metrics: the metrics of this worker.
         authenticator: checks signatures. None if the reflector has no accounts.
         reserve: reserves an administrator's signature; see SingleUse.reserve.
         count: counts a signed request under the address that it comes from; see Admission.count.
@@ -48,7 +50,7 @@ class Administration:
         self._workers_metrics = workers_metrics
 
     def metrics(self, accepted: Accepted) -> Answer:
-        """Returns the metrics of all workers added up, in Prometheus' text format."""
+        """Returns an answer with the sums of the metrics of all workers, in Prometheus' text format."""
         self.check(Resource.METRICS, accepted)
         body = self._metrics.exposition()
         if self._workers_metrics is not None:
@@ -56,7 +58,7 @@ class Administration:
         return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Returns the sessions of all reflectors, in the form of `SessionList.whole`."""
+        """Returns an answer with the sessions of all reflectors as JSON; see SessionList.whole."""
         self.check(Resource.SESSIONS, accepted)
         return json_answer(self._listing.whole())
 
@@ -74,9 +76,7 @@ class Administration:
         return end_session(accepted, name, self._listing, grant, self._reserve)
 
     def check(self, resource: Resource, accepted: Accepted) -> Grant | None:
-        """Checks the administrator's signature, and returns what it proves.
-
-        Does not check the signature, and returns None, if this peer may use `resource` without a signature.
+        """Checks that the peer may use `resource`. Returns what its signature proves, or None if it needs no signature.
 
         Raises:
             Refusal: the peer may not use `resource`, or has sent too many signed requests in the last minute.

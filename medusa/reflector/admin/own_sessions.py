@@ -1,4 +1,4 @@
-"""Handles the requests of users about their own sessions: for the list of them, and to end one."""
+"""Handles requests of users about their own sessions: for the list of these sessions, and to end one of them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _WITHOUT_AGENT = tuple(map(stage, (State.CLAIMED, State.WAITING)))
 
 
 class OwnSessions:
-    """The handler of the requests of users about their own sessions.
+    """Handles requests of users about their own sessions.
 
     Args:
+        listing: lists and ends sessions.
         authenticator: checks signatures. None if the reflector has no accounts.
         reserve: reserves the signature of a request that ends a session; see SingleUse.reserve.
         count: counts a request under the address that it comes from; see Admission.count.
@@ -49,11 +50,11 @@ class OwnSessions:
         self._count_login = count_login
 
     def sessions(self, accepted: Accepted, login: str) -> Answer:
-        """Returns the sessions of the account `login`, in the form of `SessionList.whole`.
+        """Returns an answer with the sessions of the account `login` as JSON; see SessionList.whole.
 
         The request must be signed with a key of the account or of one of its subusers.
 
-        The entries do not have the key `owner`, because only administrators may see the addresses inside a site.
+        The entries do not have the key `owner`, because only administrators may see the addresses of other reflectors.
 
         A subuser does not see sessions that wait for an agent. With the id of such a session, and a subuser's key
         stolen from a CI system, a stranger could attach in place of the agent.
@@ -67,9 +68,10 @@ class OwnSessions:
         return json_answer(whole)
 
     def session(self, accepted: Accepted, login: str, raw_id: str) -> Answer:
-        """Ends a session of the account `login`. The request must be signed as for the list. Each signature ends one.
+        """Ends a session of the account `login`, and returns the answer. A signature can end only one session.
 
-        A session that is not in the list for this signature is refused, as if it did not exist.
+        The request must be signed with a key of the account or of one of its subusers. If the list for this signer does
+        not show the session, the request is refused as if there were no such session.
 
         Raises:
             Refusal: the signature is missing, wrong or used before, there is no such session, it cannot be ended, or
@@ -86,7 +88,10 @@ class OwnSessions:
     ) -> Grant:
         """Checks the signature of a request, and counts the request. Returns what the signature proves.
 
-        `check`: returns the method of the authenticator that checks it. Raises Refusal.
+        Raises Refusal if the signature is missing or wrong, or if there were too many requests.
+
+        Args:
+            check: returns the method of a given Authenticator that checks the signature.
         """
         access.check(Resource.SIGNED_ATTACH, accepted, self._config)
         assert accepted.request is not None
@@ -98,10 +103,13 @@ class OwnSessions:
 
 
 def _hidden(entry: Entry | None, grant: Grant) -> bool:
-    """Returns True if the list for this signature does not have the session of `entry`. None: there is no session."""
+    """Returns True if the signer of a request may not see the session of `entry`, or if `entry` is None.
+
+    A subuser may not see a session that waits for an agent. `grant`: what the signature of the request proves.
+    """
     return entry is None or (grant.key_id.user is not None and entry.get("state") in _WITHOUT_AGENT)
 
 
 def _shown(entry: Entry) -> Entry:
-    """Returns the entry of a session without its owner."""
+    """Returns the entry of a session without the key `owner`."""
     return {key: value for key, value in entry.items() if key != "owner"}

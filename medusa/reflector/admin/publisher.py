@@ -1,6 +1,6 @@
-"""Publishes the agent's archive in a separate process while the reflector serves.
+"""Publishes the agent's archive by a separate process while the reflector serves.
 
-So the reflector does not load the libraries of the archive's store, and never waits for the store.
+So the reflector does not load the libraries for the place where the archive is stored, and never waits for that place.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _PREFIX = "medusa publish: "
 
 
 class Publisher:
-    """A child process `medusa publish`, which repeats its attempts until the archive is published at `url`.
+    """Runs a child process `medusa publish`, which repeats its attempts until the archive is published at `url`.
 
-    The URL may contain secrets, and other users can read command lines. So the child reads the URL from a pipe. When
-    this process ends, in whatever way, the pipe closes, and the child ends because it reads the end of the pipe.
+    The URL may contain secrets, and other users can read command lines. So the child reads the URL from a pipe. If this
+    process ends in any way, the pipe is closed. Then the child ends too.
     """
 
     def __init__(self, url: str, timeouts: Timeouts) -> None:

@@ -1,4 +1,7 @@
-"""Finds out, for /readyz, whether new sessions can begin here: the directory and the other workers have to answer."""
+"""Finds out, for the path /readyz, whether new sessions can begin here.
+
+Sessions can begin if the directory and the other workers answer.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,14 @@ import gevent
 
 
 class Readiness:
-    """The latest answer to the question whether new sessions can begin here.
+    """Remembers for `interval` seconds whether new sessions can begin here.
 
-    Load balancers ask this question often, and any other peer may ask it. Still `find_out` is called at most once in
-    `interval` seconds.
+    Load balancers and other peers may ask this at any time. `find_out` is called at most once in `interval` seconds.
 
     Args:
         find_out: returns why no new session can begin here, or "" if one can. It may block. If it raises an exception,
-            that counts as a reason.
-        clock: see time.monotonic.
+            this counts as a reason.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class Readiness:
         self._due = -1.0
 
     def reason(self) -> str:
-        """Returns why no new session can begin here, or "" if one can. Blocks while `find_out` runs."""
+        """Returns why no new session can begin here, or "" if one can. May block while it calls `find_out`."""
         if self._asking is None and self._clock() >= self._due:
             self._asking = gevent.spawn(self._ask)
         if self._asking is not None:

@@ -38,16 +38,16 @@ CARRIER_STOPS = "a reflector on the way to the job is shutting down"
 
 
 class Others(Protocol):
-    """The interface to sessions that live in other workers of this reflector, or in other reflectors."""
+    """The interface to the sessions of the other workers of this reflector, or of the other reflectors."""
 
     def entries(self, login: str | None = None) -> list[Entry]:
-        """Returns an entry for each of these sessions, or only for those of `login`.
+        """Returns an entry for each session that lives there. With `login`, only for the sessions of this login.
 
-        Raises Refusal if they cannot be listed.
+        Raises Refusal if the sessions cannot be listed.
         """
 
     def kill(self, name: SessionName) -> bool:
-        """Ends one of these sessions. Returns False if none of them has this name.
+        """Ends the session `name`. Returns False if no session of this name lives there.
 
         Raises Refusal if the session cannot be looked up or ended.
         """
@@ -57,13 +57,13 @@ class Workers(Others, Protocol):
     """The interface to the other workers of this reflector."""
 
     def drain(self, name: SessionName, left: float, peer: str) -> bool:
-        """Ends a session of another worker after `left` seconds; see SessionList.drain_here."""
+        """Ends a pair of client and agent of another worker's session in `left` seconds; see SessionList.drain_here."""
 
 
 class NoOthers:
     """An implementation of `Others` and `Workers` without any sessions.
 
-    It is used if there are no other workers, or no other reflectors.
+    It takes the place of the other workers if there are none, and of the other reflectors if there are none.
     """
 
     def entries(self, login: str | None = None) -> list[Entry]:
@@ -71,22 +71,22 @@ class NoOthers:
         return []
 
     def kill(self, name: SessionName) -> bool:
-        """Returns False."""
+        """Returns False: there is no such session."""
         return False
 
     def drain(self, name: SessionName, left: float, peer: str) -> bool:
-        """Returns False."""
+        """Returns False: there is no such session."""
         return False
 
 
 class SessionList:
     """Lists and ends sessions: those of this process, of the other workers, and of the other reflectors.
 
-    The methods that return a list have an argument `login`, which limits the list to the sessions of one login.
+    The methods that return a list have an argument `login`. It limits the list to the sessions of one login.
 
     Args:
         registry: the sessions of this process.
-        owner: the address at which other reflectors reach this one. Each entry names it as the session's owner.
+        owner: the address of this reflector, which each entry gives as the owner of the session.
         workers: the other workers of this reflector.
         others: the other reflectors that share the directory.
     """
@@ -100,9 +100,10 @@ class SessionList:
         self._others = others or NoOthers()
 
     def whole(self, login: str | None = None) -> dict[str, Any]:
-        """Returns the sessions of all reflectors as a dictionary that fits into JSON, under the key `sessions`.
+        """Returns a dict that fits into JSON. Its key `sessions` has the sessions of all reflectors.
 
-        If other reflectors cannot be asked: returns this reflector's sessions, and the reason under the key `missing`.
+        If the other reflectors cannot be asked, `sessions` has only this reflector's sessions. Then the dict has a
+        second key `missing` with the reason.
         """
         try:
             return {"sessions": self.entries(login)}
@@ -110,11 +111,11 @@ class SessionList:
             return {"sessions": self.here(login), "missing": str(error)}
 
     def entries(self, login: str | None = None) -> list[Entry]:
-        """Returns the sessions of all reflectors, oldest first. Raises Refusal; see Others."""
+        """Returns the sessions of all reflectors, oldest first. Raises Refusal if another one cannot be asked."""
         return _oldest_first(_once([*self.here(login), *self._others.entries(login)]))
 
     def here(self, login: str | None = None) -> list[Entry]:
-        """Returns the sessions of all workers of this reflector, oldest first. Other reflectors ask for these."""
+        """Returns the sessions of all workers of this reflector, oldest first."""
         return _oldest_first([*self.local(login), *self._workers.entries(login)])
 
     def local(self, login: str | None = None) -> list[Entry]:
@@ -125,10 +126,7 @@ class SessionList:
         return [*(describe(session, self._owner) for session in sessions), *waiting]
 
     def find(self, name: SessionName) -> Entry | None:
-        """Returns the entry of one session, or None. Asks other reflectors if this one does not have it.
-
-        Raises Refusal; see Others.
-        """
+        """Returns the entry of the session `name`, or None. Asks other reflectors if the session is not found here."""
         here = _named(name, self.here(name.login))
         if here is not None and not _only_asks(here):
             return here
@@ -137,38 +135,38 @@ class SessionList:
     def kill(self, name: SessionName) -> bool:
         """Tells a session to end, wherever it lives, and does not wait for its end.
 
-        Returns False if there is no such session. Raises Refusal; see Others.
+        Returns False if there is no such session. Raises Refusal if another reflector cannot be asked to end it.
         """
         return self.kill_here(name) or self._others.kill(name)
 
     def kill_here(self, name: SessionName) -> bool:
-        """Does the same as `kill`, but only for a session of this reflector. Returns False for all others."""
+        """Tells a session to end if it lives in this reflector. Returns False if it does not."""
         return self.kill_local(name) or self._workers.kill(name)
 
     def kill_local(self, name: SessionName) -> bool:
-        """Does the same as `kill`, but only for a session of this process. Returns False for all others."""
+        """Tells a session to end if it lives in this process. Returns False if it does not."""
         session = self._session(name)
         if session is not None:
             session.tell(Input.KILLED)
         return session is not None
 
     def drain_here(self, name: SessionName, left: float, peer: str = "") -> bool:
-        """Ends a leg of a session of this reflector after `left` seconds, and tells its user beforehand.
+        """Ends a pair of client and agent of a session of this reflector in `left` seconds. Tells the user beforehand.
 
-        A leg is a pair of a client and an agent. Call this if another reflector forwards a connection of the leg, and
-        that reflector shuts down in `left` seconds. For the notices see DrainNotices.
+        Call this if another reflector forwards the connection of the client or the agent to this one, and will shut
+        down in `left` seconds. The user gets notices; see DrainNotices.
 
-        Returns False, and does nothing, if there is no such leg, or if its client does not show notices. A leg whose
-        client shows no notices ends when the other reflector closes the connection.
+        Returns False, and does nothing, if there is no such pair, or if its client cannot show notices. Such a pair
+        ends when the other reflector closes the connection.
 
         Args:
-            peer: the address of the client or the agent whose connection is forwarded. "" if the other reflector does
-                not tell it, because it is older: then all legs with a forwarded connection are ended.
+            peer: the address of the client or the agent whose connection is forwarded. "" for all forwarded connections
+                of the session: an older reflector does not tell the address.
         """
         return self.drain_local(name, left, peer) or self._workers.drain(name, left, peer)
 
     def drain_local(self, name: SessionName, left: float, peer: str = "") -> bool:
-        """Does the same as `drain_here`, but only for a session of this process. Returns False for all others."""
+        """Does the same as `drain_here` for a session of this process. Returns False if the session lives elsewhere."""
         session = self._session(name)
         end = time.monotonic() + left
         return session is not None and session.drain_forwarded(end, CARRIER_STOPS, peer)
@@ -197,9 +195,9 @@ class SessionList:
 def _once(entries: list[Entry]) -> list[Entry]:
     """Returns `entries` with only the best entry for each session.
 
-    The best entry comes from the reflector in which the session lives. If the session lives in none, its agent still
-    waits for a client, and has asked several reflectors: the best entry is that of the reflector it has asked last. An
-    entry with an error is the worst.
+    The best entry comes from the reflector in which the session lives. If an agent still waits for a client, the
+    session lives in no reflector, and several may have an entry for it. Then the best entry comes from the reflector
+    that the agent has asked last. An entry with an error is the worst.
     """
     best: dict[tuple[Any, Any], tuple[int, float]] = {}
     for entry in entries:
@@ -209,14 +207,14 @@ def _once(entries: list[Entry]) -> list[Entry]:
 
 
 def _worth(entry: Entry) -> tuple[int, float]:
-    """Returns a sort key: of two entries about one session, the better one has the greater key; see `_once`."""
+    """Returns a sort key. The better of two entries about one session has the greater key; see `_once`."""
     if "error" in entry:
         return 0, 0.0
     return (1, -entry.get("idle_s", 0.0)) if _only_asks(entry) else (2, 0.0)
 
 
 def _only_asks(entry: Entry) -> bool:
-    """Returns True for a session that does not exist: an agent asks for it again and again."""
+    """Returns True if there is no session yet: `entry` is about an agent that waits for a client."""
     return entry.get("state") == HELD and "clients" not in entry
 
 

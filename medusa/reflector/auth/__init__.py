@@ -5,7 +5,7 @@ authenticator  checks that a request is signed by the account that its path name
 accounts       reads the public keys of the accounts from files
 strict_modes   finds out whether another user of this host could replace a file
 single_use     makes sure that each signature lets in at most one peer, even if several reflectors get it
-replay_cache   remembers the signatures that this process has seen used, so that no signature is used twice
+replay_cache   remembers which signatures were used in this process, so no signature is used twice
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Decides whether a peer may use a resource. The decision is in one table. No I/O.
 
-Each row is for one resource. If an option concerns only one resource, that resource has a second row, which holds if
-the option is given. Use the first column if --front-door-only is given, else the second if --trusted-network is given.
-If neither is given, the place of the peer (the last three columns) decides. Each cell is an Outcome; "nothing" means
-the answer 404, as if there were no such path:
+Each row is for one resource. A resource with an option of its own has a second row, for a reflector with that option.
+To find the column: take the first one if --front-door-only is given, else the second one if --trusted-network is given.
+If neither is given, take the column for the place of the peer (the last three). Each cell is an Outcome; "nothing"
+means the answer 404, as if there were no such path:
 
 | resource                     | --front-door-only | --trusted-network | this host | other name | elsewhere |
 |------------------------------|-------------------|-------------------|-----------|------------|-----------|
@@ -20,8 +20,8 @@ Host header has a name other than localhost. METRICS, SESSIONS and ENDING refuse
 did not, the owner of a web site could make the site's name an alias of this host. Then a page of the site, in a browser
 on this host, could read the answer.
 
-ENDING is for sessions of no account. Their id is all that a peer needs to attach, so it is all that a peer needs to
-end them. That is why --no-status, which hides the ids, does not forbid it.
+ENDING is for sessions of no account. A peer that knows the id of such a session can attach to it, so it may also end
+it. Therefore --no-status, which hides the ids, does not forbid ENDING.
 
 A raw greeting has no header by which a proxy on this host could be recognised. So with --accounts, a loopback address
 does not prove that the peer is on this host.
@@ -54,7 +54,7 @@ from medusa.reflector.refusal import NOTHING_HERE, Refusal
 
 
 class Resource(enum.IntEnum):
-    """A resource that not every peer may use. The table at the top of this module has their paths."""
+    """A resource that not every peer may use. The table at the top of this module has its path."""
 
     ATTACH = enum.auto()
     RAW_ATTACH = enum.auto()
@@ -73,7 +73,7 @@ class Place(enum.IntEnum):
 
 
 class Outcome(enum.Enum):
-    """The result of `decide`: the resource is allowed, the signature decides, or the reason for a refusal."""
+    """The result of `decide`: the peer may use the resource, or its signature decides, or the reason for a refusal."""
 
     ALLOWED = enum.auto()
     BY_SIGNATURE = enum.auto()  # the request's signature decides
@@ -105,7 +105,7 @@ _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Ou
 def decide(
     resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False, monitor: bool = False
 ) -> Outcome:
-    """Returns the Outcome for a peer at `place` that wants to use `resource`.
+    """Returns whether a peer at `place` may use `resource`, as an Outcome.
 
     Args:
         signed: True if the request has an Authorization header.
@@ -126,9 +126,9 @@ def decide(
 
 
 def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:
-    """Checks whether the peer of a connection may use `resource`.
+    """Returns True if the peer of a connection may use `resource`.
 
-    Returns True if it may. Returns False if the signature of the request decides: the caller must check it next.
+    Returns False if the signature of the request decides. Then the caller must check the signature next.
 
     Raises:
         Refusal: the peer may not use the resource.
@@ -151,10 +151,10 @@ def place_of(accepted: Accepted) -> Place:
 
 
 def is_monitor(accepted: Accepted, config: ReflectorConfig) -> bool:
-    """Returns True if a connection comes from an address of --metrics-from.
+    """Returns True if a connection comes from an address that the option --metrics-from names.
 
-    A proxy forwards requests of many peers, so its own address does not count. The address that it names counts if the
-    proxy is a trusted one.
+    A proxy forwards requests of many peers, so a proxy's own address does not count. If the proxy is a trusted one, the
+    client address that it names counts.
     """
     if _is_forwarded(accepted) and not within(accepted.address[0], config.trusted_proxy):
         return False

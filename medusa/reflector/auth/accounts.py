@@ -2,8 +2,8 @@
 
 A login is the name of an account. An account can have users: people with keys of their own, who sign for the account.
 The file `DIR/LOGIN` holds the keys of an account. The file `DIR/LOGIN.users/USER` holds the keys of one user of the
-account. The files have the format of sshd's authorized_keys. A file that has changed is read again. A file that can be
-changed by other users of this host than its owner is ignored; see strict_modes.
+account. The files have the format of sshd's authorized_keys. A file that has changed is read again. A file is ignored
+if users of this host other than its owner can change it; see strict_modes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _Version = tuple[int | str, ...]
 
 
 class AccountsError(Exception):
-    """The directory of accounts cannot be used. The text says why."""
+    """Raised if the directory of accounts cannot be used. The text says why."""
 
 
 class Accounts:
@@ -50,7 +50,7 @@ class Accounts:
     """
 
     def __init__(self, directory: str) -> None:
-        """Raises AccountsError if the directory cannot be read, or if other users of this host could change it."""
+        """Raises AccountsError if `directory` cannot be read, or if other users of this host could change it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         self._unreadable: dict[Path, str] = {}  # by file, the reason that was logged last
@@ -66,7 +66,7 @@ class Accounts:
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
         """Returns the key that has `fingerprint`, or None if there is no such key.
 
-        If `user` is None, searches the keys of the account `login`. Otherwise searches the keys of this account's user
+        Searches the keys of the account `login` if `user` is None. Otherwise searches the keys of this account's user
         `user`.
         """
         path = self._directory / login if user is None else self._directory / (login + USERS) / user
@@ -75,7 +75,7 @@ class Accounts:
     def everyone(self) -> dict[tuple[str, str | None], list[PublicKey]]:
         """Returns the keys of every account and of every user, in a dict from (login, user) to a list of keys.
 
-        `login` is the name of an account. (login, None) leads to the keys of the account itself.
+        `login` is the name of an account. The key (login, None) is for the keys of the account itself.
 
         Raises AccountsError if the directory cannot be read.
         """
@@ -112,7 +112,7 @@ class Accounts:
         return self._files[path][1]
 
     def _note(self, path: Path, error: OSError) -> None:
-        """Logs that a file cannot be read, unless the same reason was logged last. Logs nothing if there is no file."""
+        """Logs that a file cannot be read. Does not repeat the same reason. Logs nothing if there is no such file."""
         if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
             self._unreadable.pop(path, None)
             return
@@ -123,9 +123,10 @@ class Accounts:
             log.error("account not readable", file=str(path), error=reason)
 
     def _weakness(self, path: Path, *folders: Path) -> str:
-        """Returns the reason why an untrusted user could replace `path`, or create files in one of `folders`.
+        """Returns a reason if an untrusted user of this host could change a file of keys; otherwise "".
 
-        Returns "" if no untrusted user can. Trusted users: see trusted_owners. Raises OSError.
+        The reason is that such a user could replace `path`, or could create files in one of `folders`. Trusted users
+        are those of `trusted_owners`. Raises OSError.
         """
         writable = next(filter(_open_folder, folders), None)
         if writable is not None:
@@ -134,15 +135,15 @@ class Accounts:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file without blocking, even if it is a named pipe. To be passed to `open` as its `opener`."""
+    """Opens a file without blocking, even if it is a named pipe. Pass this function to `open` as `opener`."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _open_folder(path: Path) -> bool:
     """Returns True if users other than the owner can create files in a directory.
 
-    If the directory has the sticky bit and its file system is read-only, returns False, whatever the other bits of its
-    mode say. A volume of Kubernetes secrets is such a directory.
+    Always returns False if the directory has the sticky bit and its file system is read-only. A volume of Kubernetes
+    secrets is such a directory.
     """
     mode = path.stat().st_mode
     if mode & stat.S_ISVTX and os.statvfs(path).f_flag & os.ST_RDONLY:
@@ -153,7 +154,7 @@ def _open_folder(path: Path) -> bool:
 def _trusted(path: Path, mode: int, weak: str) -> bool:
     """Returns True if `path` is a regular file that only its owner can change. Logs `weak` if other users can.
 
-    This matters because a user of this host who can add a key to the file could sign as this account.
+    A user of this host who can add a key to the file could sign for this account.
 
     Args:
         mode: the file's mode.

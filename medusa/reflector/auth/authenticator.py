@@ -64,7 +64,7 @@ def denied(status: int, words: str, log_words: str = "") -> Refusal:
 
 
 def unknown(log_words: str) -> Refusal:
-    """Returns a refusal (404) whose answer is the same for several reasons, so that the peer does not learn the reason.
+    """Returns a refusal (404) with the same answer for several reasons. So the peer does not learn the reason.
 
     `log_words`: the reason, for the log.
     """
@@ -72,7 +72,7 @@ def unknown(log_words: str) -> Refusal:
 
 
 def used_before() -> Refusal:
-    """Returns the refusal (403) of a signature that was used before: each signature can be used only once."""
+    """Returns the refusal (403) of a signature that was used before. Each signature can be used only once."""
     return denied(403, "this signature was used before; sign anew")
 
 
@@ -82,7 +82,7 @@ class Grant:
 
     Attributes:
         key_id: names the key that has signed, and its account.
-        digest: the digest of what was signed. A signature with this digest may be used once: see SingleUse.reserve.
+        digest: the digest of the signed text. A signature with this digest may be used once; see SingleUse.reserve.
         until: the time at which the signature expires, in seconds since the epoch.
     """
 
@@ -93,7 +93,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class _Claim:
-    """A signature that is not verified yet: the request says that it was made of `text` with the key `key_id`.
+    """A signature that is not verified yet. The request says that the key `key_id` has signed `text`.
 
     `until`: the time at which the signature expires, in seconds since the epoch.
     """
@@ -106,7 +106,7 @@ class _Claim:
 
 
 class Authenticator:
-    """A checker of signed requests, with the public keys of `accounts`. `clock` returns seconds since the epoch."""
+    """Checks signed requests with the public keys of `accounts`. `clock` returns seconds since the epoch."""
 
     def __init__(self, config: ReflectorConfig, accounts: Accounts, clock: Callable[[], float] = time.time) -> None:
         self._config = config
@@ -115,10 +115,13 @@ class Authenticator:
         self.nonces = ReplayCache(clock)
 
     def check(self, request: Request, name: SessionName, side: Side) -> Grant:
-        """Checks that the account of the session `name`, or one of the account's users, has signed `request`.
+        """Checks the signature of a request to attach to the session `name`. Returns what the signature proves.
 
-        The request is one to attach to this session at `side`.
-        Call SingleUse.reserve with the returned Grant next, so that the signature cannot be used twice.
+        The account of the session, or one of the account's users, must have signed the request. Call SingleUse.reserve
+        with the returned Grant next, so the signature cannot be used twice.
+
+        Args:
+            side: the side of the session to which the peer wants to attach: client or agent.
 
         Raises:
             Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.
@@ -137,10 +140,11 @@ class Authenticator:
         return Grant(claim.key_id, digest, claim.until)
 
     def check_admin(self, request: Request) -> Grant:
-        """Checks that an account which the option --admins names has signed `request` in its Authorization header.
+        """Checks the signature of an administrator in the Authorization header. Returns what the signature proves.
 
-        A signature by a user of such an account is refused. If the request changes something, call SingleUse.reserve
-        with the returned Grant next, so that the signature cannot be used twice.
+        An account that the option --admins names must have signed `request`. A signature by a user of such an account
+        is refused. If the request changes something, call SingleUse.reserve with the returned Grant next, so the
+        signature cannot be used twice.
 
         Raises:
             Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.
@@ -152,24 +156,26 @@ class Authenticator:
         return self._unused(b"admin\n", key, claim)
 
     def check_reader(self, request: Request, login: str) -> Grant:
-        """Checks that the account `login`, or one of its users, has signed `request` in its Authorization header.
+        """Checks the signature of a request that changes nothing. Returns what the signature proves.
 
-        Call this only for a request that changes nothing, because the signature can be used again until the Date header
-        is too old.
+        The account `login`, or one of its users, must have signed `request` in its Authorization header. The signature
+        can be used again until its Date header is too old.
 
         Raises:
-            Refusal: the signature is missing, wrong, expired, or made by another account. `denied` makes the refusal.
+            Refusal: the signature is missing, wrong, expired, or made by another account. The refusal is made by
+                `denied`.
         """
         claim, _ = self._of_owner(request, login)
         return Grant(claim.key_id, b"", claim.until)
 
     def check_owner(self, request: Request, login: str) -> Grant:
-        """Checks a signature as `check_reader` does, for a request that changes something.
+        """Checks the signature of a request that changes something. Returns what the signature proves.
 
-        Call SingleUse.reserve with the returned Grant next, so that the signature cannot be used twice.
+        The account `login`, or one of its users, must have signed `request` in its Authorization header. Call
+        SingleUse.reserve with the returned Grant next, so the signature cannot be used twice.
 
         Raises:
-            Refusal: as `check_reader`; also if the signature was used before.
+            Refusal: the signature is missing, wrong, expired, made by another account, or used before.
         """
         claim, key = self._of_owner(request, login)
         return self._unused(b"owner\n", key, claim)
@@ -181,7 +187,10 @@ class Authenticator:
         return claim, self._key(claim)
 
     def _unused(self, purpose: bytes, key: PublicKey, claim: _Claim) -> Grant:
-        """Returns the Grant of a verified signature that may be used once. Raises Refusal if it was used before."""
+        """Returns the Grant for a verified signature that was not used before. Otherwise raises Refusal.
+
+        `purpose`: a prefix, which is different for each kind of request.
+        """
         digest = hashlib.sha256(purpose + key.sha256.encode() + b"\n" + claim.text).digest()
         if self.nonces.used(digest):
             raise used_before()
@@ -192,7 +201,7 @@ class Authenticator:
         return self._accounts.find(*key_id) is not None
 
     def _header_only(self, request: Request) -> _Claim:
-        """Returns the claim in the Authorization header.
+        """Returns the signature in the Authorization header, which is not verified yet.
 
         Raises Refusal if there is no such header, or if the URL has a query.
         """
@@ -205,15 +214,16 @@ class Authenticator:
             raise denied(401, str(error)) from None
 
     def check_host(self, request: Request) -> None:
-        """Checks that the Host header names this reflector. Raises Refusal (403)."""
+        """Checks that the Host header of `request` names this reflector. Raises Refusal (403) if it does not."""
         host = (request.headers.get("host") or "").lower()
         if self._config.public_host and host not in self._config.public_host:
             raise denied(403, "the Host header names another host than this one")
 
     def _key(self, claim: _Claim) -> PublicKey:
-        """Returns the key that has signed. Raises Refusal if the account has no such key, or the signature is wrong.
+        """Verifies a signature, and returns the key that has made it.
 
-        If there is no such key, a decoy key verifies the signature instead. So both refusals take the same time.
+        Raises Refusal if the account has no such key, or if the signature is wrong. If there is no such key, a decoy
+        key verifies the signature instead. So both refusals take the same time.
         """
         key = self._accounts.find(*claim.key_id)
         judge = key if key is not None and key.takes(claim.algorithm) else decoy(claim.algorithm)
@@ -289,10 +299,10 @@ class Authenticator:
 
 
 def _digest(key: PublicKey, name: SessionName, side: Side, text: bytes) -> bytes:
-    """Returns one digest over the signed text, the session, its side, and the key that has signed.
+    """Returns a digest of the signed text, the session, its side, and the key that has signed.
 
-    Does not include the signature, because some algorithms can make several signatures of one text. Does not include
-    the keyId, because a signature in a header does not cover it, and because one key can have several keyIds: it has
-    two fingerprints, and may belong to several accounts.
+    The digest does not depend on the signature, because some algorithms can make several signatures of one text. The
+    digest does not depend on the keyId, because a signature in a header does not cover the keyId. Also, one key can
+    have several keyIds: it has two fingerprints, and may belong to several accounts.
     """
     return hashlib.sha256(b"\n".join((key.sha256.encode(), str(name).encode(), side.value.encode(), text))).digest()

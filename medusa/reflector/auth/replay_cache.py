@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class ReplayCache:
-    """The digests of used signatures. `clock` returns seconds since the epoch.
+    """Remembers the digests of used signatures. `clock` returns seconds since the epoch.
 
-    The digests are kept in one set for each time of expiry. There are few such sets, however many signatures are used,
-    because a signature expires at a whole second.
+    The digests are kept in one set for each time of expiry. A signature expires at a whole second, so there are few
+    such sets even if many signatures are used.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -20,7 +20,7 @@ class ReplayCache:
         self._expiries: list[float] = []  # a heap with the keys of `_by_expiry`
 
     def used(self, digest: bytes) -> bool:
-        """Returns True if `digest` was used, and is still remembered."""
+        """Returns True if `digest` was used and is still remembered."""
         return digest in self._used
 
     def use(self, digest: bytes, until: float) -> None:
@@ -34,13 +34,13 @@ class ReplayCache:
         self._used[digest] = until
 
     def give_back(self, digest: bytes) -> None:
-        """Forgets `digest`, because the request with it was not granted."""
+        """Forgets `digest`, because the signed request was not granted."""
         until = self._used.pop(digest, None)
         if until is not None:
             self._by_expiry[until].discard(digest)
 
     def entries(self) -> list[tuple[bytes, float]]:
-        """Returns the digests that were used, each with the time until which it is remembered."""
+        """Returns the used digests, each with the time until which it is remembered."""
         return list(self._used.items())
 
     def __len__(self) -> int:

@@ -45,32 +45,35 @@ _LATE = 30.0
 
 
 class Marks(Protocol):
-    """The marks in the directory. A mark says that a signature was used, or is about to be.
+    """The interface to the marks in the directory. A mark records that a signature is reserved or used.
 
-    A signature may be used once. The name of its mark is the signature's hash. See medusa.directory.Directory.
+    The name of a mark is the hash of its signature. See medusa.directory.Directory.
     """
 
     def reserve(self, mark: str, token: str) -> Mark:
-        """Reserves a mark for some seconds."""
+        """Reserves a mark for some seconds, if it is free. Returns its state before.
+
+        `token`: a new random text, by which `confirm` and `give_back` find the reservation.
+        """
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Extends a mark's reservation to `ttl` seconds from now. Returns False if it does not exist any more.
+        """Extends a mark's reservation to `ttl` seconds from now. Returns False if there is no such reservation.
 
         `token`: the text with which the mark was reserved. `use`: a new random text, by which `settle` finds the mark.
         """
 
     def settle(self, mark: str, use: str) -> None:
-        """Records that a confirmed mark is used."""
+        """Records that a mark is used. `use`: the text with which `confirm` was called."""
 
     def give_back(self, mark: str, *tokens: str) -> None:
         """Makes a mark unused again, if it was reserved or confirmed with one of `tokens`. Does not block.
 
-        If the directory does not answer now, this is done later.
+        If the directory does not answer now, the mark is given back later.
         """
 
 
 class ReservedMark(NamedTuple):
-    """The data of a reservation, which one reflector sends to another so that the other one can confirm it.
+    """The data of a reservation. One reflector sends it to another, which then confirms the reservation.
 
     Attributes:
         mark: the name of the signature in the directory.
@@ -84,11 +87,11 @@ class ReservedMark(NamedTuple):
 
 
 class SingleUse:
-    """The signatures that this process has reserved or used.
+    """Remembers the signatures that this process has reserved or used.
 
     Args:
         nonces: remembers the signatures that were used in this process.
-        marks: the names of reserved and used signatures, which all reflectors share.
+        marks: records in the directory, for all reflectors, which signatures are reserved or used.
         clock: returns seconds since the epoch.
     """
 
@@ -99,12 +102,12 @@ class SingleUse:
         self.busy: set[bytes] = set()
 
     def reserve(self, grant: Grant) -> Reservation:
-        """Reserves a signature, here and in the directory.
+        """Reserves a signature, in this process and in the directory. Returns the reservation.
 
-        End the returned reservation by its method `settle`, `settled_elsewhere` or `give_back`.
+        Call `settle`, `settled_elsewhere` or `give_back` of the reservation to end it.
 
         Raises:
-            Refusal: 403 if the signature was used before, 503 if another request with the same signature is in
+            Refusal: 403 if the signature was used before. 503 if another request with the same signature is in
                 progress, or if the directory does not answer.
         """
         digest = grant.digest
@@ -126,7 +129,7 @@ class SingleUse:
         raise used_before() if found is Mark.USED else _in_use()
 
     def adopt(self, reserved: ReservedMark) -> Reservation:
-        """Returns the reservation that another reflector has made, and has sent here as `reserved`."""
+        """Returns a Reservation for the data `reserved`, which another reflector has sent here."""
         return Reservation(self, reserved, busy=False)
 
     def used(self) -> list[tuple[str, float]]:
@@ -139,8 +142,9 @@ class Reservation:
     """A signature that is reserved for one request.
 
     Args:
+        book: the SingleUse that has made this reservation.
         reserved: the reservation's data, for another reflector.
-        busy: True if this process has made the reservation, so that the signature is in `book.busy`.
+        busy: True if this process has made the reservation. Then the signature is in `book.busy`.
     """
 
     def __init__(self, book: SingleUse, reserved: ReservedMark, *, busy: bool) -> None:
@@ -154,7 +158,7 @@ class Reservation:
     def confirm(self) -> None:
         """Makes the reservation last longer than the signature is valid. Call `settle` next.
 
-        If the peer cannot be let in, call `give_back` instead of `settle`. Do this also if this method raises Refusal.
+        If this method raises Refusal, or if the peer cannot be let in, call `give_back` instead of `settle`.
 
         Raises:
             Refusal: 503 if the reservation does not exist any more, or if the directory does not answer. 403 if the
@@ -169,26 +173,27 @@ class Reservation:
             raise _in_use()
 
     def settle(self) -> None:
-        """Records that the signature is used. After this call, let the peer in, or call `give_back` if that fails."""
+        """Records that the signature is used. Then let the peer in. If that fails, call `give_back`."""
         self.settled_elsewhere()
         with contextlib.suppress(DirectoryError):  # then other reflectors only tell the peer to try again
             self._book.marks.settle(self.reserved.mark, self._use)
 
     def settled_elsewhere(self) -> None:
-        """Records, in this process only, that the signature is used, because another reflector has let the peer in.
+        """Records, in this process only, that the signature is used. Call it if another reflector has let the peer in.
 
-        That reflector has received the reserved mark, and settles the signature in the directory.
+        The other reflector has received the reservation's data, and records in the directory that the signature is
+        used.
         """
         self._noted |= not self._book.nonces.used(self._digest)
         self._book.nonces.use(self._digest, self.reserved.until + REMEMBER)
         self._end()
 
     def give_back(self) -> None:
-        """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
+        """Makes the signature unused again. Call this if the peer was not let in. Does not block. Idempotent.
 
-        Gives back the reservation. If `confirm` of this object was called, gives back the confirmation too. If another
-        reflector has confirmed the reservation by its mark, that confirmation stays. The directory may carry out an
-        earlier call of `confirm` after this call. Then the confirmation fails, because its reservation was given back.
+        Gives back what this object has reserved and confirmed. If another reflector has confirmed the reservation, that
+        confirmation stays. If the directory carries out an earlier call of `confirm` only after this call, the
+        confirmation fails.
         """
         if self._noted:
             self._book.nonces.give_back(self._digest)
@@ -197,14 +202,14 @@ class Reservation:
         self._book.marks.give_back(self.reserved.mark, *tokens)
 
     def _end(self) -> None:
-        """Takes note that this request is not in progress any more. Idempotent."""
+        """Records that this request is not in progress any more. Idempotent."""
         if self._busy:
             self._busy = False
             self._book.busy.discard(self._digest)
 
 
 def _answered(ask: Callable[[], T]) -> T:
-    """Calls `ask`, and returns the directory's answer. Raises Refusal (503) if the directory gives no valid answer."""
+    """Calls `ask`, and returns the directory's answer. Raises Refusal (503) if there is no valid answer."""
     try:
         return ask()
     except BrokenEntry as error:

@@ -1,4 +1,4 @@
-"""Finds out whether another user of this host could replace a file. Checks also all directories in its path.
+"""Finds out whether another user of this host could replace a file. Also checks all directories in the file's path.
 
 The option StrictModes of sshd does the same.
 
@@ -26,10 +26,10 @@ def trusted_owners(directory: str) -> frozenset[int]:
 
 
 def weakness(path: str, owners: Collection[int]) -> str:
-    """Returns the reason why a user who is not among `owners` could replace or change `path`. Returns "" if none could.
+    """Returns the reason why a user other than `owners` could replace or change the file `path`; "" if none could.
 
-    A directory with the sticky bit, such as /tmp, may be writable for other users: they cannot replace a file in it
-    that belongs to one of `owners`.
+    `owners` are the ids of trusted users. A directory with the sticky bit, such as /tmp, may be writable for other
+    users: they cannot replace a file in it that belongs to one of `owners`.
 
     Raises OSError if a part of the path does not exist or cannot be read.
     """
@@ -43,11 +43,9 @@ def weakness(path: str, owners: Collection[int]) -> str:
 
 
 def _way(path: str) -> list[tuple[str, os.stat_result]]:
-    """Returns all directories and links on the way to the file `path`, and the file itself as the last entry.
+    """Returns all directories and links on the way to the file `path`. The last entry is the file itself.
 
-    Each entry is a path and its lstat.
-
-    Raises OSError.
+    Each entry is a pair: the path and its os.lstat. Raises OSError if a part of the path cannot be read.
     """
     # Not abspath, which drops `..` together with the name before it. If that is a link, `..` leads elsewhere.
     parts, current, links = _parts(os.path.join(os.getcwd(), path)), "/", 0
@@ -72,5 +70,5 @@ def _way(path: str) -> list[tuple[str, os.stat_result]]:
 
 
 def _parts(path: str) -> list[str]:
-    """Returns the names in a path, the last one first."""
+    """Returns the names in a path, in reverse order."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]

@@ -27,19 +27,19 @@ def open_byte_proxy(
     ended: Callable[[ByteLink], None],
     share: Share | None = None,
 ) -> ByteLink:
-    """Starts to copy between the peer and the owner (the reflector that has the session).
+    """Starts to copy bytes between a peer and the owner (the reflector that owns the peer's session). Returns the link.
 
-    Returns the link. It owns both streams from now on.
+    The link owns both streams from now on.
 
     Args:
         queue: the event loop's fair queue.
         streams: the peer's stream, then the owner's.
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the link stays open after the peer or the owner has closed.
-        plain: True if the peer uses no frames. Then one direction may stay open for any time after the other has ended;
-            the link ends early only if the connection to the owner is found broken (`is_broken`). False: it also ends
-            early if one side has closed and no byte moves any more (`is_lost`).
-        ended: called once after the link has ended, perhaps before this function returns.
+        plain: True if the peer uses no frames. Then one direction may stay open for any time after the other has ended.
+            The link ends early only if the connection to the owner is broken; see `is_broken`. False: the link ends
+            early if one side has closed and no byte moves any more; see `is_lost`.
+        ended: called once with the link when it has ended, perhaps before this function returns.
         share: the share of the memory budget in which the bytes that the link holds are counted. None: not counted.
     """
     if plain:

@@ -1,8 +1,8 @@
 """Attaches peers that other reflectors forward here, because this reflector owns their sessions.
 
 A peer is an agent, or a client that joins a session. The other reflector has admitted the peer. It sends a request head
-of its own, whose path names the session. After that comes the peer's own request or greeting, which is answered as if
-the peer had connected here.
+of its own, and the path in this head names the session. After that it sends the peer's own request or greeting. This is
+answered as if the peer had connected here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = structlog.get_logger(component="forward_in")
 
 
 class ForwardIn:
-    """The handler of connections that other reflectors forward: checks them, and attaches their peers.
+    """Handles connections that other reflectors forward: checks the connections, and attaches the peers.
 
     Args:
         owner: this reflector, as the directory names it.
@@ -55,11 +55,11 @@ class ForwardIn:
     def enter(self, accepted: Accepted, upgrade: Callable[[], RelayedTransport]) -> None:
         """Attaches a peer whose bytes another reflector forwards over the connection `accepted`.
 
-        If a peer that speaks raw TCP may not attach, this method sends the refusal to the peer.
+        Refuses a peer itself if the peer speaks raw TCP.
 
         Args:
-            upgrade: answers the peer's own request with 101, and returns its transport. Called only for a peer that
-                speaks HTTP.
+            upgrade: answers the peer's own request with 101, and returns the peer's transport. Called only for a peer
+                that speaks HTTP.
 
         Raises:
             HandshakeError, Refusal: the request of the other reflector is refused, or a peer that speaks HTTP is

@@ -1,7 +1,7 @@
-"""Forwards a peer to the reflector that owns its session: a peer may connect to any reflector of the site.
+"""Forwards a peer to the owner: the reflector that owns the peer's session. So a peer may connect to any reflector.
 
-A peer is an agent, or a client that joins a session. The owner gets a request head which proves that a reflector of its
-site has sent it, and which names the peer's address. After that, the owner gets all bytes that were read from the peer,
+A peer is an agent, or a client that joins a session. First this reflector sends the owner a request head. This head
+proves that a reflector has sent it, and names the peer's address. Then come all bytes that were read from the peer,
 unchanged. The owner's answer is passed on to the peer. From then on byte_proxy copies the bytes. A reflector does not
 forward a request that another reflector has forwarded, so no request goes in a circle.
 """
@@ -53,11 +53,11 @@ _getaddrinfo = monkey.get_original("socket", "getaddrinfo")
 
 
 class Carried(NamedTuple):
-    """A connection that is forwarded to `owner`, for the session `name`.
+    """A connection that is forwarded to the reflector `owner`, for the session `name`.
 
     Attributes:
         client: the peer's address.
-        holds: True if the peer announces `hold`: it comes back after the connection is lost.
+        holds: True if the peer has announced the feature `hold`: it comes back by itself if its connection is lost.
     """
 
     owner: Owner
@@ -67,10 +67,10 @@ class Carried(NamedTuple):
 
 
 class ForwardOut:
-    """A forwarder of peers to the other reflectors of the site.
+    """Forwards peers to the other reflectors of the site, which own the peers' sessions.
 
     Attributes:
-        announce_drain: see QueryClient.announce_drain.
+        announce_drain: tells the owner of a session that this reflector stops; see QueryClient.announce_drain.
 
     Args:
         queue: the event loop's fair queue.
@@ -145,7 +145,7 @@ class ForwardOut:
         return None
 
     def _not_reached(self, kind: type[Refusal], error: OSError, accepted: Accepted, owner: Owner) -> Refusal:
-        """Logs that `owner` was not reached. Returns the refusal of the peer, of type `kind`."""
+        """Logs that the reflector `owner` was not reached. Returns the refusal for the peer, of the type `kind`."""
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         more = self._refusals.fields("not reached", accepted.host)
         if more is not None:
@@ -154,12 +154,13 @@ class ForwardOut:
         return kind(503, "the reflector that the session lives in does not answer", retry_after=5)
 
     def drain(self, ends_at: float) -> None:
-        """Tells other reflectors that this reflector stops at `ends_at`, a time.monotonic(). Does not block.
+        """Prepares the end of this reflector at `ends_at`, a time.monotonic(). Does not block.
 
-        The other reflectors are the owners of the sessions whose peers this reflector forwards. Each owner tells the
-        user of such a session. Before `ends_at` it ends the peer's leg (the pair of client and agent).
+        Tells the owner of each session whose peer is forwarded. The owner tells the session's user. Before `ends_at`,
+        the owner ends the pair of client and agent to which the forwarded peer belongs.
 
-        The connection of a peer that announces `hold` ends now: the peer comes back by another reflector.
+        If a peer has announced the feature `hold`, its connection ends now. Such a peer comes back by another
+        reflector.
         """
         self._ends_at = ends_at
         for link, carried in list(self._links.items()):
@@ -172,12 +173,11 @@ class ForwardOut:
             gevent.spawn(self._tell, *carried[:3])
 
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
-        """Waits until no connection is forwarded any more.
+        """Waits until no connection is forwarded any more, at most `timeout` seconds.
 
         Args:
-            timeout: the limit of the wait, in seconds.
-            grace: seconds by which the wait may become longer, if an owner has answered to `drain` that it ends its
-                sessions here before `timeout`. Their last bytes may still be on the way.
+            grace: more seconds to wait after `timeout`, for the last bytes of sessions. They are added only if an owner
+                has agreed, after `drain`, to end its sessions before that time.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
@@ -201,7 +201,7 @@ class ForwardOut:
         place: tuple[SessionName, Side],
         reserved: ReservedMark | None,
     ) -> tuple[bytes, int]:
-        """Asks the owner, over the connection `sock`, to attach the peer. If this fails, closes the connection.
+        """Asks the owner, over the connection `sock`, to attach the peer. Closes the connection if this fails.
 
         Returns the first bytes of the owner's answer, and the answer's HTTP status.
         """
@@ -265,7 +265,10 @@ class ForwardOut:
 
 
 def _connect(host: str, port: int, deadline: float) -> Any:
-    """Connects to the first of the addresses of `host` that answers. Raises OSError if no address answers."""
+    """Returns a connection to the first address of `host` that answers. Raises OSError if none answers in time.
+
+    `deadline`: the time.monotonic() until which to try.
+    """
     if ip_address(host):  # no name has to be looked up, so nothing can block
         found = _getaddrinfo(host, port, type=socket.SOCK_STREAM)
     else:
@@ -282,7 +285,7 @@ def _connect(host: str, port: int, deadline: float) -> Any:
 def _context(certificate: str | None) -> ssl.SSLContext:
     """Returns a TLS context that trusts the system's certificate authorities and this reflector's own certificate.
 
-    The reflectors of a site may share one certificate.
+    Its own certificate is trusted because all reflectors of a site may share one certificate.
     """
     context = client_context()
     if certificate is not None:

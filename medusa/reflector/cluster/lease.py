@@ -1,7 +1,7 @@
-"""The lease of a reflector on its own address, in the directory: two reflectors must not have the same address.
+"""The lease of a reflector on its own address, in the directory. It makes sure that no two reflectors use one address.
 
-If two reflectors had the same address, each would take the other's sessions for sessions of an earlier process of its
-own, which has died. So it would take over their names.
+Assume that two reflectors had the same address. Each would take the sessions of the other for its own sessions from
+before a restart, and would take over their names.
 All workers of one reflector share one lease. It is renewed like the claims on sessions. It is released when the
 reflector stops.
 """
@@ -28,7 +28,7 @@ _ADVICE = "delete its key; until then another reflector with the same --advertis
 
 
 class AddressTaken(Exception):
-    """Another reflector has this reflector's address. The text says which one, and can be logged."""
+    """Raised if another reflector has this reflector's address. The text says which one, and can be logged."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Holder:
     """The process that holds a lease: a reflector, or the supervisor of its workers.
 
     Attributes:
-        run: a random text, different for each start.
+        run: a random text, different for each start of the process.
         host: the name of the host.
         pid: the process id.
         boot, space: the ids of the host's last boot and of the process's pid namespace; "" if unknown.
@@ -52,7 +52,7 @@ class Holder:
 
     @classmethod
     def of(cls, pid: int, run: str) -> Holder:
-        """Returns the Holder that describes the process `pid` of this host. `run`: see the attribute."""
+        """Returns a Holder that describes the process `pid` of this host, with the random text `run`."""
         return cls(run, socket.gethostname(), pid, _boot(), _space(), _start_of(pid))
 
     @classmethod
@@ -62,7 +62,7 @@ class Holder:
 
     @classmethod
     def read(cls, text: str) -> Holder | None:
-        """Returns the holder for a text that the method `text` made. None if the text has another form."""
+        """Parses a text that `Holder.text` has made. Returns the holder; None if the text has another form."""
         try:
             holder = cls(**json.loads(text))
         except (ValueError, TypeError, RecursionError):
@@ -91,13 +91,13 @@ class Holder:
 
 
 class AddressLease:
-    """The lease of this reflector on its address: while it holds the lease, no other reflector may use the address.
+    """The lease of this reflector on its address. As long as it lasts, no other reflector may use the address.
 
     Args:
         directory: the directory of addresses; see Directory.leases.
         address: the address that this reflector advertises.
         holder: this reflector.
-        ttl: seconds after which the lease expires unless `keep` is called.
+        ttl: seconds after which the lease expires. Call `keep` before that time.
 
     Attributes:
         displaced: if another reflector has taken over the address, a text that says which one; otherwise "".
@@ -119,10 +119,10 @@ class AddressLease:
         return self._claim is not None
 
     def take(self) -> None:
-        """Takes the lease if nobody has it, or its holder has certainly died. Blocks until the directory answers.
+        """Takes the lease if it is free, or if its holder has certainly died. Blocks until the directory answers.
 
-        If the directory's entry for the address cannot be used, this method takes no lease. It logs this, and raises
-        no exception.
+        If the directory's entry for the address cannot be used, this method logs this, and takes no lease. It raises no
+        exception then.
 
         Raises:
             AddressTaken: another reflector has the lease. It may have been killed: its lease then lasts for up to `ttl`
@@ -140,7 +140,7 @@ class AddressLease:
     def keep(self) -> bool:
         """Renews the lease, or takes it if this reflector does not have it. Blocks until the directory answers.
 
-        Returns True if the directory had no lease for the address, and this call has taken the lease. Raises
+        Returns True if this reflector did not have the lease (any more), and this call has taken it. Raises
         DirectoryError.
         """
         held, renewed = self._claim, False
@@ -157,8 +157,10 @@ class AddressLease:
         return not renewed and self._claim is not None
 
     def has_died(self, address: str) -> bool:
-        """Returns True if the reflector at another address has certainly ended: nobody has a lease on the address, or
-        its holder has died. Blocks until the directory answers. Raises DirectoryError.
+        """Returns True if the reflector at another address has certainly ended.
+
+        It has ended if there is no lease on its address, or if the holder of the lease has died. Blocks until the
+        directory answers. Raises DirectoryError.
         """
         owner = self._directory.lookup(address)
         holder = Holder.read(owner.address) if owner is not None else None
@@ -215,7 +217,7 @@ def _space() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """Returns a text that tells two processes with the same id apart: the time when the process `pid` started.
+    """Returns the time when the process `pid` started, as a text. It tells two processes with the same id apart.
 
     Returns "" if the time is unknown, and "ended" if the process is a zombie.
     """

@@ -1,7 +1,8 @@
 """Signs requests to the other reflectors of the site, and checks the requests that they send.
 
-The signatures are HMACs with the site's secret, which each reflector reads from a file. A request either forwards a
-peer's connection, or is a question. A question asks another reflector to list its sessions, or to end one of them.
+A proof is a signature: an HMAC with the site's secret, which each reflector reads from a file. A request either
+forwards a peer's connection, or is a question. A question asks another reflector to list its sessions, or to end one of
+them.
 """
 
 from __future__ import annotations
@@ -54,11 +55,14 @@ _CARRIED, _ASKS = b"medusa carried", b"medusa asks"
 
 
 class BadProof(Exception):
-    """A proof is malformed, not made with the site's secret, out of date, or already used. The text is for the log."""
+    """Raised if a proof (the signature of a reflector's request) is not valid. The text is for the log.
+
+    The proof is malformed, not made with the site's secret, out of date, or already used.
+    """
 
 
 class Origin(NamedTuple):
-    """The origin of a forwarded connection, as one reflector tells it to another.
+    """The origin of a forwarded connection, as the forwarding reflector tells it to the session's owner.
 
     Attributes:
         kind: the protocol that the peer speaks: HTTP or RAW (medusa.reflector.net.listen).
@@ -71,9 +75,9 @@ class Origin(NamedTuple):
 
 
 class PeerAuth:
-    """The maker of proofs for requests to other reflectors, and the checker of the proofs in their requests.
+    """Makes proofs for requests to other reflectors, and checks the proofs in requests from them.
 
-    `clock` returns seconds since the epoch.
+    `secret`: the secret that all reflectors of the site share. `clock` returns seconds since the epoch.
     """
 
     def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
@@ -91,26 +95,27 @@ class PeerAuth:
         *,
         by_leg: bool = False,
     ) -> str:
-        """Returns the value of FORWARD_HEADER for a request for `target`, which only the reflector `owner` accepts.
+        """Returns the proof for a request that forwards a peer: the value of FORWARD_HEADER.
 
-        The value can be used once, within MAX_SKEW seconds.
+        Only the reflector `owner` accepts the value, once, within MAX_SKEW seconds.
 
         Args:
+            target: the path of the request.
             head: the head of the peer's own request, or its greeting. It is sent after the forwarding request's head.
             origin: the peer's protocol and address.
             owner: the address of the reflector that gets the request.
             reserved: the reservation of the peer's signature; None if the peer needs none.
             by_leg: True if the peer is an agent that was called for a client which has joined. Such an agent needs no
-            signature. It sends the id of its leg (the new pair of client and agent), which the owner has to check.
+                signature. It sends the id of its leg (the new pair of client and agent), which the owner has to check.
         """
         word = "%s %s %d" % reserved if reserved is not None else _BY_LEG if by_leg else "-"
         fields = "2 %d %s %s %s %d %s" % (self._clock(), secrets.token_hex(16), *origin, word)
         return "%s %s" % (fields, self._mac(_CARRIED, fields, target, owner.encode(), head))
 
     def read_forward(self, value: str) -> tuple[Origin, ReservedMark | None]:
-        """Returns the origin and the reserved mark that the value of a FORWARD_HEADER names. Does not check the proof.
+        """Parses the value of a FORWARD_HEADER. Returns the peer's origin and reserved mark. Does not check the proof.
 
-        Read the peer's own head next, then call `check_forward`.
+        The mark is None if the peer needs no signature. Read the peer's own head next, then call `check_forward`.
 
         Raises:
             BadProof: the value is malformed.
@@ -122,9 +127,11 @@ class PeerAuth:
     def check_forward(self, value: str, target: str, head: bytes, owner: str) -> None:
         """Checks the value of a FORWARD_HEADER, and remembers that it was used.
 
-        Only this process needs to remember the use, because no other process owns the session that `target` names.
+        Only this process remembers this, because no other process owns the session that `target` names.
 
         Args:
+            target: the path of the request.
+            head: the head of the peer's own request, or its greeting.
             owner: the address of this reflector.
 
         Raises:
@@ -136,12 +143,17 @@ class PeerAuth:
         self._used.use(nonce.encode(), when + MAX_SKEW)
 
     def sign_question(self, method: str, target: str, owner: str) -> str:
-        """Returns the value of QUESTION_HEADER for a request that only the reflector at the address `owner` accepts."""
+        """Returns the proof for a question: the value of QUESTION_HEADER. Only the reflector `owner` accepts it.
+
+        Args:
+            method, target: the method and the path of the request.
+            owner: the address of the reflector that gets the request.
+        """
         fields = "1 %d %s" % (self._clock(), secrets.token_hex(16))
         return "%s %s" % (fields, self._mac(_ASKS, fields, method + " " + target, owner.encode()))
 
     def check_question(self, value: str, method: str, target: str, owner: str) -> str:
-        """Checks the value of a QUESTION_HEADER, and returns its nonce.
+        """Checks the value of a QUESTION_HEADER, and returns its nonce (a random text).
 
         The caller has to make sure that the nonce is used only once. Any worker of this reflector may get a copy of the
         question, so the workers have to share the used nonces.
@@ -152,9 +164,9 @@ class PeerAuth:
         return self._check(_match(_QUESTION, value), _ASKS, method + " " + target, owner.encode())[1]
 
     def _check(self, match: re.Match[str], purpose: bytes, target: str, *parts: bytes) -> tuple[int, str]:
-        """Checks the HMAC and the time of a proof. Returns the time at which it was made, and its nonce.
+        """Checks the HMAC and the time of a proof. Returns the time at which the proof was made, and its nonce.
 
-        Raises BadProof.
+        Raises BadProof. `match`: the parsed proof. `purpose`: the kind of the request.
         """
         fields, _, mac = match[0].rpartition(" ")
         if not hmac.compare_digest(mac, self._mac(purpose, fields, target, *parts)):

@@ -38,7 +38,7 @@ MAX_NAMES = 100_000
 
 
 class NoAnswer(Exception):
-    """A reflector did not answer, or its answer cannot be used. The text says why.
+    """Raised if a reflector does not answer, or if its answer cannot be used. The text says why.
 
     Attributes:
         refused: True if it is certain that the reflector has not done what it was asked.
@@ -50,11 +50,12 @@ class NoAnswer(Exception):
 
 
 class QueryClient:
-    """A client of the other reflectors: lists and ends their sessions.
+    """Lists and ends the sessions of the other reflectors.
 
     It implements the interface `Others` of medusa.reflector.admin.session_list.
 
     Args:
+        auth: signs the requests.
         connect: returns a connection to the reflector at an address: ForwardOut.connect, or a replacement.
         timeout: seconds to connect to a reflector and receive its whole answer.
     """
@@ -66,10 +67,10 @@ class QueryClient:
         self._connect = connect
 
     def entries(self, login: str | None = None) -> list[Entry]:
-        """Returns the sessions of the other reflectors; see Others.
+        """Returns an entry for each session of the other reflectors. With `login`, only for the sessions of this login.
 
-        Asks each reflector once. Also asks reflectors that own no session, because agents may wait there for a client.
-        If a reflector does not answer, each of its sessions gets an entry with only the id, login, owner and error.
+        Asks each reflector once, also if it owns no session, because an agent may wait there for a client. If a
+        reflector does not answer, each of its sessions gets an entry with only the id, login, owner and error.
         """
         names: dict[Owner | None, list[SessionName]] = {owner: [] for owner in self._registry.others(MAX_REFLECTORS)}
         for name, owner in self._registry.of_others(MAX_NAMES).items():
@@ -79,7 +80,10 @@ class QueryClient:
         return [entry for entries in lists for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
-        """Ends the session `name` in the reflector that owns it; see Others."""
+        """Ends the session `name` in the other reflector that owns it. Returns False if there is no such session.
+
+        Raises Refusal if the owner does not answer.
+        """
         owner = self._registry.elsewhere(name)
         if owner is None:
             return False
@@ -92,12 +96,14 @@ class QueryClient:
             raise refusal from None
 
     def announce_drain(self, owner: Owner, name: SessionName, peer: str, left: float) -> bool:
-        """Tells the owner of a session that this reflector stops in `left` seconds.
+        """Tells the owner of a session that this reflector stops in `left` seconds. Returns what the owner will do.
 
-        Returns True if the owner answers that it will end the peer's leg (the pair of client and agent) before that
-        time. Returns False if the owner will not do this, does not answer, or does not know this request.
+        True: the owner will end the peer's pair of client and agent before that time. False: the owner will not do
+        this, does not answer, or is too old to know this request.
 
         Args:
+            owner: the reflector that owns the session.
+            name: the name of the session.
             peer: the address of the client or agent that this reflector forwards.
         """
         target = "%s?left=%.3f" % (_path(DRAINS, name), max(0.0, left))
@@ -135,7 +141,7 @@ class QueryClient:
     def _exchange(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
         """Sends a request to `owner`, and returns the JSON object in the answer.
 
-        Raises NoAnswer, and the exceptions that the connection and the parsers raise.
+        Raises NoAnswer if there is no usable answer, and the exceptions of the connection and of the parsers.
         """
         host = urllib.parse.urlsplit(owner.address).netloc
         proof = self._auth.sign_question(method, target, owner.address)
@@ -189,9 +195,9 @@ def _receive(sock: Any) -> bytes:
 
 
 def _entries(answer: dict[str, Any], owner: Owner) -> list[Entry]:
-    """Returns the sessions in an answer, each with `owner`, the reflector that has answered.
+    """Returns the sessions in an answer. Gives each of them the key `owner`, the reflector that has answered.
 
-    Raises NoAnswer if they are not in the form that other code relies on.
+    Raises NoAnswer if an entry does not have the form that other code relies on.
     """
     entries = answer.get("sessions")
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):

@@ -1,7 +1,7 @@
 """Answers the questions of other reflectors: lists the sessions of this reflector, or ends one of them.
 
-It answers for this reflector with all of its workers. It passes no question on to other reflectors, so no question goes
-in a circle.
+An answer is for this reflector with all of its workers. No question is passed on to other reflectors, so no question
+goes in a circle.
 """
 
 from __future__ import annotations
@@ -34,9 +34,12 @@ _LEFT = re.compile(r"\?left=([0-9]{1,9}(?:\.[0-9]{1,3})?)(?:&peer=([A-Za-z0-9%._
 
 
 class QueryServer:
-    """The HTTP routes that other reflectors use.
+    """Answers the HTTP requests in which other reflectors ask this one about its sessions.
 
     Args:
+        auth: checks the proofs in the requests.
+        marks: records in the directory which requests were used.
+        listing: lists and ends the sessions of this reflector.
         owner: this reflector, as the directory names it.
         admission: counts and logs forged questions.
     """
@@ -49,7 +52,7 @@ class QueryServer:
         self._admission = admission
 
     def routes(self) -> list[Route]:
-        """Returns the routes for the requests of other reflectors, to be passed to Application."""
+        """Returns the routes for the requests of other reflectors. Pass them to Application."""
         one, drained = (re.compile(rf"{re.escape(prefix)}/{ONE_SESSION}") for prefix in (SESSIONS, DRAINS))
         return [
             Route(re.compile(re.escape(SESSIONS) + r"\Z"), self.sessions),
@@ -58,9 +61,10 @@ class QueryServer:
         ]
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Answers GET with the sessions of this reflector. With ?login=LOGIN, only with those of this login.
+        """Answers GET with the sessions of this reflector. With ?login=LOGIN, only with the sessions of this login.
 
-        Raises what `_check` raises.
+        Raises Refusal or HandshakeError if no other reflector has sent the request, or if it no longer waits; see
+        `_check`.
         """
         self._check(accepted, "GET")
         assert accepted.request is not None
@@ -68,9 +72,10 @@ class QueryServer:
         return json_answer({"sessions": self._listing.here(None if login is None else login[1])})
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers DELETE: ends a session of this reflector. The answer says whether this session existed.
+        """Answers DELETE: ends a session of this reflector. The answer says whether there was such a session.
 
-        Raises what `_check` raises.
+        Raises Refusal or HandshakeError if no other reflector has sent the request, or if it no longer waits; see
+        `_check`.
         """
         self._check(accepted, "DELETE")
         name = SessionName(parse_id(raw_id), login or "")
@@ -80,10 +85,10 @@ class QueryServer:
         return json_answer({"killed": killed})
 
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers POST, by which another reflector says that it will soon stop forwarding a peer of a session here.
+        """Answers POST, by which a reflector that forwards a peer to this one says that it will soon stop.
 
-        The answer says whether this reflector will end the peer's leg (the pair of client and agent) before that time.
-        Raises what `_check` raises.
+        The answer says whether this reflector will end the peer's pair of client and agent before that time. Raises
+        Refusal or HandshakeError if no other reflector has sent the request, or if it no longer waits; see `_check`.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None
@@ -97,6 +102,8 @@ class QueryServer:
 
     def _check(self, accepted: Accepted, method: str) -> None:
         """Checks that another reflector of the site has sent the request, and still waits for the answer.
+
+        `method`: the HTTP method that the request must have.
 
         Raises:
             Refusal: 404 if the request has no valid proof, 429 if too many requests had no valid proof, 503 if the
@@ -121,7 +128,10 @@ class QueryServer:
             raise HandshakeError(400, "the reflector that asked has given up")
 
     def _use_up(self, nonce: str) -> None:
-        """Records in the directory, for all workers, that a nonce is used. Raises BadProof if it was used before."""
+        """Records in the directory that the nonce of a question is used. Raises BadProof if it was used before.
+
+        The record is in the directory because all workers must see it. Raises Refusal if the directory does not answer.
+        """
         try:
             fresh = self._marks.spend("question " + nonce, 2 * MAX_SKEW)
         except DirectoryError:

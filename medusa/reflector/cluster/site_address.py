@@ -14,16 +14,13 @@ _LOCAL_NAMES = ("localhost", "localhost.localdomain", "localhost4", "localhost6"
 
 
 def check_address(config: ReflectorConfig, address: str) -> None:
-    """Checks the address that a reflector with a shared directory advertises.
+    """Raises ConfigError if other reflectors cannot use the address that this reflector advertises.
 
     Reflectors on other hosts could not reach this reflector at a loopback address. So a loopback address is allowed
-    only if the URL of the directory names no other host. Then all reflectors may be on this host.
+    only if the directory is on this host. Then all reflectors may be on this host too.
 
     Args:
         address: the URL of the reflector's root, as other reflectors would use it.
-
-    Raises:
-        ConfigError: the address is a loopback address, and the directory is on another host.
     """
     if not is_loopback_host(urllib.parse.urlsplit(address).hostname or ""):
         return

@@ -1,4 +1,4 @@
-"""Accepts peers: one front for each protocol, and the admission that both fronts use.
+"""Accepts peers by HTTP and by raw TCP. A front is the server for one of these protocols.
 
 http_front    accepts HTTP: does TLS, reads the request's head strictly, answers or upgrades the connection
 raw_front     accepts raw TCP: reads a greeting, then makes a link with frames or plain bytes

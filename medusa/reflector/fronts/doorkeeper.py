@@ -1,8 +1,9 @@
 """Drops new connections while too many peers have not identified themselves.
 
-It counts the dropped connections, and logs them. The number of log lines is limited.
+Dropped connections are counted, and some are logged: the number of log lines is limited.
 
-A peer that is dropped gets a short refusal, unless the connection needs TLS or does not accept the bytes at once.
+A peer that is dropped gets a short refusal. It gets none if its connection needs TLS, or if the connection does not
+accept the bytes at once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ WORDS = {
 
 
 class Doorkeeper:
-    """Counts the connections of one process whose peers have not identified themselves, over HTTP and raw TCP.
+    """Drops new connections of one process while too many peers have not identified themselves.
+
+    Counts the connections of such peers over HTTP and raw TCP together.
 
     `budget`: counts the memory that peers make this process hold.
     """
@@ -46,12 +49,13 @@ class Doorkeeper:
         metrics.connections["startup"] = self._startups.__len__
 
     def admit(self, sock: Any, address: tuple[Any, ...], refusal: bytes = b"") -> Startup | None:
-        """Counts a connection that was just accepted. Never blocks.
+        """Counts a connection that was just accepted, or drops it. Never blocks.
 
         Returns the Startup that counts the connection, or None if the connection was dropped and closed.
 
         Args:
             sock: gevent's socket.
+            address: the peer's address.
             refusal: the bytes to send to a peer that is dropped.
         """
         try:
@@ -63,7 +67,7 @@ class Doorkeeper:
     def take_over(self, accepted: Accepted, refusal: bytes = b"") -> bool:
         """Counts a connection that another worker has handed over. Returns False if it was dropped and closed.
 
-        Does not drop the connection at random (see Startups), because the other worker has already made this decision.
+        Does not drop the connection at random (see Startups), because the other worker has already decided this.
         """
         try:
             if accepted.sock.fileno() >= fd_limit.first_reserved():
@@ -80,16 +84,20 @@ class Doorkeeper:
         return startup
 
     def name_client(self, accepted: Accepted) -> None:
-        """Counts a connection under the address of its client from now on, because a proxy has named the client.
+        """Counts a connection under its client's address from now on. Call this when a proxy has named the client.
 
-        Until now it was counted under the address of the proxy. Raises Dropped; see Startup.move.
+        Until now the connection was counted under the address of the proxy. Raises Dropped if there are too many
+        connections from the client's address.
         """
         if accepted.startup is not None:
             share = self._budget.share(address=site(accepted.host))
             accepted.startup.move(source_of(accepted.host, self._config), share)
 
     def drop(self, dropped: Dropped, sock: Any, host: str, refusal: bytes = b"") -> None:
-        """Closes a connection at once. First sends the peer `refusal`, if the kernel accepts the bytes immediately."""
+        """Counts, logs and closes a connection. First sends the peer `refusal` if the kernel accepts it at once.
+
+        `dropped`: the reason. `host`: the peer's address.
+        """
         self.note(dropped, host)
         with contextlib.suppress(OSError):
             sock.settimeout(0.0)
@@ -99,7 +107,10 @@ class Doorkeeper:
         sock.close()
 
     def note(self, dropped: Dropped, host: str) -> None:
-        """Counts and logs a connection that is dropped, or is answered with a refusal, for the reason in `dropped`."""
+        """Counts and logs a connection that is dropped or refused.
+
+        `dropped`: the reason. `host`: the peer's address.
+        """
         self._metrics.dropped(dropped.why)
         more = self._refusals.fields("dropped", host)
         if more is not None:

@@ -57,10 +57,13 @@ HANDSHAKE = 0x16
 
 
 class Handoff(Protocol):
-    """The interface to hand connections over to other workers; see medusa.reflector.workers.handoff."""
+    """The interface for handing connections over to other workers; see medusa.reflector.workers.handoff."""
 
     def hand_over(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
         """Hands a connection over to the worker that owns the session `name`. Returns False if this worker owns it.
+
+        Args:
+            side: the side of the session to which the peer wants to attach: client or agent.
 
         Raises:
             HandshakeError: 503, the other worker does not take the connection.
@@ -88,13 +91,16 @@ class HttpFront(PausingServer, WSGIServer):
     scratch: memoryview
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
-        """Counts an accepted connection, or drops it. Returns its entry in the counts; None if it was dropped."""
+        """Counts an accepted connection. Returns the Startup that counts it, or None if the connection was dropped."""
         return self.doorkeeper.admit(sock, address, b"" if self.certificate else DROPPED)
 
     def handle(  # type: ignore[override]
         self, sock: Any, address: tuple[Any, ...], startup: Startup | None = None
     ) -> None:
-        """Serves a connection. The server calls this in a new greenlet."""
+        """Serves a connection to its end. The server calls this in a new greenlet.
+
+        `startup`: counts the connection until its peer has identified itself.
+        """
         Handler(sock, address, self, Accepted(HTTP, sock, address, startup=startup)).handle()
 
     def serve(self, accepted: Accepted) -> None:
@@ -104,7 +110,7 @@ class HttpFront(PausingServer, WSGIServer):
 
 
 class Handler(UpgradeHandler):
-    """The handler of one HTTP connection. The application finds it in the WSGI environ, under `medusa.handler`.
+    """Handles one HTTP connection. The application finds this object in the WSGI environ, under `medusa.handler`.
 
     Attributes:
         accepted: the connection, with all that is known about it.
@@ -116,7 +122,7 @@ class Handler(UpgradeHandler):
     wsgi_input = NO_BODY
 
     def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted) -> None:
-        """`sock` and `address` are those of `accepted`. They are separate arguments because pywsgi requires it."""
+        """Takes the connection `accepted`. `sock` and `address` are parts of it, which pywsgi needs as well."""
         self.accepted = accepted
         super().__init__(sock, address, server, NOTHING)
 
@@ -138,7 +144,7 @@ class Handler(UpgradeHandler):
         return True
 
     def get_environ(self) -> Any:
-        """Returns the environ of WSGI: what the server knows, and this handler, which has the request."""
+        """Returns the environ of WSGI: the server's values, and this handler under the key `medusa.handler`."""
         environ = self.server.get_environ()
         environ["medusa.handler"] = self
         return environ
@@ -170,19 +176,19 @@ class Handler(UpgradeHandler):
             self.environ = None  # it has this handler: only the garbage collector would free both
 
     def upgrade(self, key: str, more: bool = False) -> RelayedTransport:
-        """Answers the request with 101. Returns the transport. Raises OSError.
+        """Answers the request with 101, which upgrades it to a websocket. Returns the transport. Raises OSError.
 
         Args:
-            key: returned by check_upgrade.
-            more: True if a message follows at once, unless the link is an agent's home link. Then both may leave in one
-                packet.
+            key: the websocket key that check_upgrade has returned.
+            more: True if a message follows at once. Then the answer and the message may leave in one packet. It has no
+                effect if the answer gives the peer a ticket.
         """
         accepted, server = self.accepted, self.server
         self.write_101(key, accepted.granted, more and not accepted.granted)
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
 
     def log_request(self) -> None:
-        """Logs nothing: pywsgi's own line would contain raw bytes of the request."""
+        """Does nothing, because pywsgi's own log line would contain raw bytes of the request."""
 
     def log_error(self, msg: str, *args: Any) -> None:
         """Logs an error that pywsgi has found."""
@@ -224,7 +230,10 @@ class Handler(UpgradeHandler):
             log.info("request refused", client=self.accepted.client, **line)
 
     def _name_client(self) -> None:
-        """Counts the connection under the address that X-Forwarded-For names. Raises HandshakeError (429)."""
+        """Counts the connection under the address that X-Forwarded-For names.
+
+        Raises HandshakeError (429) if too many connections from this address have not identified themselves.
+        """
         try:
             self.server.doorkeeper.name_client(self.accepted)
         except Dropped as error:
@@ -232,9 +241,9 @@ class Handler(UpgradeHandler):
             raise HandshakeError(429, WORDS[error.why], (("Retry-After", str(RETRY_AFTER)),)) from None
 
     def _handed_over(self) -> bool:
-        """Hands the connection over to another worker, if the session that the request names belongs to that worker.
+        """Hands the connection over to another worker, if the request names a session of that worker.
 
-        The request asks to attach to the session, or to end it.
+        The request names a session if it asks to attach to the session, or to end it.
 
         Returns False if this worker has to serve the connection. Returns True if another worker now has the connection,
         or if the handover failed and the peer has got a refusal.

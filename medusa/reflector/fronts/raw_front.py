@@ -179,7 +179,7 @@ def accept_greeting(
 ) -> RelayedTransport:
     """Tells the peer that it is accepted, and returns the peer's transport. Raises OSError.
 
-    An agent without frames gets no such message. It gets the line "OK linked" when the session links it to the client.
+    An agent without frames is told nothing now. It gets the line "OK linked" when the session links it to the client.
     """
     if isinstance(greeting, Framed):
         accepted.sock.sendall(build_accepted(accepted.granted))
@@ -224,9 +224,9 @@ def read_greeting(accepted: Accepted) -> bool:
 
 
 def request_of(greeting: Framed | Plain) -> Request | None:
-    """Returns the HTTP request that means the same as a greeting. Raises HandshakeError.
+    """Returns the HTTP request that means the same as a greeting. Raises HandshakeError if the greeting is malformed.
 
-    Returns None for a greeting for plain bytes without a token. A token is a pre-signed URL.
+    Returns None if the greeting is for plain bytes and has no token. A token is a pre-signed URL.
     """
     if isinstance(greeting, Plain):
         if not greeting.token:
@@ -237,7 +237,7 @@ def request_of(greeting: Framed | Plain) -> Request | None:
 
 
 def _named(greeting: Framed | Plain) -> tuple[SessionName, Side]:
-    """Returns the session and the side that a greeting names. Raises HandshakeError, Refusal."""
+    """Returns the session and the side that a greeting names. Raises HandshakeError or Refusal if it names none."""
     if isinstance(greeting, Framed):
         return _named_by_path(greeting)
     session_id, side = parse_id(greeting.session), SIDES[greeting.role]

@@ -14,7 +14,7 @@ _ALL = ""
 
 
 class RefusalLog:
-    """The limit for the log lines of one process about refusals.
+    """Limits the number of log lines of one process about refusals.
 
     If lines were left out, the next line says how many.
     """
@@ -26,9 +26,9 @@ class RefusalLog:
         self._left_out = 0
 
     def note(self, status: int, host: str) -> dict[str, int] | None:
-        """Counts a refusal in the metrics. Call this before you log the refusal.
+        """Counts a refusal in the metrics, and says whether to log it. Call this once for each refusal.
 
-        Returns fields to add to the log line, or None if the line must be left out (see `fields`).
+        Returns fields to add to the log line, or None if the line must be left out.
 
         `status`: the refusal's HTTP status. `host`: the IP address of the peer.
         """
@@ -36,11 +36,13 @@ class RefusalLog:
         return self.fields(str(status), host)
 
     def fields(self, kind: str, host: str) -> dict[str, int] | None:
-        """Returns fields to add to a log line, or None if the line must be left out. Call this before each log line.
+        """Says whether to write a log line. Call this once before each log line about something that was refused.
+
+        Returns fields to add to the log line, or None if the line must be left out.
 
         Args:
             kind: the status of the refusal, or a word that names the event which the line is about.
-            host: the IP address of the peer. An IPv6 address counts as its /64.
+            host: the IP address of the peer. All addresses of one IPv6 /64 network count as one.
         """
         if self._by_source.take("%s %s" % (kind, site(host))) or self._in_all.take(_ALL):
             self._left_out += 1

@@ -48,7 +48,10 @@ def read_head(accepted: Accepted) -> bool:
 
 
 def parse_head(accepted: Accepted, config: ReflectorConfig) -> None:
-    """Parses the head that `read_head` has read, and finds out the client's address. Raises HandshakeError."""
+    """Parses the head that `read_head` has read, and finds out the client's address. Both are stored in `accepted`.
+
+    Raises HandshakeError if the head is malformed, or if the request has a body.
+    """
     accepted.request = parse_request(accepted.head)
     if config.trusted_proxy:
         accepted.forwarded_for = client_of(accepted.address[0], accepted.request.headers, config.trusted_proxy)

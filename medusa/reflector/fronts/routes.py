@@ -1,4 +1,4 @@
-"""Finds the function for the path of an HTTP request, and sends the answer that it returns. Other paths get 404."""
+"""Finds the function for the path of an HTTP request, and sends the answer that it returns. Unknown paths get 404."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ TAKEN: Answer = (101, [], b"")
 
 
 class Upgrade(Protocol):
-    """The HTTP front's handler of one connection, which a request may upgrade to a websocket."""
+    """The interface to the handler of one HTTP connection, which a request may upgrade to a websocket."""
 
     accepted: Accepted
 
     def upgrade(self, key: str, more: bool = False) -> RelayedTransport:
-        """Answers the request with 101; see medusa.reflector.fronts.http_front."""
+        """Answers the request with 101, and returns the websocket's transport; see http_front."""
 
 
 class Route(NamedTuple):
-    """A path, and the function that answers requests for it.
+    """A path of HTTP requests, and the function that answers them.
 
     Attributes:
         path: a regular expression for the path.
@@ -68,15 +68,15 @@ class Route(NamedTuple):
 
 
 class Workers(Protocol):
-    """The interface for questions to all workers of this reflector; see medusa.reflector.workers.rpc."""
+    """The interface for asking all workers of this reflector; see medusa.reflector.workers.rpc."""
 
     def status(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Returns the sessions of all workers, and an entry that describes each worker."""
+        """Returns two lists: an entry for each session of all workers, and an entry for each worker."""
 
     def silent(self) -> list[int]:
         """Returns the numbers of the other workers that do not answer in time.
 
-        Blocks until all have answered, or until the time is over.
+        Blocks until all have answered, or until the time limit.
         """
 
 
@@ -88,7 +88,7 @@ Its arguments are the connection, and a function that answers the upgrade with 1
 
 
 class Application:
-    """The reflector's routes as a WSGI application.
+    """The reflector's WSGI application: it answers each HTTP request by the function for its path.
 
     Args:
         workers: asks all workers. None if this process is the only worker.
@@ -130,7 +130,7 @@ class Application:
         ]
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answers a request. If the connection was upgraded or forwarded, no answer is left to send."""
+        """Answers a request. Sends no answer if the connection was upgraded to a websocket, or forwarded."""
         handler: Upgrade = environ["medusa.handler"]
         answer, accepted = self._answer(handler), handler.accepted
         if accepted.taken:
@@ -168,7 +168,7 @@ class Application:
         raise Refusal(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Upgrade, raw_id: str, role: str) -> Answer:
-        """Attaches a peer by a path of the internal API, /attach/ID/ROLE.
+        """Attaches a peer to the session `raw_id` by a path of the internal API, /attach/ID/ROLE.
 
         The request needs no signature: in a Manta, the proxy in front of the reflector has authenticated the peer.
         """

@@ -1,4 +1,4 @@
-"""Limits the connections whose peers have not identified themselves, in all and from one source, as sshd does.
+"""Limits the connections whose peers have not identified themselves, in all and from one source. sshd does the same.
 
 A connection is counted from its acceptance until it becomes a link, is forwarded, is handed over to another worker, or
 is closed. So a refused peer that does not hang up is counted too. No I/O; random numbers are passed in.
@@ -43,9 +43,9 @@ class Startups:
     """Counts the connections of one process whose peers have not identified themselves, and drops some of the new ones.
 
     The numbers `start`, `rate` and `full` are in ReflectorConfig.max_startups. If there are `start` connections, `rate`
-    percent of the new ones are dropped, chosen at random. The more connections there are, the more are dropped. If
-    there are `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers.
-    If there are too few descriptors for `full` connections, `start` and `full` are reduced in proportion.
+    percent of the new ones are dropped, chosen at random. This share grows with the number of connections. If there are
+    `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers. If there
+    are too few descriptors for `full` connections, `start` and `full` are reduced in proportion.
 
     `draw` returns a random number from 0 to 1 (excluded).
     """
@@ -65,10 +65,11 @@ class Startups:
         """Counts a new connection. Returns the Startup that counts it.
 
         Args:
-            source: the key of the address that the connection comes from; None to count the connection in all only.
+            source: the key of the address that the connection comes from. None: the connection counts only in the
+                number of all connections.
             room: the maximum number of such connections for which there are enough descriptors.
-            early: False not to drop the connection at random. Then it is dropped only if `full` or `room` connections
-                are counted already, or too many from its source.
+            early: True to drop the connection at random, as the class describes. False: the connection is dropped only
+                if `full` or `room` connections are counted already, or too many from its source.
 
         Raises:
             Dropped: there are too many such connections.
@@ -119,9 +120,10 @@ class Startup:
         startups._count(source, 1)
 
     def move(self, source: str | None, share: Share = UNLIMITED) -> None:
-        """Counts the connection under `source` from now on, because a proxy has named the client.
+        """Counts the connection under `source` from now on. Call this when a proxy has named the client.
 
         Args:
+            source: the key of the client's address.
             share: the share of the memory budget in which the bytes held for the client are counted from now on.
 
         Raises:
@@ -138,7 +140,7 @@ class Startup:
         self.share = share
 
     def hold(self, size: int) -> None:
-        """Counts the memory for `size` more bytes that have come from the peer. The first UNCOUNTED bytes do not count.
+        """Counts the memory for `size` more bytes that have come from the peer. The first UNCOUNTED bytes are free.
 
         Raises:
             HandshakeError: 503, too many bytes are held already. The counts are unchanged.

@@ -1,8 +1,8 @@
-"""Sends answers: that to a websocket's request, 101, is made by gevent-websocket's handler.
+"""Sends the answers to HTTP requests. gevent-websocket makes the answer 101, which upgrades to a websocket.
 
 gevent-websocket checks the request again, and would refuse it without the field Sec-WebSocket-Version. The programs of
-Manta do not send that field. Since medusa.protocol.websocket.handshake has already accepted the request, the handler
-gets the usual fields instead of the real ones.
+Manta do not send that field. Since medusa.protocol.websocket.handshake has already accepted the request,
+gevent-websocket gets the usual fields instead of the real ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUIET.propagate = False
 
 
 class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
-    """A handler for pywsgi that upgrades its connection when `write_101` is called. It reads and writes no frames."""
+    """A handler for pywsgi. Its method `write_101` upgrades the connection to a websocket. It handles no frames."""
 
     environ: Any
     logger = QUIET
@@ -38,9 +38,9 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
         """Answers 101 to a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
 
         Args:
-            key: what check_upgrade returned.
+            key: the websocket key that check_upgrade has returned.
             headers: (name, value) of further header fields of the answer.
-            more: True if a message follows at once. Then both may leave in one packet.
+            more: True if a message follows at once. Then the answer and the message may leave in one packet.
 
         Raises:
             OSError: the answer could not be sent.
@@ -55,18 +55,20 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
         self.write(b"", more)
 
     def upgrade_websocket(self) -> None:
-        """Does nothing. gevent-websocket calls this to upgrade any request, but here the route decides that."""
+        """Does nothing. gevent-websocket calls it to upgrade each request, but here `write_101` does that."""
 
     def start_response(self, status: str, headers: list[Field], exc_info: object = None) -> Callable[[bytes], None]:
-        """Keeps the head of the answer, as it is: pywsgi would go through the fields twice more. Returns `write`."""
+        """Keeps the head of the answer for `write`, and returns `write`. This is the start_response of WSGI.
+
+        pywsgi's own method would go through the header fields twice more.
+        """
         self.status, self.head = status, build_head(status, [*headers, *self.more_headers])
         return self.write
 
     def write(self, data: bytes, more: bool = False) -> None:
-        """Sends `data`, after the head if that was not sent. pywsgi would send the two one by one. Raises OSError.
+        """Sends `data`. If the head of the answer was not sent yet, sends it together with `data`. Raises OSError.
 
-        Args:
-            more: see `write_101`.
+        pywsgi's own method would send the head and the data one by one. `more`: see `write_101`.
         """
         if not self.headers_sent:
             self.headers_sent = True
@@ -74,9 +76,10 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
         send_soon(self.socket, data, more)
 
     def _drop_link(self) -> None:
-        """Drops gevent-websocket's link, so that it is free at once, without a garbage collection.
+        """Drops gevent-websocket's link object, so its memory is free at once, without a garbage collection.
 
-        While it is freed, it would send a Close to the peer. It does not if it counts as closed and has no handler.
+        First marks the link as closed, and takes its handler away. Otherwise the link would send the peer a Close
+        frame.
         """
         self.websocket.closed, self.websocket.handler = True, None
         self.environ.clear()

@@ -10,7 +10,7 @@ Without gevent:
 With gevent, in each worker:
     handoff     sends a connection to the worker that owns its session, and receives connections from other workers
     rpc         questions between workers: status, sessions, metrics, ending a session
-    tls_proxy   decrypts and encrypts for a TLS connection whose session lives in another worker
+    tls_proxy   decrypts and encrypts a TLS connection for the worker in which its session lives
 """
 
 from __future__ import annotations

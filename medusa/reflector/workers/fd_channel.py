@@ -5,7 +5,7 @@ send. The supervisor makes the pair and keeps both ends open. So the messages su
 worker with the same number receives them.
 
 A packet is one line of JSON, then the bytes that were already read from the connection. All senders belong to one run
-of the reflector, and so to one version. So a malformed packet comes from a bug. It is refused as a whole. No function
+of the reflector, and so to one version. So a malformed packet comes from a bug, and is refused as a whole. No function
 here blocks.
 """
 
@@ -37,7 +37,7 @@ _DAMAGED = socket.MSG_TRUNC | socket.MSG_CTRUNC
 
 
 class BadMessage(Exception):
-    """A message is too long to be sent, or a packet is malformed."""
+    """Raised if a message is too long to be sent, or if a packet is malformed."""
 
 
 class Message(NamedTuple):
@@ -94,7 +94,7 @@ def open_channel() -> tuple[socket.socket, socket.socket]:
 
 
 def send(outbox: socket.socket, packet: bytes, fd: int) -> None:
-    """Sends a packet with a duplicate of `fd`.
+    """Sends a packet with a duplicate of the descriptor `fd`.
 
     Raises:
         BlockingIOError: there is no room now. Wait until the outbox is writable, and call again.

@@ -1,4 +1,4 @@
-"""Sends each connection to the worker that owns its session, and takes over connections that other workers send."""
+"""Sends each connection to the worker that owns its session, and takes over the connections that other workers send."""
 
 from __future__ import annotations
 
@@ -52,14 +52,17 @@ socketpair: Any = monkey.get_original("socket", "socketpair")
 
 
 class Handoff:
-    """One worker's channels to and from the others. Set `fronts`, `on_question` and `refusals`, then call `start`.
+    """Exchanges connections and questions with the other workers.
+
+    Set `fronts`, `on_question` and `refusals`, then call `start`.
 
     Args:
         number: the number of this worker.
         key: the key for owner_of (medusa.reflector.workers.sharding), the same in all workers.
         inbox: the socket from which this worker receives messages; non-blocking.
         outboxes: the sockets to the inboxes of the other workers, by worker number; non-blocking.
-        stall_timeout: how long a TLS proxy waits for a sign of life after one end has closed; see Patience.
+        stall_timeout: how long a TLS proxy of which one end has closed waits for a sign of life of the other; see
+            Patience.
 
     Attributes:
         fronts: for each kind of connection, the function that serves it. It is called in a new greenlet for each
@@ -102,7 +105,7 @@ class Handoff:
         return self._outboxes.keys()
 
     def start(self, queue: FairQueue, budget: Budget | None = None) -> None:
-        """Starts to read the inbox. It may already hold messages, sent to a worker of this number that has died.
+        """Starts to read the inbox. It may already hold messages for a former worker of this number, which has died.
 
         Args:
             queue: the fair queue of the event loop.
@@ -112,7 +115,7 @@ class Handoff:
         gevent.spawn(self._read_forever)
 
     def finish(self, timeout: float) -> None:
-        """Waits until all TLS proxies for sessions of other workers have ended, but at most `timeout` seconds."""
+        """Waits until all TLS proxies for sessions of other workers have ended, at most `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self.proxies and (left := deadline - time.monotonic()) > 0:
             self._proxy_ended.clear()
@@ -121,15 +124,18 @@ class Handoff:
     # ------------------------------------------------------------------ to the other workers
 
     def owner(self, name: SessionName) -> int | None:
-        """Returns the number of the worker that owns the session `name`, or None if that is this worker."""
+        """Returns the number of the worker that owns the session `name`, or None if this worker owns it."""
         owner = owner_of(name, self._key, len(self._outboxes) + 1)
         return None if owner == self.number else owner
 
     def hand_over(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
-        """Hands a connection to the worker that owns the session `name`. Call it after the connection's head was read.
+        """Hands a connection to the worker that owns the session `name`. Call this after its head was read.
 
-        Returns True if another worker now has the connection, and False if this worker owns the session and is to
-        serve the connection itself.
+        Returns True if another worker now has the connection, or has refused it. Returns False if this worker owns the
+        session. Then the caller has to serve the connection.
+
+        Args:
+            side: the side of the session to which the peer wants to attach: client or agent.
 
         Raises:
             HandshakeError: 503, the connection could not be sent. The caller still owns it.
@@ -159,7 +165,7 @@ class Handoff:
             self.proxies.add(proxy)
 
     def _ask(self, owner: int, message: Message) -> tuple[Any, bytes, int]:
-        """Sends one end of a new socket pair to the worker `owner`, in place of a connection with TLS.
+        """Sends one end of a new socket pair to the worker `owner`, which serves it in place of a TLS connection.
 
         Returns the other end, the first bytes of the owner's answer, and the status in these bytes.
 

@@ -24,7 +24,7 @@ MIN_BACKOFF, MAX_BACKOFF = 0.1, 10.0
 
 
 class WorkerProcess:
-    """The process of one worker. The constructor starts it.
+    """The process of one worker. Creating this object starts the process.
 
     Attributes:
         started: the time.monotonic() of its start.
@@ -66,7 +66,7 @@ class WorkerProcess:
         return self._process.pid
 
     def fileno(self) -> int:
-        """Returns the descriptor of the worker's output. It becomes readable when the worker reports, or ends."""
+        """Returns the descriptor of the worker's output. It becomes readable when the worker reports or ends."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
@@ -89,9 +89,9 @@ class WorkerProcess:
     def dismiss(self) -> None:
         """Tells the worker to stop, by closing its input.
 
-        If the worker has reported that it is drained (has no session left), it first passes on the last bytes of the
-        connections that it has accepted for other workers, and then ends. Otherwise the worker ends immediately,
-        because the supervisor dismisses a worker with sessions only in order to stop everything at once.
+        A worker that has reported that it is drained (has no session left) first passes on the last bytes of
+        connections for other workers. Any other worker ends immediately: the supervisor dismisses such a worker only to
+        stop everything at once.
         """
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -101,7 +101,7 @@ class WorkerProcess:
         self._process.kill()
 
     def reap(self) -> dict[str, int | str]:
-        """Waits for the end of the process. Returns how it ended, as fields for the log: "status" or "signal".
+        """Waits for the end of the process. Returns a field for the log that says how it ended: "status" or "signal".
 
         If the process does not end within EXIT_TIMEOUT, it is killed.
         """
@@ -132,10 +132,10 @@ class WorkerProcess:
 
 
 class Backoff:
-    """The waiting times before one worker's restarts. It has no clock.
+    """Computes the waiting times before the restarts of one worker. It has no clock.
 
     The first restart follows immediately, the second after MIN_BACKOFF. For each further restart the wait doubles, up
-    to MAX_BACKOFF. When a worker has lived for STEADY_LIFETIME, the next restart counts as the first again.
+    to MAX_BACKOFF. If a worker has lived for STEADY_LIFETIME, its next restart counts as the first again.
     """
 
     def __init__(self) -> None:

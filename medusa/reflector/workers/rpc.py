@@ -1,7 +1,7 @@
 """Questions between the workers of this reflector: "which sessions do you have?", "what are your metrics?".
 
-A question is sent as a message whose descriptor is a socket for the answer. Question and answer are JSON: the question
-is [name, argument], the answer is {"answer": ...}, or {} if the worker does not know the question.
+A question is sent as a message with a descriptor: a socket for the answer. Question and answer are JSON. The question
+is [name, argument]. The answer is {"answer": ...}, or {} if the worker does not know the question.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Entries = list[dict[str, Any]]
 
 
 class Rpc:
-    """One worker's means to ask the other workers, and to answer their questions.
+    """Asks the other workers, and answers their questions.
 
     Attributes:
         answers: functions by the name of a question. Each gets the question's argument, and returns the answer, which
@@ -98,7 +98,10 @@ class OtherWorkers:
     def serve(self, status: Callable[[], Entries], listing: SessionList, metrics: Metrics) -> None:
         """Starts to answer the other workers' questions.
 
-        `status` returns the sessions of this worker as /status shows them.
+        Args:
+            status: returns the sessions of this worker in the form that /status shows.
+            listing: lists and ends the sessions of this worker.
+            metrics: the metrics of this worker.
         """
 
         def kill(name: Any) -> bool:
@@ -118,9 +121,9 @@ class OtherWorkers:
         self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
 
     def status(self) -> tuple[Entries, Entries]:
-        """Returns, for /status, a list of all workers' sessions, and a list with an entry for each worker.
+        """Returns two lists for /status: an entry for each session of all workers, and an entry for each worker.
 
-        Both include this worker.
+        Both lists include this worker.
         """
         own: Any = self._rpc.answers[_STATUS](None)
         others = self._rpc.ask_all(_STATUS).items()
@@ -130,32 +133,32 @@ class OtherWorkers:
         return sorted(sessions, key=lambda entry: entry["create_time"]), workers
 
     def silent(self) -> list[int]:
-        """Returns the numbers of the other workers that do not answer."""
+        """Returns the numbers of the other workers that do not answer in time."""
         return [worker for worker, reply in self._rpc.ask_all(_ALIVE).items() if "answer" not in reply]
 
     def entries(self, login: str | None = None) -> list[Entry]:
-        """Returns the sessions of the other workers, or only those of `login`."""
+        """Returns an entry for each session of the other workers. With `login`, only for the sessions of this login."""
         return [entry for entries in self._answers(_SESSIONS, login) for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
         """Ends a session of another worker.
 
-        Returns False if there is no such session, or if that worker does not answer.
+        Returns False if there is no such session, or if the worker that owns it does not answer.
         """
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
     def drain(self, name: SessionName, left: float, peer: str) -> bool:
-        """Ends a leg (a pair of client and agent) of another worker's session in `left` seconds, and tells the user.
+        """Ends a pair of client and agent of another worker's session in `left` seconds. Tells the user beforehand.
 
-        Returns False if there is no such leg, if its client cannot show the user a text, or if the worker does not
+        Returns False if there is no such pair, if its client cannot show the user a text, or if the worker does not
         answer. See SessionList.drain_here.
         """
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _DRAIN, [name, left, peer]).get("answer"))
 
     def metrics(self) -> list[str]:
-        """Returns the metrics of each other worker, in Prometheus' text format."""
+        """Returns a list with the metrics of each other worker, in Prometheus' text format."""
         return self._answers(_METRICS)
 
     def _answers(self, question: str, argument: object = None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Computes from a session's name which worker owns it, so that the workers need no common table. No I/O."""
+"""Computes from a session's name which worker owns the session. So the workers need no common table. No I/O."""
 
 from __future__ import annotations
 

@@ -50,14 +50,14 @@ class ServiceManager(Protocol):
     def due(self) -> float: ...
 
     def ordered(self, order: bytes) -> None:
-        """Takes note that the workers have got an order, DRAIN or RELOAD."""
+        """Tells the service manager that the workers have got `order`, which is DRAIN or RELOAD."""
 
     def beat(self) -> None:
-        """Takes note that the supervisor still runs. Does nothing if it is called before `due`."""
+        """Tells the service manager that the supervisor still runs. Does nothing if it is called before `due`."""
 
 
 class NoManager:
-    """The ServiceManager of a supervisor that no service manager has started."""
+    """The ServiceManager to use if no service manager has started the reflector. It does nothing."""
 
     due = math.inf
 
@@ -69,11 +69,12 @@ class NoManager:
 
 
 class Supervisor:
-    """The supervisor of a reflector's workers. Call `run` once, from the main thread.
+    """Supervises the workers of a reflector. Call `run` once, from the main thread.
 
-    A worker that does not report for some time hangs: it is killed, and another one takes its place.
+    A worker that does not report for some time hangs. It is killed, and another one takes its place.
 
     Args:
+        workers: the number of workers.
         listeners: the listening sockets by name (medusa.reflector.net.listen). `run` closes them when it returns.
         log_settings: the log's format and level, for the workers.
         announce: called once, when all workers serve, with the URLs of the reflector.
@@ -137,13 +138,12 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
-        """Runs the workers. Returns the exit status.
+        """Runs the workers until they have drained and ended. Returns the exit status.
 
-        It returns after the workers have drained and ended. It returns at once after a second signal to stop, and at
-        the end of the lifeline.
+        Stops everything immediately after a second signal to stop, or at the end of the lifeline.
 
         Raises:
-            ConfigError: a worker could not start to serve, and not all workers have served yet.
+            ConfigError: a worker could not be started, or has ended, before all workers served.
         """
         signals = SignalPipe(ORDERS)
         self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals.take()))
@@ -226,7 +226,7 @@ class Supervisor:
             end: how the worker ended, as fields for the log.
 
         Raises:
-            ConfigError: not all workers have served yet. A restart would probably fail for the same reason.
+            ConfigError: not all workers have served yet. A new worker would probably fail for the same reason.
         """
         if not self._announced:
             how = end.get("reason") or ", ".join(f"{what} {value}" for what, value in end.items())
@@ -240,7 +240,7 @@ class Supervisor:
         log.error("worker ended", worker=number, **end, lived_s=round(lived, 3), next_start_s=wait)
 
     def _kill_those_that_hang(self) -> None:
-        """Kills each worker whose event loop has not reported in time: it is stopped, or a call in it does not return.
+        """Kills each worker that has not reported in time. For example, a call in it does not return.
 
         When a killed worker's output ends, `_on_report` plans the start of another worker in its place.
         """
@@ -284,7 +284,7 @@ class Supervisor:
                 self._drain()
 
     def _drain(self) -> None:
-        """Starts to drain. If not all workers have served yet, stops at once instead. Idempotent."""
+        """Tells all workers to drain. Stops at once instead if not all workers have served yet. Idempotent."""
         if not self._announced:
             self._status = 128 + signal.SIGHUP
         elif not self._draining:

@@ -1,8 +1,8 @@
 """The lines between the supervisor and a worker: the task, later orders, and the worker's reports. No I/O.
 
-The task is one line of JSON on the worker's standard input. It is not on the command line or in the environment,
-because other users of this host could read it there. The worker does not read the config file, because the file may
-have changed, and all workers of a run must have the same configuration.
+The task is one line of JSON on the worker's standard input. It is not on the command line or in the environment, where
+other users of this host might read it. The worker does not read the config file, because the file may have changed, and
+all workers of a run must have the same configuration.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ the worker has no session any more, and will get none. ALIVE comes again and aga
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker needs at its start. The worker inherits the descriptors in it.
+    """All that a worker needs at its start. The worker inherits the descriptors in the task.
 
     Attributes:
         config: the configuration of the reflector.
@@ -45,7 +45,7 @@ class Task:
         outboxes: the descriptors of the sockets to the other workers' inboxes, by worker number.
         directory: the working directory, to which relative paths in the configuration refer.
         log: the log's format and level.
-        draining: True if the other workers are already draining, so that the new worker drains at its start.
+        draining: True if the other workers are already draining. Then the new worker drains at its start.
     """
 
     config: ReflectorConfig

@@ -1,9 +1,9 @@
 """Decrypts and encrypts a TLS connection for another worker, in which the connection's session lives.
 
-The decrypted bytes go to that worker through a unix socket. The bytes to encrypt come back through the same socket.
-This is necessary because the state of TLS cannot move to another process. It costs two more descriptors for each
-connection, and in each direction one more copy and two more system calls. The bytes are copied unchanged. No byte is
-dropped as long as the other worker can still receive it.
+The decrypted bytes go to the other worker through a unix socket. The bytes to encrypt come back through the same
+socket. This is necessary because the state of TLS cannot move to another process. It costs two more descriptors for
+each connection. In each direction it costs one more copy and two more system calls. The bytes are copied unchanged. No
+byte is dropped as long as the other worker can still receive it.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def open_tls_proxy(
 
 
 class TlsProxy(ByteLink):
-    """A byte link that does not wait for `Patience.stall` if the owner has given the peer up; see `is_cut_off`.
+    """Copies bytes between a TLS peer and the owner: the worker in which the peer's session lives.
 
-    The owner is the worker in which the peer's session lives.
+    The proxy ends early if the owner has given the peer up (see `is_cut_off`). Otherwise it ends as a ByteLink does.
     """
 
     def _check(self) -> None:
@@ -63,9 +63,12 @@ class TlsProxy(ByteLink):
 
 
 def is_lost(counts_reads: bool, outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if one end has closed and the other has shown no sign of life since the last check.
+    """Returns True if one end has closed, and the other end has shown no sign of life since the last check.
 
-    `counts_reads`: see `open_tls_proxy`. `outward`: the pipe to the peer. `inward`: the pipe from the peer.
+    Args:
+        counts_reads: True if a peer that sends bytes counts as alive after the owner has closed.
+        outward: the pipe to the peer.
+        inward: the pipe from the peer.
     """
     if outward.ended and inward.wants_read and not inward.has_read:
         return True  # the owner has closed and all is written, but the peer does not hang up
@@ -76,11 +79,13 @@ def is_lost(counts_reads: bool, outward: BytePipe, inward: BytePipe) -> bool:
 
 
 def is_cut_off(outward: BytePipe) -> bool:
-    """Returns True if the owner has closed, the peer accepts nothing, and bytes from the owner are still unread here.
+    """Returns True if the owner has given the peer up. The owner is the worker in which the session lives.
 
-    The owner is the worker in which the session lives. If a session ends in order and its client is alive, the owner
-    does not close before this worker has read all bytes for the client. If the owner closes earlier, it has given the
-    peer up: the session was killed, or has reached a limit. `outward`: the pipe to the peer.
+    The signs are: the owner has closed, the peer accepts no bytes, and bytes from the owner are still unread here. If a
+    session ends in order and its client is alive, the owner does not close before this worker has read all bytes. If
+    the owner closes earlier, the session was killed or has reached a limit.
+
+    `outward`: the pipe to the peer.
     """
     return outward.is_stuck and not outward.has_written and _unread(outward.source.fileno()) > 0
 

@@ -1,4 +1,4 @@
-"""Decides whether a peer may attach to a session, and attaches the peer. Both fronts use it, HTTP and raw TCP."""
+"""Decides whether a peer may attach to a session, and attaches the peer. The servers for HTTP and raw TCP use it."""
 
 from __future__ import annotations
 
@@ -49,16 +49,20 @@ Right = Reservation | Ticket | None
 
 
 class Forwarder(Protocol):
-    """The interface to forward peers to the other reflectors of the site."""
+    """The interface for forwarding peers to the other reflectors of the site."""
 
     def forward(
         self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, reserved: ReservedMark | None
     ) -> Refusal | None:
-        """Forwards a peer to the reflector that owns its session; see medusa.reflector.cluster.forward_out."""
+        """Forwards a peer to `owner`, the reflector that owns the session `name`.
+
+        Returns None if the owner has accepted the peer. Otherwise returns the refusal that the owner has sent to the
+        peer. See medusa.reflector.cluster.forward_out.
+        """
 
 
 class Admission:
-    """The admission of peers to the sessions of one reflector. Both fronts use it.
+    """Admits peers to the sessions of one reflector. The servers for HTTP and raw TCP use it.
 
     Args:
         authenticator: checks the signatures of requests. None if there are no accounts.
@@ -66,7 +70,7 @@ class Admission:
 
     Attributes:
         single_use: the signatures that were used.
-        desk: gives tickets, and checks them.
+        desk: gives and checks tickets, by which peers come back.
         refusals: limits the number of log lines about peers that are refused.
     """
 
@@ -91,9 +95,10 @@ class Admission:
         self._by_ticket = ByTicket(registry, authenticator, self.count)
 
     def hold_back(self, begun: float) -> None:
-        """Waits before a refusal is sent, so that the peer cannot learn the reason from the time that passed.
+        """Waits before a refusal is sent. The time from the request to the refusal is then the same for every reason.
 
-        `begun`: the value of time.monotonic() when the request came.
+        So the peer cannot learn the reason from this time. `begun`: the value of time.monotonic() when the request
+        came.
         """
         gevent.sleep(max(0.0, begun + self._config.timeouts.refusal_delay - time.monotonic()))
 
@@ -107,7 +112,7 @@ class Admission:
         self._registry.connect(source=source, side=side)
 
     def count_attach(self, accepted: Accepted, side: Side) -> None:
-        """Counts a request to attach, unless the peer shows a ticket: that is counted when the ticket was checked."""
+        """Counts a request to attach. Does nothing if the peer shows a ticket, because the ticket's check counts it."""
         if accepted.ticket is None:
             self.count(accepted.source, side)
 
@@ -116,13 +121,16 @@ class Admission:
         self._registry.connect(proved=SessionName("", login))
 
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
-        """Authenticates the connection's request, then attaches the peer as `enter` does.
+        """Checks the signature of a request to attach, then does the same as `enter`. Returns what `enter` returns.
 
-        An agent that was called for a client that has joined is not authenticated here. It sends a secret value, which
-        the reflector has told to the session's agent only.
+        Call access.check for Resource.SIGNED_ATTACH first.
 
-        Call access.check for Resource.SIGNED_ATTACH first. Returns what `enter` returns. Raises what `enter` raises,
-        and Refusal if the signature does not allow the peer to attach to the session.
+        Two kinds of peer need no signature. A peer that comes back shows a ticket. An agent that was called for a
+        client that has joined sends a secret value, which only the agent of the session knows.
+
+        Raises:
+            Refusal: the signature does not allow the peer to attach to the session, or `enter` refuses the peer.
+            Exception: what `accept` raises.
         """
         if accepted.ticket is not None or (side is Side.AGENT and accepted.leg):
             return self.enter(accepted, name, side, accept)
@@ -150,10 +158,16 @@ class Admission:
     ) -> None:
         """Attaches a peer that another reflector has admitted and counted. Does not forward the peer again.
 
-        Raises what `enter` raises. A client that would begin a session is refused: that belongs to the other reflector.
+        A client that would begin a new session here is refused: it may begin one only in the reflector that it connects
+        to.
 
         Args:
+            accept: tells the peer that it is accepted, and returns the peer's transport.
             reserved: the other reflector's reservation of the peer's signature. None if the peer needs no signature.
+
+        Raises:
+            Refusal: the peer is refused, and has received no answer yet.
+            Exception: what `accept` raises.
         """
         reservation = None if reserved is None else self.single_use.adopt(reserved)
         try:
@@ -173,11 +187,15 @@ class Admission:
             raise
 
     def enter(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
-        """Attaches a peer that has passed the checks. A client begins a new session in this reflector.
+        """Attaches a peer that has passed the checks, or forwards it to the reflector that owns the session.
 
-        An agent, and a client that joins a session, is forwarded if the session lives in another reflector. If that
-        reflector refuses the peer, it also sends the answer. Then this method returns the refusal, for the log only. In
-        all other cases it returns None.
+        A client may also begin a new session in this reflector.
+
+        Returns None if the peer was attached or forwarded. If the other reflector has refused the peer and has sent the
+        answer, returns the refusal, for the log only.
+
+        Args:
+            accept: tells the peer that it is accepted, and returns the peer's transport.
 
         Raises:
             Refusal: the peer is refused, and has received no answer yet.
@@ -260,13 +278,15 @@ class Admission:
     def _pair(
         self, accepted: Accepted, name: SessionName, side: Side, back: Ticket | None, gone: Owner | None
     ) -> Pair | Home:
-        """Returns the pair of the session `name` in which the peer gets a place, or the place of its home link.
+        """Reserves the peer's place in the session `name`. Returns the pair of client and agent that has this place.
 
-        Raises Refusal; see Registry.
+        If the peer is an agent that holds its session open, returns the place for its control connection instead.
+        Raises Refusal if there is no place; see Registry.
 
         Args:
-            back: the ticket by which the peer comes back.
-            gone: the owner of the session, which cannot be connected to, and whose claim is replaced.
+            back: the ticket by which the peer comes back. None if it shows no ticket.
+            gone: the reflector that owns the session and cannot be connected to. Its claim is replaced. None if there
+                is none.
         """
         if side is Side.AGENT and self._by_ticket.holds(accepted, name, back):
             incarnation = incarnation_of(accepted, back)
@@ -278,12 +298,15 @@ class Admission:
 
 
 def _comes_second(accepted: Accepted, side: Side) -> bool:
-    """Returns True if the peer asks for a session that exists already. Such a peer is forwarded to the owner."""
+    """Returns True if the peer asks for an existing session: it is an agent, joins the session, or has a ticket.
+
+    Such a peer is forwarded if another reflector owns the session.
+    """
     return side is Side.AGENT or accepted.joins or accepted.ticket is not None
 
 
 def _check_both_ends(accepted: Accepted, pair: Pair | Home, side: Side) -> None:
-    """Checks that the pair still expects the peer, and that the peer has not hung up.
+    """Checks that the pair of client and agent still expects the peer, and that the peer has not hung up.
 
     Raises:
         Refusal: the pair does not expect the peer any more.

@@ -1,4 +1,4 @@
-"""Admits peers by their tickets, and gives tickets to the peers that are admitted."""
+"""Admits peers by their tickets, and gives tickets to peers. With its ticket, a peer comes back to its session."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from medusa.session import Side
 
 
 class ByTicket:
-    """The part of the admission that deals with tickets.
+    """The part of the admission that gives and checks tickets, by which peers come back to their sessions.
 
     Args:
         authenticator: knows the keys of the accounts. None if there are no accounts.
-        count: counts a request to attach from an address at a side. Raises Refusal (429) if there were too many.
+        count: counts a request to attach: by its address, and for the side client or agent. Raises Refusal (429) if
+            there were too many.
     """
 
     def __init__(
@@ -33,7 +34,11 @@ class ByTicket:
         self._count = count
 
     def check(self, accepted: Accepted, name: SessionName, side: Side) -> Ticket:
-        """Returns what the peer's ticket says. Raises Refusal: 403 if it is not valid, 429 if it came too often."""
+        """Checks the ticket that the peer shows, and returns its content.
+
+        Raises:
+            Refusal: 403 if the ticket is not valid, 429 if peers of this session have come back too often.
+        """
         try:
             ticket = self._desk.read(accepted, name, side)
             if name.login:
@@ -47,7 +52,7 @@ class ByTicket:
         return ticket
 
     def _check_key(self, accepted: Accepted, name: SessionName, ticket: Ticket) -> None:
-        """Checks that the key which the ticket names still belongs to the account. Raises Refusal (403)."""
+        """Raises Refusal (403) if the key that the ticket names no longer belongs to the account."""
         assert accepted.request is not None
         assert self._authenticator is not None
         if not accepted.forwarded:
@@ -56,7 +61,13 @@ class ByTicket:
             raise bad_ticket("the account has no longer the key " + ticket.fingerprint)
 
     def give(self, accepted: Accepted, name: SessionName, side: Side, back: Ticket | None) -> LinkTicket | None:
-        """Gives the peer a ticket, which the answer to its request carries. Returns None if there is none."""
+        """Makes a ticket for the peer, and adds it to the answer to the peer's request. Returns the ticket.
+
+        Returns None if the peer gets no ticket, for example because the session does not live here.
+
+        Args:
+            back: the ticket by which the peer has come back. None if it has shown no ticket.
+        """
         tickets = self._registry.tickets_of(name)
         if tickets is None:
             return None
@@ -71,18 +82,28 @@ class ByTicket:
         return given if accepted.granted else None
 
     def holds(self, accepted: Accepted, name: SessionName, back: Ticket | None) -> bool:
-        """Returns True if an agent holds its session by this connection: it can be called, and may have a ticket."""
+        """Returns True if the peer, an agent, will hold its session open by this connection.
+
+        Such an agent can be asked to dial for further clients, and may get a ticket. `back`: the agent's ticket; None
+        if it has shown none.
+        """
         named = bool(incarnation_of(accepted, back)) and features.CALL in accepted.announced
         return named and not accepted.leg and self._desk.keeps(accepted) and self._registry.can_hold(name)
 
 
 def incarnation_of(accepted: Accepted, back: Ticket | None) -> str:
-    """Returns what names the process of an agent. A ticket is believed more than the request; "" if nothing is said."""
+    """Returns the text that names the process of an agent; "" if the agent has sent none.
+
+    The text in the ticket `back` is preferred to the text in the request.
+    """
     return (back.incarnation if back is not None else "") or accepted.incarnation
 
 
 def _signer(accepted: Accepted) -> tuple[str, str]:
-    """Returns the user and the fingerprint of the key that the request names. Its signature was checked before."""
+    """Returns the user and the fingerprint of the key that has signed the request. The signature was checked before.
+
+    The user is "" if the key belongs to the account itself.
+    """
     assert accepted.request is not None
     key_id = key_id_of(accepted.request)
     return key_id.user or "", key_id.fingerprint
