@@ -160,8 +160,8 @@ class Directory(abc.ABC):
         """Records for `ttl` seconds, atomically, that `mark` (see Mark) is used. Returns True if it was unused before.
 
         Only a shared store records marks. The store of a single process records none, because that process remembers
-        the marks itself. In such a store this method always returns True. Its `reserve`, `confirm`, `settle` and
-        `give_back` succeed without any effect.
+        the marks itself. With such a store, this method always returns True, and `reserve`, `confirm`, `settle` and
+        `give_back` have no effect.
         """
         return True
 

@@ -24,8 +24,8 @@ class TimedDirectory(Directory):
 
     Args:
         directory: the other directory.
-        asked: called after each call, with the name of the method, the seconds that it took, and whether it failed. See
-            Asked.
+        asked: called after each call of a method. It gets the name of the method, the seconds that the call took, and
+            True if the call failed. See Asked.
     """
 
     def __init__(self, directory: Directory, asked: Asked) -> None:

@@ -53,7 +53,7 @@ class ReflectorConfig:
         front_door_only: serve only signed requests: no /attach/ and no /status.
         no_status: serve no /status. Its list shows the session ids, and an id is all that /attach/ asks for.
         admins: the accounts that may see and end every session, and read the metrics.
-        max_sessions, max_waiting_per_login, max_waiting_per_address, max_connects_per_minute: limits; 0 for none.
+        max_sessions, max_waiting_per_login, max_waiting_per_address, max_connects_per_minute: limits; 0: no limit.
             Loopback addresses and addresses of trusted proxies are not counted.
         max_legs: the most pairs of a client and an agent in one session; 0 for no limit. The pair that opened the
             session counts.
@@ -84,7 +84,7 @@ class ReflectorConfig:
         state_dir: the path of the directory for what outlives the process: the key of the tickets, and which sessions
             are over. None: a restart makes all tickets void, unless the directory is shared.
         max_hold: the longest time for which a session is kept while its agent is away; 0 for no limit.
-        max_held_sessions: the most sessions of this process that an agent holds; 0 for no limit. Such a session stays
+        max_held_sessions: the most sessions of this process that agents hold; 0 for no limit. Such a session stays
             open without a client, and while its agent is away.
         max_held_sessions_per_login: the most such sessions of one login; None for half of `max_held_sessions`.
         timeouts: the other times, which have no command line option.

@@ -1,4 +1,4 @@
-"""Opens what the options of a reflector name: its directory, its address, its certificate, its accounts."""
+"""Opens what the options of a reflector name: the directory, the address, the certificate, the accounts."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class SessionName(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> SessionName:
-        """Returns the name that the text `text` stands for. `str(name)` made the text."""
+        """Parses a text that `str(name)` has made, and returns the name."""
         login, slash, session_id = text[1:].partition("/")
         return cls(session_id, login) if slash and text.startswith("~") else cls(text)
 

@@ -39,7 +39,7 @@ class Timeouts:
         claim_move_age: how old a claim must be before another reflector may replace it because the owner cannot be
             connected to. So two reflectors that cannot reach each other do not take a session from each other again and
             again. A younger claim may be replaced only if the owner has certainly ended.
-        reservation_ttl: the longest time for which a signature is reserved for a request that does not end.
+        reservation_ttl: how long a signature stays reserved if its request neither uses it nor gives it back.
         recall_timeout: how long no signature is accepted after a shared directory has lost all its entries. In this
             time each reflector tells the directory again which signatures were used. Each reflector checks every
             `claim_retry_interval` whether the directory has lost its entries.

@@ -41,13 +41,14 @@ class Others(Protocol):
     """The interface to the sessions of the other workers of this reflector, or of the other reflectors."""
 
     def entries(self, login: str | None = None) -> list[Entry]:
-        """Returns an entry for each session that lives there. With `login`, only for the sessions of this login.
+        """Returns an entry for each session of the other workers or reflectors.
 
-        Raises Refusal if the sessions cannot be listed.
+        With `login`, returns only the entries for the sessions of this login. Raises Refusal if the sessions cannot be
+        listed.
         """
 
     def kill(self, name: SessionName) -> bool:
-        """Ends the session `name`. Returns False if no session of this name lives there.
+        """Ends the session `name` of another worker or reflector. Returns False if none of them has this session.
 
         Raises Refusal if the session cannot be looked up or ended.
         """
@@ -126,7 +127,10 @@ class SessionList:
         return [*(describe(session, self._owner) for session in sessions), *waiting]
 
     def find(self, name: SessionName) -> Entry | None:
-        """Returns the entry of the session `name`, or None. Asks other reflectors if the session is not found here."""
+        """Returns the entry of the session `name`, or None. Asks other reflectors if the session is not found here.
+
+        Raises Refusal if the other reflectors cannot be asked.
+        """
         here = _named(name, self.here(name.login))
         if here is not None and not _only_asks(here):
             return here
@@ -231,7 +235,10 @@ def _said(about: About) -> Entry:
 
 
 def describe(session: Session, owner: str) -> Entry:
-    """Returns the entry of a session of this process. `owner`: the address of this reflector."""
+    """Returns the entry for a session of this process, as the lists of sessions show it.
+
+    `owner`: the address of this reflector.
+    """
     now = time.time()
     return {
         "id": session.name.session_id,

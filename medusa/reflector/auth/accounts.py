@@ -50,7 +50,7 @@ class Accounts:
     """
 
     def __init__(self, directory: str) -> None:
-        """Raises AccountsError if `directory` cannot be read, or if other users of this host could change it."""
+        """Raises AccountsError if the directory cannot be read, or if other users of this host could change it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         self._unreadable: dict[Path, str] = {}  # by file, the reason that was logged last
@@ -123,10 +123,10 @@ class Accounts:
             log.error("account not readable", file=str(path), error=reason)
 
     def _weakness(self, path: Path, *folders: Path) -> str:
-        """Returns a reason if an untrusted user of this host could change a file of keys; otherwise "".
+        """Returns the reason why an untrusted user of this host could change a file of keys; "" if none could.
 
-        The reason is that such a user could replace `path`, or could create files in one of `folders`. Trusted users
-        are those of `trusted_owners`. Raises OSError.
+        Such a user could replace `path`, or could create files in one of `folders`. Trusted users are those of
+        `trusted_owners`. Raises OSError.
         """
         writable = next(filter(_open_folder, folders), None)
         if writable is not None:

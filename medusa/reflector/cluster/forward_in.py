@@ -1,8 +1,8 @@
 """Attaches peers that other reflectors forward here, because this reflector owns their sessions.
 
 A peer is an agent, or a client that joins a session. The other reflector has admitted the peer. It sends a request head
-of its own, and the path in this head names the session. After that it sends the peer's own request or greeting. This is
-answered as if the peer had connected here.
+of its own, and the path in this head names the session. After that it sends the peer's own request or greeting. The
+peer gets the same answer as if it had connected here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ForwardIn:
     def enter(self, accepted: Accepted, upgrade: Callable[[], RelayedTransport]) -> None:
         """Attaches a peer whose bytes another reflector forwards over the connection `accepted`.
 
-        Refuses a peer itself if the peer speaks raw TCP.
+        If a peer that speaks raw TCP is refused, this method sends the refusal itself.
 
         Args:
             upgrade: answers the peer's own request with 101, and returns the peer's transport. Called only for a peer

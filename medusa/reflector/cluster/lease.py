@@ -1,7 +1,7 @@
 """The lease of a reflector on its own address, in the directory. It makes sure that no two reflectors use one address.
 
-Assume that two reflectors had the same address. Each would take the sessions of the other for its own sessions from
-before a restart, and would take over their names.
+Without the lease, two reflectors could have the same address. Each would then take the other's sessions for its own
+sessions from before a restart, and would take over their names.
 All workers of one reflector share one lease. It is renewed like the claims on sessions. It is released when the
 reflector stops.
 """
@@ -140,8 +140,7 @@ class AddressLease:
     def keep(self) -> bool:
         """Renews the lease, or takes it if this reflector does not have it. Blocks until the directory answers.
 
-        Returns True if this reflector did not have the lease (any more), and this call has taken it. Raises
-        DirectoryError.
+        Returns True if this reflector did not have the lease, and this call has taken it. Raises DirectoryError.
         """
         held, renewed = self._claim, False
         if self._over:

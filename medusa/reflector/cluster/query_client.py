@@ -96,10 +96,10 @@ class QueryClient:
             raise refusal from None
 
     def announce_drain(self, owner: Owner, name: SessionName, peer: str, left: float) -> bool:
-        """Tells the owner of a session that this reflector stops in `left` seconds. Returns what the owner will do.
+        """Tells the owner of a session that this reflector stops in `left` seconds.
 
-        True: the owner will end the peer's pair of client and agent before that time. False: the owner will not do
-        this, does not answer, or is too old to know this request.
+        Returns True if the owner will end the peer's pair of client and agent before that time. Returns False if it
+        will not do this, does not answer, or is too old to know this request.
 
         Args:
             owner: the reflector that owns the session.

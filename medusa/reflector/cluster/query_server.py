@@ -63,8 +63,7 @@ class QueryServer:
     def sessions(self, accepted: Accepted) -> Answer:
         """Answers GET with the sessions of this reflector. With ?login=LOGIN, only with the sessions of this login.
 
-        Raises Refusal or HandshakeError if no other reflector has sent the request, or if it no longer waits; see
-        `_check`.
+        Raises Refusal or HandshakeError if the request is not accepted; see `_check`.
         """
         self._check(accepted, "GET")
         assert accepted.request is not None
@@ -74,8 +73,7 @@ class QueryServer:
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Answers DELETE: ends a session of this reflector. The answer says whether there was such a session.
 
-        Raises Refusal or HandshakeError if no other reflector has sent the request, or if it no longer waits; see
-        `_check`.
+        Raises Refusal or HandshakeError if the request is not accepted; see `_check`.
         """
         self._check(accepted, "DELETE")
         name = SessionName(parse_id(raw_id), login or "")
@@ -88,7 +86,7 @@ class QueryServer:
         """Answers POST, by which a reflector that forwards a peer to this one says that it will soon stop.
 
         The answer says whether this reflector will end the peer's pair of client and agent before that time. Raises
-        Refusal or HandshakeError if no other reflector has sent the request, or if it no longer waits; see `_check`.
+        Refusal or HandshakeError if the request is not accepted; see `_check`.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None

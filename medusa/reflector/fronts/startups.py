@@ -68,8 +68,8 @@ class Startups:
             source: the key of the address that the connection comes from. None: the connection counts only in the
                 number of all connections.
             room: the maximum number of such connections for which there are enough descriptors.
-            early: True to drop the connection at random, as the class describes. False: the connection is dropped only
-                if `full` or `room` connections are counted already, or too many from its source.
+            early: True: the connection may be dropped at random, as the class describes. False: it is dropped only if
+                `full` or `room` connections are counted already, or too many from its source.
 
         Raises:
             Dropped: there are too many such connections.

@@ -61,7 +61,7 @@ class Handoff:
         key: the key for owner_of (medusa.reflector.workers.sharding), the same in all workers.
         inbox: the socket from which this worker receives messages; non-blocking.
         outboxes: the sockets to the inboxes of the other workers, by worker number; non-blocking.
-        stall_timeout: how long a TLS proxy of which one end has closed waits for a sign of life of the other; see
+        stall_timeout: how long a TLS proxy, after one end has closed, waits for a sign of life of the other end; see
             Patience.
 
     Attributes:

@@ -125,8 +125,8 @@ class Admission:
 
         Call access.check for Resource.SIGNED_ATTACH first.
 
-        Two kinds of peer need no signature. A peer that comes back shows a ticket. An agent that was called for a
-        client that has joined sends a secret value, which only the agent of the session knows.
+        Two kinds of peer need no signature. A peer that comes back shows a ticket. An agent that was called for one
+        more client sends a secret value, which only the agent of the session knows.
 
         Raises:
             Refusal: the signature does not allow the peer to attach to the session, or `enter` refuses the peer.
@@ -158,8 +158,8 @@ class Admission:
     ) -> None:
         """Attaches a peer that another reflector has admitted and counted. Does not forward the peer again.
 
-        A client that would begin a new session here is refused: it may begin one only in the reflector that it connects
-        to.
+        A client that would begin a new session here is refused. It may begin one only in the reflector to which it has
+        connected.
 
         Args:
             accept: tells the peer that it is accepted, and returns the peer's transport.
@@ -285,8 +285,7 @@ class Admission:
 
         Args:
             back: the ticket by which the peer comes back. None if it shows no ticket.
-            gone: the reflector that owns the session and cannot be connected to. Its claim is replaced. None if there
-                is none.
+            gone: the owner of the session, if it cannot be connected to: its claim is replaced. Otherwise None.
         """
         if side is Side.AGENT and self._by_ticket.holds(accepted, name, back):
             incarnation = incarnation_of(accepted, back)

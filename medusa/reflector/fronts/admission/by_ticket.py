@@ -21,8 +21,8 @@ class ByTicket:
 
     Args:
         authenticator: knows the keys of the accounts. None if there are no accounts.
-        count: counts a request to attach: by its address, and for the side client or agent. Raises Refusal (429) if
-            there were too many.
+        count: counts a request to attach by its address and its side (client or agent). Raises Refusal (429) if there
+            were too many.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ByTicket:
         """Checks the ticket that the peer shows, and returns its content.
 
         Raises:
-            Refusal: 403 if the ticket is not valid, 429 if peers of this session have come back too often.
+            Refusal: 403 if the ticket is not valid, 429 if there were too many such requests.
         """
         try:
             ticket = self._desk.read(accepted, name, side)
