@@ -13,7 +13,7 @@ forked         forks a helper process that calls one function
 guard          a child process that cleans up after its parent was killed
 help_text      help of a program: options in groups, examples, variables
 keys           SSH public keys
-option_types   types of command-line options, hints at misspelt words
+option_types   types of command-line options, hints for misspelt words
 process_table  reads the processes from /proc
 service_variables  recognises the variables that Kubernetes sets for Services
 signal_pipe    turns signals into bytes of a pipe

@@ -1,4 +1,4 @@
-"""Forks a helper process that calls one function, without the signal handlers and descriptors of its parent."""
+"""Forks a helper process that calls one function. The helper drops its parent's signal handlers and descriptors."""
 
 from __future__ import annotations
 

@@ -174,10 +174,10 @@ def first_public(data: bytes) -> PublicKey | None:
 
 @functools.cache
 def decoy(algorithm: str) -> PublicKey:
-    """Returns a decoy: a key that belongs to no account. It works with `algorithm`, a name in ALGORITHMS.
+    """Returns a key that belongs to no account, and that works with `algorithm`, a name in ALGORITHMS.
 
-    If the key that a request names does not exist, the signature is verified with the decoy. That takes as long as
-    with a real key. So the time until the refusal does not show whether the key exists.
+    If the key that a request names does not exist, the signature is verified with this key instead. That takes as long
+    as with a real key. So the time until the refusal does not show whether the key exists.
     """
     kind = ALGORITHMS[algorithm].kind
     if kind == "rsa":

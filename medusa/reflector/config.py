@@ -144,12 +144,12 @@ class ReflectorConfig:
 
     @property
     def sessions_per_login(self) -> int:
-        """The most sessions of one login; 0 for no limit."""
+        """The maximum number of sessions of one login; 0 for no limit."""
         return self._share_of_sessions(self.max_sessions_per_login)
 
     @property
     def sessions_per_address(self) -> int:
-        """The most sessions without a login whose clients have the same address; 0 for no limit."""
+        """The maximum number of sessions without a login whose clients have the same address; 0 for no limit."""
         return self._share_of_sessions(self.max_sessions_per_address)
 
     def _share_of_sessions(self, given: int | None) -> int:
@@ -157,7 +157,7 @@ class ReflectorConfig:
 
     @property
     def held_sessions_per_login(self) -> int:
-        """The most sessions of one login that agents may hold; 0 for no limit.
+        """The maximum number of sessions of one login that agents may hold; 0 for no limit.
 
         An agent that holds its session keeps it open while there is no client.
         """
@@ -166,12 +166,18 @@ class ReflectorConfig:
 
     @property
     def held_in_all(self) -> int:
-        """The most bytes that this process may hold in memory for all peers: at least two messages. 0 for no limit."""
+        """The most bytes that this process may hold in memory for all peers; 0 for no limit.
+
+        It is enough for two messages, even if `max_held` is smaller.
+        """
         return self.max_held and max(self.max_held, 2 * max(self.max_message, MIN_HELD))
 
     @property
     def held_per_login(self) -> int:
-        """The most bytes that this process may hold in memory for one login: at least one message. 0 for no limit."""
+        """The most bytes that this process may hold in memory for one login; 0 for no limit.
+
+        It is enough for one message, even if `max_held_per_login` is smaller.
+        """
         most = self.held_in_all // HELD_SHARE if self.max_held_per_login is None else self.max_held_per_login
         return most and max(most, self.max_message, MIN_HELD)
 

@@ -55,7 +55,7 @@ class Others(Protocol):
 
 
 class Workers(Others, Protocol):
-    """The interface to the other workers of this reflector."""
+    """The interface to the other workers of this reflector and to their sessions."""
 
     def drain(self, name: SessionName, left: float, peer: str) -> bool:
         """Ends a pair of client and agent of another worker's session in `left` seconds; see SessionList.drain_here."""

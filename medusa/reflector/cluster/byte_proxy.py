@@ -50,7 +50,8 @@ def open_byte_proxy(
 def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
     """Returns True if the owner has ended its stream, and the connection to the owner was reset or has timed out.
 
-    The kernel finds a lost connection by probes, even if the peer sends no byte.
+    The owner is the reflector that owns the session. The kernel finds a lost connection by probes, even if the peer
+    sends no byte.
 
     `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
     """
@@ -59,6 +60,8 @@ def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
 
 def is_lost(outward: BytePipe, inward: BytePipe) -> bool:
     """Returns True if the peer or the owner has closed, and no byte has moved since the last check.
+
+    The owner is the reflector that owns the session.
 
     `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
     """

@@ -74,7 +74,7 @@ class Holder:
         return json.dumps(asdict(self))
 
     def has_died(self) -> bool:
-        """Returns True if it is certain that the process has ended: it ran on this host, and does not exist now."""
+        """Returns True if the process has certainly ended: it ran on this host, and does not exist any more."""
         if not (self.boot and self.space) or (self.boot, self.space) != (_boot(), _space()):
             return False
         try:

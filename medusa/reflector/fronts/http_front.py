@@ -195,7 +195,7 @@ class Handler(UpgradeHandler):
         log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError of a peer that is gone."""
+        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError: the peer is gone."""
         if isinstance(v, OSError):
             return
         log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))

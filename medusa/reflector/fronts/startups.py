@@ -31,7 +31,8 @@ IN_ALL, FROM_SOURCE, NO_ROOM = "all", "source", "descriptors"
 class Dropped(Exception):
     """Raised for a new connection that must be dropped, because too many peers have not identified themselves yet.
 
-    `why`: IN_ALL (there are too many), FROM_SOURCE (from its address) or NO_ROOM (there are too few descriptors).
+    `why`: IN_ALL (too many connections in all), FROM_SOURCE (too many from one address) or NO_ROOM (too few
+    descriptors).
     """
 
     def __init__(self, why: str) -> None:

@@ -86,9 +86,9 @@ class Rpc:
 
 
 class OtherWorkers:
-    """The sessions and metrics of the other workers. A worker that does not answer is left out.
+    """Asks the other workers for their sessions and metrics. A worker that does not answer is left out.
 
-    This class implements `Others` of medusa.reflector.admin.session_list.
+    This class implements `Workers` of medusa.reflector.admin.session_list.
     """
 
     def __init__(self, handoff: Handoff, rpc: Rpc) -> None:

@@ -117,7 +117,7 @@ class Admission:
             self.count(accepted.source, side)
 
     def count_login(self, login: str) -> None:
-        """Counts a request for the list of a login's sessions. Raises Refusal (429) if there were too many."""
+        """Counts a signed request about the sessions of a login. Raises Refusal (429) if there were too many."""
         self._registry.connect(proved=SessionName("", login))
 
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
