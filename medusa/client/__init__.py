@@ -1,13 +1,13 @@
-"""mlogin: a terminal in a job, through a reflector.
+"""The program mlogin: opens a terminal in a batch job, through a server (the reflector).
 
 mlogin              runs mlogin: starts reflector and job, attaches, runs the session, returns the exit status
 choice              finds the session and the account that the options name
-login               what one run of mlogin asks of the agent, and its words for the user
+login               makes the request for the user's command, and the texts that mlogin shows to the user
 embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
-pipes               a session on three pipes, byte for byte
+pipes               runs a session on three pipes, byte for byte
 session             runs one session: attaches, waits for the agent, passes the bytes
-streams             the client's end of a stream over a link
+streams             the client's end of a stream: a connection to the agent that can outlive its link
 queries             asks a reflector for its sessions
 launchers           starts jobs: one module or package for each job system
 archive             finds and writes the archive (the program file) of the agent

@@ -92,7 +92,7 @@ def run(settings: Settings) -> int:
 
 
 class Login:
-    """One run of mlogin.
+    """Carries out one run of mlogin. Call `run` once.
 
     Attributes:
         started: True if mlogin has begun the session. Then the agent may have started the user's command.
@@ -112,7 +112,12 @@ class Login:
         )  # no other reflector takes the place of an embedded one
 
     def run(self) -> int:
-        """Runs mlogin. Returns the exit status that the agent reported. Raises Failure or Interrupted otherwise."""
+        """Runs mlogin. Returns the exit status that the agent reported; 0 for `mlogin -d`, which does not wait for it.
+
+        Raises:
+            Failure: there is no such status. The exception has the exit status for mlogin.
+            Interrupted: a signal asked mlogin to end.
+        """
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
@@ -152,7 +157,10 @@ class Login:
                     ledger.add("farewell", farewell.text)
 
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
-        """Returns the launcher. The end of `stack` ends its job, if the job is not left to the guard process."""
+        """Makes the launcher and returns it. When `stack` is closed, the launcher ends its job.
+
+        The job is not ended then if the guard process is to end it, or if the user has left the session.
+        """
         inner = contextlib.ExitStack()
         stack.push(lambda *exc: None if self._left_to_guard or self._left else inner.__exit__(*exc))
         return inner.enter_context(launchers.find(self._settings.launcher)(self._settings, ledger))
@@ -173,7 +181,7 @@ class Login:
     def _dialer(
         self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher, choice: Choice
     ) -> Dialer:
-        """Starts a reflector if the user named none, creates the job, and returns the Dialer for its session."""
+        """Starts a reflector if none was named, creates the job, and returns the Dialer, which attaches to it."""
         base = self._settings.reflector or launcher.front_door
         embedded = base is None or self._settings.embedded
         if base is None and self._settings.detach:
@@ -245,7 +253,7 @@ class Login:
     def _start_detached(
         self, link: Link, launcher: Launcher, dialer: Dialer, signals: Signals, returning: Returning
     ) -> int:
-        """Starts the command in a terminal that the agent keeps. Prints how to attach to it, and returns 0."""
+        """Starts the command in a terminal that goes on without mlogin. Prints how to attach to it, and returns 0."""
         conversation = Conversation(link, returning=returning)
         start_detached(conversation, self._wish.in_terminal(), launcher.keep, self._messages.error, signals)
         self._left = True
@@ -253,7 +261,7 @@ class Login:
         return 0
 
     def _returning(self, dialer: Dialer, launcher: Launcher) -> Returning:
-        """Returns what brings the session back after its link is lost."""
+        """Returns the object that brings the session back over a new link each time that its link is lost."""
         if self._wish.pipes:
             leave = "Control-C ends it" if os.isatty(2) else ""
         else:
@@ -265,9 +273,10 @@ class Login:
         return returning
 
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
-        """Returns a context manager: `medusa ls` and `medusa exec` of this user find the session during its block.
+        """Returns a context manager. In its block, this user's `medusa ls` and `medusa exec` find the session.
 
-        It has an effect only if this mlogin has started its own reflector. `medusa ls` cannot ask such a reflector.
+        It does nothing if the session is at a reflector that these commands can ask. It also does nothing if this
+        mlogin has joined a session of another mlogin.
         """
         if not dialer.embedded or self._settings.joins:
             return contextlib.nullcontext()
@@ -289,7 +298,10 @@ class Login:
         launcher.submit(request)
 
     def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> UserInput | None:
-        """Waits for the agent. Returns what the user has typed meanwhile; None for pipes, which are not read yet."""
+        """Waits until the agent has attached. Returns what the user has typed meanwhile.
+
+        Returns None for a command on pipes and for `mlogin -d`: then standard input is not read during the wait.
+        """
         timeout = self._settings.wait_timeout
         wait = WaitForAgent(
             link,
@@ -367,7 +379,7 @@ class Login:
         return NeededStream(conversation, AttachedRemote(conversation, start, attach, tell), tell)
 
     def _report_job(self, launcher: Launcher) -> None:
-        """Tells the user how the job ended. Call after a session was cut off: the job's end is often the reason."""
+        """Tells the user how the job ended, if it has. Call after a session was cut off: this is often the reason."""
         state = launcher.poll()
         if self.started and not state.alive:
             self._messages.say(f"{launcher.describe()} {state.describe()}")

@@ -44,10 +44,10 @@ class MantaJobOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment:
-    """How the user's terminal is to be attached to a terminal that runs in the agent already.
+    """How mlogin attaches to a terminal that already runs in the agent.
 
     Attributes:
-        steal: True to take it over: all other clients that use it are told to leave it.
+        steal: True to take the terminal over: all other clients that use it are told to leave it.
         read_only: True to send no input.
     """
 

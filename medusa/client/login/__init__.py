@@ -1,5 +1,5 @@
-"""What one run of mlogin asks of the agent, and its words for the user.
+"""Makes the request for the user's command, and the texts that mlogin shows to the user.
 
-wish   what the user asks the agent for, in a terminal or on pipes
-words  words for the user: warnings, how to leave a session, information about it
+wish   makes the request for the agent: a command in a terminal, or a command on pipes
+words  makes the texts: warnings, how to leave a session, information about it
 """

@@ -1,4 +1,4 @@
-"""What the user asks the agent for: a command in a terminal, or one on pipes."""
+"""Makes the request for the agent: a command in a terminal, or a command on pipes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MAX_WITHHELD = 5
 
 
 class Wish:
-    """The command that the user asks for.
+    """The command that the user asks for. Makes the request for it.
 
     Args:
-        carried: the modes of the user's terminal, by the opcodes of RFC 4254.
+        carried: the modes of the user's terminal that the command's terminal is to get: opcode (RFC 4254) -> value.
     """
 
     def __init__(self, settings: Settings, messages: Messages, carried: Mapping[int, int]) -> None:
@@ -30,12 +30,12 @@ class Wish:
 
     @property
     def pipes(self) -> bool:
-        """True for a command on pipes."""
+        """True if the command runs on pipes, False if it runs in a terminal."""
         pty = self._settings.pty
         return not (os.isatty(0) and os.isatty(1) if pty is None else pty)
 
     def on_pipes(self) -> dict[str, object]:
-        """Returns the fields of a channel for the command on pipes."""
+        """Returns the request for a command on pipes: the parameters of a channel (docs/protocol.md, part 3)."""
         env, named = self._environment()
         settings = self._settings
         return {
@@ -48,7 +48,7 @@ class Wish:
         }
 
     def in_terminal(self) -> Start:
-        """Returns the message that asks for the command in a terminal."""
+        """Returns the request for a command in a terminal: the message `start`."""
         columns, lines = window_size()
         command = self._settings.command
         arguments = ("--norc",) if command is None else ("-c", command)
@@ -69,7 +69,7 @@ class Wish:
         )
 
     def _environment(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Returns the variables for the command, and the names that the user has written in full (not as a pattern).
+        """Returns a pair: the command's variables, and the names that the user has written in full (not as a pattern).
 
         The variables of --env come first, because the agent drops the last variables if there are too many.
         """

@@ -1,4 +1,4 @@
-"""Words for the user of a session: warnings, how to leave it, information about it."""
+"""Makes the texts for the user of a session: warnings, how to leave it, information about it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from medusa.transports.link import Link
 
 
 def changed_data(settings: Settings, terminal: Terminal, stdout: Stdout) -> str:
-    """Returns a warning if standard input or output is a pipe or a file, because the session's terminal changes data.
+    """Returns a warning that binary data is changed, because the job writes to a terminal and the user's side is none.
 
-    Returns "" if both are terminals.
+    The warning names standard input, standard output, or both. Returns "" if both are terminals.
     """
     given = {"standard input": terminal.is_tty or settings.no_input, "standard output": stdout.is_tty}
     others = [name for name, good in given.items() if not good]
@@ -32,7 +32,10 @@ def changed_data(settings: Settings, terminal: Terminal, stdout: Stdout) -> str:
 
 
 def welcome(settings: Settings, launcher: Launcher, console: Console) -> str:
-    """Returns words that say where the shell runs, and how to leave it; "" if the user does not sit at a terminal."""
+    """Returns a text that says in which job the user's shell runs, and how to leave it.
+
+    Returns "" if the user gave a command, or if standard input or output is no terminal.
+    """
     if settings.command is not None or not (console.terminal.is_tty and console.stdout.is_tty):
         return ""
     mark = show_character(settings.escape) if settings.escape else None
@@ -43,33 +46,36 @@ def welcome(settings: Settings, launcher: Launcher, console: Console) -> str:
 
 
 def cannot_detach(settings: Settings, *, embedded: bool) -> str:
-    """Returns why the session ends with mlogin in any case; "" if it need not."""
+    """Returns the reason why the user cannot leave this session without ending it; "" if the user can.
+
+    `embedded`: True if an mlogin of this user runs the reflector.
+    """
     if embedded and not settings.joins:
         return "the session ends with this mlogin, which runs its own reflector; --reflector URL names one that stays"
     return "--keep 0 ends the session with mlogin" if not settings.keep else ""
 
 
 def cannot_attach(settings: Settings) -> str:
-    """Returns why this program cannot attach to a terminal; "" if it can, or does not want to."""
+    """Returns the reason why mlogin cannot attach to a terminal that runs already; "" if it can, or is not asked to."""
     if settings.attach is None or settings.attach.read_only or os.isatty(0):
         return ""
     return "standard input is no terminal; --read-only only watches"
 
 
 def detached(settings: Settings, dialer: Dialer) -> str:
-    """Returns lines for a user who has left a session that goes on."""
+    """Returns the text for a user who has left a session that goes on: it says how to come back."""
     where = "" if dialer.embedded else f" --reflector {shlex.quote(printable(dialer.url.base))}"
     session = shlex.quote(printable(settings.name or dialer.url.session))
     return f"detached; the job goes on\n  to come back: medusa attach {session}{where}"
 
 
 def started(settings: Settings, dialer: Dialer) -> list[str]:
-    """Returns lines for a user who has started a session and has left it."""
+    """Returns lines for a user who has started a session and left it: the session's id, and how to come back."""
     return [f"session {printable(dialer.url.session)}", *detached(settings, dialer).splitlines()[1:]]
 
 
 def ending(end: Exit) -> str:
-    """Returns words that say that the session has ended."""
+    """Returns a text that says that the session has ended, and by which signal if it was one."""
     return "session complete" if end.signal is None else f"session ended by signal {printable(end.signal)}"
 
 

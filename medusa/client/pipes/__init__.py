@@ -1,9 +1,9 @@
-"""A session on three pipes: standard input, output and error of mlogin are those of the command, byte for byte.
+"""Runs a session on three pipes: the command's standard input, output and error are mlogin's own, byte for byte.
 
 pipes_session  runs the session, until the command has ended
-source         standard input: what the command reads
-outputs        standard output and standard error: writes both, so that neither waits for the other
-sink           one of these two outputs: writes it to a descriptor
-descriptors    recognises a pipe, makes it hold more bytes, and makes a descriptor lead to /dev/null
-passed_on      the signals that mlogin passes on to the command
+source         reads standard input for the command
+outputs        writes standard output and standard error, so that neither waits for the other
+sink           writes one of these two outputs to a descriptor
+descriptors    recognises a pipe, makes it hold more bytes, and makes a descriptor refer to /dev/null
+passed_on      decides which signals mlogin passes on to the command
 """

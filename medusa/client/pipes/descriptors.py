@@ -1,4 +1,4 @@
-"""Recognises a pipe, makes it hold more bytes, and makes a descriptor lead to /dev/null."""
+"""Recognises a pipe, makes it hold more bytes, and makes a descriptor refer to /dev/null."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_pipe(fd: int) -> bool:
 
 
 def release(fd: int) -> None:
-    """Makes `fd` lead to /dev/null."""
+    """Makes the descriptor `fd` refer to /dev/null."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     os.dup2(null, fd)
     os.close(null)

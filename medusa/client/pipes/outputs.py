@@ -13,10 +13,10 @@ _NAMES = {STDOUT: "standard output", STDERR: "standard error"}
 
 
 class Outputs:
-    """Writes the output of a channel to the descriptors `stdout` and `stderr`.
+    """Writes the output of a command on pipes to the descriptors `stdout` and `stderr`.
 
     Args:
-        shown: a function that is called with the last bytes that were written to a terminal.
+        shown: a function that is called after each write to a terminal, with the last byte that was written.
         clock: a function that returns monotonic seconds.
     """
 
@@ -25,7 +25,7 @@ class Outputs:
         self._clock = clock
 
     def attach(self, channel: Channel) -> None:
-        """Takes the output of `channel` from now on. Call it after the channel was opened.
+        """Starts to write the output of `channel`. Call it after the channel was opened.
 
         Raises:
             StreamError: too much waits to be sent to the agent (`overflow`).
@@ -35,12 +35,12 @@ class Outputs:
 
     @property
     def pending(self) -> bool:
-        """True if bytes have arrived and were not written."""
+        """True if bytes have arrived that are not written yet."""
         return any(sink.pending for sink in self._sinks.values())
 
     @property
     def unread(self) -> bool:
-        """True if the reader of standard output is gone, and bytes for it have arrived that were not written."""
+        """True if output was lost because nobody reads standard output any more."""
         return self._sinks[STDOUT].lost
 
     def wanted(self) -> dict[int, int]:
@@ -61,7 +61,10 @@ class Outputs:
                 self.pump(sub)
 
     def pump(self, sub: int) -> None:
-        """Writes what has arrived of one output, as much as fits now. `sub`: STDOUT or STDERR. Raises as `act` does."""
+        """Writes the bytes of one output that have arrived, as many as fit now.
+
+        `sub`: STDOUT or STDERR. Raises the same exceptions as `act`.
+        """
         sink = self._sinks[sub]
         try:
             sink.pump(self._clock())
@@ -72,11 +75,14 @@ class Outputs:
             raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
 
     def pump_all(self) -> None:
-        """Writes what has arrived of both outputs, as much as fits now. Raises as `act` does."""
+        """Writes the bytes of both outputs that have arrived, as many as fit now.
+
+        Raises the same exceptions as `act`.
+        """
         for sub in self._sinks:
             self.pump(sub)
 
     def close(self) -> None:
-        """Closes what this object has opened. Call it at the end."""
+        """Closes the descriptors that this object has opened. Call it at the end."""
         for sink in self._sinks.values():
             sink.close()

@@ -1,4 +1,4 @@
-"""The signals that mlogin passes on to a command on pipes. No I/O; the time is passed in."""
+"""Decides which signals mlogin passes on to a command on pipes. No I/O; the time is passed in."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ OTHERS = frozenset((signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2))
 
 
 class PassedOn:
-    """Decides which signals are passed on.
+    """Decides which of mlogin's signals are passed on to the command.
 
     Args:
-        delay: seconds after the first signal in ENDING before the same signal counts as a second one. timeout(1), for
-            example, sends a signal to its child, and then to its process group, to which the child belongs.
+        delay: seconds. A SIGINT or SIGTERM that comes again within this time counts as the same signal.
     """
 
     def __init__(self, delay: float) -> None:
@@ -25,16 +24,27 @@ class PassedOn:
         self._asked: tuple[int, float] | None = None
 
     def is_double(self, number: int, now: float) -> bool:
-        """Returns True if the signal only repeats the last signal that asked the command to end.
+        """Returns True if the caller is to ignore the signal, because it is the last SIGINT or SIGTERM once more.
 
-        It does so if it has the same number and comes within a short time: timeout(1), for example, sends a
-        signal to mlogin and again to mlogin's process group. `now`: the time in monotonic seconds.
+        True if `number` was passed on less than `delay` seconds ago. For example, timeout(1) sends a signal to mlogin,
+        and then again to mlogin's process group.
+
+        Args:
+            number: the signal's number.
+            now: the time in monotonic seconds.
         """
         asked, at = self._asked or (0, -math.inf)
         return number == asked and now < at + self._delay
 
     def name(self, number: int, now: float) -> str | None:
-        """Returns the name to pass on, such as `INT`. None if the signal is not for the command, or not any more."""
+        """Returns the name by which the signal is passed on, such as `INT`. None if it is not passed on.
+
+        Of SIGINT and SIGTERM, only the first signal is passed on. Signals in OTHERS are passed on each time.
+
+        Args:
+            number: the signal's number.
+            now: the time in monotonic seconds.
+        """
         if number not in OTHERS:
             if number not in ENDING or self._asked is not None:
                 return None

@@ -45,10 +45,10 @@ _READ_SIZE = 128 * 1024
 
 
 class PipesSession:
-    """A command on pipes, at the other end of a link.
+    """Runs one command on pipes, at the other end of a link.
 
     Args:
-        conversation: the link to the reflector, on which Linkup was received: the agent has attached.
+        conversation: the client's end of the stream. The agent has attached: the message Linkup has arrived.
         messages: standard error, for the words of mlogin.
         signals: the signals that mlogin receives.
         notices: makes the notices that the job's time will soon be over.
@@ -89,14 +89,14 @@ class PipesSession:
         return self._channel is not None
 
     def run(self, **wish: object) -> Exit:
-        """Runs a command.
+        """Runs a command, and waits until it has ended.
 
         Args:
             wish: the parameters of the channel (`session` in docs/protocol.md).
 
         Returns:
-            How the command ended. By then the link is closed and all output is written. If output was left that nobody
-            read from standard output, the result is the signal SIGPIPE instead.
+            How the command ended. By then the link is closed and all output is written. If output was lost because
+            nobody reads standard output any more, the result is the signal SIGPIPE instead.
 
         Raises:
             Failure: the agent could not start the command.
@@ -137,9 +137,9 @@ class PipesSession:
             self.answered = self._conversation.close(ended.step.close, reason, timeout)
 
     def _last_words(self, lost: LinkLost) -> SessionEnded:
-        """Returns how the session ended: what a message says that arrived before the link was lost, or that it is lost.
+        """Returns how the session ended, after the link was lost: as the last messages say, else by that loss.
 
-        Such messages may still wait to be received after an attempt to send has failed.
+        Messages that arrived before the loss may still wait to be received.
         """
         try:
             while (arrived := self._conversation.receive()) is not None:
@@ -220,7 +220,7 @@ class PipesSession:
     # ------------------------------------------------------------------ to the agent
 
     def _read(self) -> None:
-        """Reads standard input, which poll has reported, as much as the agent and the link take."""
+        """Reads standard input if poll has reported some, and sends it: as much as the agent and the link take."""
         channel = self._channel
         if channel is None or not self._readable:
             return

@@ -29,9 +29,9 @@ If poll reports that a pipe can be written, at least this number of bytes fits.
 
 
 class Writable:
-    """A descriptor that is written without blocking: of a file, a pipe, a socket or a terminal.
+    """Writes to a file, a pipe, a socket or a terminal without blocking.
 
-    Other programs may share the descriptor's flags. So O_NONBLOCK is not set.
+    Other programs may share the flags of the descriptor `fd`. So O_NONBLOCK is not set on it.
 
     Attributes:
         is_tty: True if it is a terminal.
@@ -50,7 +50,7 @@ class Writable:
         return self._fd if self._own is None else self._own
 
     def write(self, pieces: Sequence[Buffer]) -> int:
-        """Writes as much of `pieces` as fits now. Returns the number of bytes; 0 if the descriptor takes none now.
+        """Writes as much of `pieces` as fits now. Returns the number of bytes written; 0 if none fit now.
 
         Raises:
             OSError: the descriptor cannot be written. BrokenPipeError: nobody reads it any more.
@@ -66,7 +66,7 @@ class Writable:
             return 0
 
     def close(self) -> None:
-        """Closes what this object has opened. `fd` itself stays open."""
+        """Closes the descriptors that this object has opened. `fd` itself stays open."""
         if self._own is not None:
             os.close(self._own)
             self._own = None
@@ -81,15 +81,14 @@ class Writable:
 
 
 class Sink:
-    """Writes what one Reader of a channel receives (standard output or standard error) to a descriptor.
+    """Writes one output of a channel (standard output or standard error) to a descriptor.
 
-    This object holds no bytes: what the descriptor does not accept stays in the Reader.
+    This object holds no bytes: what the descriptor does not accept stays in the channel's Reader.
 
     Args:
         fd: the descriptor.
-        shown: a function that is called with the last bytes that were written to a terminal.
+        shown: a function that is called after each write to a terminal, with the last byte that was written.
         lasts: True if the descriptor is used for other things too, so that it stays open after the end of the output.
-
     """
 
     def __init__(self, fd: int, shown: Callable[[bytes], None], *, lasts: bool) -> None:
@@ -99,9 +98,10 @@ class Sink:
         self._reader: Reader | None = None
 
     def attach(self, reader: Reader) -> None:
-        """Takes the bytes of `reader` from now on. Call it after the channel was opened.
+        """Starts to write the bytes that `reader` receives. Call it after the channel was opened.
 
-        Raises StreamError, see `Channel`.
+        Raises:
+            StreamError: too much waits to be sent to the agent (`overflow`).
         """
         self._reader = reader
         if self._released:
@@ -159,11 +159,11 @@ class Sink:
             self._reader.stop()
 
     def close(self) -> None:
-        """Closes what this object has opened. Call it once, at the end."""
+        """Closes the descriptors that this object has opened. Call it once, at the end."""
         self._target.close()
 
     def _release(self) -> None:
-        """Closes the descriptor, so that the program that reads it finds the end. Its number then leads to /dev/null.
+        """Closes the descriptor, so that the program that reads it finds the end. Its number then refers to /dev/null.
 
         Does not touch a descriptor that has to stay open (`lasts`).
         """

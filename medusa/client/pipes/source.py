@@ -21,17 +21,17 @@ class Source:
     """Reads standard input, the descriptor `fd`, for a command on pipes.
 
     Args:
-        tell: shows the user a line.
-        outputs: the descriptors of standard output and error. If one of them is a pipe, its reader may read the same
-            terminal, as in `mlogin -c ... | less`. While the terminal has the modes of such a program, this object
-            leaves the keys to it.
+        tell: a function that shows a line to the user.
+        outputs: the descriptors of standard output and error. If one of them is a pipe, the program at its other end
+            may use the same terminal, as in `mlogin -c ... | less`. While that program reads keys, this object reads
+            nothing.
 
     Attributes:
         over: True if the input has ended, or is not wanted any more.
         may_block: True if `read` may block. Then call it only once each time that poll has reported bytes.
         taken: the number of bytes that were read.
-        deadline: the time at which to call `ready` next, even without an event. It is infinite unless mlogin must
-            not read its terminal now: mlogin is in the background, or another program reads the keys.
+        deadline: the time at which to call `ready` next, even without an event. Infinite while mlogin may read its
+            input. It may not read its terminal in the background, or while another program reads the keys.
     """
 
     def __init__(
@@ -65,12 +65,13 @@ class Source:
         return not (self.over or self._away)
 
     def read(self, size: int) -> bytes | None:
-        """Returns up to `size` bytes; b"" at the end of the input; None if there are none now.
+        """Returns up to `size` bytes of input; b"" at the end of the input; None if there are no bytes now.
 
-        If it cannot be read at all, this tells the user so, and the input has ended: the command may not need it.
+        If nothing can be read from the start, tells the user so and returns b"": the command may not need any input.
+        For a terminal, returns b"" if it is gone, and None while mlogin must not read it.
 
         Raises:
-            SessionEnded: it cannot be read any more.
+            SessionEnded: reading has failed after some bytes were read.
         """
         if self._read_by_another():  # it may have begun to after `ready`
             self._away = True
@@ -108,14 +109,14 @@ class Source:
     def stop(self) -> None:
         """Closes standard input, because the command takes no more. Then the program that writes to it gets SIGPIPE.
 
-        The descriptor leads to /dev/null after that, so that its number is not used for something else.
+        The descriptor refers to /dev/null after that, so that its number is not used for something else.
         """
         self.over = True
         self.close()
         release(self._fd)
 
     def close(self) -> None:
-        """Closes what this object has opened. Call it at the end."""
+        """Closes the descriptors that this object has opened. Call it at the end."""
         self._stdin.close()
 
 

@@ -1,4 +1,4 @@
-"""The ways in which a session can end: what mlogin does in each case, and which events of a stream lead to which."""
+"""Lists the ways in which a session can end, with what mlogin does then, and finds them in the events of a stream."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ STEPS = {
 
 
 class SessionEnded(Exception):
-    """An exception that the session's loop raises to end itself.
+    """Raised by the session's loop to end itself.
 
     Args:
         text: words for the user.
@@ -117,7 +117,7 @@ def ended_by(step: Callable[[], object], lost: Callable[[LinkLost], SessionEnded
     """Calls `step`. Returns how the session has ended during the call, or None if it goes on.
 
     Args:
-        lost: a function that returns how the session has ended if the link was lost.
+        lost: a function that is called if the link was lost. It returns how the session has ended then.
     """
     try:
         step()
@@ -142,7 +142,7 @@ _REFUSALS = {"not-found": Ending.NOT_FOUND, "not-executable": Ending.NOT_EXECUTA
 def channel_end(event: Event) -> SessionEnded | None:
     """Returns how the session has ended because of `event`, or None if the session goes on.
 
-    Call this for each event of the stream, in order, until it does not return None.
+    Call this for each event of the stream, in order. Stop after the first result that is not None.
     """
     tell = _ENDS.get(event.type)
     return None if tell is None else tell(event)

@@ -1,4 +1,4 @@
-"""Tells the user why the link to the reflector ended."""
+"""Makes the lines that tell the user why the link to the reflector ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connects mlogin to the reflector before the job runs, and again if that link ends before the agent attaches."""
+"""Connects mlogin to the reflector, and connects it again after its link was lost."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _FEATURES = f"{NOTICE},{HOLD}"
 
 
 class Dialer:
-    """A maker of connections to the reflector, by which mlogin attaches to one session as its client.
+    """Connects mlogin to the reflector, as the client of one session.
 
     Args:
-        headers: the header fields to send in addition. They are not sent to the embedded reflector.
-        find_account: a function that returns the account. It is called if the reflector refuses a request without a
-            signature; then this account signs. It raises Failure if the account has no key. None: requests are signed
-            only if `url` has an account.
+        headers: the header fields to send in addition. They are not sent to an embedded reflector.
+        find_account: a function that returns the account, or raises Failure if the account has no key. It is called if
+            the reflector refuses an unsigned request. From then on this account signs. None: requests are signed only
+            if `url` has an account.
 
     Attributes:
         url: the session's URL.
-        embedded: True if the reflector was started by this mlogin, and listens on loopback.
+        embedded: True if an mlogin of this user has started the reflector, which listens on loopback.
         sent_headers: the names and values of the user's own header fields that the last request had.
     """
 
@@ -79,11 +79,11 @@ class Dialer:
     def connect(
         self, waiting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     ) -> Transport:
-        """Attaches, and returns the connection. If the reflector refuses a key, tries the account's next key.
+        """Attaches to the session, and returns the connection. If a key is refused, tries the account's next key.
 
         Args:
-            waiting: returns a context manager that shows progress. It is not entered while the user is asked for a
-                passphrase.
+            waiting: a function that returns a context manager, which shows progress. It is not entered while the user
+                is asked for a passphrase.
 
         Raises:
             Failure: the reflector refused, or cannot be reached. The text says what the user can do about it.
@@ -105,27 +105,36 @@ class Dialer:
 
     @property
     def returns(self) -> bool:
-        """True if the reflector has given a ticket, with which mlogin can come back to a session that goes on."""
+        """True if mlogin can come back to the session after its link is lost.
+
+        It can with a ticket, a secret that the reflector has given. If a ticket was refused, it can try with a
+        signature.
+        """
         return self._ticket is not None or self._signs
 
     def take_ticket(self, ticket: str) -> None:
-        """Takes the place of the ticket before. The ticket is kept in the memory of this process only."""
+        """Stores a new ticket in the place of the old one. It is kept in the memory of this process only.
+
+        With a ticket, which the reflector gives, mlogin can come back after its link is lost.
+        """
         self._ticket = ticket
 
     def refused(self) -> bool:
-        """Drops the ticket, because the reflector has refused it. Returns False if there was none to drop.
+        """Drops the ticket, because the reflector has refused it. Returns False if there was no ticket to drop.
 
-        The next attempt is signed by the account; if there is none, it has no signature.
+        The account signs the next attempt. If `url` has no account, the next attempt has no signature.
         """
         had, self._ticket = self._ticket, None
         self._signs = had is not None
         return self._signs
 
     def attempt(self, deadline: float) -> Steps[Transport]:
-        """Makes one attempt to come back to the session, with the ticket; without one, the account signs.
+        """Makes one attempt, in steps, to come back to the session. The result of the steps is the connection.
+
+        The ticket identifies mlogin. If there is none, the account's signature does.
 
         Args:
-            deadline: the latest end, as a time of time.monotonic().
+            deadline: the time, by time.monotonic(), at which the attempt fails.
 
         Raises:
             ConnectRefused: the attempt has failed.
@@ -149,10 +158,12 @@ class Dialer:
         return transport
 
     def farewell(self, offer: StreamOffer) -> Farewell | None:
-        """Returns what the guard process needs to tell the agent that mlogin does not come back. None without a ticket.
+        """Returns the record with which the guard process tells the agent that mlogin does not come back.
+
+        Returns None if mlogin has no ticket.
 
         Args:
-            offer: the offer by which the stream would go on.
+            offer: the offer to go on with the stream, which has the stream's id.
         """
         if self._ticket is None:
             return None
@@ -162,7 +173,7 @@ class Dialer:
         return Farewell(path, fields, offer.id, offer.received, insecure, proxies=not self.embedded)
 
     def _address(self, own: Sequence[Field], deadline: float) -> Steps[tuple[str, Sequence[Field]]]:
-        """Returns the URL and the header fields by which mlogin identifies itself as the session's client.
+        """Returns the URL and the header fields that identify mlogin as the session's client. Works in steps.
 
         Args:
             own: the user's own header fields.
@@ -186,12 +197,10 @@ class Dialer:
             self._ticket = ticket
 
     def _sign_otherwise(self, refused: ConnectRefused) -> bool:
-        """Decides how to sign the next request after a refusal.
+        """Decides how to sign the next request after the reflector has refused one. Returns False if no key is left.
 
         If the refused request was not signed, the account that `find_account` returns signs the next one. If it was
         signed, the same account signs the next one with its next key.
-
-        Returns False if all keys of the account have been refused.
 
         Raises:
             Failure: the request was not signed, and the account has no key.
@@ -213,8 +222,8 @@ class Dialer:
     def reconnect(self) -> Transport:
         """Attaches again after a link has ended, and returns the new connection.
 
-        Tries for up to `reconnect_timeout`. Waits `reconnect_interval` before each try, or for longer if the reflector
-        asks for that by Retry-After.
+        Tries for up to `reconnect_timeout` seconds. Waits `reconnect_interval` seconds before each try, or for longer
+        if the reflector asks for that by Retry-After. Both are in the timeouts.
 
         Raises:
             Failure: `reconnect_timeout` has passed, or the reflector refused in a way that a retry cannot change.

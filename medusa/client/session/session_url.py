@@ -58,7 +58,7 @@ class SessionUrl:
         account: the account that signs requests to a front door; None for the internal API.
         unsigned: the error with which the reflector refused a request without a signature; "" if there was no such
             request.
-        joins: True if mlogin joins a session that lives, as one more client.
+        joins: True if mlogin joins a session that runs already, as one more client.
         name: the name that the user gives the session; None if it has none.
         keep: for how many seconds mlogin tries to come back after its link is lost. 0: the session ends with the link.
     """
@@ -74,8 +74,8 @@ class SessionUrl:
     def client_url(self, *, presigned: bool = False) -> tuple[str, list[tuple[str, str]]]:
         """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire.
 
-        `presigned`: True if the signature is to be in the URL, because the header field Authorization is needed for
-        something else.
+        `presigned`: True to put the signature into the URL, because the user's header fields already have
+        Authorization.
         """
         path = self.path(attach_path.CLIENT)
         if self.account and (presigned or is_raw(self.base)):  # raw TCP has no header fields
@@ -90,11 +90,14 @@ class SessionUrl:
         return self.account.presign(self.base, path, lifetime) if self.account else self.base.rstrip("/") + path
 
     def path(self, side: str) -> str:
-        """Returns the path at which one side attaches. `side` is attach_path.CLIENT or attach_path.AGENT."""
+        """Returns the path of the URL at which the client or the agent attaches.
+
+        `side`: attach_path.CLIENT or attach_path.AGENT.
+        """
         return attach_path.build(self.session, side, self.account.login if self.account else "")
 
     def refused(self, error: ConnectRefused) -> Failure:
-        """Returns an error that tells the user why mlogin cannot attach, and what to do about it."""
+        """Returns the exception that tells the user why mlogin cannot attach, and what to do about it."""
         protocol = "" if is_raw(self.base) else "HTTP "
         status = f" ({protocol}status {error.status})" if error.status else ""
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error), _MAX_REASON)}"]
@@ -116,9 +119,9 @@ class SessionUrl:
         return Failure("\n".join(lines))
 
     def _address_advice(self, moved_to: str) -> list[str]:
-        """Returns lines of advice for the user after a redirect to the URL `moved_to`: which --reflector to use.
+        """Returns lines that tell the user which --reflector to use, after a redirect to the URL `moved_to`.
 
-        Returns no lines if `moved_to` does not end with the path of this session. Then it does not show a base URL.
+        Returns no lines if `moved_to` does not end with the path of this session, because the address is unknown then.
         """
         base, path, rest = moved_to.partition(self.path(attach_path.CLIENT))
         return (

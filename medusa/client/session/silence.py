@@ -1,4 +1,4 @@
-"""Asks a silent reflector for a sign of life, and tells the user for how long it has been silent."""
+"""Pings a silent reflector, and tells the user for how long it has been silent."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Silence:
         self.deadline = now + self._ask_interval
 
     def restart(self, now: float) -> None:
-        """Begins anew, without a word. Call it after the link is lost."""
+        """Starts to measure the silence anew, and tells the user nothing. Call it after the link is lost."""
         self._heard, self._asked, self._told = now, math.inf, False
         self.deadline = now + self._ask_interval
 
     def is_lost(self, now: float) -> bool:
-        """Returns True if the user was told of a silence that lasts, and somebody uses the session."""
+        """Returns True if the reflector is still silent, the user was told so, and somebody uses the session."""
         return self._told and now < self._used_until
 
     def used(self, now: float) -> None:
@@ -55,7 +55,7 @@ class Silence:
         self._used_until = now + self._attention
 
     def check(self, now: float, heard: float) -> tuple[bool, str]:
-        """Returns a pair: whether to send the reflector a ping now, and words for the user, or "" for no words.
+        """Returns a pair: True to send the reflector a ping now, and a text for the user ("" for none).
 
         Args:
             heard: the time at which something was last received from the reflector.
@@ -83,9 +83,10 @@ class Silence:
 
 
 class SilenceWatch:
-    """Carries out for one link what its Silence decides: pings the reflector, and tells the user of its silence.
+    """Watches one link: pings a silent reflector, and tells the user of its silence.
 
     Args:
+        silence: decides when to do so.
         tell: a function that shows a text to the user.
     """
 
@@ -99,16 +100,16 @@ class SilenceWatch:
         return self._silence.deadline
 
     def restart(self, now: float) -> None:
-        """Begins anew, without a word. Call it after the link is lost."""
+        """Starts to measure the silence anew, and tells the user nothing. Call it after the link is lost."""
         self._silence.restart(now)
 
     def check(self, now: float, *, waits: bool = False, lasting: bool = False) -> None:
-        """Pings the reflector, and tells the user, if it is time to.
+        """Pings the reflector, and tells the user of a silence, if it is time to.
 
         Args:
             waits: True if bytes were sent that are not acknowledged. Then the session counts as used.
-            lasting: True if the session goes on over another link. Then a silent link is given up as soon as the user
-                is told of the silence, if somebody uses the session.
+            lasting: True if the session can go on over a new link. If somebody uses such a session, a silent link is
+                given up as soon as the user was told of the silence.
 
         Raises:
             LinkLost: the link has ended, or was given up.

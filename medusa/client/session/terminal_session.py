@@ -35,12 +35,12 @@ WRITE_TIMEOUT = 0.01
 
 
 class TerminalSession:
-    """A session of the user's terminal with an agent.
+    """Runs a session between the user's terminal and an agent.
 
     Args:
         remote: the agent's side. The session keeps its link alive.
         console: the user's terminal, standard output, messages and signals.
-        typed: the queue of what the user types, with what was typed before the session.
+        typed: the queue of what the user types. It already holds what was typed before the session.
         info: a function that returns the lines that the escape `~i` (information) shows.
         notices: makes the notices that the job's time will soon be over.
         timeouts: the times of mlogin.
@@ -137,11 +137,11 @@ class TerminalSession:
     # From the agent's side to the user.
 
     def _room(self) -> int:
-        """Returns how many bytes of output are to be taken now; not positive for none."""
+        """Returns how many more bytes of output to take now; 0 or less for none."""
         return self._remote.high_water - self._stdout.pending
 
     def _receive(self) -> None:
-        """Takes the output that has arrived."""
+        """Takes the output that has arrived, and adds it to the queue for the user's terminal."""
         if not (self._readable or self._link.unread or self._remote.more):
             return
         while (data := self._remote.receive(self._room())) or self._remote.settled() is not self._remote:
@@ -154,9 +154,10 @@ class TerminalSession:
             self._messages.shown(data)
 
     def _write(self) -> None:
-        """Writes output to the user's terminal: as much as it accepts now, and more as long as the user does nothing.
+        """Writes the queue of output to the user's terminal, in many small writes, until it is almost empty.
 
-        A terminal accepts only a few KiB at a time, and a round of the session's loop takes longer than such a write.
+        Stops sooner if the user does something, or after WRITE_TIMEOUT. A terminal accepts only a few KiB at a time,
+        and a round of the session's loop takes longer than such a write.
         """
         if not self._stdout.pending:
             return

@@ -40,7 +40,7 @@ class LinkEnd(enum.Enum):
 
 
 class Reconnects(NamedTuple):
-    """Limits: how many times in total mlogin may attach again after a link has ended.
+    """Limits how many times in total mlogin may attach again after its link has ended.
 
     Attributes:
         queued: the limit for jobs that can wait in a queue, perhaps for longer than a reflector keeps a waiting client.
@@ -61,7 +61,7 @@ RECONNECTS = {
 
 
 class WaitForAgent:
-    """The wait for the agent of one session. Call `run` once.
+    """Waits until the agent of one session has attached. Call `run` once.
 
     Args:
         link: mlogin's link to the reflector.
@@ -74,7 +74,8 @@ class WaitForAgent:
         clock: a function that returns monotonic seconds.
 
     Attributes:
-        take_ticket: is called with each new ticket, by which mlogin can come back after the link is lost.
+        take_ticket: a function that is called with each new ticket of the reflector. With a ticket, mlogin can come
+            back after the link is lost.
     """
 
     take_ticket: Callable[[str], None] = staticmethod(lambda ticket: None)
@@ -104,7 +105,7 @@ class WaitForAgent:
         self._killed = False
 
     def run(self) -> None:
-        """Returns when the message Linkup has arrived. Messages after it stay unread on the link.
+        """Waits until the message Linkup has arrived: the agent has attached. Later messages stay unread.
 
         Raises:
             Failure: the job or the link ended, or the deadline passed.

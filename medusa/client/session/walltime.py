@@ -18,7 +18,7 @@ A smaller difference may be due to rounding.
 
 
 class WalltimeNotices:
-    """The notices about one job. Each notice is given once.
+    """Makes the notices for the user about one job. Each notice is given once.
 
     If the job gets more time, the notices about its remaining time are given again.
 
@@ -38,7 +38,7 @@ class WalltimeNotices:
         self.deadline = -math.inf
 
     def check(self, now: float) -> str | None:
-        """Returns the notice that is due now, or None. Does nothing before `deadline`, the time of the next check."""
+        """Returns the text of the notice that is due now; None if none is due. Does nothing before `deadline`."""
         if now < self.deadline:
             return None
         state = self._poll()

@@ -1,6 +1,6 @@
-"""Sessions that go on without mlogin: the user leaves one, or starts one without a terminal here.
+"""Lets a session go on without mlogin: the user leaves it, or starts it without a terminal here.
 
-leaving  how the user may leave a session without ending it
+leaving  lets the user leave a session without ending it
 start    starts a command in a terminal that the agent keeps
-rounds   goes on with a session whose output nobody needs, until something is the case
+rounds   runs a session without showing its output, until a condition is true
 """

@@ -1,4 +1,4 @@
-"""How the user may leave a session without ending it: by an escape, or because the terminal here was closed."""
+"""Lets the user leave a session without ending it: by an escape, or because the terminal here was closed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NOT_LEFT = "jobs of this launcher end with mlogin"
 
 
 class Leaving:
-    """How the user may leave one session.
+    """Decides whether the user can leave one session without ending it, and carries this out.
 
     Args:
-        keep: a function that is called once, as soon as it is certain that the session can go on without mlogin. It
-            leaves the job alone from now on, and returns False if that is not possible.
-        refusal: why the session ends with mlogin in any case; "" if it need not.
-        on_hangup: True if the session goes on after the user's terminal was closed, as after the escape.
+        keep: a function that makes the job go on after mlogin's end. It returns False if that is not possible. It is
+            called once, as soon as the agent can keep the terminal without mlogin.
+        refusal: the reason why the user cannot leave this session at all; "" if there is none.
+        on_hangup: True if the session goes on after the user's terminal was closed, False if it ends then.
         timeout: the seconds to wait until the agent confirms that it keeps the terminal.
     """
 
@@ -40,22 +40,27 @@ class Leaving:
         self._kept = False
 
     def check(self, remote: Remote) -> None:
-        """Calls `keep` if it is time to. Call this in each round of the session's loop."""
+        """Calls `keep` as soon as the agent can keep the terminal. Call this in each round of the session's loop."""
         if not (self._kept or self._refusal) and remote.detachable:
             self._kept = True
             self._refusal = "" if self._keep() else NOT_LEFT
 
     def refusal(self, remote: Remote) -> str:
-        """Returns why the user cannot leave the session now; "" if that is possible."""
+        """Returns the reason why the user cannot leave the session now; "" if the user can."""
         self.check(remote)
         return self._refusal or ("" if self._kept else NOT_KEPT)
 
     def at_end(self, ended: SessionEnded, remote: Remote) -> SessionEnded:
-        """Returns how the session ends for the user, after it has ended as `ended` says.
+        """Returns how the session ends for the user. `ended`: how its loop has ended.
 
-        If the user leaves it, or has lost the terminal and the session goes on, waits until the agent confirms that it
-        keeps the terminal. The result is DETACHED then, PARTED if the agent does not confirm it, or the end of the
-        command if that comes first.
+        If the user leaves the session, this asks the agent to keep the terminal, and waits for its answer. It does the
+        same if the user's terminal was closed and the session is to go on. The result is then one of these:
+
+        - DETACHED: the agent has confirmed that it keeps the terminal.
+        - PARTED: the agent has not confirmed it in time, or the link was lost.
+        - the end of the command, if that comes first.
+
+        In all other cases, the result is `ended`.
         """
         if ended.ending is Ending.HUNG_UP and self._on_hangup and not self.refusal(remote):
             ended = SessionEnded(Ending.DETACHED)

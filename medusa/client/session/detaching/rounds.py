@@ -1,4 +1,4 @@
-"""Goes on with a session whose output nobody needs, until something is the case."""
+"""Runs a session without showing its output, until a condition is true."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ _ROOM = 1 << 20
 
 
 def until(remote: Remote, condition: Callable[[Remote], bool], timeout: float, signals: Signals | None = None) -> bool:
-    """Goes on with the session until `condition` returns True. Returns False if it is not true after `timeout` seconds.
+    """Runs the session until `condition` returns True. Returns False if it does not within `timeout` seconds.
+
+    All output of the session is dropped. Returns True as soon as the condition is true.
 
     Args:
-        condition: gets the object to use from now on; see `Remote.settled`.
-        signals: the signals that end the wait; None to look at none.
+        remote: the agent's side of the session.
+        condition: a function that is called again and again with the agent's side. This may be another object than
+            `remote`: see `Remote.settled`.
+        signals: the signals of mlogin; None to ignore signals.
 
     Raises:
         SessionEnded: the agent's side has ended the session.

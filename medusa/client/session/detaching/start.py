@@ -1,4 +1,4 @@
-"""Starts a command in a terminal that the agent keeps, for `mlogin -d`. No terminal here takes part in it."""
+"""Starts a command in a terminal that the agent keeps, for `mlogin -d`. It does not use the user's own terminal."""
 
 from __future__ import annotations
 
@@ -35,10 +35,13 @@ def start_detached(
 ) -> None:
     """Starts the command of `start`. Returns after the agent has confirmed that it keeps the command's terminal.
 
+    Also returns if the command has already ended.
+
     Args:
-        conversation: the link, on which Linkup was received.
-        keep: a function that leaves the job alone from now on. It returns False if that is not possible.
+        conversation: the client's end of the stream. The agent has attached: the message Linkup has arrived.
+        keep: a function that makes the job go on after mlogin's end. It returns False if that is not possible.
         tell: a function that shows a text to the user.
+        timeout: seconds to wait for the start of the command, and then again for the confirmation.
 
     Raises:
         Failure: the command was not started, or its terminal is not kept.

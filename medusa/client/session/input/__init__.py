@@ -1,4 +1,4 @@
-"""What the user types during a session: from standard input to the queue of bytes for the agent.
+"""Takes what the user types during a session from standard input to the queue of bytes for the agent.
 
 keyboard    reads standard input while mlogin may, and finds its end
 user_input  keeps what the user types until the agent's side takes it

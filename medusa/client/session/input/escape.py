@@ -2,8 +2,8 @@
 
 The rules are those of ssh(1). An escape consists of the escape character and the byte after it. It is recognised only
 at the start of a line: as the very first byte, or after CR or LF. If the user types the escape character twice there,
-it is sent once. All other bytes are sent as typed. So are an escape character and the byte after it, if that byte asks
-for no action.
+it is sent once. If the byte after the escape character asks for no action, both bytes are sent. All other bytes are
+sent as typed.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def help_text(character: bytes) -> list[str]:
 
 
 class EscapeScanner:
-    """A scanner that separates the typed bytes into bytes to send and actions.
+    """Separates the typed bytes into bytes to send and actions.
 
     The typed bytes may be divided among the calls of `feed` in any way.
 
@@ -88,7 +88,10 @@ class EscapeScanner:
         self._held = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """Returns the events in `data`, in order. An escape character at the end of `data` waits for the next call."""
+        """Returns the events in `data`, in order: bytes to send, and actions.
+
+        An escape character at the end of `data` waits for the next call.
+        """
         if self._boundary is None:
             return [data] if data else []
         events: list[Event] = []

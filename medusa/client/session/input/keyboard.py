@@ -33,7 +33,7 @@ KEPT_NOTICE = "suspended; the session is kept for the time of --keep"
 
 
 class Keyboard:
-    """The user's standard input, and the terminal modes that it needs.
+    """Reads the user's standard input, and sets the terminal modes that this needs.
 
     Args:
         console: the user's terminal, messages and signals.
@@ -70,12 +70,12 @@ class Keyboard:
         return select.POLLIN if reads else 0
 
     def deadline(self) -> float:
-        """Returns the time at which to call `check` next."""
+        """Returns the time at which to call `check` next, in seconds of `clock`."""
         waits = self._terminal.away and not self._input.ended
         return min(self._input.deadline, self._look_at) if waits else self._input.deadline
 
     def read(self) -> list[Action]:
-        """Reads what was typed, and adds it to the input that waits for the link.
+        """Reads what the user has typed, and adds it to the queue `typed`.
 
         Returns the actions that the escapes in it ask for.
 
@@ -94,10 +94,10 @@ class Keyboard:
         return []
 
     def check(self, now: float) -> None:
-        """Does what is due now. Call it at the time `deadline`.
+        """Does what is due at the time `now`. Call it at the time `deadline`.
 
-        If mlogin has come to the foreground, it sets the terminal to raw mode. If the input has ended and the command
-        has not, it sends Control-D once more.
+        If mlogin has come to the foreground, sets the terminal to raw mode. After the end of the input, sends Control-D
+        again from time to time, because the command still runs.
 
         Raises:
             SessionEnded: the terminal is gone.
@@ -106,9 +106,11 @@ class Keyboard:
         self._input.repeat_end(now)
 
     def suspend(self, *, whole_job: bool = False, kept: bool = False) -> None:
-        """Stops mlogin until SIGCONT. Meanwhile the terminal has its former modes. See Terminal.suspend.
+        """Stops mlogin until SIGCONT. Meanwhile the terminal has its former modes.
 
-        `kept`: True if the session is kept after its link is lost.
+        Args:
+            whole_job: True to stop the whole process group, with the script that runs mlogin.
+            kept: True if the session is kept after its link is lost. This decides what the user is told.
         """
         self._messages.say(KEPT_NOTICE if kept else SUSPEND_NOTICE)
         self._messages.raw = False

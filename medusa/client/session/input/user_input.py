@@ -12,9 +12,9 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 class UserInput:
     """The queue of typed bytes that are still to be sent to the agent. Escapes are removed from them.
 
-    After the user's input has ended, `end_of_file` is added to the queue again and again, at growing intervals. It does
-    not suffice to send it once. A shell loses it if the shell changes the modes of its terminal at that moment. And
-    each further program that reads the job's terminal needs an `end_of_file` of its own.
+    After the end of the user's input, `end_of_file` is added to the queue again and again, at growing intervals. One is
+    not enough, for two reasons. A shell loses it if the shell changes the modes of its terminal at that moment. And
+    each further program that reads the job's terminal needs its own.
 
     Args:
         character: the escape character; None to recognise no escapes.
@@ -22,8 +22,8 @@ class UserInput:
             at the user's own terminal; b"" if there is none.
 
     Attributes:
-        character: see above.
-        end_of_file: see above.
+        character: the argument `character`.
+        end_of_file: the argument `end_of_file`.
         ended: True if the input has ended.
     """
 
@@ -46,7 +46,7 @@ class UserInput:
 
     @property
     def deadline(self) -> float:
-        """The time at which to call `repeat_end`. Infinite while bytes wait to be sent, or before the end of input."""
+        """The time at which to call `repeat_end`. Infinite before the end of input, and while bytes wait to be sent."""
         return math.inf if self._waiting else self._repeat_at
 
     def feed(self, data: bytes) -> list[Action]:
@@ -62,7 +62,7 @@ class UserInput:
     def end(self, now: float) -> None:
         """Adds `end_of_file` to the queue. Call this at the end of input.
 
-        Adds it twice after an unfinished line, because there the first one only passes on that line.
+        After an unfinished line, adds it twice: the first one only completes that line.
 
         Args:
             now: the time, in seconds of the clock that `deadline` uses.

@@ -1,9 +1,9 @@
-"""The agent's side of a session, as the user's terminal sees it: input goes there, output and the end come from it.
+"""The agent's side of a session: sends it the input, receives its output, and finds the end of the command.
 
-base      the interface
-offered   an agent that has not answered the offer of a stream yet; then one of these two takes its place:
+base      the interface of all these classes
+offered   an agent that has not said yet whether it accepts a stream; `streamed` or `plain` takes its place then
 streamed  a terminal that is one channel of a stream (part 3 of docs/protocol.md)
-attached  a terminal that runs in the agent already
-needed    an agent that has not answered yet whether it accepts a stream, without which mlogin cannot go on
-plain     a terminal that is the whole conversation with the agent (parts 1 and 2)
+attached  such a terminal, if it runs in the agent already
+needed    an agent that has not said yet whether it accepts a stream, if mlogin cannot go on without one
+plain     a terminal without a stream (parts 1 and 2 of docs/protocol.md)
 """

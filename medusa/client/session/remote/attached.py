@@ -1,4 +1,4 @@
-"""The agent's side of a session that attaches to a terminal which runs in the agent already (docs/protocol.md, part 3).
+"""The agent's side of a session that attaches to a terminal which already runs in the agent (docs/protocol.md, part 3).
 
 Other clients may use the same terminal. All of them see its output.
 """
@@ -19,7 +19,7 @@ REPLAY = 128 * 1024
 
 
 class AttachedRemote(StreamRemote):
-    """A terminal that runs in the agent already, over one channel of a stream.
+    """The agent's side of a session: a terminal that already runs in the agent. It uses one channel of a stream.
 
     Args:
         start: the kind and size of the user's terminal.

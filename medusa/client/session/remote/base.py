@@ -1,4 +1,4 @@
-"""The interface of the agent's side of a session, which the session of the user's terminal uses."""
+"""Defines the interface by which a session of the user's terminal uses the agent's side."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from medusa.transports.link import Link, LinkLost
 
 
 class Remote(Protocol):
-    """A command on a terminal, at the other end of the link. No method waits, except `close`.
+    """The agent's side of a session: a command in a terminal, at the other end of the link.
 
-    In each round of its loop, the session calls `receive`, `keep_alive` and `flush`, polls for `wanted`, and calls
-    `step` with the events.
+    Only `close` waits; all other methods return at once. In each round of its loop, the session calls `receive`,
+    `keep_alive` and `flush`, polls for `wanted`, and calls `step` with the events.
 
     Attributes:
         link: the link to the reflector. After it is lost, it may get another connection.
@@ -28,7 +28,8 @@ class Remote(Protocol):
     def settled(self) -> Remote:
         """Returns the object to use from now on: this one, or another. Call it after `receive` and `send`.
 
-        It is another one after the agent has answered the offer of a stream: its answer decides how to talk to it.
+        Another object takes its place after the agent has said whether it accepts a stream, or has not answered in
+        time.
         """
 
     def receive(self, room: int) -> bytes:
@@ -37,8 +38,8 @@ class Remote(Protocol):
         Call it again until it returns b"".
 
         Args:
-            room: the most bytes that the user's terminal is to take now. If it is not positive, no output is returned.
-                If each message of the agent is returned whole, the output may be longer than `room`.
+            room: how many bytes the user's terminal takes now. If it is 0 or less, no output is returned. Some
+                implementations return the agent's messages whole. Then the output may be longer than `room`.
 
         Raises:
             SessionEnded: the agent's side has ended the session. `rest` may return more output.
@@ -46,7 +47,7 @@ class Remote(Protocol):
         """
 
     def rest(self) -> bytes:
-        """Returns the output that has arrived and that `receive` has not returned. Call it after the session's end."""
+        """Returns the output that `receive` has not returned yet. Call it after the session's end."""
 
     @property
     def more(self) -> bool:
@@ -57,55 +58,62 @@ class Remote(Protocol):
         """The number of bytes of input that `send` takes now."""
 
     def send(self, data: bytes) -> None:
-        """Sends input to the command, at most `room` bytes. Raises LinkLost."""
+        """Sends input to the command. Raises LinkLost. `data`: at most `room` bytes."""
 
     def resize(self, columns: int, lines: int) -> bool:
         """Tells the command's terminal its new size. Returns False if that is not possible now. Raises LinkLost."""
 
     @property
     def detachable(self) -> bool:
-        """True if the agent can keep the terminal without this client, also if its link to the reflector is lost."""
+        """True if the command's terminal can go on without this client, even after the link is lost."""
 
     def detach(self) -> None:
         """Asks the agent to keep the terminal without this client. Raises LinkLost."""
 
     @property
     def detached(self) -> bool:
-        """True if the agent has got the request of `detach`."""
+        """True if the agent has confirmed that it keeps the terminal without this client."""
 
     def flush(self) -> None:
         """Sends as much of what waits to be sent as the link accepts now. Raises LinkLost."""
 
     @property
     def parted(self) -> bool:
-        """True while the link is lost, and the session waits for another one."""
+        """True while the link is lost and a new one is being made."""
 
     @property
     def waits(self) -> bool:
-        """True if something was sent that the agent has not acknowledged."""
+        """True if bytes were sent that the agent has not acknowledged."""
 
     @property
     def lasting(self) -> bool:
-        """True if the session goes on over another link after its link is lost."""
+        """True if the session goes on over a new link after its link is lost."""
 
     def lost(self, lost: LinkLost) -> None:
-        """Begins to look for another link, because a method has raised `lost`. Raises it if there will be none."""
-
-    def step(self, events: Mapping[int, int]) -> None:
-        """Goes on looking for another link, if the link is lost. `events`: what poll has reported, by descriptor.
+        """Begins to make a new link. Call it after a method has raised `lost`.
 
         Raises:
-            LinkLost: there will be no other link.
+            LinkLost: there can be no new link. The exception is `lost`.
+        """
+
+    def step(self, events: Mapping[int, int]) -> None:
+        """Goes on with making a new link, if the link is lost. Call it in each round.
+
+        Args:
+            events: what poll has reported: descriptor -> events.
+
+        Raises:
+            LinkLost: there will be no new link.
         """
 
     def keep_alive(self) -> None:
         """Pings the reflector if a ping is due. Raises LinkLost."""
 
     def wanted(self, room: int) -> dict[int, int]:
-        """Returns the events to poll for, by descriptor. `room`: see `receive`."""
+        """Returns what to poll for: descriptor -> events. `room`: the argument for the next call of `receive`."""
 
     def deadline(self) -> float:
         """Returns the time at which to call `step`, `keep_alive` and `flush`, in seconds of the link's clock."""
 
     def close(self, reason: str, timeout: float) -> bool:
-        """Ends the link. Waits up to `timeout` seconds for the reflector's Close. Returns True if it came."""
+        """Ends the link. Waits up to `timeout` seconds for the reflector's Close message. Returns True if it came."""

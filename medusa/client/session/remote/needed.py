@@ -1,4 +1,4 @@
-"""An agent that has been asked for a stream, without which mlogin cannot go on, and that has not answered yet."""
+"""The agent's side of a session that needs a stream, until the agent has accepted the stream."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ TOO_OLD = "the agent of this session is too old: it keeps no terminals"
 
 
 class NeededStream(OfferedRemote):
-    """An agent that has been asked for a stream, and has not answered yet. `stream` takes its place then.
+    """The agent's side of a session that needs a stream, until the agent has accepted it. Then `stream` takes over.
 
-    An agent without streams has started a command that does nothing.
+    If the agent does not accept the stream, or does not answer in time, `receive` raises SessionEnded. An agent that
+    knows no streams starts a command that does nothing.
     """
 
     room = 0

@@ -1,4 +1,4 @@
-"""The agent's side of a session until the agent has answered the offer of a stream."""
+"""The agent's side of a session, until the agent has said whether it accepts a stream."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ this time has passed, it is such a program, and the wait is over.
 
 
 class OfferedRemote:
-    """An agent that has been sent `start`, with the offer of a stream, and has not answered yet.
+    """The agent's side of a session, until the agent has said whether it accepts a stream.
 
-    Call `settled` after `receive` or `send`.
+    Then another object takes over. After `receive` or `send`, call `settled`, which returns this object.
 
     Args:
         conversation: the link and the stream that is offered.
-        start: what to run. An agent without streams takes it as the message `start`.
+        start: what to run. The offer is a part of this message. An agent that knows no streams reads only the rest.
         tell: a function that shows a text to the user: a notice of the reflector's.
         clock: a function that returns monotonic seconds.
-        stream: takes the place of this object if the agent accepts the stream. None: one that starts the command.
+        stream: the object that takes over if the agent accepts the stream. None for one that starts the command.
     """
 
     high_water = PlainRemote.high_water
@@ -119,12 +119,13 @@ class OfferedRemote:
 
 
 def remote_for(link: Link, start: Start, tell: Callable[[str], None], returning: Returning | None = None) -> Remote:
-    """Returns the agent's side of a session that begins with the message `start`. For `tell` see OfferedRemote.
+    """Returns the agent's side of a session in which the agent starts the command of `start`.
 
-    If the command is too long for the frame that opens a channel, offers the agent no stream.
+    Offers the agent a stream, except if the command is too long for the frame that opens a channel.
 
     Args:
-        returning: brings the session back after its link is lost; None if it ends with its link.
+        tell: a function that shows a text to the user: a notice of the reflector's.
+        returning: brings the session back after its link is lost; None if the session ends with its link.
     """
     if not fits(start):
         return PlainRemote(link, start, tell)

@@ -20,10 +20,10 @@ MESSAGE_SIZE = 64 * 1024
 
 
 class PlainRemote:
-    """A terminal that is the whole conversation with the agent: each binary message holds bytes of it.
+    """A command in a terminal, without a stream. Each binary message holds bytes of the terminal.
 
     Args:
-        link: the link, on which Linkup was received.
+        link: the link. The agent has attached: the message Linkup has arrived on it.
         start: the message that asks for the command.
         tell: a function that shows a text to the user: a notice of the reflector's.
     """
@@ -90,12 +90,12 @@ class PlainRemote:
         return self.link.close(reason, timeout)
 
     def handle(self, control: Control | None) -> None:
-        """Processes a control message. Raises SessionEnded."""
+        """Processes a control message; does nothing for None. Raises SessionEnded if the message ends the session."""
         if control is not None and (handler := _ON_CONTROL.get(type(control))):
             handler(self, control)
 
     def _take(self, message: Message) -> bytes:
-        """Processes a message. Returns the output in it."""
+        """Processes a message. Returns the output in it; b"" if there is none."""
         if isinstance(message, Binary):
             return message.data
         if isinstance(message, Close):

@@ -1,4 +1,4 @@
-"""The agent's side of a session on a stream: a terminal that is one channel of it (docs/protocol.md, part 3)."""
+"""The agent's side of a session on a stream: the terminal is one channel of the stream (docs/protocol.md, part 3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ INPUT_SIZE = 64 * 1024
 
 
 class StreamRemote:
-    """A command on a terminal, over one channel of a stream. The agent has accepted the stream.
+    """A command in a terminal, over one channel of a stream that the agent has accepted.
 
     Args:
         conversation: the link and its stream.
@@ -59,7 +59,7 @@ class StreamRemote:
         self._begin("session", parameters(self._start))
 
     def _begin(self, kind: str, fields: Mapping[str, object]) -> None:
-        """Opens the channel. Raises SessionEnded if it cannot be opened."""
+        """Opens a channel of this kind, with these parameters. Raises SessionEnded if it cannot be opened."""
         try:
             self._channel: Channel = self._conversation.open(kind, **fields)
         except (TooManyChannels, ValueError) as error:
@@ -167,7 +167,7 @@ class StreamRemote:
         return data
 
     def take(self, arrived: Arrived) -> None:
-        """Processes what a message has brought. Raises SessionEnded."""
+        """Processes what a message has brought. Raises SessionEnded if the session has ended."""
         if isinstance(arrived.control, Notice):
             self._tell(printable(arrived.control.text, MAX_NOTICE))
         for event in arrived.events:
