@@ -77,8 +77,8 @@ class Settings:
         no_input: True if standard input was replaced by /dev/null on the user's wish.
         launcher: the launcher's name.
         embedded: True if `reflector` is the own reflector of another mlogin of this user, on this machine.
-        reflector: the reflector's base URL. If None, mlogin uses `front_door`, the launcher's default reflector. If
-            the launcher has none, mlogin starts an embedded reflector.
+        reflector: the reflector's base URL. If None, mlogin uses `front_door`, the launcher's default reflector. If the
+            launcher has none, mlogin starts an embedded reflector.
         wait_timeout: seconds to wait for the agent. If it is None and jobs of this launcher can wait in a queue, mlogin
             waits as long as the job lives. If it is None and they cannot, mlogin waits as long as the reflector does.
         keep: for how many seconds the session is kept after its link is lost; 0: it ends with its link.
@@ -87,13 +87,13 @@ class Settings:
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
         session: id of a session whose agent somebody else starts.
-        joins: True to join a session that lives: `session`, or what `beginning` names; if that is None, the only one
-            that is held. Then mlogin starts no job.
-        attach: the terminal of the session that mlogin attaches to; None: mlogin runs a command.
+        joins: True to join a session that runs already, and to start no job. `session` or `beginning` names the
+            session. If both are None, mlogin takes the user's only session that no client uses.
+        attach: how to attach to the session's terminal; None to run a command.
         detach: True to start the command in a terminal that the agent keeps, and to leave it at once.
-        beginning: the beginning of a session's id, if the user named a session in that way. mlogin asks the reflector
-            for the whole id, and puts it into `session`. If the user gave a whole id, `beginning` and `session` are
-            both this id, and the reflector need not know it. If `joins`, it may also be a session's name.
+        beginning: the beginning of a session's id, if the user named a session. mlogin asks the reflector for the whole
+            id, and puts it into `session`. If the user gave a whole id, `beginning` and `session` are both this id, and
+            the reflector need not know it. If `joins`, `beginning` may also be a session's name.
         otherwise: words to add to the error if no session's id starts with `beginning`.
         manta: options of a Manta job.
         url: the URL of the Manta (an object store that also runs jobs).

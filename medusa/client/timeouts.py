@@ -1,4 +1,4 @@
-"""All timeouts and intervals of mlogin, in seconds, in one record, which `main` passes down.
+"""All timeouts and intervals of mlogin, in seconds, in one record.
 
 Times that are a part of a protocol are not here.
 

@@ -19,7 +19,7 @@ LONGEST_INTERVAL = 8.0
 
 
 class Backoff:
-    """The pauses before the attempts to come back. Each is longer than the one before, up to a limit.
+    """Computes the pauses before the attempts to come back. Each is longer than the one before, up to a limit.
 
     Args:
         jitter: a function that returns a random number in [0, 1).
@@ -44,7 +44,7 @@ class Backoff:
         """Begins with short pauses again. Call it after the agent has answered over a new link.
 
         Args:
-            fruitless: how many links in a row were lost before anything has arrived over them. The pauses begin longer
-                then, so that a proxy that cuts each link at once is not dialled many times a second.
+            fruitless: how many links in a row were lost before anything has arrived over them. If there were any, the
+                pauses begin longer. So a proxy that cuts each link at once is not dialled many times a second.
         """
         self._interval = FIRST_INTERVAL * 2 ** (min(fruitless, MOST_FRUITLESS) - 1) if fruitless else 0.0

@@ -1,4 +1,7 @@
-"""Joins a stream and its links, one after the other: the offer in `start`, the agent's answer, messages both ways."""
+"""The client's end of a stream: sends the offer in `start`, receives the agent's answer, passes messages both ways.
+
+A stream outlives its link: it can go on over another link.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ HARMLESS = Start(command="/bin/sh", arguments=("-c", ":"))
 
 
 class Speech(enum.Enum):
-    """What the agent has answered to `start`."""
+    """Says what the agent has answered to the message `start`."""
 
     NONE = "nothing yet"
     STREAM = "it has accepted the stream; each binary message is a message of the stream"
@@ -39,13 +42,13 @@ class Speech(enum.Enum):
 
 
 class Arrived(NamedTuple):
-    """What one message has brought. All fields are empty for a message that means nothing at this time.
+    """Holds what one message has brought. All fields are empty for a message that means nothing at this time.
 
     Attributes:
-        events: what has happened in the stream. Take the bytes that the channels' readers hold before the next message
-            is received. If not, these bytes are copied, which takes time.
-        control: a control message. The agent sends StreamAnswer once, if it accepts the stream; after that, only Notice
-            comes, which the reflector sends. All other messages come from an agent without streams.
+        events: what has happened in the stream. Take the bytes that the channels' readers hold before you receive the
+            next message. Bytes that are left there are copied, which takes time.
+        control: a control message, or None. An agent that accepts the stream sends StreamAnswer, once. After that only
+            Notice comes, which the reflector sends. Other control messages come from an agent without streams.
         output: output of the terminal, from an agent that has not accepted the stream.
     """
 
@@ -58,12 +61,16 @@ NOTHING = Arrived()
 
 
 class Conversation:
-    """The client's end of a conversation with an agent over a link on which Linkup was received.
+    """The client's end of a conversation with an agent that has attached (Linkup has arrived on the link).
 
-    Call `begin` once. Then, in each round of the caller's loop: poll for `wanted` until `deadline` at most, but do not
-    wait if `unread` is True. Then call `step` with the events, and `receive` a few times, or until it returns None, and
-    act on what has arrived. Then call `keep_alive` and `send`. If one of these raises LinkLost, call `lost`: the stream
-    may go on over another link. No method blocks.
+    Call `begin` once. Then repeat these steps:
+
+    1. Poll for `wanted`, until `deadline` at most. Do not wait if `unread` is True.
+    2. Call `step` with the events.
+    3. Call `receive` a few times, or until it returns None. Act on what has arrived.
+    4. Call `keep_alive` and `send`.
+
+    If one of these raises LinkLost, call `lost`: the stream may go on over another link. Only `close` blocks.
 
     Args:
         link: the link. The caller has to close it. It gets new connections after it was lost.
@@ -71,7 +78,7 @@ class Conversation:
         returning: brings the stream back after its link is lost; None if the stream ends with its link.
 
     Attributes:
-        link: see above.
+        link: the argument `link`.
         stream: this end of the stream. Open channels at `stream.channels` as soon as `speech` is Speech.STREAM.
         speech: what the agent has answered.
         answer: the agent's answer, if it has accepted the stream.
@@ -92,7 +99,9 @@ class Conversation:
         self._heard: list[Control] = []
 
     def begin(self, start: Start) -> None:
-        """Sends `start` with the offer of the stream. An agent of part 2 does what `start` says.
+        """Sends the message `start`, with the offer of the stream in it.
+
+        An agent that knows no streams ignores the offer, and starts the command of `start`.
 
         Raises:
             LinkLost: the link has ended.
@@ -101,7 +110,11 @@ class Conversation:
         self._offer()
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
-        """Opens a channel. Raises ValueError and TooManyChannels, see `Channels.open`."""
+        """Opens a channel of this kind, with these parameters, and returns it.
+
+        Raises:
+            ValueError, TooManyChannels: the channel cannot be opened; `Channels.open` says when.
+        """
         return self.stream.channels.open(kind, **parameters)
 
     # ------------------------------------------------------------------ the state of the link
@@ -132,7 +145,11 @@ class Conversation:
         return self.stream.kept > 0
 
     def lost(self, lost: LinkLost) -> None:
-        """Begins to look for the way back, because a method has raised `lost`. Raises it again if there is none."""
+        """Begins to make a new link. Call it after a method has raised `lost`.
+
+        Raises:
+            LinkLost: there can be no new link. The exception is `lost`.
+        """
         if self._returning is None:
             raise lost
         self._returning.lost(self.link, lost, self.stream, self._offer, self._heard.append)
@@ -155,7 +172,7 @@ class Conversation:
         return min(at for at in due if at is not None)
 
     def step(self, events: Mapping[int, int]) -> None:
-        """Goes on with the way back to the agent, if the link is lost. `events`: what poll has reported, by descriptor.
+        """Goes on with making a new link, if the link is lost. `events`: what poll has reported, by descriptor.
 
         Raises:
             LinkLost: the stream cannot go on.
@@ -213,7 +230,7 @@ class Conversation:
     # ------------------------------------------------------------------ the end
 
     def finish(self, reason: Reason = DONE) -> None:
-        """Ends the stream: sends GOAWAY if the link accepts it now. After that, close the link."""
+        """Ends the stream: sends the message GOAWAY if the link accepts it now. After that, close the link."""
         if self.speech is Speech.STREAM:
             self.stream.go_away(reason)
             try:
@@ -222,11 +239,13 @@ class Conversation:
                 pass  # the agent learns the same by the end of the link
 
     def close(self, close: str, reason: Reason, timeout: float) -> bool:
-        """Ends the stream and the link. Waits up to `timeout` seconds for the reflector's Close. True if it came.
+        """Ends the stream and the link. Waits up to `timeout` seconds for the reflector's Close message.
+
+        Returns True if that message came.
 
         Args:
-            close: the reason in the Close.
-            reason: the reason in GOAWAY.
+            close: the reason in the Close message that this side sends.
+            reason: the reason in GOAWAY, the message that ends the stream.
         """
         if self.parted:
             answered = False
@@ -278,12 +297,12 @@ class Conversation:
         return Arrived(control=answer)
 
     def _resume(self, answer: StreamAnswer) -> bool:
-        """Begins to use the link. Returns False if bytes are missing that are not kept any more."""
+        """Begins to use the link. Returns False if the agent lacks bytes that this side does not keep any more."""
         self.link.limit_messages(MAX_MESSAGE, PARTS_ABOVE)
         return self.stream.link_up(answer.received)
 
     def _offer(self) -> None:
-        """Asks the agent to begin the stream, or, over a new link, to go on with it."""
+        """Sends the offer: over the first link to begin the stream, over a new link to go on with it."""
         resume, keep = self.speech is Speech.STREAM, 0 if self._returning is None else self._returning.keep
         offer = StreamOffer(self._id, resume=resume, received=self.stream.received, keep=keep)
         self.link.send_control(dataclasses.replace(HARMLESS if resume else self._start, stream=offer))

@@ -1,4 +1,4 @@
-"""Notices that the agent does not answer, although the reflector does, and that the job has ended while it is parted.
+"""Finds out that the agent does not answer, although the reflector does, or that the job has ended.
 
 No I/O; the time is passed in.
 """
@@ -16,7 +16,7 @@ WATCH_GRACE = 2.0
 
 
 class JobSilence:
-    """Decides when to tell the user that the job is silent: bytes were sent, and nothing came from the agent since.
+    """Decides when to tell the user that the job is silent: bytes were sent to the agent, and nothing has come back.
 
     Args:
         timeout: seconds of silence after which the user is told.
@@ -29,7 +29,7 @@ class JobSilence:
         self._told = False
 
     def check(self, now: float, waits: bool, acknowledged: int, received: int) -> str:
-        """Returns words for the user, or "" for none.
+        """Returns a text that says that the job is silent, or that it answers again; "" if there is nothing to tell.
 
         Args:
             waits: True if bytes were sent that are not acknowledged.
@@ -53,12 +53,12 @@ class JobSilence:
         return self._since + self._timeout if waits and self._since is not None and not self._told else None
 
     def restart(self) -> None:
-        """Begins anew, without a word. Call it after the link is lost."""
+        """Starts to measure the silence anew, and tells the user nothing. Call it after the link is lost."""
         self._since, self._told = None, False
 
 
 class JobWatch:
-    """Asks whether the job has ended, from the loss of the link until the link is back.
+    """Asks from time to time whether the job has ended, while the link is lost.
 
     Attributes:
         deadline: the time at which to call `check` next; infinite while there is a link.
@@ -68,16 +68,16 @@ class JobWatch:
         self.deadline = math.inf
 
     def begin(self, now: float) -> None:
-        """The link is lost."""
+        """Starts to ask. Call it after the link was lost. `now`: the time of the loss."""
         self.deadline = now + WATCH_GRACE
 
     def check(self, now: float, over: Callable[[], bool]) -> bool:
-        """Asks `over` whether the job has ended, if `deadline` has passed. Returns True if it has ended."""
+        """Calls `over` if `deadline` has passed. Returns True if `over` says that the job has ended."""
         if now < self.deadline:
             return False
         self.deadline = now + WATCH_INTERVAL
         return over()
 
     def end(self) -> None:
-        """The link is back, or the wait for it is over."""
+        """Stops asking. Call it if the link is back, or if nobody waits for it any more."""
         self.deadline = math.inf

@@ -1,4 +1,4 @@
-"""Tells the user that the link is lost, for how long, and that it is back. The words are few: one line each."""
+"""Tells the user that the link is lost, for how long, and that it is back. Each message is one short line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECOND_LINE_AFTER = 30.0
 
 
 class Progress:
-    """What the user is told while the link is lost. Call `check` at the time `deadline`.
+    """Tells the user that the link is lost, for how long, and that it is back. Call `check` at the time `deadline`.
 
     Args:
         leave: how the user can end the wait, such as `~. ends it`; "" if there is no such way.
@@ -35,25 +35,26 @@ class Progress:
         self._told = False
 
     def tell(self, words: str) -> None:
-        """Shows a line."""
+        """Shows a line to the user."""
         self._messages.error(words)
 
     def begin(self, since: float, *, told: bool, drained: bool) -> None:
-        """The link is lost.
+        """Starts to tell the user. Call it after the link was lost.
 
         Args:
             since: the time at which the last sign of life came.
             told: True if the user was told of a silence.
-            drained: True if the reflector has asked to come back, because it stops.
+            drained: True if the reflector stops, and has asked mlogin to come back. Then the user is told a little
+                later.
         """
         self._since, self._told = since, told
         self._line_at = since + FIRST_LINE_AFTER
         self.deadline = self._line_at if drained else since + SHOW_AFTER
 
     def check(self, now: float, reason: str) -> None:
-        """Tells the user for how long the link has been lost, if it is time to.
+        """Tells the user for how long the link has been lost, if `deadline` has passed.
 
-        `reason`: why it is not back yet; "" if unknown.
+        `reason`: why the link is not back yet; "" if unknown.
         """
         if now < self.deadline:
             return
@@ -73,12 +74,12 @@ class Progress:
         self.deadline = self._line_at
 
     def done(self, now: float) -> None:
-        """The link is back."""
+        """Tells the user that the link is back. After a short loss that the user was not told of, tells nothing."""
         elapsed = now - self._since
         if self._told or elapsed >= SHOW_AFTER:
             self._messages.error(f"reconnected after {elapsed:.0f} s")
         self._since = self._line_at = self.deadline = math.inf
 
     def over(self) -> None:
-        """The wait is over, and there is no link. The caller tells the user why."""
+        """Stops telling the user, because nobody waits for the link any more. The caller tells the user why."""
         self._since = self._line_at = self.deadline = math.inf

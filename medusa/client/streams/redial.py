@@ -39,27 +39,32 @@ class NoReturn(LinkLost):
 
 
 class Dials(Protocol):
-    """Makes links to the reflector of one session, for its client."""
+    """The interface of an object that connects to the reflector as the client of one session."""
 
     @property
     def returns(self) -> bool:
-        """True if the reflector has given a ticket, with which the client can come back."""
+        """True if the client can come back to the session after its link is lost."""
 
     def take_ticket(self, ticket: str) -> None:
-        """Takes the place of the ticket before."""
+        """Stores a new ticket in the place of the old one. With a ticket, the client can come back to the session."""
 
     def refused(self) -> bool:
-        """Call it after the reflector has refused by a status in REFUSED.
+        """Changes how the client identifies itself. Call it after the reflector has refused by a status in REFUSED.
 
-        Returns False if there is no other way to identify oneself. Otherwise the next attempt uses this other way.
+        Returns False if there is no other way. Otherwise the next attempt uses the other way.
         """
 
     def attempt(self, deadline: float) -> Steps[Transport]:
-        """Makes one attempt to come back to the session. Raises ConnectRefused. `deadline`: of time.monotonic()."""
+        """Makes one attempt, in steps, to come back to the session. The result of the steps is the connection.
+
+        `deadline`: the time, by time.monotonic(), at which the attempt fails. Raises ConnectRefused if it has failed.
+        """
 
 
 class Redial:
-    """Dials until a link is open. In each round, poll for `wanted` until `deadline` at most, then call `step`.
+    """Dials the reflector again and again, until a connection is open.
+
+    In each round of the caller's loop, poll for `wanted`, until `deadline` at most. Then call `step`.
 
     Attributes:
         reason: why the last attempt has failed, in words for the user; "" if there was none, or if it has succeeded.
@@ -85,7 +90,7 @@ class Redial:
         return self._at if self._work is None else self._work.until
 
     def step(self, events: Mapping[int, int]) -> Transport | None:
-        """Goes on with dialling. Returns the link as soon as it is open.
+        """Goes on with dialling. Returns the connection as soon as it is open; None before.
 
         Raises:
             NoReturn: the reflector says that the session has ended, or does not let this client back in.
@@ -106,7 +111,7 @@ class Redial:
         return link
 
     def close(self) -> None:
-        """Gives up the attempt that is under way."""
+        """Ends the attempt that is under way, if there is one."""
         if self._work is not None:
             self._work.close()
             self._work = None

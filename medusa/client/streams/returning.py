@@ -1,4 +1,4 @@
-"""Dials again after the link of a stream is lost, so that the stream goes on, and tells the user how far that is."""
+"""Brings a stream back over a new link after its link is lost, and tells the user about it."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ FINAL = (1000, 1002, 1007, 1008, 1009)
 
 
 def is_final(lost: LinkLost) -> bool:
-    """True if a client that holds must not come back after the link has ended in this way."""
+    """Returns True if the link has ended in such a way that the client must not come back to the session."""
     if isinstance(lost, NoReturn):
         return True
     return lost.loss is Loss.CLOSED and lost.code in FINAL and lost.detail != AGENT_LOST_REASON
 
 
 class Returning:
-    """Brings one stream back, each time that its link is lost.
+    """Brings one stream back over a new link, each time that its link is lost.
 
     Args:
-        dials: makes links to the reflector.
+        dials: makes connections to the reflector.
         keep: for how many seconds to try. 0: the stream ends with its link.
         progress: tells the user for how long the link has been lost.
         clock: a function that returns monotonic seconds.
 
     Attributes:
-        over: a function that returns True if the job has ended, so that there is no way back. It must not block.
-        active: True while the link is lost, and the way back is not found yet.
-        unsaid: None unless the session has ended and the agent may not know it. Otherwise it has the stream's id.
+        over: a function that returns True if the job has ended, so that the stream cannot go on. It must not block.
+        active: True while the link is lost and a new one is being made.
+        unsaid: the offer with the stream's id, if the session has ended and the agent may not know it; else None.
     """
 
     over: Callable[[], bool] = staticmethod(lambda: False)
@@ -81,7 +81,7 @@ class Returning:
 
     @property
     def keep(self) -> int:
-        """For how many seconds the agent is to keep the stream after its link is lost."""
+        """The seconds for which the agent is to keep the stream after its link is lost. 0: the stream ends with it."""
         return self._keep if self._dials.returns else 0
 
     @property
@@ -89,12 +89,12 @@ class Returning:
         return self._way is not None
 
     def begins(self, answer: StreamAnswer) -> None:
-        """The agent has accepted the stream."""
+        """Notes that the agent has accepted the stream. `answer`: the message in which it has said so."""
         self._answer, self._look_at = answer, self._clock() + INTERVAL
 
     @property
     def lasting(self) -> bool:
-        """True if the stream can go on after its link is lost: client, reflector and agent are able to."""
+        """True if the stream can go on after its link is lost. Client, reflector and agent must all be able to."""
         return self._answer is not None and self.keep > 0 and HOLD in (self._answer.features or ())
 
     # ------------------------------------------------------------------ while there is a link
@@ -107,7 +107,7 @@ class Returning:
         return self._look_at if job_at is None else min(job_at, self._look_at)
 
     def sent(self, now: float, stream: StreamEnd, received: int) -> None:
-        """Tells the user if the agent does not answer what was sent. Call it after sending.
+        """Tells the user if the agent does not answer. Call it after each attempt to send.
 
         Args:
             received: the number of bytes that have come over the link.
@@ -116,7 +116,7 @@ class Returning:
             self._progress.tell(words)
 
     def check(self, now: float) -> None:
-        """Raises LinkLost if this machine has slept, so that the link is probably dead."""
+        """Raises LinkLost if this machine has slept: then the link is probably dead."""
         self._look_at = now + INTERVAL
         if self.lasting and self._sleep.slept():
             self._at_once = True
@@ -127,11 +127,14 @@ class Returning:
     def lost(
         self, link: Link, lost: LinkLost, stream: StreamEnd, ask: Callable[[], None], heard: Callable[[Control], None]
     ) -> None:
-        """The link is lost. Begins to look for the way back; raises `lost` if there is none.
+        """Begins to make a new link. Call it after the link was lost. Raises `lost` if there can be no new link.
 
         Args:
-            ask: sends the message `start`, which asks the agent to go on with the stream.
-            heard: is called with each control message of the reflector that has nothing to do with the way back.
+            link: the link, which gets the new connections.
+            lost: the exception that says how the link was lost.
+            ask: a function that sends the message `start`, which asks the agent to go on with the stream.
+            heard: a function that is called with each control message of the reflector that does not concern the new
+                link.
         """
         if self._way is not None:
             self._way.close()
@@ -165,7 +168,7 @@ class Returning:
         return min(self._way.deadline(), self._progress.deadline, self._until, self._look_at, self._watch.deadline)
 
     def step(self, events: Mapping[int, int]) -> StreamAnswer | None:
-        """Goes on. Returns the agent's answer after the link is there again, and the agent has the stream.
+        """Goes on with making a new link. Returns the agent's answer as soon as the stream can go on; None before.
 
         Raises:
             NoReturn: the stream cannot go on. The text says why.
@@ -190,18 +193,21 @@ class Returning:
         return answer
 
     def leave(self, offer: StreamOffer) -> None:
-        """The session has ended, and the agent may not know it. `offer`: by which the stream would go on."""
+        """Sets `unsaid` to `offer`, because the session has ended and the agent may not know it.
+
+        Does nothing if the stream ends with its link. `offer`: the offer to go on with the stream.
+        """
         if self.lasting:
             self.unsaid = offer
 
     def close(self) -> None:
-        """Gives the way back up, if the link is lost."""
+        """Stops making a new link, if the link is lost."""
         if self._way is not None:
             self._way.close()
             self._end()
 
     def take(self, found: Control) -> bool:
-        """Takes a new ticket. Returns True if the control message `found` was one."""
+        """Stores the ticket that the control message `found` holds. Returns False if the message is no Ticket."""
         if isinstance(found, Ticket):
             self._dials.take_ticket(found.ticket)
         return isinstance(found, Ticket)
@@ -212,9 +218,12 @@ class Returning:
         self._progress.over()
 
     def _is_ours(self, answer: StreamAnswer, way: WayBack) -> bool:
-        """Returns True if the agent that has answered has the stream.
+        """Returns True if the agent that has answered has the stream. Otherwise begins to make another link.
 
-        Another agent of the same session may answer first, and does not have it. Then the way back begins anew.
+        Another agent of the same session may answer first, which does not have the stream.
+
+        Raises:
+            NoReturn: the agent has given the stream up.
         """
         if not answer.gone:
             return True

@@ -1,4 +1,4 @@
-"""Notices that this machine has slept: its links are probably dead then."""
+"""Finds out that this machine has slept. Its links are probably dead then."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _asleep() -> float:
 
 
 class SleepWatch:
-    """Compares the clock that goes on while the machine sleeps with the one that does not.
+    """Finds out that this machine has slept, by two clocks: one of them stops while the machine sleeps.
 
     Args:
-        asleep: a function that returns the difference of the two, in seconds.
+        asleep: a function that returns the difference of the two clocks, in seconds.
     """
 
     def __init__(self, asleep: Callable[[], float] = _asleep) -> None:

@@ -1,4 +1,4 @@
-"""The way from a lost link to the next one on which the stream goes on: dial, wait for the agent, hear its answer."""
+"""Makes the new link on which a stream goes on: dials, waits for the agent, receives its answer."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ class _Phase(enum.Enum):
 
 
 class WayBack:
-    """The way back to the agent. In each round, poll for `wanted` until `deadline` at most, then call `step`.
+    """Makes the new link on which a stream goes on.
+
+    In each round of the caller's loop, poll for `wanted`, until `deadline` at most. Then call `step`.
 
     Args:
         link: the link that was lost. It gets the new connections.
         redial: dials the reflector.
-        ask: sends the agent the message `start`, which asks it to go on with the stream.
-        heard: is called with each control message of the reflector that has nothing to do with the way back.
+        ask: a function that sends the message `start`, which asks the agent to go on with the stream.
+        heard: a function that is called with each control message of the reflector that does not concern the new link.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class WayBack:
         return self._redial.reason if self._phase is _Phase.DIALLING else "waiting for the agent"
 
     def begin(self, *, at_once: bool = False) -> None:
-        """Begins, or begins anew: dials the reflector. `at_once`: True to do so without a pause."""
+        """Starts to dial the reflector, or starts again from there. `at_once`: True to dial without a pause."""
         self._link.abort()
         self._phase = _Phase.DIALLING
         self._redial.begin(at_once=at_once)
@@ -80,7 +82,7 @@ class WayBack:
         return min(due, self._link.deadline(), *([self._give_up_at] if self._phase is _Phase.ASKED else []))
 
     def step(self, events: Mapping[int, int]) -> StreamAnswer | None:
-        """Goes on. Returns the agent's answer as soon as it is there. Binary messages after it are not read yet.
+        """Goes on. Returns the agent's answer as soon as it has arrived; None before. Messages after it stay unread.
 
         Raises:
             NoReturn: the session has ended, or the reflector does not let this client back in.
@@ -96,7 +98,7 @@ class WayBack:
             return None
 
     def close(self) -> None:
-        """Gives the way back up."""
+        """Stops making a new link."""
         self._redial.close()
         self._link.abort()
 

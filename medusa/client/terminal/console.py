@@ -12,7 +12,7 @@ from medusa.client.terminal.tty import Terminal
 
 @dataclass
 class Console:
-    """The user's side of a session.
+    """Holds the objects of the user's side of a session.
 
     Attributes:
         terminal: standard input, also if it is a pipe or a file.

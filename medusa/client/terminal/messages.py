@@ -47,7 +47,7 @@ def is_dumb(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 class Messages:
-    """The writer of mlogin's own lines on stderr.
+    """Writes mlogin's own lines to stderr.
 
     If a text comes from another program, the caller must escape its unprintable characters. Only one thread may use
     this object at a time. In the `with` block of `waiting` a helper thread uses it, so the caller must not use it
@@ -141,16 +141,17 @@ class Messages:
         self._last = text
 
     def progress_done(self) -> None:
-        """Removes the spinner, or the line of `redraw`, from the screen."""
+        """Removes the spinner, or the line that `redraw` has shown, from the screen."""
         if self._redrawn or (self._frames and self.animated):
             self._write(CLEAR_LINE)
         self._frames = 0
         self._redrawn = False
 
     def redraw(self, text: str) -> bool:
-        """Shows a line in the place of the one that the last call has shown. Any other text of mlogin removes it.
+        """Shows a line in the place of the line that the last call has shown. Any other text of mlogin removes it.
 
-        Returns False, and shows nothing, if stderr is no terminal, or one that this process must not draw on now.
+        Returns False, and shows nothing, if stderr is no terminal, if the terminal knows no escape sequences, or if
+        mlogin is in the background.
         """
         if not self._is_tty or self._dumb or not in_foreground(self._fd):
             return False
@@ -162,7 +163,7 @@ class Messages:
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Context manager: if its `with` block takes long, a helper thread shows progress with `text` meanwhile."""
+        """Context manager: if its `with` block takes long, a helper thread shows `text` and a spinner meanwhile."""
         done = threading.Event()
 
         def show() -> None:
@@ -183,7 +184,7 @@ class Messages:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Context manager for a question to the user: no spinner or line of progress appears in its `with` block."""
+        """Context manager for a question to the user: in its `with` block, `progress` shows nothing."""
         self._held = True
         try:
             self.progress_done()

@@ -1,4 +1,4 @@
-"""A poll object for a loop that waits for slightly different descriptors in each round."""
+"""A poll object for a loop in which each round waits for slightly different descriptors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 class PollSet:
-    """A poll object that is reused. Each wait registers only the descriptors that differ from the last wait."""
+    """A poll object that is used again and again. Each wait registers only the descriptors that have changed."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -25,7 +25,7 @@ class PollSet:
         return self.ready(timeout)
 
     def watch(self, wanted: Mapping[int, int]) -> None:
-        """Sets the events to wait for, see `wait`."""
+        """Sets the events that `ready` waits for: descriptor -> events, as flags of select.poll."""
         wanted = {fd: events for fd, events in wanted.items() if events}
         for fd in self._events.keys() - wanted.keys():
             self._poll.unregister(fd)
@@ -35,5 +35,5 @@ class PollSet:
         self._events = wanted
 
     def ready(self, timeout: float | None = None) -> dict[int, int]:
-        """Waits for the events that were set last. See `wait`."""
+        """Waits up to `timeout` seconds for the events that `watch` has set. Returns the events by descriptor."""
         return dict(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))

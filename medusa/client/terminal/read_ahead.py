@@ -48,9 +48,9 @@ def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable
 
 
 def _read(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool], stop: int) -> None:
-    """Reads the terminal and passes the bytes to `take`, until `take` returns False or the reading has to end.
+    """Reads the terminal and passes the bytes to `take`, until one of three things happens.
 
-    It has to end if the terminal is gone, or if the other end of the pipe `stop` was closed.
+    They are: `take` returns False, the terminal is gone, or the other end of the pipe `stop` is closed.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread handles signals
     poll = PollSet()

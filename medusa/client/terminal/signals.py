@@ -39,7 +39,7 @@ def unstopped() -> Iterator[None]:
 
 
 class Signals:
-    """The signals that mlogin receives. Use it in a `with` block, which installs and removes the handlers.
+    """Receives mlogin's signals. Use it in a `with` block, which installs and removes the handlers.
 
     In the block, `fileno()` is readable if signals have arrived, and `take` returns their numbers. A signal that was
     ignored when mlogin was started (by nohup, or in a shell's background job) stays ignored.
@@ -74,7 +74,12 @@ class Signals:
         return self._pipe.take()
 
     def take_or_raise(self) -> list[int]:
-        """Returns the numbers that `take` returns. Raises Interrupted if a signal in FATAL is among them."""
+        """Returns the numbers of the signals that arrived since the last call, in order. Never blocks.
+
+        Raises:
+            Interrupted: a signal in FATAL is among them.
+            Disconnected: `disconnect` was called.
+        """
         numbers = self.take()
         if self._disconnected:
             raise Disconnected
@@ -84,9 +89,9 @@ class Signals:
         return numbers
 
     def disconnect(self) -> None:
-        """Makes the main thread raise Disconnected at the next place where a fatal signal would raise Interrupted.
+        """Makes the main thread raise Disconnected, at the next place where SIGINT would raise Interrupted.
 
-        Any thread may call it.
+        Any thread may call this.
         """
         self._disconnected = True
         os.kill(os.getpid(), signal.SIGWINCH)  # it also interrupts a blocking call
@@ -127,7 +132,7 @@ class Signals:
 
     @contextlib.contextmanager
     def watching(self, *numbers: int) -> Iterator[None]:
-        """Context manager: in its `with` block `take` returns these signals too. Ignored ones stay ignored."""
+        """Context manager: in its `with` block, `take` returns the signals `numbers` too, if they are not ignored."""
         before = {number: signal.getsignal(number) for number in numbers}
         caught = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
         for number in caught:

@@ -43,7 +43,7 @@ class Stdout:
     `put` adds bytes to the queue. Call `pump` whenever the descriptor is writable.
 
     Args:
-        emulator: follows what is written, if the descriptor is a terminal that knows escape sequences.
+        emulator: is told what is written, to know what this switches on in the terminal. None to note nothing.
 
     Attributes:
         is_tty: True if the descriptor is a terminal.
@@ -73,7 +73,7 @@ class Stdout:
         """Writes as much of the queue as is possible without blocking.
 
         Args:
-            again: is called when the descriptor takes no more. If it returns True, more is written.
+            again: a function that is called when the descriptor takes no more. If it returns True, more is written.
 
         Raises:
             OSError: nobody reads the output any more (EPIPE, EIO).
@@ -130,7 +130,7 @@ class Stdout:
             self._own = None
 
     def undo_modes(self, timeout: float) -> None:
-        """Empties the queue, and undoes what the output has switched on in the terminal emulator, as far as is known.
+        """Empties the queue, and switches off what the output is known to have switched on in the terminal.
 
         Call this after an abnormal end of the session. Gives up after `timeout` seconds if the terminal takes no bytes.
         """

@@ -52,15 +52,15 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def carried_modes(fd: int = 0, *, shared: bool = False) -> dict[int, int]:
-    """Returns the modes of the user's terminal that the job's terminal is to get: values by the opcodes of RFC 4254.
+    """Returns the modes of the user's terminal that the job's terminal is to get: opcode (RFC 4254) -> value.
 
-    Returns no modes, so that the job's terminal keeps its usual ones, in these cases:
+    Returns no modes in these cases, so that the job's terminal keeps its usual ones:
     - `fd` is no terminal. Then mlogin sends Control-D at the end of the input, which works with the usual modes.
     - mlogin is in the background. Then the terminal has the modes of the shell's line editor.
     - The terminal is `shared`, and has the modes of another program, such as a pager or a password prompt.
 
     Args:
-        shared: see Terminal.
+        shared: True if another program of a pipeline may read the same terminal.
     """
     with contextlib.suppress(OSError, termios.error):
         attributes = termios.tcgetattr(fd)
@@ -72,7 +72,7 @@ def carried_modes(fd: int = 0, *, shared: bool = False) -> dict[int, int]:
 def end_of_file(carried: Mapping[int, int]) -> bytes:
     """Returns the character that ends the input of a terminal with the modes `carried`; b"" if it is switched off.
 
-    If the modes do not say which character it is, returns Control-D.
+    Returns Control-D if the modes do not name the character.
     """
     value = carried.get(_VEOF, ord(END_OF_FILE))
     return bytes([value]) if value < modes.DISABLED else b""
@@ -86,9 +86,9 @@ class Terminal:
     the modes, which are recorded in `ledger`.
 
     Args:
-        shared: True if another program of a pipeline may read the same terminal, as in `mlogin ... | less`. While
-            the other program has set modes of its own, mlogin neither reads the terminal nor changes its modes.
-        untouched: True if the terminal is to keep its modes: then this object neither changes them nor reads it.
+        shared: True if another program of a pipeline may read the same terminal, as in `mlogin ... | less`. While the
+            other program has set modes of its own, mlogin neither reads the terminal nor changes its modes.
+        untouched: True if the terminal is to keep its modes. Then this object does not change them.
     """
 
     def __init__(self, fd: int, ledger: Ledger, *, shared: bool = False, untouched: bool = False) -> None:
@@ -118,7 +118,7 @@ class Terminal:
 
     @property
     def attentive(self) -> bool:
-        """True if `make_attentive` has set the terminal's modes: a dot ends a typed line, as Enter does."""
+        """True if `make_attentive` has changed the terminal's modes, so that a dot ends a typed line, as Enter does."""
         return self._before is not None and self._how is tty_modes.attentive
 
     @property
@@ -223,9 +223,10 @@ class Terminal:
         return self._stdin
 
     def _change(self, how: Callable[[tty_modes.Modes], tty_modes.Modes]) -> bool:
-        """Changes the terminal's modes: calls `how` with the former modes, and sets the modes that it returns.
+        """Sets other modes on the terminal. Returns False if mlogin must not use the terminal now.
 
-        The former modes are those before mlogin changed any. Returns False if mlogin must not use the terminal now.
+        `how`: a function that gets the modes which the terminal had before mlogin changed any, and returns the new
+        modes.
         """
         before = self._before or (_modes(self.fd) if self.is_tty and not self._untouched else None)
         if before is None or not tty_modes.in_foreground(self.fd):
