@@ -27,8 +27,8 @@ class SigningOptions(NamedTuple):
         subuser: the name of a user that belongs to this account.
         key: the fingerprint of an ssh key, or the path of its file.
         url: the URL of the Manta, or of a reflector.
-        insecure_tls: trust any certificate.
-        anonymous: the user gave an empty account, so that nothing is signed.
+        insecure_tls: True to trust any certificate.
+        anonymous: True if the user gave an empty account, so that nothing is signed.
     """
 
     account: str | None
@@ -39,7 +39,7 @@ class SigningOptions(NamedTuple):
     anonymous: bool = False
 
     def with_account(self) -> SigningOptions:
-        """Returns the options with an account: if the user gave none, it is the user's login name on this machine.
+        """Returns the options with an account. If the user gave none, it is the user's login name on this machine.
 
         Raises:
             Failure: the user gave an empty account, or the login name cannot be the name of an account.
@@ -50,7 +50,10 @@ class SigningOptions(NamedTuple):
         return found
 
     def require(self, *names: str) -> None:
-        """Raises Failure, which says what to do, if an option of `names` (`account`, `key`, `url`) is missing."""
+        """Raises Failure if one of the options `names` is missing. The text says what the user can do.
+
+        `names`: some of `account`, `key` and `url`.
+        """
         for name in names:
             if not getattr(self, name):
                 raise Failure(_MISSING[name])
@@ -89,10 +92,13 @@ def add_manta_options(parser: OptionParser) -> None:
 
 
 def add_signing_options(parser: OptionParser, *, reflector: bool = False) -> Any:
-    """Adds the options for account, key and Manta to `parser`, for a program that signs a URL but sends no request.
+    """Adds the options for account, key and Manta to `parser`, except the one that trusts any certificate.
 
-    Returns the group to which they belong. `reflector`: True for a program whose URL is usually that of a reflector.
-    Then --reflector and MEDUSA_REFLECTOR set the URL.
+    Use it for a program that signs a URL and sends no request. Returns the group to which the options belong.
+
+    Args:
+        reflector: True for a program whose URL is usually that of a reflector. Then --reflector and MEDUSA_REFLECTOR
+            set the URL.
     """
     group, environ = parser.add_argument_group("Account and key"), os.environ.get
     add_account_options(group)

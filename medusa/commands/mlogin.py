@@ -126,7 +126,7 @@ def _settings(
 def _check_headers(parser: UserOptionParser, given: SimpleNamespace) -> None:
     """Raises Failure if the user gave header fields that cannot be sent.
 
-    This is so if the user named no reflector, or one with a URL for raw TCP.
+    They cannot if the user named no reflector, or if the reflector's URL is for raw TCP.
     """
     if not header_options(given):
         return
@@ -154,13 +154,13 @@ def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
 
 
 def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[str]) -> tuple[SigningOptions, bool]:
-    """Returns the options for signing, and True if mlogin is to sign only after a refusal of an unsigned request.
+    """Returns a pair: the options for signing, and whether mlogin signs only after an unsigned request was refused.
 
     The options have no account if nothing is to be signed.
 
     Args:
         given: the options that the parser found.
-        typed: the options on the command line.
+        typed: the names of the options on the command line.
 
     Raises:
         Failure: a part of the account is missing, a login is malformed, or the user gave mlogin an option for signing
@@ -188,7 +188,7 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[s
 
 
 def _help_for_launcher(parser: UserOptionParser, words: Sequence[str]) -> None:
-    """If the command line `words` asks for help and names a launcher, writes the launcher's help and exits."""
+    """Writes a launcher's help and exits, if the command line `words` asks for help and names a launcher."""
     try:
         text = advice.launcher_help(words)
     except Failure as failure:

@@ -53,11 +53,11 @@ _SECTION = re.compile(r"\[\s*([^\s\[\]:/=-][^\s\[\]:/=]*)\s*\]")
 
 
 class BadFile(Exception):
-    """A config file is malformed. The text gives the line, if it is known, and the reason."""
+    """Raised if a config file is malformed. The text gives the reason, and the line if it is known."""
 
 
 class Setting(NamedTuple):
-    """A value in a config file.
+    """Holds a key and its value in a config file.
 
     Attributes:
         key: the name of the option, with `-` where the file has `_`.
@@ -75,13 +75,13 @@ Sections = dict[str, list[Setting]]
 
 
 class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[misc]
-    """A parser of options. Its message on an error in a config file names the file, the key and the reason.
+    """Parses the options of a program. An error in a config file names the file, the key and the reason.
 
     `error_status`: the exit status after any error of usage, in a config file too.
 
     Attributes:
-        advise: returns the error for unknown words. Its arguments: this parser, the command line, the unknown words,
-            and all options that were found.
+        advise: a function that returns the error for unknown words. Its arguments: this parser, the command line, the
+            unknown words, and all options that were found.
     """
 
     has_sections = False
@@ -107,7 +107,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
         """Parses like ConfigArgParse, except that some variables count as unset.
 
-        These are the empty ones, and those by which Kubernetes describes a Service to the containers of a pod.
+        Empty variables do, and the variables by which Kubernetes describes a Service to the containers of a pod.
         """
         words = sys.argv[1:] if args is None else list(args)
         asks_for_help = not {"-h", "--help"}.isdisjoint(words)
@@ -116,7 +116,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return super().parse_known_args(words, namespace, **more)
 
     def _check_variables(self, words: Sequence[str], values: Mapping[str, str]) -> None:
-        """Exits if the value of an option's variable is wrong, unless the command line `words` overrides it."""
+        """Exits if a variable has a wrong value for its option. Ignores those that the command line overrides."""
         for name, action in self.variables().items():
             overridden = configargparse.already_on_command_line(words, action.option_strings, self.prefix_chars)
             if name in values and not overridden and action.nargs != 0 and not values[name].startswith("["):
@@ -126,7 +126,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
                     self.error(f"{name}: {getattr(error, 'message', error)}")
 
     def parse_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
-        """Parses like ConfigArgParse, but `advise` makes the error for unknown words."""
+        """Parses like ConfigArgParse. For unknown words, exits with the error that `advise` returns."""
         words = sys.argv[1:] if args is None else list(args)
         misspelt = self._unknown_options(words)
         if misspelt and any(action.required for action in self._actions):
@@ -142,7 +142,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return [w for w in own if w.startswith("--") and w.partition("=")[0] not in self._option_string_actions]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Raises ArgumentError if the option does not allow this value. The text suggests a value that is like it."""
+        """Raises ArgumentError if the option does not allow this value. The text suggests a similar value."""
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
@@ -173,7 +173,10 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return "" if variable in NO_VARIABLE else str(variable)
 
     def help_sections(self) -> list[Section]:
-        """Returns the sections of the help text. The section `Variables` begins with the variables of all options."""
+        """Returns the sections of the help text.
+
+        The section `Variables` begins with the names of the variables that set options.
+        """
         names = sorted(self.variables())
         rule = "Each option has a variable, which the command line overrides: " + ", ".join(names) + "."
         return [
@@ -188,8 +191,8 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         """Writes an error that was found after parsing to stderr, and exits with status 1.
 
         Args:
-            message: the error. If its form is `KEY: REASON`, the name of the file or variable that has set the option
-                KEY is written before it.
+            message: the error. If its form is `KEY: REASON`, this writes the source of the option KEY before it: the
+                name of the config file or of the variable.
         """
         self._leave(1, f"{self.prog}: {self.origin(message)}{message}\n")
 
@@ -213,9 +216,9 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return stream
 
     def text_of(self, file: str) -> str:
-        """Returns the text of a config file. Exits if it cannot be read.
+        """Returns the text of a config file. Exits if the file cannot be read.
 
-        Each file is read once: it may be a pipe.
+        Reads each file only once, because it may be a pipe.
         """
         if file not in self._texts:
             try:
@@ -228,7 +231,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return self._texts[file]
 
     def sections_of(self, file: str) -> Sections:
-        """Returns the settings of a config file by their sections. Exits if the file is malformed."""
+        """Returns the settings in a config file: name of the section -> settings. Exits if the file is malformed."""
         try:
             return parse_config(self.text_of(file), sections=self.has_sections)
         except BadFile as error:
@@ -239,14 +242,14 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         raise SystemExit(status)
 
     def values_of(self, file: str) -> dict[str, str | list[str]]:
-        """Returns the values in a config file by the names of their options.
+        """Returns the values in a config file: name of the option -> value.
 
         Exits if a value is wrong, or if there is no option for a key.
         """
         return self.checked(file, self.sections_of(file)[COMMON])
 
     def checked(self, file: str, settings: Iterable[Setting]) -> dict[str, str | list[str]]:
-        """Returns the values of `settings` by the names of their options.
+        """Returns the values of `settings`: name of the option -> value.
 
         A value is a text, or a list of texts if the option may be repeated. Exits if a value is wrong, or if there is
         no option for a key.
@@ -270,7 +273,10 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return None if action is None or action.dest in NOT_IN_A_FILE else action
 
     def refuse_key(self, file: str, setting: Setting) -> None:
-        """Exits with an error: there is no option for the key of `setting`, which stands in a config file."""
+        """Exits with an error that says that there is no option for the key of `setting`.
+
+        `file`: the config file that has this setting.
+        """
         keys = [name[2:] for name in self._option_string_actions if name.startswith("--")]
         known = [key for key in keys if self.option(key) is not None]
         self.fault(file, setting, "there is no such option", did_you_mean(setting.key, known))
@@ -303,7 +309,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
 
 
 def unrecognized(parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], given: Any) -> str:
-    """Returns the error for words that a program does not understand. It names the first one, without a value."""
+    """Returns the error for words that a program does not understand. It names the first word, without its value."""
     name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else unknown[0]
     hint = did_you_mean(name, parser._option_string_actions) if name.startswith("-") else ""
     return f"unrecognized arguments: {printable(name)}{hint}"
@@ -340,9 +346,9 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 
 
 def parse_config(text: str, *, sections: bool = False) -> Sections:
-    """Returns the settings of a config file in their order, by the name of their section.
+    """Returns the settings of a config file: name of the section -> list of settings, in their order.
 
-    The section COMMON is always there. `sections`: True if a line `[NAME]` starts a section. Raises BadFile.
+    There is always a section COMMON. `sections`: True if a line `[NAME]` starts a section. Raises BadFile.
     """
     if text.lstrip().startswith("{"):
         return {COMMON: _json(text)}

@@ -121,7 +121,7 @@ def _run(options: SimpleNamespace, http_timeout: float | None) -> int:
 
 
 def _about_keys(error: Exception, account: Callable[[], Account]) -> list[str]:
-    """Returns lines about the keys that were tried. Returns no lines if `error` is not a refusal of the keys."""
+    """Returns lines that name the keys that were tried. Returns no lines if `error` is not a refusal of the keys."""
     return account().keys_tried() if getattr(error, "key_refused", False) else []
 
 
@@ -159,7 +159,7 @@ def _first_line() -> str:
 def _watch(lifeline: int) -> None:
     """Reads the descriptor `lifeline` to its end, then ends this process at once.
 
-    The program that started this process holds the other end of this pipe. So the pipe ends when that program ends.
+    The program that started this process holds the other end of this pipe. So this process ends together with it.
     """
     try:
         while os.read(lifeline, 512):

@@ -89,10 +89,11 @@ def make_parser() -> UserOptionParser:
 def _administrator(given: SimpleNamespace, *, signing: bool) -> Administrator:
     """Returns the client of the administrators' API. Raises Failure.
 
+    A reflector on this host needs no signature, and refuses the signature of an account that is not an administrator's.
+
     Args:
         signing: True to sign all requests. False to sign only after the reflector has refused a request without a
-            signature. A reflector on this host needs no signature, and refuses the signature of an account that is
-            not an administrator's. If the user gave an empty account, no request is signed.
+            signature. If the user gave an empty account, no request is signed.
     """
     from medusa.client.operator.session_admin import Administrator  # slow to load
 
@@ -181,7 +182,7 @@ def table(sessions: Sequence[Entry], width: int) -> str:
 
 
 def details(entry: Entry) -> str:
-    """Returns all that is known of a session, a line for each fact, with times for people to read."""
+    """Returns a text with all that is known of a session: a line for each fact, with times for people to read."""
     facts = dict(_fact(key, value) for key, value in entry.items())
     width = max(map(len, facts))
     return "\n".join(f"{name:{width}}  {text}" for name, text in facts.items())
@@ -197,7 +198,7 @@ def _fact(key: str, value: object) -> tuple[str, str]:
 
 
 def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
-    """Returns lines that say what the list of sessions lacks.
+    """Returns lines that say what the list `sessions` lacks.
 
     There is one line for each reflector that did not answer, and one for each session that has an error. If `missing`
     is not empty, the first line says that the sessions of all other reflectors are missing.

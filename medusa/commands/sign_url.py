@@ -65,7 +65,7 @@ def signed(manta: SigningOptions, session: str, lifetime: float, tell: Callable[
     """Returns a signed URL that is valid for `lifetime` seconds. Raises Failure.
 
     Args:
-        manta: the options. `url` is that of the reflector.
+        manta: the options for account and key. Its `url` is that of the reflector.
         session: the id of a session; or a path, which is signed as it is.
         tell: a function that shows a line to the user.
     """

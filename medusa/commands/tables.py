@@ -1,4 +1,4 @@
-"""Makes tables and values for people to read."""
+"""Makes tables for people to read, and the texts in them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ELLIPSIS = "..."
 
 
 def lines(rows: Sequence[Mapping[str, str]], widths: Mapping[str, int]) -> list[str]:
-    """Returns a line of headings, and a line for each row.
+    """Returns the lines of a table: a line of headings, and a line for each row.
 
     Args:
-        rows: column -> cell.
+        rows: one dict for each row: column -> cell.
         widths: column -> its width. The columns are shown in the order of `widths`. A longer cell is cut.
     """
     headings = {name: name for name in widths}
@@ -30,12 +30,12 @@ def widest(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dict[st
 
 
 def used(rows: Sequence[Mapping[str, str]], columns: Iterable[str], optional: str) -> list[str]:
-    """Returns the columns, without the one named `optional` if it has no value in any row."""
+    """Returns the columns to show: all of `columns`, without `optional` if that column has no value in any row."""
     return [name for name in columns if name != optional or any(row[name] != "-" for row in rows)]
 
 
 def total(widths: Mapping[str, int]) -> int:
-    """Returns the width of a table."""
+    """Returns the width of a table, in characters. `widths`: the width of each column."""
     return sum(widths.values()) + GAP * (len(widths) - 1)
 
 

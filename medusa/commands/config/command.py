@@ -67,7 +67,10 @@ def make_parser() -> OptionParser:
 
 
 def _show(file: str, profile: str | None, *, named: bool) -> int:
-    """Prints the options. Exits with status 1 if the file is wrong. `named`: True if the user named it."""
+    """Prints the options and returns 0. Exits with status 1 if the file is wrong.
+
+    `named`: True if the user named the file. `profile`: None to show all profiles.
+    """
     parser = mlogin_parser(PROG, 1)
     words = ["--config", file] if named or os.path.exists(file) else []
     print("\n".join(show(parser, words, profile, file)))

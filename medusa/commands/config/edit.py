@@ -33,11 +33,11 @@ _EDITORS = ("editor", "vi", "nano")
 
 
 class NoEditor(Exception):
-    """There is no editor."""
+    """Raised if no editor can be found."""
 
 
 def create(file: str) -> None:
-    """Creates the config file, for its owner only, unless there is one. Raises OSError."""
+    """Creates the config file, which only its owner may read. Does nothing if it exists. Raises OSError."""
     os.makedirs(os.path.dirname(os.path.abspath(file)), mode=0o700, exist_ok=True)
     try:
         fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -50,7 +50,12 @@ def create(file: str) -> None:
 
 
 def edit(file: str, environ: Mapping[str, str]) -> int:
-    """Runs the user's editor on `file`. Returns its exit status. Raises NoEditor, OSError."""
+    """Runs the user's editor on `file`. Returns the editor's exit status.
+
+    Raises:
+        NoEditor: there is no editor.
+        OSError: the editor cannot be run.
+    """
     editor = environ.get("VISUAL") or environ.get("EDITOR") or next(filter(shutil.which, _EDITORS), None)
     if editor is None:
         raise NoEditor("no editor found; set EDITOR")

@@ -45,7 +45,7 @@ _SECRETS = (
 
 
 class Row(NamedTuple):
-    """An option, its value as text, and where the value came from."""
+    """Holds an option's name, its value as a text, and the place where the value came from."""
 
     option: str
     value: str
@@ -53,9 +53,10 @@ class Row(NamedTuple):
 
 
 def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, file: str) -> list[str]:
-    """Returns lines that show the values of the options for a session with `profile`. Exits if the file is wrong.
+    """Returns lines that show the value of each option of mlogin. Exits if the config file is wrong.
 
-    If `profile` is None, shows the values for a session without a profile, and then what each profile changes.
+    The values are those for a session with `profile`. If `profile` is None, the values are those for a session without
+    a profile. More lines say then what each profile changes.
 
     Args:
         parser: the parser of mlogin's options.
@@ -97,9 +98,9 @@ def rows(parser: UserOptionParser, given: SimpleNamespace) -> list[Row]:
 
 
 def _values(parser: UserOptionParser, action: argparse.Action, given: SimpleNamespace) -> Iterator[tuple[str, str]]:
-    """Yields the value of an option as a text, and the source of the value.
+    """Yields pairs for one option: a value as a text, and the place where the value came from.
 
-    Yields several values if the option may be repeated, and none if the option has no value.
+    Yields several pairs if the option may be repeated, and none if the option has no value.
     """
     name, settings = name_of(action), parser.get_source_to_settings_dict()
     for variable, (owner, text) in settings.get("environment_variables", {}).items():
@@ -128,7 +129,7 @@ def _values(parser: UserOptionParser, action: argparse.Action, given: SimpleName
 
 
 def _place(place: Place) -> str:
-    """Returns a text with the line and the section where the config file sets a value, without the path of the file."""
+    """Returns a text that says in which line and section of the config file a value is set."""
     line = "" if place.line is None else f", line {place.line}"
     section = "" if place.section == COMMON else f" [{place.section}]"
     return f"config file{line}{section}"
@@ -144,6 +145,6 @@ def hidden(option: str, value: str) -> str:
 
 
 def _table(found: Sequence[Row]) -> list[str]:
-    """Returns the rows as lines, in columns."""
+    """Returns a line for each row, in columns."""
     option, value = (max((len(row[column]) for row in found), default=0) for column in (0, 1))
     return [f"{row.option:{option}}  {row.value:{min(value, 48)}}  {printable(row.source, 4096)}" for row in found]

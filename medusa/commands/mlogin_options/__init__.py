@@ -3,7 +3,7 @@
 groups   makes the parser: one function for each group
 advice   makes the errors for words that mlogin does not understand, and the help for one launcher
 process  the options that say how a command runs in the job; `medusa exec` has them too
-signing  decides which account signs
+signing  decides which account signs the requests
 texts    the sections of the help text: examples, escapes, variables, files, exit status
 types    the types of the options
 """

@@ -1,4 +1,4 @@
-"""What mlogin says about words of its command line that it does not understand, and its help for one launcher."""
+"""Makes the errors for words that mlogin does not understand, and the help for one launcher."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _ELSEWHERE = "options of a job system go after --, as in"
 
 
 def launcher_help(words: Sequence[str]) -> str | None:
-    """Returns the help for the launcher that the command line `words` names. None if it asks for no such help.
+    """Returns the help for the launcher that the command line `words` names.
 
-    Raises Failure if there is no such launcher.
+    Returns None if `words` does not ask for help, or names no launcher. Raises Failure if there is no such launcher.
     """
     named = _named(words)
     if named is None or not set(HELP_OPTIONS) & set(words):
@@ -52,13 +52,13 @@ def complaint(
 ) -> str:
     """Returns the error for words that mlogin does not understand, with advice.
 
-    The value of an unknown option may be a secret, so the error does not repeat it. But if the option is for the
-    launcher's own program, the error repeats its value.
+    The value of an unknown option may be a secret, so the error does not repeat it. There is one exception: the error
+    repeats the value if the launcher's own program has this option.
 
     Args:
         parser: the parser of mlogin's options.
         words: the command line up to `--`.
-        unknown: those of `words` that mlogin does not understand, in their order.
+        unknown: the words that mlogin does not understand, in their order.
         given: the options that were found.
     """
     launcher = _found(_named(words) or given.launcher)
@@ -81,9 +81,9 @@ def complaint(
 
 
 def misplaced(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None:
-    """Returns the error for an option in FOR_A_MANTA that is given with the launcher of another job system.
+    """Returns the error if `words` has an option for Manta jobs (FOR_A_MANTA) and names the launcher of another system.
 
-    Returns None if there is no such option, or if the launcher's own program gets no options after `--`.
+    Returns None if there is no such option. Returns None, too, if the launcher's program takes no options after `--`.
 
     Args:
         words: the command line up to `--`.
@@ -102,16 +102,16 @@ def misplaced(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | No
 
 
 def _has(launcher: type[Launcher], name: str) -> bool:
-    """Returns True if the launcher's help has an option of this name."""
+    """Returns True if the launcher's help mentions an option of this name."""
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", launcher.help()) is not None
 
 
 def _too_many(
     parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], launcher: type[Launcher] | None
 ) -> str:
-    """Returns the error for unknown words if the first of them is not an option. It looks like a second TARGET.
+    """Returns the error for a word that is not an option and looks like a second TARGET: the first unknown word.
 
-    The user may have meant a command, or a launcher's host or job. The error shows how to write that.
+    The user may have meant a command, or a host or job of the launcher. The error shows how to write that.
     """
     at, target = _place(words, unknown), _read(parser, words).object
     if launcher is None and target in (*launchers.names(), *launchers.SHORT):
@@ -154,7 +154,10 @@ def _place(words: Sequence[str], unknown: Sequence[str]) -> int:
 
 
 def _divided(words: Sequence[str], unknown: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the words for mlogin, and those for the launcher's program: unknown options and perhaps their values."""
+    """Returns two lists: the words for mlogin, and the words for the launcher's program.
+
+    The program gets the options `unknown`. With each of them it gets the next word, if that may be the option's value.
+    """
     kept: list[str] = []
     moved: list[str] = []
     left, takes = list(unknown), False
@@ -183,5 +186,5 @@ def _job(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
 
 
 def _read(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Returns the options that are on the command line `words`, without those of variables and the config file."""
+    """Returns the options on the command line `words`. Leaves out what variables and the config file set."""
     return argparse.ArgumentParser.parse_known_args(parser, list(words))[0]

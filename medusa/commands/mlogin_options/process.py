@@ -1,4 +1,4 @@
-"""The options that say how a command runs in a job: those of mlogin, and of `medusa exec`."""
+"""Adds the options that say how a command runs in a job. mlogin and `medusa exec` have them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def add_escape_option(group: Any) -> None:
 
 
 def add_keep_option(group: Any) -> None:
-    """Adds the option that says how long a session is kept after its link is lost."""
+    """Adds the option --keep to `group`, a group of options of a parser.
+
+    It says how long a session is kept after its link is lost.
+    """
     group.add_argument(
         "--keep",
         metavar="TIME",
@@ -30,7 +33,7 @@ def add_keep_option(group: Any) -> None:
 
 
 def add_process_options(group: Any) -> None:
-    """Adds the options to `group`, a group of options of a parser."""
+    """Adds options to `group`, a group of a parser: those that say how a command runs in a job."""
     add = group.add_argument
     add(
         "--login",

@@ -13,17 +13,17 @@ from medusa.protocol.attach_path import LOGIN
 
 
 def chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[str]) -> dict[str, bool]:
-    """Returns the options for signing that the user has set for this program itself.
+    """Returns the options for signing that the user has set for this program.
 
-    All programs of a user read the variables MANTA_... and MEDUSA_URL. So an option that only these set is left out.
-    An option that is also set in another way is kept, even if the variable has the same value.
+    An option is left out if only MANTA_... or MEDUSA_URL sets it, because all programs of a user read these variables.
 
     Args:
-        manta: the values of the options.
-        typed: the options on the command line.
+        manta: the values of the options for account, key and Manta.
+        typed: the names of the options on the command line.
 
     Returns:
-        Option -> True if a common key of the config file sets it. Common keys are for sessions of all kinds.
+        Name of the option -> True if a common key of the config file sets it. Common keys are for sessions of all
+        kinds.
     """
     by_variable = parser.set_by_variables()
     found = {}
@@ -38,17 +38,17 @@ def chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[st
 def for_reflector(
     manta: SigningOptions, options: Mapping[str, bool], typed: Collection[str], *, insecure_tls: bool
 ) -> tuple[SigningOptions, bool]:
-    """Returns the options for signing, and True if requests are to be signed only after a refusal of an unsigned one.
+    """Returns a pair: the options for signing, and whether to sign only after an unsigned request was refused.
 
     The options have no account if nothing is to be signed. A single variable MANTA_... does not make the program sign
     all requests, because it may be set for another program. Variables for both account and key do so.
 
     Args:
-        manta: the values of the options.
+        manta: the values of the options for account, key and Manta.
         options: what `chosen` has returned.
-        typed: the options on the command line.
-        insecure_tls: the value of the option if MANTA_TLS_INSECURE is ignored. The result has this value unless all
-            requests are to be signed.
+        typed: the names of the options on the command line.
+        insecure_tls: True to trust any certificate, if MANTA_TLS_INSECURE is ignored. The result has this value if not
+            all requests are to be signed.
 
     Raises:
         Failure: a part of the account is missing, or a login is malformed.
@@ -68,7 +68,7 @@ def for_reflector(
 
 
 def nobody(*, insecure_tls: bool) -> SigningOptions:
-    """Returns the options of a program that signs nothing."""
+    """Returns options without account and key, for a program that signs nothing."""
     return SigningOptions(None, None, None, None, insecure_tls)
 
 

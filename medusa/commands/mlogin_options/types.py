@@ -30,7 +30,10 @@ class Pty(argparse.BooleanOptionalAction):
 
 
 def escape(text: str) -> tuple[bytes | None]:
-    """Returns the escape character in a tuple. The text `none` becomes (None,), so it differs from a missing option."""
+    """Returns a tuple with the escape character in it.
+
+    For the text `none`, the tuple is (None,), so that it differs from a missing option.
+    """
     try:
         return (parse_character(text),)
     except ValueError as error:
@@ -39,7 +42,7 @@ def escape(text: str) -> tuple[bytes | None]:
 
 
 def names(text: str) -> list[str]:
-    """Returns the names and patterns of variables in a list separated by commas."""
+    """Splits a list at its commas. Returns the names and patterns of variables in it."""
     words = [word for word in text.split(",") if word]
     for word in words:
         if not environment.PATTERN.fullmatch(word):
@@ -48,9 +51,10 @@ def names(text: str) -> list[str]:
 
 
 def variable(text: str) -> tuple[str, str | None]:
-    """Returns the name and the value of a variable. `text`: NAME=VALUE; or NAME, for the value that it has here.
+    """Returns a pair: the name and the value of a variable.
 
-    The value is None if `text` is a NAME that is not set here.
+    `text`: NAME=VALUE; or NAME, for the value in mlogin's own environment. The value is None if that has no such
+    variable.
     """
     name, equals, value = text.partition("=")
     if not environment.NAME.fullmatch(name):
@@ -62,7 +66,7 @@ def variable(text: str) -> tuple[str, str | None]:
 
 
 def variables(given: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
-    """Returns the variables of all options --env, without those that are not set here.
+    """Returns the variables of all options --env as pairs of name and value. Leaves out those with the value None.
 
     If several options give the same variable, the last one counts.
 
@@ -83,7 +87,7 @@ def directory(text: str) -> str:
 
 
 def session_name(text: str) -> str:
-    """Returns `text` if it can be the name of a session."""
+    """Returns `text` unchanged if it can be the name of a session."""
     try:
         return check_name(text)
     except ValueError as error:

@@ -4,6 +4,6 @@ attach   `medusa attach`: attaches to a terminal of a session
 execute  `medusa exec`: runs a command in the job of a session
 kill     `medusa kill`: ends a session
 listing  `medusa ls`: lists the sessions
-asking   asks the reflector that the options name
-options  the options that all share: which reflector, account and key
+asking   makes the client of the reflector that the options name
+options  the options that all these commands share: which reflector, account and key
 """

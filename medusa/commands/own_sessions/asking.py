@@ -1,4 +1,4 @@
-"""Asks the reflector that the user's options name. This file takes long to import."""
+"""Makes the client of the reflector that the user's options name. This file takes long to import."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from medusa.commands.own_sessions.options import Access
 
 
 class Asked(NamedTuple):
-    """The reflector, and the account to sign with.
+    """Holds the client of a reflector, and the account that signs its requests.
 
     Attributes:
-        api: the reflector. It has an account if every request is to be signed.
+        api: the client of the reflector. It has an account if every request is to be signed.
         login: the name of the user's account; None if there is none.
         find_account: a function that returns the account, with its key. None if `api` has it, or if there is none.
     """
@@ -26,7 +26,10 @@ class Asked(NamedTuple):
 
 
 def asked(way: Access) -> Asked:
-    """Returns the reflector of `way`, which must have one. Raises Failure if the account has no key."""
+    """Returns the client of the reflector that `way` names, and the account. Raises Failure if the account has no key.
+
+    `way.reflector` must not be None.
+    """
     reflector, signing = way.reflector or "", way.signing
 
     def account() -> Account:

@@ -1,4 +1,4 @@
-"""The command `medusa attach`: attaches the user's terminal to one that runs in a session already."""
+"""The command `medusa attach`: attaches the user's terminal to a terminal that already runs in a session."""
 
 from __future__ import annotations
 

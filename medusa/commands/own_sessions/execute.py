@@ -1,4 +1,4 @@
-"""The command `medusa exec`: runs one more command in the job of a session that lives."""
+"""The command `medusa exec`: runs one more command in the job of a session that runs already."""
 
 from __future__ import annotations
 
@@ -136,9 +136,10 @@ def parse(argv: Sequence[str]) -> Settings:
 
 
 def shell_line(words: Sequence[str]) -> str | None:
-    """Returns the line that a shell has to run for `words`, the command line's part after `--`. None if it is empty.
+    """Returns the line that a shell has to run for the words after `--` on the command line. None if there are none.
 
-    Several words are quoted, so that each reaches the command exactly as it is. One word alone is taken as the line.
+    If there are several words, quotes them: each reaches the command exactly as it is. A single word is the line
+    itself.
     """
     if len(words) < 2:
         return words[0] if words else None
@@ -146,7 +147,7 @@ def shell_line(words: Sequence[str]) -> str | None:
 
 
 def _complaint(parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], given: Any) -> str:
-    """Returns the error for words that are not understood. If they look like a command, it says to write `--` first."""
+    """Returns the error for words that are not understood. For a command, the error says to put `--` before it."""
     if re.fullmatch("-[it]*i[it]*", unknown[0]):
         return f"unrecognized arguments: {unknown[0]}; input is always passed on, and -t asks for a terminal"
     if given is None or unknown[0].startswith("-"):

@@ -70,7 +70,10 @@ def make_parser() -> UserOptionParser:
 
 
 def _kill(session: str, way: Access) -> str:
-    """Ends the session that `session` means. Returns its id. Raises Failure."""
+    """Ends a session and returns its id. Raises Failure.
+
+    `session`: the name or the id of the session, or the beginning of the id.
+    """
     from medusa.client.queries.ending import end  # takes long to import
     from medusa.client.queries.joining import find_own
 

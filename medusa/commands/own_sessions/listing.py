@@ -119,7 +119,10 @@ def _local() -> list[Entry]:
 
 
 def _at_reflector(way: Access) -> tuple[list[Entry], str]:
-    """Returns the user's sessions at the reflector, and a text that says why some are missing. Raises Failure."""
+    """Returns a pair: the user's sessions at the reflector, and the reason why some are missing ("" if none is).
+
+    Raises Failure if the reflector does not answer.
+    """
     from medusa.client.queries.joining import own_entries  # takes long to import
     from medusa.commands.own_sessions.asking import asked
 
@@ -159,9 +162,9 @@ def table(entries: Sequence[Entry], width: int | None) -> list[str]:
 
 
 def short_ids(entries: Sequence[Entry]) -> list[str]:
-    """Returns for each session the shortest beginning of its id that means this session alone.
+    """Returns for each session the shortest beginning of its id that no other session's id has.
 
-    A beginning that is the name of a session is not used: `medusa exec` would take it as this name.
+    A beginning that is also the name of a session is not used: `medusa exec` would take it as this name.
     """
     ids, names = {str(entry["id"]) for entry in entries}, {entry.get("name") for entry in entries}
     return [_short(str(entry["id"]), ids, names) for entry in entries]

@@ -24,11 +24,10 @@ WAIT_TIMEOUT = 60.0
 
 
 class Access(NamedTuple):
-    """How the user's sessions are reached: at which reflector, and with which account.
+    """Says how the user's sessions are reached: at which reflector, and with which account.
 
     Attributes:
-        reflector: the reflector's URL. None: only the sessions for which mlogin has started a reflector on this
-            machine.
+        reflector: the reflector's URL. None for the sessions for which mlogin has started a reflector on this machine.
         signing: the account that signs.
         unsigned_first: True to sign only after the reflector has refused a request without a signature.
         headers: the header fields to send in addition.
@@ -41,7 +40,7 @@ class Access(NamedTuple):
 
 
 def add_access_options(parser: UserOptionParser) -> None:
-    """Adds the options to a parser. After parsing, `access` has their values."""
+    """Adds the options for reflector, account and key to a parser. After parsing, `access` returns their values."""
     group = parser.add_argument_group("Reflector, account and key")
     told = "the reflector of the session (default: sessions of your mlogin on this machine that named none)"
     group.add_argument("--reflector", metavar="URL", type=types.reflector_url, help=told)
@@ -53,7 +52,7 @@ def add_access_options(parser: UserOptionParser) -> None:
 
 
 def access(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> Access:
-    """Returns the values of the options.
+    """Returns the values of the options for reflector, account and key.
 
     Args:
         given: what the parser returned.

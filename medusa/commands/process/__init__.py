@@ -1,4 +1,4 @@
-"""The process that a program runs in.
+"""Prepares the process that a program runs in.
 
 core_dumps  keeps secrets out of core dumps
 streams     opens standard streams that are closed, and handles writes to them that fail

@@ -14,7 +14,7 @@ def open_closed() -> None:
     """Opens /dev/null in place of each standard descriptor that is closed. Call it before anything else is opened.
 
     Otherwise a socket could get one of the numbers 0, 1 and 2. Then a peer would receive what is written to stdout or
-    stderr. In a worker, the pipes to its supervisor would replace the socket.
+    stderr.
     """
     for fd in (0, 1, 2):
         try:
@@ -25,12 +25,12 @@ def open_closed() -> None:
 
 @contextlib.contextmanager
 def checked_streams(program: str) -> Iterator[None]:
-    """Context manager: if a write to stdout fails in its `with` block, it ends the program with status 1.
+    """Context manager that handles writes to stdout and stderr that fail in its `with` block.
 
-    It writes the reason to stderr, unless the reason is that nobody reads the pipe (EPIPE). If a write to stderr fails,
-    the text is dropped.
+    If a write to stdout fails, writes the reason to stderr and ends the program with status 1. Writes no reason if
+    nobody reads the pipe any more (EPIPE). If a write to stderr fails, drops the text.
 
-    `program`: the name for the message.
+    `program`: the program's name, for the message.
     """
     open_closed()
     if sys.stdout is None:  # it was closed at the start
@@ -48,7 +48,7 @@ def checked_streams(program: str) -> Iterator[None]:
 
 
 class _Refused(OSError):
-    """A write to stdout has failed."""
+    """Raised if a write to stdout has failed."""
 
 
 class _Checked:

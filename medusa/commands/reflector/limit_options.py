@@ -83,7 +83,10 @@ def _add(group: Any, name: str, kind: type, metavar: str, text: str) -> None:
 
 
 def _startups(text: str) -> tuple[int, int, int]:
-    """Parses a text START:RATE:FULL, and returns the numbers. A single number is both START and FULL, as in sshd."""
+    """Parses a text START:RATE:FULL. Returns the three numbers.
+
+    A single number is both START and FULL, as in sshd.
+    """
     words = text.split(":")
     if len(words) not in (1, 3) or not all(word.isdecimal() for word in words):
         raise argparse.ArgumentTypeError(f"{text!r} is not START:RATE:FULL")
@@ -93,7 +96,7 @@ def _startups(text: str) -> tuple[int, int, int]:
 
 
 def networks(text: str) -> tuple[str, ...]:
-    """Parses a list of addresses and networks, for an option. Raises ArgumentTypeError."""
+    """Splits a list of addresses and networks at commas and spaces, and returns them. Raises ArgumentTypeError."""
     words = tuple(word for word in re.split(r"[,\s]+", text) if word)
     try:
         parse_networks(words)

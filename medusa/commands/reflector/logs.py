@@ -115,7 +115,7 @@ def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 
 class _BunyanLine:
-    """A processor of structlog that makes a line of JSON, with bunyan's names and fields."""
+    """Makes a line of JSON for each event, with bunyan's names and fields. It is a processor of structlog."""
 
     def __init__(self) -> None:
         self._head = {"name": "medusa", "hostname": socket.gethostname(), "pid": os.getpid()}

@@ -55,11 +55,11 @@ def configure_log(log_format: str, level: str, **context: object) -> None:
 
 
 class _Signals:
-    """The handlers of the signals. The constructor sets them.
+    """Handles the signals of a reflector's process. The constructor installs the handlers.
 
-    A reflector that drains accepts no new session, and ends after the live ones or after the drain timeout. The first
-    SIGTERM or SIGINT starts to drain the reflector. The next one ends this process at once. SIGHUP starts to drain the
-    reflector if its terminal has ended. Otherwise SIGHUP reloads the certificate.
+    The first SIGTERM or SIGINT starts to drain the reflector: it accepts no new session, and ends after the live ones
+    or after the drain timeout. The next one ends this process at once. SIGHUP reloads the certificate. If the
+    reflector's terminal has ended, SIGHUP starts to drain the reflector instead.
     """
 
     def __init__(self, reflector: Reflector, hangup: Hangup) -> None:
@@ -107,8 +107,7 @@ def _beat_forever(watchdog: Watchdog) -> None:
 def _watch(lifeline: int) -> None:
     """Waits until the pipe `lifeline` is closed, then ends this process at once.
 
-    The program that started this reflector holds the other end of the pipe. So the pipe is closed when that program
-    has ended.
+    The program that started this reflector holds the other end of the pipe. So this process ends together with it.
     """
     gevent.os.make_nonblocking(lifeline)
     while gevent.os.nb_read(lifeline, 512):

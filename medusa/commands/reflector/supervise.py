@@ -34,7 +34,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
 
 
 class Manager:
-    """The service manager (systemd), to which the supervisor reports. It implements the supervisor's ServiceManager."""
+    """Reports to the service manager (systemd) for the supervisor. It implements the supervisor's ServiceManager."""
 
     def __init__(self) -> None:
         self._watchdog = Watchdog()

@@ -38,7 +38,7 @@ def reloading() -> Iterator[None]:
 
 
 class Watchdog:
-    """The signs of life that systemd wants from a service with WatchdogSec. Without it, none are sent.
+    """Sends the signs of life that systemd wants from a service with WatchdogSec. Without WatchdogSec, sends none.
 
     Attributes:
         interval: seconds between two signs of life: half of the time after which systemd would end the service.

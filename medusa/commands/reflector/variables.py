@@ -23,10 +23,13 @@ Adopted = list[tuple[str, str]]
 
 
 def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: MutableMapping[str, str]) -> Adopted:
-    """Gives the reflector's own variables in `environ` the values of the variables with their old names.
+    """Sets the reflector's own variables in `environ` from the variables with their old names.
 
-    Changes no variable that is set, or whose option is on the command line `argv`. CONFIG_FILE, the name in the
-    original Medusa, counts as an old name too. It is not returned, because operators need not change it.
+    Changes no variable that is set, or whose option is on the command line `argv`. Returns a pair for each variable
+    that was set: its old name and its new name.
+
+    CONFIG_FILE, the name in the original Medusa, counts as an old name too. The result leaves it out, because operators
+    need not change it.
     """
     adopted = []
     if not environ.get(CONFIG) and not _is_given(argv, "--config"):
@@ -45,7 +48,7 @@ def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: Muta
 
 
 def tell_adopted(adopted: Adopted) -> None:
-    """Logs a warning for each variable of the reflector that was set by its old name."""
+    """Logs a warning for each variable of the reflector that was set by its old name. `adopted`: their names."""
     import structlog  # imported here because gevent may patch modules after this one is loaded
 
     for old, new in adopted:
@@ -60,7 +63,7 @@ def _is_given(argv: Sequence[str], option: str) -> bool:
 def _is_reflectors(parser: OptionParser, file: str) -> bool:
     """True if a config file is for a reflector. False if it is the config file of a user.
 
-    Also True if the file cannot be read, so that the parser tries to read it and reports the error.
+    Also True if the file cannot be read: then the parser tries to read it, and reports the error.
     """
     try:
         text = Path(file).expanduser().read_text("utf-8")

@@ -109,10 +109,7 @@ class _ServingProcess:
 
 
 def _holder(task: Task) -> Holder:
-    """Returns the process that holds the lease on this reflector's address.
-
-    This is the supervisor: it holds the lease for all its workers.
-    """
+    """Returns the process that keeps this reflector's address in the shared directory: the supervisor."""
     return Holder.of(os.getppid(), hashlib.sha256(task.key.encode()).hexdigest()[:16])
 
 

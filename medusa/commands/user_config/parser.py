@@ -46,7 +46,7 @@ FILES = Section(
 
 
 class Place(NamedTuple):
-    """Where in a config file an option is set. `section`: COMMON, or the profile's name. `line`: None in JSON."""
+    """Says where in a config file an option is set. `section`: COMMON, or the profile's name. `line`: None in JSON."""
 
     file: str
     section: str
@@ -65,22 +65,25 @@ def default_file(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 class _Unset(list[object]):
-    """The value of an option that is not on the command line. It is a list, because repeated options append to it."""
+    """Stands for the value of an option that is not on the command line.
+
+    It is a list, because repeated options append to it.
+    """
 
 
 class UserOptionParser(OptionParser):
-    """A parser that reads the user's config file.
+    """A parser that also reads the user's config file.
 
     Attributes:
         profile: the name of the profile that is used; None if no profile is used. A value that the caller sets
             overrides the variable MEDUSA_PROFILE, and --profile overrides this value.
         target: the TARGET that the profile names; None if it names none.
-        places: by an option's name, the list of places where the file sets the option: one place for each value. An
-            option is included even if the command line or a variable overrides it.
+        places: name of an option -> the places where the file sets it, one for each value. An option is included even
+            if the command line or a variable overrides it.
 
     Args:
-        strict: refuse keys that are not options of this program. Programs that know only some of mlogin's options
-            ignore the others.
+        strict: True to refuse keys that are not options of this program. False to ignore them, for programs that know
+            only some of mlogin's options.
         own: options of this program that the file does not set, because their names mean something else to mlogin.
     """
 
@@ -107,7 +110,7 @@ class UserOptionParser(OptionParser):
         self.add_argument("--profile", metavar="NAME", help="use this profile, a section [NAME] of the config file")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
-        """Parses like OptionParser. Reads the config file that `file_for` finds, and the chosen profile."""
+        """Parses like OptionParser, and reads the config file and the chosen profile. `file_for` finds the file."""
         words = sys.argv[1:] if args is None else list(args)
         self.profile = _given(words, "--profile") or self.profile or os.environ.get("MEDUSA_PROFILE") or None
         asks_for_help = "-h" in words or "--help" in words
@@ -132,21 +135,24 @@ class UserOptionParser(OptionParser):
         return None if file is None else os.path.expanduser(file)
 
     def profiles(self, words: Sequence[str]) -> list[str]:
-        """Returns the names of the profiles in the config file for the command line `words`. Exits if it is wrong."""
+        """Returns the names of the profiles in the config file. Exits if the file is wrong.
+
+        `words`: the command line, which may name the file.
+        """
         file = self.file_for(words)
         return [] if file is None else [name for name in self.sections_of(file) if name != COMMON]
 
     def command_line(self, words: Sequence[str]) -> argparse.Namespace:
-        """Returns the options that are on the command line `words` itself, without those of variables and the file.
+        """Returns the options on the command line `words`. Leaves out what variables and the config file set.
 
-        Exits if they are wrong, or ask for help.
+        Exits if the options are wrong, or ask for help.
         """
         if "-h" in words or "--help" in words:
             self.parse_args(words)
         return argparse.ArgumentParser.parse_known_args(self, list(words))[0]
 
     def typed(self, words: Sequence[str]) -> frozenset[str]:
-        """Returns the options that are on the command line `words`, as the names of their attributes.
+        """Returns the names of the options that are on the command line `words`, with `_` where the options have `-`.
 
         Positional arguments such as TARGET are always among them.
         """
@@ -214,7 +220,7 @@ class UserOptionParser(OptionParser):
     def _without_target(self, file: str, section: str, settings: Sequence[Setting]) -> list[Setting]:
         """Returns `settings` without the key TARGET. Stores the value of this key in the attribute `target`.
 
-        In the values of the options PATHS, replaces `~` by the user's home directory. Exits if TARGET is a common key.
+        Replaces `~` by the user's home directory in the values of the options PATHS. Exits if TARGET is a common key.
         """
         kept = []
         for setting in settings:

@@ -1,4 +1,4 @@
-"""Drops options that do not fit the session's launcher, or that exclude an option from a source of higher priority.
+"""Drops options that do not fit the session's launcher, or that contradict an option from a source of higher priority.
 
 The sources, from the highest to the lowest priority: command line, environment, section of the profile, common keys of
 the config file.
@@ -22,11 +22,11 @@ OF_LAUNCHERS = (*OF_MANTA, "job", "launcher-arg")
 
 
 def set_profiles_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """Sets `given.object`, mlogin's TARGET, to the target in the profile's section; to None if the section has none.
+    """Sets `given.object` (mlogin's TARGET) to the target that the profile names; to None if it names none.
 
-    If the command line has --session, or --launcher with another launcher than the target's, the target is not used.
-    If --launcher names the target's own launcher, only the word after `LAUNCHER:` is used. If this word is a job, it
-    goes into `given.job`.
+    The target is not used if --session is on the command line. It is not used, either, if --launcher is there with
+    another launcher than the target's. If --launcher names the target's own launcher, only the word after `LAUNCHER:`
+    is used. If this word is a job, it goes into `given.job`.
 
     Args:
         given: all options.
@@ -66,14 +66,14 @@ def prefer_nearer(parser: UserOptionParser, given: SimpleNamespace, words: Seque
 
 
 def drop_of_others(parser: UserOptionParser, given: SimpleNamespace) -> None:
-    """Resets to their defaults the options that the config file sets for another launcher than `given.launcher`."""
+    """Resets options to their defaults: those that the config file sets for other launchers than `given.launcher`."""
     for name in of_other_launchers(parser, given.launcher):
         dest = name.replace("-", "_")
         setattr(given, dest, parser.get_default(dest))
 
 
 def of_other_launchers(parser: UserOptionParser, launcher: str) -> list[str]:
-    """Returns the names of the options that the config file sets for another launcher than `launcher`.
+    """Returns the names of the options that the config file sets for other launchers than `launcher`.
 
     If a section of the file names a launcher, the options in the section are only for that launcher. Common keys are
     for every launcher that has such an option.
@@ -90,7 +90,7 @@ def of_other_launchers(parser: UserOptionParser, launcher: str) -> list[str]:
 
 
 def _launcher_of(parser: UserOptionParser, place: Place, option: str) -> str | None:
-    """Returns the launcher for which the section of `place` sets `option`. None if it is for every launcher."""
+    """Returns the launcher for which the config file sets `option` at `place`. None if it is for every launcher."""
     if place.section == COMMON and option in OF_MANTA:
         return "manta"
     settings = {setting.key: str(setting.value) for setting in parser.sections_of(place.file)[place.section]}

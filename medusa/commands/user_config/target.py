@@ -23,7 +23,7 @@ _WHICH_REFLECTOR = "at which reflector is the session %s? Name it by --reflector
 
 
 class Target(NamedTuple):
-    """The values of mlogin's options that a TARGET stands for. None for an option that it does not set.
+    """Holds the values of mlogin's options that a TARGET stands for. An option that it does not set is None.
 
     Attributes:
         beginning: the beginning of a session's id.
@@ -37,10 +37,10 @@ class Target(NamedTuple):
 
 
 def profile_named(parser: UserOptionParser, words: Sequence[str]) -> str | None:
-    """Returns the profile that TARGET names on mlogin's command line `words`. None if it names none.
+    """Returns the profile that TARGET names on mlogin's command line `words`. None if TARGET is no profile.
 
-    With --launcher on the command line, TARGET is the launcher's object. Exits if the command line or the config file
-    is wrong.
+    With --launcher on the command line, TARGET is no profile: it is the launcher's object. Exits if the command line or
+    the config file is wrong.
     """
     given = parser.command_line(words)
     if given.object is None or given.launcher is not None or given.object not in parser.profiles(words):
@@ -49,13 +49,13 @@ def profile_named(parser: UserOptionParser, words: Sequence[str]) -> str | None:
 
 
 def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """Sets the options in `given` that TARGET stands for. TARGET is in `given.object`, and is not a profile's name.
+    """Sets the options in `given` that TARGET stands for. TARGET is in `given.object`, and must not be a profile.
 
     Changes no option if --launcher or --session is on the command line: then TARGET is the launcher's object.
 
     Args:
-        given: all options. This function adds two attributes. `beginning`: see Target. `otherwise`: the end of the
-            error that is shown if no session's id starts with `beginning`.
+        given: all options. This function adds two attributes to it. `beginning`: see Target. `otherwise`: the end of
+            the error that is shown if no session's id starts with `beginning`.
         words: mlogin's own words on the command line.
 
     Raises:

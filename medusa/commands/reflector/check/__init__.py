@@ -1,7 +1,7 @@
-"""Finds which paths a configuration lets which peers use, and what in it is unsafe. This file imports nothing.
+"""Finds which peers may use which paths by a configuration, and what in it is unsafe. This file imports nothing.
 
 report       `medusa reflector --check`: reads everything that the configuration names, and prints what it found
-audiences    which peers may reach which paths; no I/O
-exposure     settings that are unsafe; no I/O
+audiences    says which peers may reach which paths; no I/O
+exposure     finds settings that are unsafe; no I/O
 precautions  warns about secrets that others could read
 """

@@ -39,7 +39,7 @@ def is_exposed(config: ReflectorConfig) -> bool:
 
 
 def audiences(config: ReflectorConfig) -> dict[str, list[str]]:
-    """Returns the paths that the reflector would serve, by the peers that may use them."""
+    """Returns the paths that the reflector would serve: group of peers, such as `monitoring` -> paths."""
     found: dict[str, list[str]] = {EVERYONE: list(OPEN), THIS_HOST: [], MONITORS: [], ACCOUNTS: [], ADMINS: []}
     raw = {Resource.RAW_ATTACH: ("raw TCP",)} if config.raw_port is not None else {}
     for resource, paths in {**PATHS, **raw}.items():

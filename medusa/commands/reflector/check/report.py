@@ -39,7 +39,7 @@ Rows = list[tuple[str, str]]
 
 @dataclass
 class Report:
-    """What was found.
+    """Holds what the check of a configuration has found.
 
     Attributes:
         rows: pairs of a heading and a text. They describe the configuration, and what the reflector would serve.
@@ -74,7 +74,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, origin: Callable[[str
 
 
 def examine(config: ReflectorConfig, options: SimpleNamespace, arguments: Sequence[str] = ()) -> Report:
-    """Reads all that the configuration names, and returns what was found.
+    """Reads everything that the configuration names, and returns what is wrong or unsafe in it.
 
     `arguments`: the words of the command line; empty for those of this process.
     """
@@ -105,7 +105,7 @@ def lines(report: Report) -> list[str]:
 
 
 def _take(report: Report, logged: Iterable[Mapping[str, object]]) -> None:
-    """Adds the warnings that the reflector would log at its start to `report`."""
+    """Adds the warnings and errors in `logged` to `report`. A reflector would log them at its start."""
     for entry in logged:
         if entry["log_level"] in ("warning", "error"):
             more = [f"{k} {v}" for k, v in entry.items() if k not in ("event", "log_level", "component", "advice")]
