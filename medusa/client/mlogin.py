@@ -115,7 +115,7 @@ class Login:
         """Runs mlogin. Returns the exit status that the agent reported; 0 for `mlogin -d`, which does not wait for it.
 
         Raises:
-            Failure: there is no such status. The exception has the exit status for mlogin.
+            Failure: the agent reported no exit status. The exception has the one for mlogin.
             Interrupted: a signal asked mlogin to end.
         """
         with contextlib.ExitStack() as stack:
@@ -159,7 +159,7 @@ class Login:
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
         """Makes the launcher and returns it. When `stack` is closed, the launcher ends its job.
 
-        The job is not ended then if the guard process is to end it, or if the user has left the session.
+        It does not end the job in two cases: the guard process is to do so, or the user has left the session.
         """
         inner = contextlib.ExitStack()
         stack.push(lambda *exc: None if self._left_to_guard or self._left else inner.__exit__(*exc))
@@ -275,8 +275,8 @@ class Login:
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
         """Returns a context manager. In its block, this user's `medusa ls` and `medusa exec` find the session.
 
-        It does nothing if the session is at a reflector that these commands can ask. It also does nothing if this
-        mlogin has joined a session of another mlogin.
+        They need no help if they can ask the session's reflector, or if another mlogin has begun the session. In these
+        two cases, the context manager does nothing.
         """
         if not dialer.embedded or self._settings.joins:
             return contextlib.nullcontext()
@@ -379,7 +379,10 @@ class Login:
         return NeededStream(conversation, AttachedRemote(conversation, start, attach, tell), tell)
 
     def _report_job(self, launcher: Launcher) -> None:
-        """Tells the user how the job ended, if it has. Call after a session was cut off: this is often the reason."""
+        """Tells the user how the job ended, if it has ended. Call it after a session was cut off.
+
+        The end of the job is often the reason.
+        """
         state = launcher.poll()
         if self.started and not state.alive:
             self._messages.say(f"{launcher.describe()} {state.describe()}")
@@ -387,7 +390,10 @@ class Login:
 
 @contextlib.contextmanager
 def _ledger() -> Iterator[Ledger]:
-    """Context manager that yields a ledger with a guard process. Enter it before there is anything to undo."""
+    """Context manager that yields a ledger. In it, mlogin records what its guard process must undo.
+
+    Enter it before there is anything to undo.
+    """
     note = Note()
     guard = Guard.start(functools.partial(ledgers.undo, note=note), keep_fds=[fd for fd in (0, 1) if os.isatty(fd)])
     ledger = Ledger(guard, note)

@@ -74,9 +74,9 @@ class Settings:
             medusa/protocol/terminal/environment.py explains them).
         escape_given: True if the user has set `escape`. If not, `escape` is DEFAULT_ESCAPE.
         quiet: True to write only errors.
-        no_input: True if standard input was replaced by /dev/null on the user's wish.
+        no_input: True if standard input was replaced by /dev/null, because the user asked for it.
         launcher: the launcher's name.
-        embedded: True if `reflector` is the own reflector of another mlogin of this user, on this machine.
+        embedded: True if `reflector` was started by another mlogin of this user, on this machine.
         reflector: the reflector's base URL. If None, mlogin uses `front_door`, the launcher's default reflector. If the
             launcher has none, mlogin starts an embedded reflector.
         wait_timeout: seconds to wait for the agent. If it is None and jobs of this launcher can wait in a queue, mlogin
@@ -86,7 +86,7 @@ class Settings:
         object: the Manta object or the host that the job is to run on; None if the user named none.
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
-        session: id of a session whose agent somebody else starts.
+        session: id of a session. mlogin does not start its agent.
         joins: True to join a session that runs already, and to start no job. `session` or `beginning` names the
             session. If both are None, mlogin takes the user's only session that no client uses.
         attach: how to attach to the session's terminal; None to run a command.

@@ -85,8 +85,8 @@ class SshTimeouts:
     """The times of the ssh launcher, in seconds.
 
     Attributes:
-        command_timeout: for a command on the host to end, over the ssh connection that is already open.
-        end_timeout: for the command that ends the job to end. It is short because the user waits for it.
+        command_timeout: for a command on the host, over the ssh connection that is already open.
+        end_timeout: for the command on the host that ends the job. It is short because the user waits for it.
         last_words_timeout: for the last output of the `ssh` program to appear on the screen.
         pid_timeout: for the host to report the process id of the agent.
     """

@@ -126,7 +126,7 @@ def _settings(
 def _check_headers(parser: UserOptionParser, given: SimpleNamespace) -> None:
     """Raises Failure if the user gave header fields that cannot be sent.
 
-    They cannot if the user named no reflector, or if the reflector's URL is for raw TCP.
+    They cannot be sent if the user named no reflector, or if the reflector's URL is for raw TCP.
     """
     if not header_options(given):
         return
@@ -163,8 +163,8 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[s
         typed: the names of the options on the command line.
 
     Raises:
-        Failure: a part of the account is missing, a login is malformed, or the user gave mlogin an option for signing
-            without a reflector or a Manta that would use it.
+        Failure: a part of the account is missing, or a login is malformed. Also if the user set an option for signing,
+            and no reflector or Manta would use it.
     """
     manta = manta_options(given)
     if given.launcher == MANTA:

@@ -107,7 +107,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
         """Parses like ConfigArgParse, except that some variables count as unset.
 
-        Empty variables do, and the variables by which Kubernetes describes a Service to the containers of a pod.
+        They are the empty variables, and those by which Kubernetes describes a Service to the containers of a pod.
         """
         words = sys.argv[1:] if args is None else list(args)
         asks_for_help = not {"-h", "--help"}.isdisjoint(words)
@@ -137,7 +137,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return given
 
     def _unknown_options(self, words: Sequence[str]) -> list[str]:
-        """Returns the words before `--` that have the form of a long option, but are not an option of this program."""
+        """Returns the words before `--` that have the form of a long option and are no option of this program."""
         own = words[: words.index("--")] if "--" in words else words
         return [w for w in own if w.startswith("--") and w.partition("=")[0] not in self._option_string_actions]
 
@@ -197,10 +197,14 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         self._leave(1, f"{self.prog}: {self.origin(message)}{message}\n")
 
     def origin(self, message: str) -> str:
-        """Returns `SOURCE: ` for an error of the form `KEY: REASON`, where SOURCE has set the option KEY.
+        """Returns a text to write before an error about an option: `SOURCE: `, which names the source.
 
-        SOURCE is the name of a config file or of a variable. Returns "" if the command line has set the option, or if
-        `message` has another form.
+        SOURCE is the name of the config file or of the variable that has set the option. Returns "" if none of them
+        has.
+
+        Args:
+            message: the error. In the form `KEY: REASON` it is about the option KEY. In other forms it is about no
+                option.
         """
         key = message.partition(": ")[0]
         for source, settings in self.get_source_to_settings_dict().items():

@@ -21,9 +21,10 @@ from medusa.transports.link import Link
 
 
 def changed_data(settings: Settings, terminal: Terminal, stdout: Stdout) -> str:
-    """Returns a warning that binary data is changed, because the job writes to a terminal and the user's side is none.
+    """Returns a warning that the job's terminal changes binary data; "" if no warning is needed.
 
-    The warning names standard input, standard output, or both. Returns "" if both are terminals.
+    It is needed if standard input or standard output of mlogin is no terminal. Input from /dev/null on the user's wish
+    needs none.
     """
     given = {"standard input": terminal.is_tty or settings.no_input, "standard output": stdout.is_tty}
     others = [name for name, good in given.items() if not good]
@@ -56,14 +57,17 @@ def cannot_detach(settings: Settings, *, embedded: bool) -> str:
 
 
 def cannot_attach(settings: Settings) -> str:
-    """Returns the reason why mlogin cannot attach to a terminal that runs already; "" if it can, or is not asked to."""
+    """Returns the reason why mlogin cannot attach to a terminal that runs already; "" if there is none.
+
+    There is one possible reason: the user wants to type, and standard input is no terminal.
+    """
     if settings.attach is None or settings.attach.read_only or os.isatty(0):
         return ""
     return "standard input is no terminal; --read-only only watches"
 
 
 def detached(settings: Settings, dialer: Dialer) -> str:
-    """Returns the text for a user who has left a session that goes on: it says how to come back."""
+    """Returns a text for a user who has just left a session. The text says how to come back."""
     where = "" if dialer.embedded else f" --reflector {shlex.quote(printable(dialer.url.base))}"
     session = shlex.quote(printable(settings.name or dialer.url.session))
     return f"detached; the job goes on\n  to come back: medusa attach {session}{where}"
@@ -75,7 +79,7 @@ def started(settings: Settings, dialer: Dialer) -> list[str]:
 
 
 def ending(end: Exit) -> str:
-    """Returns a text that says that the session has ended, and by which signal if it was one."""
+    """Returns a text that says that the session has ended. If a signal has ended it, the text names the signal."""
     return "session complete" if end.signal is None else f"session ended by signal {printable(end.signal)}"
 
 

@@ -24,7 +24,7 @@ class PassedOn:
         self._asked: tuple[int, float] | None = None
 
     def is_double(self, number: int, now: float) -> bool:
-        """Returns True if the caller is to ignore the signal, because it is the last SIGINT or SIGTERM once more.
+        """Returns True if the signal only repeats the last SIGINT or SIGTERM. Then the caller ignores it.
 
         True if `number` was passed on less than `delay` seconds ago. For example, timeout(1) sends a signal to mlogin,
         and then again to mlogin's process group.

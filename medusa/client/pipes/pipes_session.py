@@ -137,9 +137,10 @@ class PipesSession:
             self.answered = self._conversation.close(ended.step.close, reason, timeout)
 
     def _last_words(self, lost: LinkLost) -> SessionEnded:
-        """Returns how the session ended, after the link was lost: as the last messages say, else by that loss.
+        """Returns how the session ended, after the link was lost.
 
-        Messages that arrived before the loss may still wait to be received.
+        Messages that arrived before the loss may say how. If none of them does, the loss of the link has ended the
+        session.
         """
         try:
             while (arrived := self._conversation.receive()) is not None:
@@ -220,7 +221,10 @@ class PipesSession:
     # ------------------------------------------------------------------ to the agent
 
     def _read(self) -> None:
-        """Reads standard input if poll has reported some, and sends it: as much as the agent and the link take."""
+        """Reads standard input and sends it, as much as the agent and the link take now.
+
+        Does nothing if poll has reported no input.
+        """
         channel = self._channel
         if channel is None or not self._readable:
             return

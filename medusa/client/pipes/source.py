@@ -1,4 +1,7 @@
-"""Standard input of a command on pipes: a file, a pipe, a socket, or a terminal whose modes stay as they are."""
+"""Reads standard input for a command on pipes: from a file, a pipe, a socket or a terminal.
+
+The modes of a terminal stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ class Source:
         over: True if the input has ended, or is not wanted any more.
         may_block: True if `read` may block. Then call it only once each time that poll has reported bytes.
         taken: the number of bytes that were read.
-        deadline: the time at which to call `ready` next, even without an event. Infinite while mlogin may read its
-            input. It may not read its terminal in the background, or while another program reads the keys.
+        deadline: the time at which to call `ready` next, even without an event. Infinite, except while mlogin must not
+            read its terminal: in the background, or while another program reads the keys.
     """
 
     def __init__(
@@ -67,8 +70,8 @@ class Source:
     def read(self, size: int) -> bytes | None:
         """Returns up to `size` bytes of input; b"" at the end of the input; None if there are no bytes now.
 
-        If nothing can be read from the start, tells the user so and returns b"": the command may not need any input.
-        For a terminal, returns b"" if it is gone, and None while mlogin must not read it.
+        If reading fails before the first byte, tells the user so and returns b"": the command may need no input. For a
+        terminal, returns b"" if it is gone, and None while mlogin must not read it.
 
         Raises:
             SessionEnded: reading has failed after some bytes were read.

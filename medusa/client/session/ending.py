@@ -54,7 +54,7 @@ class Ending(enum.Enum):
 
 
 class Step(NamedTuple):
-    """What mlogin does when a session has ended.
+    """Says what mlogin does after a session has ended.
 
     Attributes:
         close: the reason in the Close message that mlogin sends; None to send no Close because the link is lost.

@@ -107,8 +107,8 @@ class Dialer:
     def returns(self) -> bool:
         """True if mlogin can come back to the session after its link is lost.
 
-        It can with a ticket, a secret that the reflector has given. If a ticket was refused, it can try with a
-        signature.
+        For that, mlogin needs a ticket, a secret that the reflector gives. If the reflector has refused the ticket,
+        mlogin tries a signature instead.
         """
         return self._ticket is not None or self._signs
 
@@ -134,7 +134,7 @@ class Dialer:
         The ticket identifies mlogin. If there is none, the account's signature does.
 
         Args:
-            deadline: the time, by time.monotonic(), at which the attempt fails.
+            deadline: the time, by time.monotonic(), at which the attempt is given up.
 
         Raises:
             ConnectRefused: the attempt has failed.

@@ -45,8 +45,8 @@ class Arrived(NamedTuple):
     """Holds what one message has brought. All fields are empty for a message that means nothing at this time.
 
     Attributes:
-        events: what has happened in the stream. Take the bytes that the channels' readers hold before you receive the
-            next message. Bytes that are left there are copied, which takes time.
+        events: what has happened in the stream. Before you receive the next message, take the bytes that the channels'
+            readers hold. Bytes that are left there are copied, which takes time.
         control: a control message, or None. An agent that accepts the stream sends StreamAnswer, once. After that only
             Notice comes, which the reflector sends. Other control messages come from an agent without streams.
         output: output of the terminal, from an agent that has not accepted the stream.

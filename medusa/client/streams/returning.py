@@ -81,7 +81,7 @@ class Returning:
 
     @property
     def keep(self) -> int:
-        """The seconds for which the agent is to keep the stream after its link is lost. 0: the stream ends with it."""
+        """The seconds for which the agent is to keep the stream after its link is lost; 0 if it ends with the link."""
         return self._keep if self._dials.returns else 0
 
     @property
@@ -220,7 +220,7 @@ class Returning:
     def _is_ours(self, answer: StreamAnswer, way: WayBack) -> bool:
         """Returns True if the agent that has answered has the stream. Otherwise begins to make another link.
 
-        Another agent of the same session may answer first, which does not have the stream.
+        Another agent of the same session may answer first, and does not have the stream.
 
         Raises:
             NoReturn: the agent has given the stream up.

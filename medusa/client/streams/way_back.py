@@ -59,11 +59,11 @@ class WayBack:
 
     @property
     def reason(self) -> str:
-        """Why the stream could not go on yet, in words for the user; "" if nothing is known."""
+        """The reason why the stream cannot go on yet, in words for the user; "" if nothing is known."""
         return self._redial.reason if self._phase is _Phase.DIALLING else "waiting for the agent"
 
     def begin(self, *, at_once: bool = False) -> None:
-        """Starts to dial the reflector, or starts again from there. `at_once`: True to dial without a pause."""
+        """Ends the former link, and begins to dial the reflector. `at_once`: True to dial without a pause."""
         self._link.abort()
         self._phase = _Phase.DIALLING
         self._redial.begin(at_once=at_once)
@@ -82,7 +82,9 @@ class WayBack:
         return min(due, self._link.deadline(), *([self._give_up_at] if self._phase is _Phase.ASKED else []))
 
     def step(self, events: Mapping[int, int]) -> StreamAnswer | None:
-        """Goes on. Returns the agent's answer as soon as it has arrived; None before. Messages after it stay unread.
+        """Goes on with making the link. Returns the agent's answer as soon as it has arrived; None before.
+
+        Binary messages after the answer stay unread.
 
         Raises:
             NoReturn: the session has ended, or the reflector does not let this client back in.

@@ -132,7 +132,10 @@ class Signals:
 
     @contextlib.contextmanager
     def watching(self, *numbers: int) -> Iterator[None]:
-        """Context manager: in its `with` block, `take` returns the signals `numbers` too, if they are not ignored."""
+        """Context manager: in its `with` block, `take` also returns the signals that are given here (`numbers`).
+
+        Signals that are ignored stay ignored.
+        """
         before = {number: signal.getsignal(number) for number in numbers}
         caught = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
         for number in caught:

@@ -43,7 +43,8 @@ class Stdout:
     `put` adds bytes to the queue. Call `pump` whenever the descriptor is writable.
 
     Args:
-        emulator: is told what is written, to know what this switches on in the terminal. None to note nothing.
+        emulator: follows the bytes that are written, to know what they switch on in the terminal. None to follow
+            nothing.
 
     Attributes:
         is_tty: True if the descriptor is a terminal.

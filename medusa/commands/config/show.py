@@ -55,8 +55,8 @@ class Row(NamedTuple):
 def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, file: str) -> list[str]:
     """Returns lines that show the value of each option of mlogin. Exits if the config file is wrong.
 
-    The values are those for a session with `profile`. If `profile` is None, the values are those for a session without
-    a profile. More lines say then what each profile changes.
+    The values are those for a session with `profile`. If `profile` is None, they are those for a session without a
+    profile. Further lines then say what each profile changes.
 
     Args:
         parser: the parser of mlogin's options.

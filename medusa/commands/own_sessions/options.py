@@ -27,7 +27,8 @@ class Access(NamedTuple):
     """Says how the user's sessions are reached: at which reflector, and with which account.
 
     Attributes:
-        reflector: the reflector's URL. None for the sessions for which mlogin has started a reflector on this machine.
+        reflector: the reflector's URL. None to reach only the sessions for which mlogin has started a reflector on this
+            machine.
         signing: the account that signs.
         unsigned_first: True to sign only after the reflector has refused a request without a signature.
         headers: the header fields to send in addition.

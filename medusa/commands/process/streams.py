@@ -52,7 +52,7 @@ class _Refused(OSError):
 
 
 class _Checked:
-    """A file that writes to `file`, which is stdout. Raises _Refused if a write fails."""
+    """Takes the place of `file`, which is stdout. Raises _Refused if a write fails."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -81,7 +81,7 @@ class _Checked:
 
 
 class _Forgiving:
-    """A file that writes to `file`, and drops the text if a write fails. `file`: None to drop all texts."""
+    """Takes the place of `file`, and drops the text if a write fails. `file`: None to drop all texts."""
 
     def __init__(self, file: Any) -> None:
         self._file = file

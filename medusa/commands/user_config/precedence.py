@@ -24,9 +24,12 @@ OF_LAUNCHERS = (*OF_MANTA, "job", "launcher-arg")
 def set_profiles_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
     """Sets `given.object` (mlogin's TARGET) to the target that the profile names; to None if it names none.
 
-    The target is not used if --session is on the command line. It is not used, either, if --launcher is there with
-    another launcher than the target's. If --launcher names the target's own launcher, only the word after `LAUNCHER:`
-    is used. If this word is a job, it goes into `given.job`.
+    Some options on the command line change this:
+
+    - --session: the target is not used.
+    - --launcher with another launcher than the target's: the target is not used.
+    - --launcher with the target's launcher: only the word after `LAUNCHER:` is used. If it is a job, it goes into
+      `given.job`.
 
     Args:
         given: all options.

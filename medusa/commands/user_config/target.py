@@ -49,7 +49,7 @@ def profile_named(parser: UserOptionParser, words: Sequence[str]) -> str | None:
 
 
 def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """Sets the options in `given` that TARGET stands for. TARGET is in `given.object`, and must not be a profile.
+    """Sets the options in `given` that TARGET stands for. TARGET is in `given.object`, and is no profile's name.
 
     Changes no option if --launcher or --session is on the command line: then TARGET is the launcher's object.
 

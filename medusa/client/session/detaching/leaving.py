@@ -18,7 +18,7 @@ NOT_LEFT = "jobs of this launcher end with mlogin"
 
 
 class Leaving:
-    """Decides whether the user can leave one session without ending it, and carries this out.
+    """Lets the user leave one session without ending it, if that is possible.
 
     Args:
         keep: a function that makes the job go on after mlogin's end. It returns False if that is not possible. It is
@@ -51,7 +51,7 @@ class Leaving:
         return self._refusal or ("" if self._kept else NOT_KEPT)
 
     def at_end(self, ended: SessionEnded, remote: Remote) -> SessionEnded:
-        """Returns how the session ends for the user. `ended`: how its loop has ended.
+        """Returns how the session ends for the user. `ended`: how the session's loop has ended.
 
         If the user leaves the session, this asks the agent to keep the terminal, and waits for its answer. It does the
         same if the user's terminal was closed and the session is to go on. The result is then one of these:

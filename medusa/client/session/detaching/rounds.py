@@ -16,9 +16,9 @@ _ROOM = 1 << 20
 
 
 def until(remote: Remote, condition: Callable[[Remote], bool], timeout: float, signals: Signals | None = None) -> bool:
-    """Runs the session until `condition` returns True. Returns False if it does not within `timeout` seconds.
+    """Runs the session until `condition` returns True, and then returns True. Returns False after `timeout` seconds.
 
-    All output of the session is dropped. Returns True as soon as the condition is true.
+    All output of the session is dropped.
 
     Args:
         remote: the agent's side of the session.

@@ -1,4 +1,4 @@
-"""The agent's side of a session: sends it the input, receives its output, and finds the end of the command.
+"""The agent's side of a session: takes input for the command, returns its output, and finds its end.
 
 base      the interface of all these classes
 offered   an agent that has not said yet whether it accepts a stream; `streamed` or `plain` takes its place then

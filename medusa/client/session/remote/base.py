@@ -28,8 +28,7 @@ class Remote(Protocol):
     def settled(self) -> Remote:
         """Returns the object to use from now on: this one, or another. Call it after `receive` and `send`.
 
-        Another object takes its place after the agent has said whether it accepts a stream, or has not answered in
-        time.
+        It is another one after the agent has said whether it accepts a stream, or has not answered in time.
         """
 
     def receive(self, room: int) -> bytes:

@@ -17,10 +17,10 @@ TOO_OLD = "the agent of this session is too old: it keeps no terminals"
 
 
 class NeededStream(OfferedRemote):
-    """The agent's side of a session that needs a stream, until the agent has accepted it. Then `stream` takes over.
+    """The agent's side of a session that needs a stream, until the agent has accepted the stream.
 
-    If the agent does not accept the stream, or does not answer in time, `receive` raises SessionEnded. An agent that
-    knows no streams starts a command that does nothing.
+    Then `stream` takes its place. If the agent does not accept the stream, or does not answer in time, `receive` raises
+    SessionEnded. An agent that knows no streams starts a command that does nothing.
     """
 
     room = 0

@@ -24,14 +24,16 @@ this time has passed, it is such a program, and the wait is over.
 class OfferedRemote:
     """The agent's side of a session, until the agent has said whether it accepts a stream.
 
-    Then another object takes over. After `receive` or `send`, call `settled`, which returns this object.
+    Then another object takes its place, which `settled` returns. Call `settled` after `receive` and `send`.
 
     Args:
         conversation: the link and the stream that is offered.
-        start: what to run. The offer is a part of this message. An agent that knows no streams reads only the rest.
+        start: the message that asks for the command. The offer is sent in it. An agent that knows no streams ignores
+            the offer.
         tell: a function that shows a text to the user: a notice of the reflector's.
         clock: a function that returns monotonic seconds.
-        stream: the object that takes over if the agent accepts the stream. None for one that starts the command.
+        stream: the object that takes this one's place if the agent accepts the stream. None for one that starts the
+            command.
     """
 
     high_water = PlainRemote.high_water

@@ -1,4 +1,6 @@
-"""Finds which peers may use which paths by a configuration, and what in it is unsafe. This file imports nothing.
+"""Finds out what a configuration allows: which peers may use which paths, and what is unsafe.
+
+This file imports nothing.
 
 report       `medusa reflector --check`: reads everything that the configuration names, and prints what it found
 audiences    says which peers may reach which paths; no I/O
