@@ -51,7 +51,7 @@ class Silence:
         return self._told and now < self._used_until
 
     def used(self, now: float) -> None:
-        """Notes that somebody uses the session. Call this after something was typed or shown."""
+        """Notes that somebody uses the session. Call this after the user has typed something or was shown something."""
         self._used_until = now + self._attention
 
     def check(self, now: float, heard: float) -> tuple[bool, str]:

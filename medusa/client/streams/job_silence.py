@@ -49,7 +49,10 @@ class JobSilence:
         return f"no word from the job for {now - self._since:.0f} s; the reflector answers"
 
     def deadline(self, waits: bool) -> float | None:
-        """Returns the time at which to call `check` next; None for never. `waits`: see `check`."""
+        """Returns the time at which to call `check` next; None for never.
+
+        `waits`: True if bytes were sent that are not acknowledged.
+        """
         return self._since + self._timeout if waits and self._since is not None and not self._told else None
 
     def restart(self) -> None:
@@ -68,7 +71,7 @@ class JobWatch:
         self.deadline = math.inf
 
     def begin(self, now: float) -> None:
-        """Starts to ask. Call it after the link was lost. `now`: the time of the loss."""
+        """Starts to ask whether the job has ended. Call it after the link was lost. `now`: the time of the loss."""
         self.deadline = now + WATCH_GRACE
 
     def check(self, now: float, over: Callable[[], bool]) -> bool:

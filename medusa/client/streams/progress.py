@@ -39,11 +39,11 @@ class Progress:
         self._messages.error(words)
 
     def begin(self, since: float, *, told: bool, drained: bool) -> None:
-        """Starts to tell the user. Call it after the link was lost.
+        """Starts to tell the user that the link is lost. Call it after the loss.
 
         Args:
             since: the time at which the last sign of life came.
-            told: True if the user was told of a silence.
+            told: True if the user was already told that the reflector is silent.
             drained: True if the reflector stops, and has asked mlogin to come back. Then the user is told a little
                 later.
         """
@@ -81,5 +81,6 @@ class Progress:
         self._since = self._line_at = self.deadline = math.inf
 
     def over(self) -> None:
-        """Stops telling the user, because nobody waits for the link any more. The caller tells the user why."""
+        """Stops telling the user about the link, because nobody waits for it any more. The caller tells the user why.
+        """
         self._since = self._line_at = self.deadline = math.inf

@@ -47,8 +47,8 @@ def for_reflector(
         manta: the values of the options for account, key and Manta.
         options: what `chosen` has returned.
         typed: the names of the options on the command line.
-        insecure_tls: True to trust any certificate, if MANTA_TLS_INSECURE is ignored. The result has this value if not
-            all requests are to be signed.
+        insecure_tls: the value of --insecure-tls, without regard to MANTA_TLS_INSECURE. The result has this value,
+            except if all requests are to be signed.
 
     Raises:
         Failure: a part of the account is missing, or a login is malformed.

@@ -60,7 +60,10 @@ class Remote(Protocol):
         """Sends input to the command. Raises LinkLost. `data`: at most `room` bytes."""
 
     def resize(self, columns: int, lines: int) -> bool:
-        """Tells the command's terminal its new size. Returns False if that is not possible now. Raises LinkLost."""
+        """Tells the command's terminal the new size of the user's terminal. Raises LinkLost.
+
+        Returns False if that is not possible now. Then call this again later.
+        """
 
     @property
     def detachable(self) -> bool:

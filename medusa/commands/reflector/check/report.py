@@ -62,7 +62,7 @@ class Report:
 def run(config: ReflectorConfig, options: SimpleNamespace, origin: Callable[[str], str]) -> int:
     """Prints a report about a configuration. Returns the exit status.
 
-    `origin`: a function that returns the text to write before an error: see OptionParser.origin.
+    `origin`: a function that returns the text to write before an error, such as the name of the config file.
     """
     report = examine(config, options)
     report.advice += [
