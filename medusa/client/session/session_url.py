@@ -55,7 +55,7 @@ class SessionUrl:
         base: the reflector's URL: http, https, ws, wss or tcp. Signatures do not cover its path: a proxy removes this
             path before it passes a request on.
         session: the session's id.
-        account: the account that signs requests to a front door; None for the internal API.
+        account: the account that signs requests; None if the reflector needs no signature.
         unsigned: the error with which the reflector refused a request without a signature; "" if there was no such
             request.
         joins: True if mlogin joins a session that runs already, as one more client.

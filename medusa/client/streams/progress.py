@@ -81,6 +81,5 @@ class Progress:
         self._since = self._line_at = self.deadline = math.inf
 
     def over(self) -> None:
-        """Stops telling the user about the link, because nobody waits for it any more. The caller tells the user why.
-        """
+        """Stops telling the user about the link, for which nobody waits any more. The caller says why."""
         self._since = self._line_at = self.deadline = math.inf
