@@ -181,7 +181,10 @@ class Login:
     def _dialer(
         self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher, choice: Choice
     ) -> Dialer:
-        """Starts a reflector if none was named, creates the job, and returns the Dialer, which attaches to it."""
+        """Creates the job, and returns the Dialer, which attaches to the job's session.
+
+        Starts a reflector if the user named none.
+        """
         base = self._settings.reflector or launcher.front_door
         embedded = base is None or self._settings.embedded
         if base is None and self._settings.detach:

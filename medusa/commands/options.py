@@ -197,14 +197,12 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         self._leave(1, f"{self.prog}: {self.origin(message)}{message}\n")
 
     def origin(self, message: str) -> str:
-        """Returns a text to write before an error about an option: `SOURCE: `, which names the source.
+        """Returns the source of a wrong option, as a text to write before the error: `FILE: ` or `VARIABLE: `.
 
-        SOURCE is the name of the config file or of the variable that has set the option. Returns "" if none of them
-        has.
+        Returns "" if neither a config file nor a variable has set the option.
 
         Args:
-            message: the error. In the form `KEY: REASON` it is about the option KEY. In other forms it is about no
-                option.
+            message: the error. It is about the option KEY if its form is `KEY: REASON`. For any other form, returns "".
         """
         key = message.partition(": ")[0]
         for source, settings in self.get_source_to_settings_dict().items():

@@ -23,8 +23,8 @@ from medusa.transports.link import Link
 def changed_data(settings: Settings, terminal: Terminal, stdout: Stdout) -> str:
     """Returns a warning that the job's terminal changes binary data; "" if no warning is needed.
 
-    It is needed if standard input or standard output of mlogin is no terminal. Input from /dev/null on the user's wish
-    needs none.
+    It is needed if standard input or standard output of mlogin is no terminal. It is not needed for input that the user
+    has replaced by /dev/null.
     """
     given = {"standard input": terminal.is_tty or settings.no_input, "standard output": stdout.is_tty}
     others = [name for name, good in given.items() if not good]

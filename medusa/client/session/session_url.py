@@ -52,8 +52,8 @@ class SessionUrl:
     """The address of one session at one reflector.
 
     Attributes:
-        base: the reflector's URL: http, https, ws, wss or tcp. Signatures do not cover its path: a proxy removes this
-            path before it passes a request on.
+        base: the reflector's URL: http, https, ws, wss or tcp. If it has a path, a proxy removes this path before it
+            passes a request on. So signatures do not cover the path.
         session: the session's id.
         account: the account that signs requests; None if the reflector needs no signature.
         unsigned: the error with which the reflector refused a request without a signature; "" if there was no such

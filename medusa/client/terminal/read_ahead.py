@@ -1,4 +1,4 @@
-"""A thread that reads the terminal while mlogin waits for something else, even while mlogin is in a blocking call."""
+"""Reads the terminal in a thread while mlogin waits for something else, even while mlogin is in a blocking call."""
 
 from __future__ import annotations
 
