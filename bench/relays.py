@@ -132,7 +132,7 @@ def _uvloop(module: str) -> Callable[[], list[str]]:
 @contextlib.contextmanager
 def _mlogin() -> Iterator[Relay]:
     with _relay(_MEDUSA, None) as relay:
-        program = [sys.executable, "-m", "medusa.commands.mlogin", "-q", "--config", os.devnull]
+        program = [sys.executable, "-m", "medusa.commands.mlogin", "-q", "--keep", "0", "--config", os.devnull]
         target = ["--reflector", f"http://127.0.0.1:{relay.port}"]
         yield Relay(relay.port, relay.pid, ("--", *program, *target, "-c"))
 

@@ -221,9 +221,9 @@ class StreamClient:
 class RawStream:
     """A stream whose client sends what it likes."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, stream_id: str) -> None:
         self.link = client.link
-        client.send_control(Start(stream=StreamOffer(STREAM_ID)))
+        client.send_control(Start(stream=StreamOffer(stream_id)))
         assert isinstance(client.control(), StreamAnswer)
         self.sent = 0
         self.received = b""
@@ -287,6 +287,6 @@ class Legs:
         """One more client, with a stream on which it sends what it likes."""
         client = self.call()
         try:
-            yield RawStream(client)
+            yield RawStream(client, f"{self.count:032x}")
         finally:
             client.link.abort()

@@ -1,4 +1,4 @@
-"""Clients of a session that are killed at any moment: the session goes on, and nothing of them is left."""
+"""Clients of a session that are killed at any moment: the session goes on, and nothing of them stays (`--keep 0`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 moments, running = random.Random(13), []
 for number in range(int(sys.argv[1])):
     if (pid := os.fork()) == 0:
-        os._exit(execute.main(["train", *COMMANDS[number % len(COMMANDS)]]))
+        os._exit(execute.main(["--keep", "0", "train", *COMMANDS[number % len(COMMANDS)]]))
     running.append(pid)
 while running:
     select.select([], [], [], moments.uniform(0, 0.1))

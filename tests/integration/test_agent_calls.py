@@ -90,4 +90,4 @@ def test_a_client_joins(way: tuple[Reflector, str, dict[str, str]], tmp_path: Pa
         assert first.outcome() == Exit(status=4)
         first.link.close()
         assert agent.finish()[0] == 0
-    assert (tmp_path / "asked").read_text() == "\n" * 2
+    assert (tmp_path / "asked").read_text() == "\n" * 3, "one for the home link, and one for each client"

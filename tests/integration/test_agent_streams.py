@@ -50,8 +50,10 @@ def test_command_on_pipes(stream: StreamClient) -> None:
 
 
 def test_command_on_a_terminal(stream: StreamClient) -> None:
-    run = stream.run("stty size; read x; stty size; kill -9 $$", pty=PTY)
-    run.channel.request("resize", columns=101, lines=42)  # before the command has started
+    channel = stream.stream.channels.open("session", command="stty size; read x; stty size; kill -9 $$", pty=PTY)
+    run = stream.runs[channel.number] = Run(stream, channel)
+    channel.request("resize", columns=101, lines=42)  # in the same message, so that the command has not started
+    stream.pump()
     run.until(b"42 101\r\n")
     run.channel.request("resize", columns=99, lines=33)
     run.give(b"x\n")

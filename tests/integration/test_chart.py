@@ -81,7 +81,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**PLAIN, "replicas": "3"}, "at '/replicas'"),
     ({**PLAIN, "replica": 3}, "properties 'replica' not allowed"),
     ({**PLAIN, "accounts": {"../x": "ssh-ed25519 AAAA"}}, "properties '../x' not allowed"),
-    ({**PLAIN, "settings": {"max-hold": 1}}, "invalid propertyName 'max-hold'"),
+    ({**PLAIN, "settings": {"max-holds": 1}}, "invalid propertyName 'max-holds'"),
     ({**PLAIN, "settings": {"accounts": "/x"}}, "invalid propertyName 'accounts'"),
     ({**PLAIN, "metrics": {"allowFrom": ["prometheus"]}}, "at '/metrics/allowFrom/0'"),
     ({**PLAIN, "ingress": {"controller": "apache"}}, "at '/ingress/controller'"),

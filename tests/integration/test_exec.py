@@ -71,7 +71,8 @@ def test_it_is_listed(home: Path) -> None:
 
 
 def test_git_and_rsync_as_documented(home: Path, tmp_path: Path) -> None:
-    blocks = re.findall(r"(?:^    .*\n)+", (ROOT / "docs/commands.md").read_text().partition("## git and")[2], re.M)
+    section = (ROOT / "docs/commands.md").read_text().partition("## git and")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?:^    .*\n)+", section, re.M)
     wrapper, commands = (re.sub("^    ", "", block, flags=re.M) for block in blocks)
     (tmp_path / "in-job").write_text(wrapper)
     (tmp_path / "in-job").chmod(0o755)

@@ -29,7 +29,7 @@ def agent(home: Path, url: str) -> AbstractContextManager[Agent]:
 def test_an_agent_that_was_there_before(door: Reflector, home: Path) -> None:
     session = new_id()
     with agent(home, f"{door.url}/attach/{session}/slave") as job:
-        job.logged("not connected")
+        job.logged(": connected")
         run = mlogin(home, "--session", session.upper(), "--reflector", door.url, "-c", "exit 7")
         assert run.returncode == 7, run.stderr
         assert job.finish()[0] == 0

@@ -28,7 +28,7 @@ def test_a_session_whose_agent_waits(door: Reflector, key_file: Path, home: Path
         sign = [sys.executable, "-m", "medusa", "sign-url", *who, "-u", door.url, session]
         url = subprocess.run(sign, env=environment(home), cwd=ROOT, capture_output=True, text=True, check=True).stdout
     with launched(["sh", find_archive()], job_environ(MEDUSA_SIGNED_URL=url.strip(), TMPDIR=str(home))) as job:
-        job.logged("not connected")
+        job.logged(": connected")
         run = mlogin(home, session[:13].upper(), "--reflector", door.url, *who, "-c", "exit 7")
         assert run.returncode == 7, run.stderr
         assert f"session {session}" in run.stderr

@@ -102,7 +102,7 @@ class TestOwner:
                 client.until_fin()
                 agent.until_fin()
             assert status(there, session, "slave") == 503
-            assert status(there, session) == 409
+            assert status(there, session) == 503
             wait_until(lambda: status(there, session) == 101, "an id that is free")
 
     def test_stops_while_the_directory_is_asked(self, own_site: Site) -> None:
@@ -133,6 +133,6 @@ class TestOwner:
             with sites.pair(here, there, session):
                 sites.kill(here)
             with own_site.reflector("--port", str(here.port)) as again:
-                assert status(there, session) == 409
+                assert status(there, session) == 503
                 with sites.pair(again, there, session) as (client, agent):
                     talk(client, agent)

@@ -44,7 +44,8 @@ class Farewell:
         stream: the id of the client's byte stream, which the agent is to end.
         received: the number of bytes of the stream that have arrived at mlogin.
         insecure_tls: True to accept any certificate.
-        proxies: False to ignore the proxy that the environment names.
+        embedded: True if the reflector belongs to mlogin, and ends with it. Then one failed connection means that the
+            reflector is gone. The proxy that the environment names is ignored.
     """
 
     url: str
@@ -52,7 +53,7 @@ class Farewell:
     stream: str
     received: int
     insecure_tls: bool
-    proxies: bool
+    embedded: bool
 
     @property
     def text(self) -> str:
@@ -81,10 +82,10 @@ class Farewell:
                     insecure_tls=self.insecure_tls,
                     timeout=left,
                     headers=self.headers,
-                    proxies=self.proxies,
+                    proxies=not self.embedded,
                 )
             except ConnectRefused as refused:
-                if refused.status in _FINAL:
+                if refused.status in _FINAL or (self.embedded and refused.status is None):
                     return
             else:
                 with contextlib.suppress(BrokenTransport, ClosedTransport, TimeoutError):

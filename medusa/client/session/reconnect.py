@@ -170,7 +170,7 @@ class Dialer:
         path = self.url.base.rstrip("/") + self.url.path(attach_path.CLIENT)
         fields = [*self.sent_headers, (HEADER, _FEATURES), (JOIN, "1"), (TICKET, self._ticket)]
         insecure = self._insecure_tls and not self.embedded
-        return Farewell(path, fields, offer.id, offer.received, insecure, proxies=not self.embedded)
+        return Farewell(path, fields, offer.id, offer.received, insecure, embedded=self.embedded)
 
     def _address(self, own: Sequence[Field], deadline: float) -> Steps[tuple[str, Sequence[Field]]]:
         """Returns the URL and the header fields that identify mlogin as the session's client. Works in steps.

@@ -1,4 +1,4 @@
-"""`mlogin --launcher kubernetes`: whatever ends a session, nothing of it is left in the cluster."""
+"""`mlogin --launcher kubernetes`: whatever ends a session that is not kept, nothing of it is left in the cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.waiting import MS, Deadline, wait_until
 
 pytestmark = containers
 
-SESSION = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
+SESSION = ("--keep", "0", "-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
 INTERRUPTIONS = 12
 PATIENT = replace(EAGER, kubernetes=KubernetesTimeouts(last_words_timeout=8))
 WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)

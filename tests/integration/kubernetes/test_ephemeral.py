@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 pytestmark = containers
 
 POD = "theirs-1"
-HERE = ("--job", POD, "-c", "echo here; read x; exit $x")
+HERE = ("--job", POD, "--keep", "0", "-c", "echo here; read x; exit $x")
 
 
 @pytest.fixture

@@ -174,8 +174,10 @@ class Admission:
             right: Right = reservation
             if accepted.ticket is not None:
                 right = self._by_ticket.check(accepted, name, side)
-            elif (name.login and reserved is None and not accepted.leg) or self._opens(accepted, name, side):
+            elif name.login and reserved is None and not accepted.leg:
                 raise Refusal(404, "there is no such session")
+            elif self._opens(accepted, name, side):
+                raise Refusal(503, "the session has just ended in another reflector", retry_after=1)
             self._attach(accepted, name, side, accept, right)
         except Elsewhere:
             raise Refusal(503, "the session is moving to another reflector", retry_after=1) from None

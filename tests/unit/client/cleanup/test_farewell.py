@@ -15,7 +15,7 @@ STREAM = "5" * 32
 
 def farewell(server: ScriptedServer) -> Farewell:
     url = server.url("/attach/4711/client", "http")
-    return Farewell(url, [("Medusa-Ticket", "secret")], STREAM, 17, insecure_tls=False, proxies=False)
+    return Farewell(url, [("Medusa-Ticket", "secret")], STREAM, 17, insecure_tls=False, embedded=False)
 
 
 def test_the_agent_is_told_over_a_new_link(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,4 +62,9 @@ def test_a_session_that_has_ended_needs_no_farewell(status: int) -> None:
 
 
 def test_it_gives_up() -> None:
-    Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, insecure_tls=False, proxies=False).say(0.0)
+    Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, insecure_tls=False, embedded=False).say(0.0)
+
+
+def test_a_reflector_that_ends_with_mlogin_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medusa.client.cleanup.farewell.INTERVAL", None)  # fails at a pause before another attempt
+    Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, insecure_tls=False, embedded=True).say()
