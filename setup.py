@@ -71,6 +71,8 @@ def version() -> str:
 
 
 RUN = [
+    # Only in `medusa ssh-proxy` and `medusa cp`.
+    "asyncssh>=2.21",
     # `cryptography` decrypts keys in OpenSSH's format with it.
     "bcrypt>=4",
     "ConfigArgParse>=1.7",

@@ -12,6 +12,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
@@ -61,19 +62,46 @@ from medusa.client.terminal.read_ahead import read_ahead
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal, carried_modes, end_of_file
+from medusa.client.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
 
+
+class OnPipes(Protocol):
+    """What uses the conversation with the agent if mlogin uses no terminal: PipesSession, or what takes its place.
+
+    Attributes:
+        opened: True if the agent may have started something.
+        answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
+    """
+
+    answered: bool
+
+    @property
+    def opened(self) -> bool: ...
+
+    def run(self, **wish: object) -> Exit:
+        """Runs a command that `wish` describes, or something else. Raises Failure and Interrupted."""
+
+
+MakeSession = Callable[[Conversation, Messages, Signals, Timeouts], OnPipes]
+"""Makes what takes the place of PipesSession."""
+
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
-def run(settings: Settings) -> int:
-    """Runs mlogin, undoes everything that it started or changed, and returns its exit status."""
+def run(settings: Settings, make: MakeSession | None = None) -> int:
+    """Runs mlogin, undoes everything that it started or changed, and returns its exit status.
+
+    Args:
+        make: makes what takes the place of a command on pipes; None for such a command. With it, `settings.pty` must
+            be False.
+    """
     messages = Messages(quiet=settings.quiet, dumb=is_dumb(), prog=settings.prog)
-    login = Login(settings, messages)
+    login = Login(settings, messages, make)
     try:
         return login.run()
     except Failure as failure:
@@ -98,7 +126,8 @@ class Login:
         started: True if mlogin has begun the session. Then the agent may have started the user's command.
     """
 
-    def __init__(self, settings: Settings, messages: Messages) -> None:
+    def __init__(self, settings: Settings, messages: Messages, make: MakeSession | None = None) -> None:
+        self._make = make
         self._settings = dataclasses.replace(settings, tell=messages.error)
         self._timeouts = settings.timeouts
         self._messages = messages
@@ -336,7 +365,11 @@ class Login:
     def _on_pipes(self, link: Link, console: Console, notices: WalltimeNotices, returning: Returning) -> Exit:
         console.stdout.close()  # otherwise its reader would not find the end of the output before mlogin's own end
         conversation = Conversation(link, returning=returning)
-        session = PipesSession(conversation, self._messages, console.signals, notices, self._timeouts)
+        session: OnPipes
+        if self._make is not None:
+            session = self._make(conversation, self._messages, console.signals, self._timeouts)
+        else:
+            session = PipesSession(conversation, self._messages, console.signals, notices, self._timeouts)
         try:
             return session.run(**self._wish.on_pipes())
         except GivenUp:

@@ -75,7 +75,13 @@ class Reader:
 
     def read(self, size: int, now: float) -> bytes:
         """Takes at most `size` of the bytes that have arrived, and returns them."""
-        data = b"".join(self.pieces())[:size]
+        pieces, left = [], size
+        for piece in self.pieces():
+            if left <= 0:
+                break
+            pieces.append(piece[:left])
+            left -= len(pieces[-1])
+        data = b"".join(pieces)
         self.took(len(data), now)
         return data
 

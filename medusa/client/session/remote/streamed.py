@@ -156,15 +156,7 @@ class StreamRemote:
 
     def _read(self, size: int) -> bytes:
         """Takes up to `size` bytes of output from the channel, and returns them. Then the agent may send more."""
-        pieces, left = [], size
-        for piece in self._output.pieces():
-            if left <= 0:
-                break
-            pieces.append(piece[:left])
-            left -= len(pieces[-1])
-        data = b"".join(pieces)
-        self._output.took(len(data), self._clock())
-        return data
+        return self._output.read(size, self._clock())
 
     def take(self, arrived: Arrived) -> None:
         """Processes what a message has brought. Raises SessionEnded if the session has ended."""
