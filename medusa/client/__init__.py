@@ -7,6 +7,7 @@ embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
 pipes               runs a session on three pipes, byte for byte
 aio                 runs programs made of coroutines on the channels of a session
+ssh                 SSH's server side, for `medusa ssh-proxy`
 session             runs one session: attaches, waits for the agent, passes the bytes
 streams             the client's end of a stream: a connection to the agent that can outlive its link
 queries             asks a reflector for its sessions

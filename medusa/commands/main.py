@@ -39,6 +39,9 @@ COMMANDS = {
     "exec": Command("run a command in the job of one of your sessions", "medusa.commands.own_sessions.execute"),
     "attach": Command("attach to a terminal of one of your sessions", "medusa.commands.own_sessions.attach"),
     "kill": Command("end one of your own sessions", "medusa.commands.own_sessions.kill"),
+    "ssh-proxy": Command(
+        "let ssh, scp, rsync and editors into a session, as ProxyCommand", "medusa.commands.ssh.proxy"
+    ),
     "config": Command("show and edit the user's config file, with its profiles", "medusa.commands.config.command"),
     "archive": Command("write the agent archive that this installation carries", "medusa.commands.archive"),
     "publish": Command("put the agent's archive where jobs find it", "medusa.commands.publish"),

@@ -41,9 +41,12 @@ class ChannelIO:
         opened: the fields of the agent's OPENED; empty before that.
         on_data: is called each time that bytes of a sub, or its end, have arrived; it gets the sub. It may take bytes
             by `read_nowait`. Bytes that are taken then need not be copied.
+        on_room: is called as soon as more can be written to a sub, or nothing any more, after `write_nowait` has taken
+            less than it was given. It gets the sub.
     """
 
     on_data: Callable[[int], None] = staticmethod(lambda sub: None)
+    on_room: Callable[[int], None] = staticmethod(lambda sub: None)
 
     def __init__(self, channel: Channel, sender: Sender) -> None:
         self.channel, self._sender = channel, sender
@@ -51,6 +54,7 @@ class ChannelIO:
         self._result: Mapping[str, Any] | None = None
         self._end: ChannelError | None = None
         self._waiting: dict[object, asyncio.Future[None]] = {}
+        self._short: set[int] = set()  # the subs that had no room for all that was to be written
 
     # ------------------------------------------------------------------ reading
 
@@ -107,6 +111,8 @@ class ChannelIO:
         if taken:
             self.channel.write(sub, data if taken == len(data) else memoryview(data)[:taken])
             self._sender.wake()
+        if taken < len(data):
+            self._short.add(sub)
         return taken
 
     def eof(self, sub: int = 0) -> None:
@@ -170,9 +176,9 @@ class ChannelIO:
 
     def make_room(self) -> None:
         """Wakes the coroutine that waits to write, if it can go on. Call it after something was sent or has arrived."""
-        for sub, writer in self.channel.writers.items():
-            if ("write", sub) in self._waiting and (writer.stopped or self.channel.room(sub)):
-                self._wake(("write", sub))
+        for sub in list(self._short):
+            if self.channel.writers[sub].stopped or self.channel.room(sub):
+                self._writable(sub)
 
     def ended(self, why: ChannelError) -> None:
         """The channel is over. Wakes all that wait; what has arrived can still be read."""
@@ -180,8 +186,15 @@ class ChannelIO:
             self._end = why
         for sub in self.channel.readers:
             self.on_data(sub)
+        for sub in list(self._short):
+            self._writable(sub)
         for key in list(self._waiting):
             self._wake(key)
+
+    def _writable(self, sub: int) -> None:
+        self._short.discard(sub)
+        self.on_room(sub)
+        self._wake(("write", sub))
 
     def _on_opened(self, event: Event) -> None:
         self.opened = event.value

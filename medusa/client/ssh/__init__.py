@@ -1,0 +1,13 @@
+"""Speaks SSH's server side on standard input and output, and maps it to the channels of a session.
+
+It uses asyncssh, which takes long to import: only `medusa ssh-proxy` imports what needs it.
+
+proxy         runs one SSH connection from its first to its last byte
+server        what the user's ssh client asks of the connection: sessions, connections, listeners
+session       a session of the client's: a shell, a command or a subsystem
+forwards      forwarded connections in both directions, and listeners in the job
+relay         passes bytes between a channel of SSH and one of the agent
+pipes         the transport: two descriptors that are read and written without blocking
+host_key      the user's host key, and the file that tells ssh of it
+refusals      tells the client, in the codes of SSH, why the agent has refused something
+"""

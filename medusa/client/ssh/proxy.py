@@ -1,0 +1,110 @@
+"""Runs one SSH connection on two descriptors, from its first to its last byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import asyncssh
+
+from medusa import __version__
+from medusa.client.aio.driver import Driver
+from medusa.client.outcome import OWN_ERROR
+from medusa.client.ssh.pipes import PipeTransport
+from medusa.client.ssh.server import Server
+from medusa.client.terminal.messages import Messages
+from medusa.protocol.printable import printable
+
+LOGIN_TIMEOUT = 120.0
+"""Seconds until the client must have agreed on keys. Nobody types anything meanwhile."""
+
+FLUSH_TIMEOUT = 2.0
+"""Seconds in which the client has to take the last words."""
+
+CIPHERS = [
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes128-ctr",
+    "aes256-ctr",
+    "chacha20-poly1305@openssh.com",
+]
+"""The first one costs least, and the connection never leaves this machine. Which one is used is the client's choice."""
+
+
+class Tunnel:
+    """Gives asyncssh the transport of a connection, in the place of another SSH connection that would carry it."""
+
+    def __init__(self, transport: PipeTransport) -> None:
+        self._transport = transport
+        self.logger = logging.getLogger("asyncssh")
+
+    async def create_connection(self, factory: Callable[[], Any], host: str, port: int) -> tuple[None, Any]:
+        protocol = factory()
+        self._transport.start(protocol)
+        return None, protocol
+
+    def close(self) -> None:
+        self._transport.close()
+
+    async def wait_closed(self) -> None:
+        await self._transport.over()
+
+
+async def serve(driver: Driver, messages: Messages, key: bytes, stdin: int = 0, stdout: int = 1) -> int:
+    """Serves one ssh client. Returns the exit status after the client has gone.
+
+    Args:
+        driver: the conversation with the agent.
+        messages: shows the user lines, beside what ssh shows.
+        key: the host key, a private key in OpenSSH's format.
+    """
+    logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
+    transport = PipeTransport(stdin, stdout)
+    server = Server(driver, transport, messages.error)
+    conn: asyncssh.SSHServerConnection | None = None
+    try:
+        conn = await _connect(transport, server, key)
+        error = await server.over
+    except (asyncssh.Error, OSError) as lost:
+        error = lost
+    except asyncio.CancelledError:
+        if conn is not None:
+            why = str(driver.over.result()) if driver.over.done() else "medusa ssh-proxy was ended"
+            conn.disconnect(asyncssh.DISC_CONNECTION_LOST, why)
+        raise
+    finally:
+        transport.close()
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(transport.over(), FLUSH_TIMEOUT)
+        transport.abort()
+    if error is None or isinstance(error, (asyncssh.ConnectionLost, BrokenPipeError)) or _is_goodbye(error):
+        return 0
+    messages.error(f"the ssh client breaks the rules of SSH, or has failed: {printable(str(error), 300)}")
+    return OWN_ERROR
+
+
+def _is_goodbye(error: Exception) -> bool:
+    return isinstance(error, asyncssh.DisconnectError) and error.code == asyncssh.DISC_BY_APPLICATION
+
+
+async def _connect(transport: PipeTransport, server: Server, key: bytes) -> asyncssh.SSHServerConnection:
+    return await asyncssh.connect_reverse(
+        "",
+        tunnel=Tunnel(transport),
+        config=None,
+        server_factory=lambda: server,
+        server_host_keys=[asyncssh.import_private_key(key)],
+        server_version=f"Medusa_{__version__}",
+        encryption_algs=CIPHERS,
+        encoding=None,
+        line_editor=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        allow_scp=False,
+        gss_host=None,
+        login_timeout=LOGIN_TIMEOUT,
+        keepalive_interval=0,
+    )

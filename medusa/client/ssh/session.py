@@ -1,0 +1,143 @@
+"""A session of the user's ssh client: a shell, a command or a subsystem, on a terminal or on pipes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import asyncssh
+
+from medusa.client.aio.driver import Driver
+from medusa.client.aio.errors import ChannelError, ChannelRefused
+from medusa.client.outcome import OUTCOME_UNKNOWN
+from medusa.client.ssh.pipes import PipeTransport
+from medusa.client.ssh.refusals import exit_status
+from medusa.client.ssh.relay import Relay
+from medusa.protocol.channels.kinds import STDERR, STDOUT
+from medusa.protocol.terminal import environment, modes
+
+SFTP = "sftp"
+
+WINDOW = 512 * 1024
+"""Bytes that the client may send in a session before they are taken."""
+
+_STANDARD = ["ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"]
+"""The signals that RFC 4254 names. The name of another one has to say whose it is."""
+
+
+class Session(Relay, asyncssh.SSHServerSession[bytes]):
+    """One session. It is opened at the agent as soon as the client has said what is to run."""
+
+    def __init__(self, driver: Driver, transport: PipeTransport) -> None:
+        super().__init__(transport, {STDOUT: None, STDERR: asyncssh.EXTENDED_DATA_STDERR})
+        self._driver = driver
+        self._pty: dict[str, object] | None = None
+        self._kind = "session"
+        self._command: str | None = None
+        self._result: Mapping[str, Any] | None = None
+        self._waiter: asyncio.Task[None] | None = None
+        self._all_passed = False
+
+    # ------------------------------------------------------------------ what the client asks for
+
+    def pty_requested(
+        self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
+    ) -> bool:
+        columns, lines = term_size[:2]
+        known = {opcode: value for opcode, value in term_modes.items() if opcode < modes.FIRST_WITHOUT_VALUE}
+        self._pty = {"columns": columns, "lines": lines, "term": term_type, "modes": modes.encode(known)}
+        return True
+
+    def shell_requested(self) -> bool:
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        self._command = command
+        return True
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        self._kind = subsystem
+        return subsystem == SFTP
+
+    def session_started(self) -> None:
+        try:
+            if self._kind == SFTP:
+                self._outputs = {0: None}
+                io = self._driver.open_nowait(SFTP)
+            else:
+                if self._pty is not None:
+                    del self._outputs[STDERR]
+                io = self._driver.open_nowait("session", **self._wish())
+        except ChannelError as error:
+            self.failed(error)
+            return
+        self.attach(io)
+        if self._kind != SFTP:
+            self._waiter = asyncio.ensure_future(self._wait())
+
+    def _wish(self) -> dict[str, object]:
+        given = {
+            name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+            for name, value in self._chan.get_environment_bytes().items()
+        }
+        env = environment.checked(given, given)
+        named = [name for name in env if not environment.checked({name: env[name]})]
+        return {"command": self._command, "pty": self._pty, "env": env, "named": named}
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        if self._io is not None:
+            self._io.request("resize", columns=width, lines=height)
+        elif self._pty is not None:
+            self._pty.update(columns=width, lines=height)
+
+    def signal_received(self, signal: str) -> None:
+        if self._io is not None and self._kind != SFTP:
+            self._io.request("signal", name=signal)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gone = True
+        self._pending.clear()
+        if self._waiter is not None:
+            self._waiter.cancel()
+        if self._io is not None:
+            self._io.close()
+
+    # ------------------------------------------------------------------ how it ends
+
+    async def _wait(self) -> None:
+        """Waits for the end of the command. If there is no such end, reading its output says why."""
+        assert self._io is not None
+        try:
+            self._result = await self._io.result()
+        except ChannelError:
+            return
+        self._exit()
+
+    def output_ended(self) -> None:
+        self._all_passed = True
+        if self._kind == SFTP:
+            self._result = {"status": 0, "signal": None}
+        self._exit()
+
+    def _exit(self) -> None:
+        """Tells the client how the command ended, after all of its output."""
+        if self._result is None or not self._all_passed or self._gone:
+            return
+        self._chan.write_eof()
+        signal = self._result["signal"]
+        if signal is None:
+            self._chan.exit(self._result["status"])
+        else:
+            name = signal.removeprefix("SIG")
+            self._chan.exit_with_signal(name if name in _STANDARD else f"{name}@openssh.com")
+
+    def failed(self, error: ChannelError) -> None:
+        if self._gone:
+            return
+        status = exit_status(error) if isinstance(error, ChannelRefused) else OUTCOME_UNKNOWN
+        try:
+            self._chan.write_stderr(f"medusa: {error}\r\n".encode())
+        except OSError:  # the channel is closing
+            return
+        self._chan.exit(status)
