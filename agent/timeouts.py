@@ -30,6 +30,8 @@ class Timeouts:
         detach_grace: time for a terminal to accept the last input of a client that leaves.
         reopen_interval: time between two attempts to read a terminal that no process has open. The child may open it
             again.
+        dial_timeout: time to connect to the target of a forwarded connection, with the lookup of its name. The client
+            gives up after 30 s.
         url_timeout: time for the command that prints a URL.
         log_timeout: time for stderr to accept a line that the user must see. The output of a failed
             step may have filled the pipe.
@@ -53,6 +55,7 @@ class Timeouts:
     redraw_grace: float = 0.1
     detach_grace: float = 1.0
     reopen_interval: float = 0.2
+    dial_timeout: float = 20.0
     url_timeout: float = 30.0
     log_timeout: float = 5.0
     output_timeout: float = 2.0

@@ -69,13 +69,13 @@ class Run:
         self.client.pump()
 
     def started(self) -> Run:
-        self.client.until(lambda: self.opened or self.refused)
-        assert self.opened, self.refused
+        self.client.until(lambda: self.opened is not None or self.refused)
+        assert self.opened is not None, self.refused
         return self
 
     def refusal(self) -> Reason:
         """Why the agent has refused the channel."""
-        self.client.until(lambda: self.opened or self.refused)
+        self.client.until(lambda: self.opened is not None or self.refused)
         assert isinstance(self.refused, Reason)
         return self.refused
 

@@ -31,6 +31,7 @@ class Context:
             such as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
         guest: True if the agent is a guest in somebody else's job. It then does not end processes that made themselves
             daemons.
+        forbidden: why the agent forwards no connections, as words for the user; "" if it does.
         incarnation: names this process, in 32 hexadecimal digits. The agent tells it to clients.
     """
 
@@ -44,4 +45,5 @@ class Context:
     passed_on: Collection[int] = ()
     login_shell: bool = True
     guest: bool = False
+    forbidden: str = ""
     incarnation: str = field(default_factory=_new_incarnation)

@@ -4,5 +4,5 @@ registry         all streams of the agent, by their ids; keeps those that have l
 speaker          the agent's end of a stream: processes what arrives, sends what waits, ends the stream
 opening          starts the command of a channel, or says why not
 session_channel  connects a channel of the kind `session` with a command
-shared           what all streams of an agent share: memory, and the terminals
+shared           what all streams of an agent share: memory, the terminals, and the lookups of names
 """

@@ -1,9 +1,10 @@
-"""Holds what all streams of an agent share: memory, and the terminals."""
+"""Holds what all streams of an agent share: memory, the terminals, and the lookups of names."""
 
 from __future__ import annotations
 
 from typing import Callable, Optional
 
+from agent.forwarding.lookups import Lookups
 from agent.terminals.registry import Terminals
 from medusa.protocol.resume.budget import Budget
 
@@ -21,6 +22,7 @@ class Shared:
     Attributes:
         memory: counts the bytes that all streams hold, or have allowed their clients to send, and limits them.
         terminals: the terminals, which may outlive the streams.
+        lookups: looks up the names of the targets of forwarded connections.
         exits: the number of commands that have ended by themselves. Only commands on terminals of clients without
             streams are counted here.
     """
@@ -28,6 +30,7 @@ class Shared:
     def __init__(self, preface: bytes = b"", greet: Optional[Callable[[], bytes]] = None) -> None:
         self.memory = Budget(MAX_MEMORY)
         self.terminals = Terminals(self.memory)
+        self.lookups = Lookups()
         self.exits = 0
         self._preface, self._greet = preface, greet
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from agent.command.resolve import CannotStart
+from agent.forwarding.forwards import Forwards
 from agent.link_ends import TAKEN_OVER, comes_back
 from agent.process.commands import Commands
 from agent.process.context import Context
@@ -22,7 +23,8 @@ from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost
 
-Sessions = List[Tuple[Channel, Opened]]
+Parts = List[Union[Opened, Forwards]]
+"""The objects that serve the channels. Each has one channel, except Forwards, which has many."""
 
 TURNS = 3
 """How often output is read and sent once more in one round of the agent's loop, as long as the link accepts it."""
@@ -61,6 +63,7 @@ class StreamSpeaker:
         self._reported = False  # True after the first RESULT: a stream on which nothing has run yet is not complete
         self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers the channel
         self._sessions: Dict[Channel, Opened] = {}
+        self._forwards = Forwards(self._end.channels, context, shared.lookups)
         self._opener = Opener(commands, context, shared, self)
         self._words = "done"
         self._leave_at: Optional[float] = None
@@ -111,13 +114,16 @@ class StreamSpeaker:
 
     def wanted(self) -> Dict[int, int]:
         """Returns the events to poll for, as a mask for each descriptor."""
-        return {fd: mask for session in self._sessions.values() for fd, mask in session.wanted().items()}
+        wanted = self._forwards.wanted()
+        for session in self._sessions.values():
+            wanted.update(session.wanted())
+        return wanted
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         if self._offers:
             return self._clock()
-        due = [self._end.deadline(), self._leave_at, *(session.deadline() for session in self._sessions.values())]
+        due = [self._end.deadline(), self._leave_at, *(part.deadline() for part in self._parts)]
         return min((at for at in due if at is not None), default=None)
 
     # ------------------------------------------------------------------ what arrives
@@ -138,6 +144,8 @@ class StreamSpeaker:
     def _happened(self, event: Event) -> None:
         if event.type == GOAWAY:
             self._over(event)
+        elif self._forwards.happened(event):
+            return
         elif event.type == OPEN and event.channel.kind in OPENABLE:
             self._offers[event.channel] = event.value
         elif event.type == OPEN:
@@ -194,7 +202,7 @@ class StreamSpeaker:
             self._open_next()
         except StreamError as error:
             self._over(self._end.fail(error))
-        moved, again = self._serve(list(self._sessions.items()), events)
+        moved, again = self._serve(self._parts, events)
         self._act(self._end.expire(self._clock()))
         self._send()
         for _ in range(TURNS):
@@ -204,28 +212,31 @@ class StreamSpeaker:
             self._send()
         self._check_end()
 
-    def _serve(self, sessions: Sessions, events: Dict[int, int]) -> Tuple[Sessions, Dict[int, int]]:
-        """Serves these channels. Returns those that had output, and the events with which to serve them again.
+    @property
+    def _parts(self) -> Parts:
+        return [self._forwards, *self._sessions.values()]
+
+    def _serve(self, parts: Parts, events: Dict[int, int]) -> Tuple[Parts, Dict[int, int]]:
+        """Serves these parts. Returns those that had output, and the events with which to serve them again.
 
         Args:
-            sessions: pairs of a channel and the object that serves it.
             events: what poll reported, as a mask for each descriptor.
         """
-        moved: Sessions = []
+        moved: Parts = []
         again: Dict[int, int] = {}
         now = self._clock()
-        for channel, session in sessions:
+        for part in parts:
             try:
-                found = session.serve(now, events)
+                found = part.serve(now, events)
             except StreamError as error:
                 self._over(self._end.fail(error))
                 return [], {}
             if found:
-                moved.append((channel, session))
+                moved.append(part)
                 again.update(found)
-            if session.over:
-                self._reported = True
-                self._sessions.pop(channel, None)
+        for channel in [channel for channel, session in self._sessions.items() if session.over]:
+            self._reported = True
+            del self._sessions[channel]
         return moved, again
 
     def _send(self) -> None:
@@ -246,6 +257,7 @@ class StreamSpeaker:
 
     def _end_sessions(self, why: Leave = Leave.LOST) -> None:
         self._offers.clear()
+        self._forwards.end()
         self._commands.end(*(child for session in self._sessions.values() for child in session.children))
         for channel in list(self._sessions):
             self._sessions.pop(channel).end(why)
@@ -270,6 +282,8 @@ class StreamSpeaker:
     @property
     def needed(self) -> bool:
         """True if something still runs for the client, or if the client has not received all results."""
+        if self._forwards.needed:
+            return True
         if self._sessions and not self._offers:
             return any(session.needed for session in self._sessions.values())
         return not self._complete

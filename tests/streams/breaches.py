@@ -139,7 +139,7 @@ CHANNELS: list[tuple[str, str, int, bytes]] = [
     ("unknown-kind", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"x11"}')),
     ("unknown-kind", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"accepted","listener":1}')),
     ("unknown-kind", "client", REFUSED, frame(OPEN, 0, 2, SESSION)),
-    ("limit", "agent", REFUSED, b"".join(frame(OPEN, 0, number, SESSION) for number in range(3, 515, 2))),
+    ("limit", "agent", REFUSED, b"".join(frame(OPEN, 0, number, SESSION) for number in range(3, 1539, 2))),
     ("timeout", "agent", REFUSED, frame(OPEN, 0, 3, SESSION)),
 ]
 """Code, which end the peer talks to, the frame that says so, and what the peer sends. The stream goes on."""

@@ -14,8 +14,8 @@ LEAST_PART = 1024
 TURN = 16 * 1024
 """Bytes that a channel may send in its turn. After that the other channels have their turns."""
 
-MAX_CHANNELS = 256
-"""The limit of channels of one stream."""
+MAX_CHANNELS = 768
+"""The limit of channels of one stream. It leaves room for 512 forwarded connections and for much else."""
 
 MAX_REFUSED = 1024
 """The limit of channels of one stream that this end has refused, and that the peer has not closed by CLOSE yet."""
@@ -23,10 +23,10 @@ MAX_REFUSED = 1024
 OPEN_TIMEOUT = 30.0
 """Seconds. A channel that was not accepted after this time is refused."""
 
-MAX_WINDOWS = 4 * 1024 * 1024
+MAX_WINDOWS = 8 * 1024 * 1024
 """The limit of the sum of all windows that one end grants, in bytes."""
 
-MIN_WINDOW = 8 * 1024
+MIN_WINDOW = 4 * 1024
 """Bytes that the peer may send on each sub (a direction of a channel) at any time, however little memory is free."""
 
 FIRST_WINDOW = 64 * 1024

@@ -91,11 +91,15 @@ class Channels(FrameParser):
         """
         known = parse(parameters, KINDS[kind].fields)
         frame = build_json(frames.OPEN, self._next, {"kind": kind, **parameters})
-        if self.over or self._outbox.finishing or self._next > LAST_NUMBER or not self._fits(len(subs(kind, known)[1])):
+        if not self._free or not self._fits(len(subs(kind, known)[1])):
             raise TooManyChannels(_FULL)
         self._outbox.control(frame)
         self._next += 2
         return self._add(self._next - 2, kind, known, opener=True)
+
+    def fits(self, kind: str) -> bool:
+        """Returns True if `open` would open one more channel of this kind, whose subs no parameter changes."""
+        return self._free and self._fits(len(KINDS[kind].subs[1]))
 
     def receive(self, data: Union[bytes, memoryview], now: float) -> List[Event]:
         """Processes `data`, the next bytes of the stream. Returns the events that tell what has arrived.
@@ -256,6 +260,10 @@ class Channels(FrameParser):
         self._channels[number] = None
         self._refused += 1
         self._outbox.control(build_reason(frames.REFUSED, number, reason))
+
+    @property
+    def _free(self) -> bool:
+        return not (self.over or self._outbox.finishing) and self._next <= LAST_NUMBER
 
     def _fits(self, readers: int) -> bool:
         return self.count < MAX_CHANNELS and self._windows.budget.free >= MIN_WINDOW * readers

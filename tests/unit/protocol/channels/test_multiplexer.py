@@ -179,16 +179,16 @@ def test_a_thousand_commands_leave_nothing() -> None:
 
 
 def test_budgets_of_a_whole() -> None:
-    whole = Budget(100_000)
+    whole = Budget(50_000)
     first, second = (Channels(Role.CLIENT, whole=whole) for _ in range(2))
     one = opened(first, "tcp", host="h", port=1)
     two = opened(second, "tcp", host="h", port=1)
-    assert (one.readers[0].limit, two.readers[0].limit) == (8192, 8192)
+    assert (one.readers[0].limit, two.readers[0].limit) == (4096, 4096)
     for _ in range(10):
         opened(first, "tcp", host="h", port=1)
     with pytest.raises(TooManyChannels):
         second.open("tcp", host="h", port=1)
-    assert whole.used == 12 * 8192
+    assert whole.used == 12 * 4096
 
 
 def test_what_streams_keep_is_a_part_of_a_whole() -> None:
