@@ -10,6 +10,8 @@ aio                 runs programs made of coroutines on the channels of a sessio
 ssh                 SSH's server side, for `medusa ssh-proxy`
 session             runs one session: attaches, waits for the agent, passes the bytes
 streams             the client's end of a stream: a connection to the agent that can outlive its link
+forwarding          forwards connections between this machine and the job
+places              reads to which places connections are to be forwarded
 queries             asks a reflector for its sessions
 launchers           starts jobs: one module or package for each job system
 archive             finds and writes the archive (the program file) of the agent

@@ -20,6 +20,7 @@ from medusa.client.choice import Choice
 from medusa.client.cleanup.emulator import Emulator
 from medusa.client.cleanup.note import Note
 from medusa.client.embedded_reflector import embedded_reflector
+from medusa.client.forwarding.forwarder import forwarder_for
 from medusa.client.launchers.base import JobRequest, Launcher
 from medusa.client.ledger import Ledger
 from medusa.client.login import words
@@ -36,7 +37,7 @@ from medusa.client.outcome import (
     cut_off,
     status_of,
 )
-from medusa.client.pipes.pipes_session import PipesSession
+from medusa.client.pipes.forward_sessions import session_for
 from medusa.client.queries import local
 from medusa.client.session.detaching.leaving import Leaving
 from medusa.client.session.detaching.start import start_detached
@@ -136,6 +137,8 @@ class Login:
         self.started = False
         self._left_to_guard = self._left = False
         self._leaving = Leaving()
+        self._forwarder = forwarder_for(settings, messages)
+        self._companion = self._forwarder if settings.forwards else None
         self._reflector_over: Callable[[], bool] = lambda: (
             False
         )  # no other reflector takes the place of an embedded one
@@ -152,6 +155,9 @@ class Login:
             signals = stack.enter_context(Signals())
             if refusal := words.cannot_attach(self._settings):
                 raise Failure(refusal)
+            stack.callback(self._forwarder.close)
+            with signals.interruptible():
+                self._forwarder.bind()
             choice = Choice(self._settings, self._messages, signals)
             choice.find()
             self._settings = choice.settings
@@ -364,12 +370,13 @@ class Login:
 
     def _on_pipes(self, link: Link, console: Console, notices: WalltimeNotices, returning: Returning) -> Exit:
         console.stdout.close()  # otherwise its reader would not find the end of the output before mlogin's own end
-        conversation = Conversation(link, returning=returning)
+        conversation = Conversation(link, returning=returning, companion=self._companion)
         session: OnPipes
         if self._make is not None:
             session = self._make(conversation, self._messages, console.signals, self._timeouts)
         else:
-            session = PipesSession(conversation, self._messages, console.signals, notices, self._timeouts)
+            args = (conversation, self._messages, console.signals, notices, self._timeouts)
+            session = session_for(self._settings, self._forwarder.idle, *args)
         try:
             return session.run(**self._wish.on_pipes())
         except GivenUp:
@@ -410,8 +417,8 @@ class Login:
     def _remote(self, link: Link, returning: Returning) -> Remote:
         start, tell, attach = self._wish.in_terminal(), self._messages.error, self._settings.attach
         if attach is None:
-            return remote_for(link, start, tell, returning)
-        conversation = Conversation(link, returning=returning)
+            return remote_for(link, start, tell, returning, self._companion)
+        conversation = Conversation(link, returning=returning, companion=self._companion)
         return NeededStream(conversation, AttachedRemote(conversation, start, attach, tell), tell)
 
     def _report_job(self, launcher: Launcher) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
+from medusa.client.places.specs import Forward, Place
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.resume.offer import KEEP
 from medusa.protocol.terminal import environment
@@ -91,6 +92,9 @@ class Settings:
             session. If both are None, mlogin takes the user's only session that no client uses.
         attach: how to attach to the session's terminal; None to run a command.
         detach: True to start the command in a terminal that the agent keeps, and to leave it at once.
+        forwards: the connections to forward during the session.
+        no_command: True to run no command, and only to forward.
+        stdio: what to connect standard input and output with, in place of a command; None for a command.
         beginning: the beginning of a session's id, if the user named a session. mlogin asks the reflector for the whole
             id, and puts it into `session`. If the user gave a whole id, `beginning` and `session` are both this id, and
             the reflector need not know it. If `joins`, `beginning` may also be a session's name.
@@ -133,6 +137,9 @@ class Settings:
     joins: bool = False
     attach: Attachment | None = None
     detach: bool = False
+    forwards: tuple[Forward, ...] = ()
+    no_command: bool = False
+    stdio: Place | None = None
     beginning: str | None = None
     otherwise: str = ""
     manta: MantaJobOptions = field(default_factory=MantaJobOptions)

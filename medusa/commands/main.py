@@ -38,6 +38,9 @@ COMMANDS = {
     "ls": Command("list your own sessions", "medusa.commands.own_sessions.listing"),
     "exec": Command("run a command in the job of one of your sessions", "medusa.commands.own_sessions.execute"),
     "attach": Command("attach to a terminal of one of your sessions", "medusa.commands.own_sessions.attach"),
+    "forward": Command(
+        "forward connections to and from the job of one of your sessions", "medusa.commands.own_sessions.forward"
+    ),
     "kill": Command("end one of your own sessions", "medusa.commands.own_sessions.kill"),
     "ssh-proxy": Command(
         "let ssh, scp, rsync and editors into a session, as ProxyCommand", "medusa.commands.ssh.proxy"

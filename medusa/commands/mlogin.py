@@ -15,6 +15,7 @@ from medusa.client.settings import DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.manta_options import SigningOptions, header_options, manta_options
 from medusa.commands.mlogin_options import advice, signing, types
+from medusa.commands.mlogin_options.forwards import check_alone, forwards
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_parser
 from medusa.commands.options import COMMON
 from medusa.commands.process.core_dumps import forbid_core_dump
@@ -89,7 +90,7 @@ def _settings(
     return Settings(
         command=given.command,
         login_shell=given.login,
-        pty=given.pty,
+        pty=False if given.no_command or given.stdio_forward else given.pty,
         env=env,
         cwd=given.cwd,
         name=given.name,
@@ -105,6 +106,9 @@ def _settings(
         wait_timeout=_wait_timeout(given, queues=queues),
         keep=given.keep,
         detach=given.detach,
+        forwards=forwards(given),
+        no_command=given.no_command or given.stdio_forward is not None,
+        stdio=given.stdio_forward,
         archive=given.archive,
         object=given.object,
         arguments=(*given.launcher_arg, *passed_on),
@@ -149,6 +153,7 @@ def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
         raise Failure("-d starts a terminal, which -T forbids")
     if given.detach and not given.keep:
         raise Failure("-d leaves a session that goes on, and --keep 0 ends it with mlogin")
+    check_alone(given)
     if {"no_input", "escape"} <= set(typed) and given.escape[0] is not None:
         raise Failure("--escape: with --no-input nothing is read, so that there are no escapes")
 

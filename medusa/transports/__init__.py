@@ -10,5 +10,6 @@ dial           opens a connected socket to the host of a URL: address, TCP, prox
 link           a transport with a keepalive, for loops that poll (mlogin and the agent)
 connect        opens a transport to a URL, at the client's end
 adopt          makes a transport of an accepted socket, at the reflector's end
+forwarding     forwards connections through the channels of a stream
 relayed        a transport that can also forward frames to another one, for the reflector
 """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 
 from medusa.client.pipes.sink import Sink
 from medusa.client.session.ending import Ending, SessionEnded
-from medusa.protocol.channels.channel import Channel
 from medusa.protocol.channels.kinds import STDERR, STDOUT
+from medusa.protocol.channels.subs import Reader
 
 _NAMES = {STDOUT: "standard output", STDERR: "standard error"}
 
@@ -24,14 +24,17 @@ class Outputs:
         self._sinks = {STDOUT: Sink(stdout, shown, lasts=False), STDERR: Sink(stderr, shown, lasts=True)}
         self._clock = clock
 
-    def attach(self, channel: Channel) -> None:
-        """Starts to write the output of `channel`. Call it after the channel was opened.
+    def attach(self, readers: Mapping[int, Reader]) -> None:
+        """Starts to write what arrives. Call it after the channel was opened.
+
+        Args:
+            readers: STDOUT, STDERR or both -> what arrives for it.
 
         Raises:
             StreamError: too much waits to be sent to the agent (`overflow`).
         """
-        for sub, sink in self._sinks.items():
-            sink.attach(channel.readers[sub])
+        for sub, reader in readers.items():
+            self._sinks[sub].attach(reader)
 
     @property
     def pending(self) -> bool:

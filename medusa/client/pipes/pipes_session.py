@@ -24,7 +24,7 @@ from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import FATAL, Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.protocol.channels.channel import Channel
+from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import DATA, EOF, STOP, Reason
 from medusa.protocol.channels.kinds import STDERR, STDIN, STDOUT
 from medusa.protocol.control import Control, Error, Exit, Notice, StreamAnswer
@@ -32,8 +32,6 @@ from medusa.protocol.errors import StreamError
 from medusa.protocol.printable import printable
 from medusa.transports.base import CLOSE_TIMEOUT
 from medusa.transports.link import LinkLost
-
-TOO_OLD = "the agent is too old for pipes (part 2); use -t for a terminal"
 
 _AT_ONCE = 8
 """The most messages that are received at once, and the most pieces of input that are read at once.
@@ -59,6 +57,9 @@ class PipesSession:
         opened: True if the agent was asked to start the command.
         answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
     """
+
+    _too_old = "the agent is too old for pipes (part 2); use -t for a terminal"
+    _silent = "it may be too old for pipes: -t uses a terminal"
 
     def __init__(
         self,
@@ -178,8 +179,8 @@ class PipesSession:
         else:
             self._silence.check(now, waits=self._conversation.waits, lasting=self._conversation.lasting)
         if self._conversation.speech is Speech.NONE and now >= self._answer_by:
-            text = f"the agent has not answered for {self._timeouts.answer_timeout:.0f} s; it may be too old for pipes"
-            raise SessionEnded(Ending.NOT_STARTED, f"{text}: -t uses a terminal")
+            text = f"the agent has not answered for {self._timeouts.answer_timeout:.0f} s; {self._silent}"
+            raise SessionEnded(Ending.NOT_STARTED, text)
 
     # ------------------------------------------------------------------ from the agent
 
@@ -194,12 +195,16 @@ class PipesSession:
         if arrived.control is not None:
             self._on_control(arrived.control)
         for event in arrived.events:
-            if event.type in (DATA, EOF):
-                self._outputs.pump(event.sub)
-            elif event.type == STOP:
-                self._source.stop()
-            if ended := channel_end(event):
-                raise ended
+            self._happened(event)
+
+    def _happened(self, event: Event) -> None:
+        """Acts on an event of the stream. Raises SessionEnded if it ends the session."""
+        if event.type in (DATA, EOF):
+            self._outputs.pump(event.sub)
+        elif event.type == STOP:
+            self._source.stop()
+        if ended := channel_end(event):
+            raise ended
 
     def _on_control(self, control: Control) -> None:
         if isinstance(control, StreamAnswer):
@@ -208,7 +213,7 @@ class PipesSession:
             self._messages.error(printable(control.text, MAX_WORDS))
         elif self._conversation.speech is Speech.TERMINAL:
             words = f"\nthe agent says: {printable(control.error, MAX_WORDS)}" if isinstance(control, Error) else ""
-            raise SessionEnded(Ending.NOT_STARTED, TOO_OLD + words)
+            raise SessionEnded(Ending.NOT_STARTED, self._too_old + words)
 
     def _open(self) -> None:
         try:
@@ -216,7 +221,7 @@ class PipesSession:
         except ValueError as error:
             words = f"the command cannot be sent to the agent: {error}\n  a long script goes in by standard input"
             raise SessionEnded(Ending.NOT_STARTED, words) from None
-        self._outputs.attach(self._channel)
+        self._outputs.attach(self._channel.readers)
 
     # ------------------------------------------------------------------ to the agent
 

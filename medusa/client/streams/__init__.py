@@ -1,6 +1,7 @@
 """The client's end of a stream, which carries the channels of client and agent (docs/protocol.md, part 3).
 
 conversation  the client's end of a stream: sends the offer, receives the agent's answer, passes messages both ways
+companion     the interface of what uses channels of a stream beside the session
 returning     brings the stream back over a new link, each time that its link is lost
 way_back      makes the new link: dials, waits for the agent, receives its answer
 redial        dials the reflector again and again, and decides what each refusal means

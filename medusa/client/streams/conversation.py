@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from medusa.client.streams.companion import Companion
 from medusa.client.streams.returning import Returning
 from medusa.protocol import control
 from medusa.protocol.channels.channel import Channel, Event
@@ -76,6 +78,8 @@ class Conversation:
         link: the link. The caller has to close it. It gets new connections after it was lost.
         clock: a function that returns monotonic seconds.
         returning: brings the stream back after its link is lost; None if the stream ends with its link.
+        companion: what uses channels beside the session; None if there is nothing. The session does not see the events
+            of these channels.
 
     Attributes:
         link: the argument `link`.
@@ -85,7 +89,11 @@ class Conversation:
     """
 
     def __init__(
-        self, link: Link, clock: Callable[[], float] = time.monotonic, returning: Returning | None = None
+        self,
+        link: Link,
+        clock: Callable[[], float] = time.monotonic,
+        returning: Returning | None = None,
+        companion: Companion | None = None,
     ) -> None:
         self.link = link
         self.stream = StreamEnd(Role.CLIENT)
@@ -93,6 +101,7 @@ class Conversation:
         self.answer: StreamAnswer | None = None
         self._clock = clock
         self._returning = returning
+        self._companion = companion
         self._id = secrets.token_hex(16)
         self._start = HARMLESS
         self._late: list[Event] = []
@@ -137,7 +146,7 @@ class Conversation:
     @property
     def unread(self) -> bool:
         """True if messages may be waiting that a poll would not report."""
-        return bool(self._heard) or (not self.parted and self.link.unread)
+        return bool(self._heard or self._late) or (not self.parted and self.link.unread)
 
     @property
     def waits(self) -> bool:
@@ -158,25 +167,35 @@ class Conversation:
 
     def wanted(self) -> dict[int, int]:
         """Returns the events to poll for, by descriptor."""
+        others = {} if self._companion is None else self._companion.wanted()
         if self._returning is not None and self._returning.active:
-            return self._returning.wanted()
-        return {self.link.fileno(): self.link.events(reading=True)}
+            return {**others, **self._returning.wanted()}
+        return {**others, self.link.fileno(): self.link.events(reading=True)}
 
     def deadline(self) -> float:
         """Returns the time, by `clock`, at which `step`, `keep_alive` and `send` must be called next."""
+        others = math.inf if self._companion is None else self._companion.deadline()
         if self._returning is not None and self._returning.active:
-            return self._returning.deadline()
-        due = [self.stream.deadline(), self.link.deadline()]
+            return min(others, self._returning.deadline())
+        due = [others, self.stream.deadline(), self.link.deadline()]
         if self._returning is not None:
             due.append(self._returning.due(self.stream))
         return min(at for at in due if at is not None)
 
     def step(self, events: Mapping[int, int]) -> None:
-        """Goes on with making a new link, if the link is lost. `events`: what poll has reported, by descriptor.
+        """Acts on `events`: what poll has reported, by descriptor. Goes on with making a new link, if the link is lost.
 
         Raises:
-            LinkLost: the stream cannot go on.
+            LinkLost: the stream cannot go on, or the link has ended.
         """
+        self._go_on_returning(events)
+        if self._companion is not None:
+            try:
+                self._companion.act(events)
+            except StreamError as error:
+                self._late.append(self.fail(error))
+
+    def _go_on_returning(self, events: Mapping[int, int]) -> None:
         if self._returning is None or not self._returning.active:
             return
         answer = self._returning.step(events)
@@ -264,15 +283,31 @@ class Conversation:
 
     def _take(self, message: Message) -> Arrived:
         if isinstance(message, Part):
-            return Arrived(self.stream.receive(message.data, self._clock(), message.first))
+            return self._arrived(self.stream.receive(message.data, self._clock(), message.first))
         if isinstance(message, Binary):
             if self.speech is Speech.STREAM:
-                return Arrived(self.stream.receive(message.data, self._clock()))
+                return self._arrived(self.stream.receive(message.data, self._clock()))
             return Arrived(output=message.data)
         if isinstance(message, Close):
             raise closed(message)
         found = control.parse(message.text) if isinstance(message, Text) else None
         return NOTHING if found is None else self._control(found)
+
+    def _arrived(self, events: list[Event]) -> Arrived:
+        """Passes the events of the companion's channels to the companion. Returns the others."""
+        companion = self._companion
+        if companion is None:
+            return Arrived(events)
+        try:
+            return Arrived([event for event in events if event.channel is None or not companion.happened(event)])
+        except StreamError as error:
+            return Arrived([self.fail(error)])
+
+    def no_stream(self) -> None:
+        """Notes that the agent knows no streams."""
+        if self._companion is not None:
+            self._companion.unavailable()
+            self._companion = None
 
     def _control(self, found: Control) -> Arrived:
         if self._returning is not None and self._returning.take(found):
@@ -283,6 +318,7 @@ class Conversation:
             return self._accepted(found) if self.speech is Speech.NONE else NOTHING
         if isinstance(found, (Started, Error, Exit)):
             self.speech = Speech.TERMINAL
+            self.no_stream()
         return Arrived(control=found)
 
     def _accepted(self, answer: StreamAnswer) -> Arrived:
@@ -294,6 +330,8 @@ class Conversation:
             return Arrived([Event(GOAWAY, None, 0, Reason("bad-answer", words))])
         if self._returning is not None:
             self._returning.begins(answer)
+        if self._companion is not None:
+            self._companion.start(self)
         return Arrived(control=answer)
 
     def _resume(self, answer: StreamAnswer) -> bool:

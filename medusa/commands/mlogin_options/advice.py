@@ -17,7 +17,7 @@ from medusa.protocol.printable import printable
 
 HELP_OPTIONS = ("-h", "--help")
 
-SHARED = ("-i", "-n", "-q", "-t", "-T")
+SHARED = ("-i", "-n", "-N", "-q", "-t", "-T")
 """Options that take no value in mlogin, but take a value or have another meaning in programs of launchers."""
 
 FOR_A_MANTA = ("--disk", "--memory", "--init", "--image", "--asset", "--assets", "--agent-object")

@@ -11,6 +11,7 @@ from medusa.client.outcome import OWN_ERROR
 from medusa.client.settings import AGENT_OBJECT
 from medusa.commands.manta_options import add_header_options, add_manta_options
 from medusa.commands.mlogin_options import advice, texts, types
+from medusa.commands.mlogin_options.forwards import add_forward_options
 from medusa.commands.mlogin_options.process import add_process_options
 from medusa.commands.options import OptionParser
 from medusa.commands.user_config.parser import UserOptionParser
@@ -30,6 +31,7 @@ def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOpti
     parser.advise = advice.complaint
     _add_job(parser)
     _add_session(parser)
+    add_forward_options(parser, alone=True)
     _add_reflector(parser)
     add_manta_options(parser)
     _add_manta_job(parser)

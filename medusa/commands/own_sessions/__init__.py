@@ -2,6 +2,7 @@
 
 attach   `medusa attach`: attaches to a terminal of a session
 execute  `medusa exec`: runs a command in the job of a session
+forward  `medusa forward`: forwards connections to and from the job of a session
 kill     `medusa kill`: ends a session
 listing  `medusa ls`: lists the sessions
 asking   makes the client of the reflector that the options name

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.settings import DEFAULT_ESCAPE, Attachment, Settings
+from medusa.commands.mlogin_options.forwards import add_forward_options, forwards
 from medusa.commands.mlogin_options.process import add_escape_option, add_keep_option
 from medusa.commands.options import VARIABLES
 from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
@@ -80,6 +81,7 @@ def make_parser() -> UserOptionParser:
     add_escape_option(group)
     add_keep_option(group)
     group.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    add_forward_options(parser)
     add_access_options(parser)
     return parser
 
@@ -106,6 +108,7 @@ def parse(argv: Sequence[str]) -> Settings:
         quiet=given.quiet,
         launcher="held",
         joins=True,
+        forwards=forwards(given),
         reflector=found.reflector,
         wait_timeout=WAIT_TIMEOUT,
         keep=given.keep,

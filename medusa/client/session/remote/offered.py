@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from medusa.client.session.remote.base import Remote
 from medusa.client.session.remote.plain import PlainRemote
 from medusa.client.session.remote.streamed import StreamRemote, fits
+from medusa.client.streams.companion import Companion
 from medusa.client.streams.conversation import Conversation, Speech
 from medusa.client.streams.returning import Returning
 from medusa.protocol.control import Start
@@ -68,7 +69,7 @@ class OfferedRemote:
                 self._stream.take(arrived)
                 continue
             if self._conversation.speech is Speech.TERMINAL or arrived.output:
-                self._settled = self._plain
+                self._settle_plain()
             self._plain.handle(arrived.control)
             if arrived.output:
                 return arrived.output
@@ -82,8 +83,12 @@ class OfferedRemote:
         return self._plain.room if self._clock() >= self._answer_at and not self.parted else 0
 
     def send(self, data: bytes) -> None:
-        self._settled = self._plain
+        self._settle_plain()
         self._plain.send(data)
+
+    def _settle_plain(self) -> None:
+        self._settled = self._plain
+        self._conversation.no_stream()
 
     def resize(self, columns: int, lines: int) -> bool:
         return False
@@ -120,7 +125,13 @@ class OfferedRemote:
         return False if self.parted else self._plain.close(reason, timeout)
 
 
-def remote_for(link: Link, start: Start, tell: Callable[[str], None], returning: Returning | None = None) -> Remote:
+def remote_for(
+    link: Link,
+    start: Start,
+    tell: Callable[[str], None],
+    returning: Returning | None = None,
+    companion: Companion | None = None,
+) -> Remote:
     """Returns the agent's side of a session in which the agent starts the command of `start`.
 
     Offers the agent a stream, except if the command is too long for the frame that opens a channel.
@@ -128,7 +139,10 @@ def remote_for(link: Link, start: Start, tell: Callable[[str], None], returning:
     Args:
         tell: a function that shows a text to the user: a notice of the reflector's.
         returning: brings the session back after its link is lost; None if the session ends with its link.
+        companion: what uses channels beside the session; None if there is nothing.
     """
     if not fits(start):
+        if companion is not None:
+            companion.unavailable()
         return PlainRemote(link, start, tell)
-    return OfferedRemote(Conversation(link, returning=returning), start, tell)
+    return OfferedRemote(Conversation(link, returning=returning, companion=companion), start, tell)
