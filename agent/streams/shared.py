@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from agent.forwarding.lookups import Lookups
 from agent.terminals.registry import Terminals
 from medusa.protocol.resume.budget import Budget
+from medusa.transports.forwarding.lookups import Lookups
 
 MAX_MEMORY = 48 * 1024 * 1024
 """The limit of the bytes that all streams and terminals of an agent together hold, or have allowed clients to send."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from agent.command.resolve import CannotStart
-from agent.forwarding.forwards import Forwards
 from agent.link_ends import TAKEN_OVER, comes_back
 from agent.process.commands import Commands
 from agent.process.context import Context
+from agent.streams.forwards import Forwards
 from agent.streams.opening import OPENABLE, Opened, Opener, amend
 from agent.streams.shared import Shared
 from agent.terminals.terminal import Leave

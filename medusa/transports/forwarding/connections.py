@@ -13,6 +13,9 @@ class Connections:
     """The connections that are forwarded over one stream.
 
     In each round of its loop, the caller polls for `wanted`, not at all if `due` is True, and calls `serve`.
+
+    Attributes:
+        opened: the number of those for which this end has opened the channel.
     """
 
     def __init__(self) -> None:
@@ -21,7 +24,7 @@ class Connections:
         self._masks: Dict[int, int] = {}  # what to poll for, for each connection
         self._due: Dict[Channel, Connection] = {}  # something has come in their channels
         self._standing: Set[Connection] = set()  # they are not read, because their channels have no room
-        self._turn = 0
+        self._turn = self.opened = 0
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -30,6 +33,7 @@ class Connections:
         """Serves this connection from now on, until both of its directions have ended."""
         channel = connection.channel
         self._connections[channel] = self._sockets[connection.fd] = self._due[channel] = connection
+        self.opened += channel.opener
 
     @property
     def due(self) -> bool:
@@ -87,6 +91,7 @@ class Connections:
             connection.abort()
         for table in (self._connections, self._sockets, self._masks, self._due, self._standing):
             table.clear()
+        self.opened = 0
 
     def _rotated(self, connections: List[Connection]) -> List[Connection]:
         """Returns these connections in another order in each round: the first ones find more room to send."""
@@ -100,6 +105,7 @@ class Connections:
         if connection.over:
             del self._connections[connection.channel], self._sockets[connection.fd]
             self._masks.pop(connection.fd, None)
+            self.opened -= connection.channel.opener
             return
         self._masks[connection.fd] = connection.wanted
         if connection.stands:

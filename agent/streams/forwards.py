@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import resource
 import socket
-from typing import Any, Dict, List, Optional, Set, Union
+from typing import Any, Dict, Optional, Union
 
-from agent.forwarding.connection import Connection
-from agent.forwarding.dialling import dial
-from agent.forwarding.listening import Listener, listen, passes
-from agent.forwarding.lookups import Lookups
-from agent.forwarding.refusal import FORBIDDEN, LIMIT, CannotForward
 from agent.poller import READ, Poller
 from agent.process.context import Context
 from medusa.protocol.channels.channel import Channel, Event, State
-from medusa.protocol.channels.frames import CLOSE, OPEN, REFUSED, STOP, Reason
+from medusa.protocol.channels.frames import CLOSE, OPEN, Reason
 from medusa.protocol.channels.limits import MAX_CHANNELS
 from medusa.protocol.channels.multiplexer import Channels
 from medusa.transports.dial.tcp import reason
+from medusa.transports.forwarding.connection import Connection
+from medusa.transports.forwarding.connections import Connections
+from medusa.transports.forwarding.dialling import dial
+from medusa.transports.forwarding.listening import Listener, listen, passes
+from medusa.transports.forwarding.lookups import Lookups
+from medusa.transports.forwarding.refusal import FORBIDDEN, LIMIT, CannotForward
 from medusa.transports.steps import Work
 
 KINDS = ("tcp", "unix", "listen")
@@ -58,13 +59,7 @@ class Forwards:
         self._listening: Dict[int, Channel] = {}  # the listeners by their descriptors
         self._check_at: Optional[float] = None
         self._paused = False  # nothing is accepted before `_check_at`
-        self._connections: Dict[Channel, Connection] = {}
-        self._sockets: Dict[int, Connection] = {}
-        self._masks: Dict[int, int] = {}  # what to poll for, for each connection
-        self._due: Dict[Channel, Connection] = {}  # something has come in their channels
-        self._standing: Set[Connection] = set()  # they are not read, because their channels have no room
-        self._accepted = 0  # how many of the connections came to a listener
-        self._turn = 0
+        self._connections = Connections()
 
     @property
     def needed(self) -> bool:
@@ -75,9 +70,7 @@ class Forwards:
 
     def wanted(self) -> Dict[int, int]:
         """Returns the events to poll for, as a mask for each descriptor."""
-        for connection in [connection for connection in self._standing if not connection.stands]:
-            self._watch(connection)
-        wanted = dict(self._masks)
+        wanted = self._connections.wanted()
         for work in self._works.values():
             wanted.update(work.wanted)
         if not self._paused and self._accepts:
@@ -86,7 +79,7 @@ class Forwards:
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
-        if self._due:
+        if self._connections.due:
             return self._context.clock()
         due = [work.until for work in self._works.values()]
         return min(due + ([] if self._check_at is None else [self._check_at]), default=None)
@@ -94,7 +87,7 @@ class Forwards:
     @property
     def _accepts(self) -> bool:
         """True if a listener may accept a connection now."""
-        return self._accepted < MAX_ACCEPTED and self._channels.fits("accepted")
+        return self._connections.opened < MAX_ACCEPTED and self._channels.fits("accepted")
 
     # ------------------------------------------------------------------ what arrives
 
@@ -103,8 +96,8 @@ class Forwards:
         channel = event.channel
         if event.type == OPEN and channel.kind in KINDS:
             self._open(channel, event.value)
-        elif channel in self._connections:
-            self._connection(self._connections[channel], event.type)
+        elif self._connections.happened(event):
+            return True
         elif channel in self._works and event.type == CLOSE:
             self._works.pop(channel).close()
         elif channel in self._listeners and event.type == CLOSE:
@@ -128,19 +121,6 @@ class Forwards:
         else:
             self._works[channel] = Work(dial(fields, self._lookups, until, context.clock))
 
-    def _connection(self, connection: Connection, kind: int) -> None:
-        if kind == REFUSED:
-            connection.abort()
-        elif kind == CLOSE:
-            connection.closed()
-        elif kind == STOP:
-            connection.stopped()
-        if connection.over:
-            self._watch(connection)  # at once, before another socket gets this descriptor
-            self._due.pop(connection.channel, None)
-        else:
-            self._due[connection.channel] = connection
-
     # ------------------------------------------------------------------ one round
 
     def serve(self, now: float, events: Dict[int, int]) -> Dict[int, int]:
@@ -159,34 +139,7 @@ class Forwards:
             self._go_on(channel, work, events, now)
         if self._listeners:
             self._serve_listeners(events, now)
-        due, self._due = self._due, {}
-        for fd in events.keys() & self._sockets.keys():
-            connection = self._sockets[fd]
-            due[connection.channel] = connection
-        again = {}
-        for connection in self._rotated(list(due.values())):
-            if connection.serve(now, events.get(connection.fd, 0)):
-                again[connection.fd] = READ
-            self._watch(connection)
-        return again
-
-    def _rotated(self, connections: List[Connection]) -> List[Connection]:
-        """Returns these connections in another order in each round: the first ones find more room to send."""
-        self._turn += 1
-        first = self._turn % max(1, len(connections))
-        return connections[first:] + connections[:first]
-
-    def _watch(self, connection: Connection) -> None:
-        """Notes what to poll for, for a connection that was served."""
-        self._standing.discard(connection)
-        if connection.over:
-            del self._connections[connection.channel], self._sockets[connection.fd]
-            self._masks.pop(connection.fd, None)
-            self._accepted -= connection.channel.opener
-            return
-        self._masks[connection.fd] = connection.wanted
-        if connection.stands:
-            self._standing.add(connection)
+        return self._connections.serve(now, events)
 
     # ------------------------------------------------------------------ targets and listeners
 
@@ -226,12 +179,8 @@ class Forwards:
             done.close()
             channel.refuse(LIMIT, "the agent has too many open files")
         else:
-            self._add(channel, done)
+            self._connections.add(Connection(channel, done))
             channel.accept()
-
-    def _add(self, channel: Channel, sock: socket.socket) -> None:
-        connection = Connection(channel, sock)
-        self._connections[channel] = self._sockets[connection.fd] = self._due[channel] = connection
 
     def _serve_listeners(self, events: Dict[int, int], now: float) -> None:
         if self._check_at is not None and now >= self._check_at:
@@ -265,8 +214,8 @@ class Forwards:
             sock.close()
             self._pause()
             return False
-        self._accepted += 1
-        self._add(self._channels.open("accepted", listener=channel.number, peer=peer), sock)
+        channel = self._channels.open("accepted", listener=channel.number, peer=peer)
+        self._connections.add(Connection(channel, sock))
         return True
 
     def _pause(self) -> None:
@@ -293,14 +242,7 @@ class Forwards:
         self._works.clear()
         for channel in list(self._listeners):
             self._close(channel)
-        for connection in self._connections.values():
-            connection.abort()
-        self._connections.clear()
-        self._sockets.clear()
-        self._masks.clear()
-        self._due.clear()
-        self._standing.clear()
-        self._accepted = 0
+        self._connections.abort()
 
 
 def _scarce(fd: int) -> bool:
