@@ -15,7 +15,8 @@ from medusa.client.places.specs import Forward, Side
 from medusa.client.settings import Settings
 from medusa.client.streams.companion import Carrier
 from medusa.client.terminal.messages import Messages
-from medusa.protocol.channels.channel import Event
+from medusa.protocol.channels.channel import Channel, Event
+from medusa.protocol.channels.frames import CLOSE, REFUSED
 from medusa.transports.forwarding.connections import Connections
 from medusa.transports.forwarding.lookups import Lookups
 
@@ -41,6 +42,7 @@ class Forwarder:
         self._lookups = Lookups(clock)
         self._listeners = Listeners(report, clock)
         self._connections = Connections()
+        self._own: set[Channel] = set()  # also channels that this end has closed, until the peer has closed them too
         self._conversation: Carrier | None = None
         self._outgoing: Outgoing | None = None
         self._incoming: Incoming | None = None
@@ -125,10 +127,16 @@ class Forwarder:
         """Acts on an event of the stream. Returns False, and does nothing, if the event's channel is not its own."""
         if self._outgoing is None or self._incoming is None:
             return False
-        own = self._connections.happened(event) or self._outgoing.happened(event) or self._incoming.happened(event)
-        if own and self._connections.due:
+        parts = (self._connections, self._outgoing, self._incoming)
+        if any(part.happened(event) for part in parts):
+            self._own.add(event.channel)
+        elif event.channel not in self._own:
+            return False
+        if event.type in (CLOSE, REFUSED):
+            self._own.discard(event.channel)
+        if self._connections.due:
             self._connections.serve(self._clock(), {})
-        return own
+        return True
 
     def close(self) -> None:
         """Ends all of it: connections are reset, and nothing listens any more."""
