@@ -14,7 +14,7 @@ import pytest
 
 from agent.timeouts import Timeouts
 from tests.agents import Reflector, from_source, job_environ, launched, wait_until_session_is_gone, write_config
-from tests.streamclients import PTY, Legs, StreamClient
+from tests.streamclients import PTY, Legs, Run, StreamClient
 from tests.waiting import wait_until
 
 NOISE = random.Random(1).randbytes(3 << 20)
