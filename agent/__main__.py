@@ -74,6 +74,7 @@ SECTIONS = (
             ("MEDUSA_SIGNED_URL", "where to dial"),
             ("MEDUSA_AGENT_CONFIG", "the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
+            ("MEDUSA_NO_FORWARDING", "true: as --no-forwarding"),
             ("MEDUSA_GUEST", "true: leave alone what makes itself a daemon"),
             ("MEDUSA_HOLD", "seconds for which to come back after a lost link"),
             ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
@@ -163,6 +164,8 @@ def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
     add_header_options(add)
     text = "for how many seconds to try again while the reflector cannot be reached (%(default)g)"
     add("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help=text)
+    add = parser.add_argument_group("The session").add_argument
+    add("--no-forwarding", action="store_true", help="forward no connections: no mlogin -L, -R and -D")
     add = parser.add_argument_group("At the end").add_argument
     text = "seconds between SIGHUP and SIGKILL for what outlives the session (%(default)g)"
     add("--grace", metavar="S", type=seconds, default=timeouts.hangup_grace, help=text)
@@ -216,6 +219,7 @@ def _run(
         signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
         context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
+        context = replace(context, forbidden=config.no_forwarding(options.no_forwarding, environ))
         seconds = environ.get("MEDUSA_HOLD", "")
         holding = Holding(context.incarnation, int(seconds) if seconds.isdecimal() else HOLD_TIME)
         link, dialer, guest = _connect(options, assets, environ, holding)

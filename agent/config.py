@@ -139,6 +139,18 @@ def add_header_options(add: Callable[..., object]) -> None:
     add("--header-command", metavar="COMMAND", help="sh runs it, and it prints such headers, one a line")
 
 
+def no_forwarding(given: bool, environ: Mapping[str, str]) -> str:
+    """Returns why the agent forwards no connections, as words for the user; "" if it does.
+
+    Args:
+        given: True if the option `--no-forwarding` is given. The variable MEDUSA_NO_FORWARDING can ask for the same.
+
+    Raises:
+        ConfigError: the variable is wrong.
+    """
+    return "the job's agent runs with --no-forwarding" if switch("MEDUSA_NO_FORWARDING", environ) or given else ""
+
+
 def _header_list(source: str, text: Optional[str]) -> Tuple[str, ...]:
     try:
         return from_variable(text) if text else ()

@@ -32,6 +32,8 @@ class Timeouts:
             again.
         dial_timeout: time to connect to the target of a forwarded connection, with the lookup of its name. The client
             gives up after 30 s.
+        listener_interval: time after which a listener that could accept nothing tries again, and between two checks
+            whether the file of a unix socket is still there.
         url_timeout: time for the command that prints a URL.
         log_timeout: time for stderr to accept a line that the user must see. The output of a failed
             step may have filled the pipe.
@@ -56,6 +58,7 @@ class Timeouts:
     detach_grace: float = 1.0
     reopen_interval: float = 0.2
     dial_timeout: float = 20.0
+    listener_interval: float = 1.0
     url_timeout: float = 30.0
     log_timeout: float = 5.0
     output_timeout: float = 2.0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from medusa.protocol.channels.channel import Channel, Event
-from medusa.protocol.channels.frames import CLOSE, DATA, EOF, GOAWAY, OPENED, REFUSED, RESULT, STOP, Reason
+from medusa.protocol.channels.frames import CLOSE, DATA, EOF, GOAWAY, OPEN, OPENED, REFUSED, RESULT, STOP, Reason
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Call, Control, Start, StreamAnswer, build, parse
 from medusa.protocol.messages import Binary, Text
@@ -128,6 +128,7 @@ class StreamClient:
         self.link = link
         self.stream = StreamEnd(Role.CLIENT)
         self.runs: dict[int, Run] = {}
+        self.offered: list[tuple[Channel, dict[str, Any]]] = []
         self.goaway: Any = None
         self.answer: StreamAnswer | None = None
 
@@ -168,6 +169,17 @@ class StreamClient:
         self.pump()
         return run
 
+    def accept(self, count: int = 1) -> list[Run]:
+        """Accepts channels that the agent has opened, in their order."""
+        self.until(lambda: len(self.offered) >= count)
+        runs = [Run(self, channel) for channel, _ in self.offered[:count]]
+        del self.offered[:count]
+        for run in runs:
+            self.runs[run.channel.number] = run
+            run.channel.accept()
+        self.pump()
+        return runs
+
     def pump(self) -> None:
         """Sends all that can be sent."""
         while (message := self.stream.next_message(time.monotonic())) is not None:
@@ -191,6 +203,8 @@ class StreamClient:
     def _happened(self, event: Event) -> None:
         if event.type == GOAWAY:
             self.goaway = event.value
+        elif event.type == OPEN:
+            self.offered.append((event.channel, event.value))
         elif event.type != DATA and event.channel.number in self.runs:
             self.runs[event.channel.number].happened(event)
 

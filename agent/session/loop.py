@@ -16,6 +16,7 @@ from agent.session.home import Home, ticket_of
 from agent.session.leg import Leg
 from agent.streams.registry import Streams
 from agent.streams.shared import Shared
+from medusa.protocol.features import FORBID, FORWARDING
 from medusa.transports.base import Transport
 
 MAX_LINKS = 256
@@ -119,6 +120,8 @@ class SessionLoop:
         """
         self.clients += 1
         context, log, name = self._context, self._context.log, "client %d: " % self.clients
+        if FORWARDING in transport.answer.get(FORBID.lower(), "").split(",") and not context.forbidden:
+            context = replace(context, forbidden="the reflector forbids forwarding for this login")
         if self.clients > 1 or self._hold is not None:
             context = replace(context, log=lambda line: log(name + line))
             context.log("connected")

@@ -33,9 +33,6 @@ MAX_LISTENERS = 64
 ACCEPTED_PER_ROUND = 32
 """The most connections that are accepted in one round of the agent's loop."""
 
-LISTENER_INTERVAL = 1.0
-"""Seconds after which a listener that could accept nothing tries again, and after which its file is looked for."""
-
 SPARE_FDS = 64
 """So many descriptors are left for commands and links: no connection uses them."""
 
@@ -172,7 +169,7 @@ class Forwards:
         if isinstance(done, Listener):
             self._listeners[channel] = done
             self._listening.update(dict.fromkeys(done.fds, channel))
-            self._check_at = self._context.clock() + LISTENER_INTERVAL
+            self._check_at = self._context.clock() + self._context.timeouts.listener_interval
             self._context.log("listens on %s for the client" % done.where)
             channel.accept(**done.opened)
         elif _scarce(done.fileno()):
@@ -188,7 +185,7 @@ class Forwards:
             for channel in [channel for channel, listener in self._listeners.items() if listener.removed]:
                 self._died(channel, "its file was removed")
             files = any(listener.is_file for listener in self._listeners.values())
-            self._check_at = now + LISTENER_INTERVAL if files else None
+            self._check_at = now + self._context.timeouts.listener_interval if files else None
         left = ACCEPTED_PER_ROUND
         for fd in events.keys() & self._listening.keys():
             while left and not self._paused and fd in self._listening and self._accept(fd):
@@ -219,7 +216,7 @@ class Forwards:
         return True
 
     def _pause(self) -> None:
-        self._paused, self._check_at = True, self._context.clock() + LISTENER_INTERVAL
+        self._paused, self._check_at = True, self._context.clock() + self._context.timeouts.listener_interval
 
     def _died(self, channel: Channel, why: str) -> None:
         words = "%s: %s" % (self._listeners[channel].where, why)

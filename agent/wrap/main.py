@@ -71,7 +71,8 @@ def main(
     signals = StopSignals([n for n in handled if n in ENDS_STEP], [n for n in handled if n not in ENDS_STEP])
     inherited.unblock()
     try:
-        context = Context(signals, guard, environ, log, timeouts, inherited=inherited)
+        forbidden = "" if isinstance(options, ConfigError) else options.forbidden
+        context = Context(signals, guard, environ, log, timeouts, inherited=inherited, forbidden=forbidden)
         status = Wrap(command, options, context, assets).run()
     finally:
         guard.done()

@@ -50,6 +50,7 @@ SECTIONS = (
         "Variables",
         (
             ("MEDUSA_HOLD, MEDUSA_SESSION", "set --hold and --session"),
+            ("MEDUSA_NO_FORWARDING", "true: as --no-forwarding"),
             ("MEDUSA_RELEASE_ON_EXIT", "true: as --release-on-exit"),
             ("MEDUSA_URL_COMMAND, MEDUSA_REFLECTOR", "set --url-command and --reflector"),
             ("MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG", "the URL to dial, and the file for --config"),
@@ -73,6 +74,7 @@ class Options:
         command: the URL command, a text for sh.
         insecure_tls: True if the certificate of the server at the URL that `command` prints is not to be verified.
         headers: further header fields for the request to the URL that `command` prints.
+        forbidden: why the agent forwards no connections; "" if it does.
         release: True to end the hold as soon as a user ends the shell, for example by `exit`.
     """
 
@@ -83,6 +85,7 @@ class Options:
     insecure_tls: bool = False
     headers: Headers = NO_HEADERS
     release: bool = False
+    forbidden: str = ""
 
     def target(self, environ: Mapping[str, str], timeout: float) -> Config:
         """Returns the configuration with the URL to dial. If there is a URL command, runs it to get the URL.
@@ -132,14 +135,15 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
     headers = config.headers_of(given.header, given.header_command, environ)
     release = given.release_on_exit or config.switch("MEDUSA_RELEASE_ON_EXIT", environ)
+    forbidden = config.no_forwarding(given.no_forwarding, environ)
     if hold == 0 or command:
-        return Options(hold, session, None, command, insecure, headers, release)
+        return Options(hold, session, None, command, insecure, headers, release, forbidden)
     try:
         if base:
             found = Config(_attach_url(base, session), insecure, headers=headers)
         else:
             found = config.obtain(None, given.config, insecure, environ, assets, headers)
-        return Options(hold, session, found, release=release)
+        return Options(hold, session, found, release=release, forbidden=forbidden)
     except NotConfigured as error:
         raise NotConfigured("no configuration: %s%s" % (_WAYS, error.more), error.more) from None
 
@@ -153,6 +157,7 @@ def make_parser() -> HelpParser:
     add("--hold", metavar="S", type=seconds, help="seconds in which users can come (%d); 0: no session" % HOLD)
     text = "end the hold as soon as a user leaves by `exit`; by default it goes on, however users leave"
     add("--release-on-exit", action="store_true", help=text)
+    add("--no-forwarding", action="store_true", help="forward no connections: no mlogin -L, -R and -D")
     add("--session", metavar="ID", help="the session's id; by default one that nobody can guess")
     add = parser.add_argument_group("Where to dial, one of").add_argument
     text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"

@@ -48,6 +48,15 @@ INCARNATION = "Medusa-Incarnation"
 The value has 32 hexadecimal digits, the same as in control.StreamAnswer. On raw TCP: the word `incarnation=`.
 """
 
+FORBID = "Medusa-Forbid"
+"""The header field in which a reflector tells an agent what the site forbids it for the session's login: FORWARDING.
+
+On raw TCP: the word `forbid=`, which follows `OK` in the answer.
+"""
+
+FORWARDING = "forwarding"
+"""The value of FORBID that forbids the agent to forward connections."""
+
 ABOUT = "Medusa-About"
 """The header field by which a peer describes itself for lists of sessions. On raw TCP: the word `about=`.
 

@@ -23,6 +23,9 @@ FOREVER = 10**9
 """The longest time that an option may set: thirty years, in seconds. The event loop cannot wait for longer."""
 
 
+EVERYBODY = "*"
+"""Stands for every account, and for sessions without an account, in `no_forwarding`."""
+
 _ADVERTISE = re.compile(r"([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\Z")
 
 
@@ -62,6 +65,7 @@ class ReflectorConfig:
             are `start` such connections, `rate` percent of the new ones are dropped. If there are `full`, all new ones
             are dropped. If `full` is 0, there is no limit.
         per_source_max_startups: the maximum number of such connections from one address; 0 for no limit.
+        no_forwarding: the accounts whose agents may forward no connections; EVERYBODY stands for all sessions.
         metrics_from: addresses and networks of the monitoring systems that may read the metrics without a signature.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
@@ -107,6 +111,7 @@ class ReflectorConfig:
     front_door_only: bool = False
     no_status: bool = False
     admins: tuple[str, ...] = ()
+    no_forwarding: tuple[str, ...] = ()
     max_sessions: int = 10000
     max_sessions_per_login: int | None = None
     max_sessions_per_address: int | None = None
@@ -241,6 +246,10 @@ class ReflectorConfig:
             if not 0 <= port <= 65535:
                 raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
 
+    def forbids_forwarding(self, login: str) -> bool:
+        """Returns True if the agents of `login` may forward no connections; "" for sessions without an account."""
+        return EVERYBODY in self.no_forwarding or login in self.no_forwarding
+
     def _verify_site(self) -> None:
         if self.advertise is not None and not _ADVERTISE.match(_bracketed(self.advertise)):
             raise ConfigError("advertise: %r is not HOST or HOST:PORT" % self.advertise)
@@ -265,6 +274,8 @@ class ReflectorConfig:
             raise ConfigError("front-door-only: there is no front door without --accounts")
         if self.admins and self.accounts is None:
             raise ConfigError("admins: these are accounts: give --accounts as well")
+        if self.accounts is None and set(self.no_forwarding) - {EVERYBODY}:
+            raise ConfigError("no-forwarding: these are accounts: give --accounts as well, or --no-forwarding '*'")
         if self.legacy_signatures and self.accounts is None:
             raise ConfigError("legacy-signatures: nothing is signed without --accounts")
         if self.proxy_protocol and not self.trusted_proxy:

@@ -119,6 +119,8 @@ def _add_users(parser: OptionParser) -> None:
     add("--accounts", metavar="DIR", help="public keys, one authorized_keys file per login: opens the front door")
     admins = "accounts that may list and end all sessions, and read /metrics, from anywhere (none)"
     add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
+    forbidden = "accounts, or * for all, whose jobs may forward no connections (none): mlogin -L, -R, -D"
+    add("--no-forwarding", type=_logins_or_all, default=(), metavar="LOGIN,...", help=forbidden)
     monitors = "addresses and networks, of a Prometheus, that may read /metrics without a signature (none)"
     add("--metrics-from", type=networks, default=(), metavar="ADDR/NET,...", help=monitors)
     add(
@@ -188,6 +190,10 @@ def _logins(text: str) -> tuple[str, ...]:
     return _words(text, LOGIN, "a login", lower=False)
 
 
+def _logins_or_all(text: str) -> tuple[str, ...]:
+    return _words(text, r"%s|\*" % LOGIN, "a login, or *", lower=False)
+
+
 def _words(text: str, form: str, what: str, *, lower: bool = True) -> tuple[str, ...]:
     words = tuple(word for word in re.split(r"[,\s]+", text.lower() if lower else text) if word)
     wrong = next((word for word in words if not re.fullmatch(form, word)), None)
@@ -218,6 +224,7 @@ def config_of(options: SimpleNamespace, timeouts: Timeouts) -> ReflectorConfig:
         front_door_only=options.front_door_only,
         no_status=options.no_status,
         admins=options.admins,
+        no_forwarding=options.no_forwarding,
         metrics_from=options.metrics_from,
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,

@@ -6,7 +6,7 @@ import re
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.features import ABOUT, HEADER, INCARNATION, JOIN, KEPT, LEG, TICKET
+from medusa.protocol.features import ABOUT, FORBID, HEADER, INCARNATION, JOIN, KEPT, LEG, TICKET
 from medusa.protocol.http.own_header import Field
 
 WORDS: Dict[str, Tuple[str, str]] = {
@@ -16,6 +16,7 @@ WORDS: Dict[str, Tuple[str, str]] = {
     "hold": (KEPT, "[0-9]{1,9}"),
     "ticket": (TICKET, "[A-Za-z0-9_.-]{1,512}"),
     "incarnation": (INCARNATION, "[0-9a-f]{32}"),
+    "forbid": (FORBID, "[a-z,]{1,64}"),
     "about": (ABOUT, r"[\x21-\x7e]{1,1024}"),
 }
 """The words: name -> (header field, pattern of the value). They come in any order, each at most once."""

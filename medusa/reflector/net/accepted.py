@@ -62,7 +62,7 @@ class Accepted:
         private: True if the other reflector says that nobody can read what is sent between it and the peer. See
             medusa.reflector.tickets.desk.
         granted: header fields to add to the answer that accepts the peer: its ticket, and for how many seconds the
-            session is kept while the peer is away.
+            session is kept while the peer is away; what an agent must not do.
         startup: counts the connection until the peer has identified itself. None: it is not counted.
     """
 

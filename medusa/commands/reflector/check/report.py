@@ -25,7 +25,7 @@ from medusa.protocol.printable import printable
 from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.cluster.peer_auth import load_secret
 from medusa.reflector.cluster.site_address import check_address
-from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.config import EVERYBODY, ConfigError, ReflectorConfig
 from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.tickets.key import check_state_dir
 
@@ -122,6 +122,8 @@ def _settings(config: ReflectorConfig, options: SimpleNamespace, report: Report)
     for peers, paths in audiences(config).items():
         names = f" ({', '.join(names_of[peers])})" if peers in names_of else ""
         report.rows.append((f"for {peers}", " ".join(paths) + names))
+    if config.no_forwarding:
+        report.rows.append(("forwarding forbidden", ", ".join(config.no_forwarding)))
     if config.trusted_proxy:
         header = "a PROXY header" if config.proxy_protocol else "X-Forwarded-For"
         report.rows.append(("believed proxies", f"{', '.join(config.trusted_proxy)}, by {header}"))
@@ -171,8 +173,9 @@ def _accounts(config: ReflectorConfig, options: SimpleNamespace, report: Report)
         f"accounts: {config.accounts}/{login} is for an account `{login}`; a file is named after its account"
         for login in sorted({login for login, user in accounts if login.endswith(".pub")})
     ]
-    missing = [login for login in config.admins if not accounts.get((login, None))]
-    report.advice += [f"admins: {login} has no key" for login in missing]
+    for option, logins in (("admins", config.admins), ("no-forwarding", config.no_forwarding)):
+        missing = [login for login in logins if login != EVERYBODY and not accounts.get((login, None))]
+        report.advice += [f"{option}: {login} has no key" for login in missing]
 
 
 def _certificate(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.features import FORBID, FORWARDING
 from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.auth.single_use import Reservation, ReservedMark, SingleUse
@@ -265,6 +266,8 @@ class Admission:
             given: LinkTicket | None = None
             if isinstance(pair, Home) or (side is Side.CLIENT and self.desk.keeps(accepted)):
                 given = self._by_ticket.give(accepted, name, side, back)
+            if side is Side.AGENT and self._config.forbids_forwarding(name.login):
+                accepted.granted += ((FORBID, FORWARDING),)
             transport = accept()
         except BaseException:
             pair.refuse(side)
