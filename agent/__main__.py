@@ -17,7 +17,7 @@ from agent.dial.first import Unreachable, connector, dial, jitter
 from agent.dial.legs import LegDialer
 from agent.log import log
 from agent.process.context import Context
-from agent.process.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
+from agent.process.inherited import Inherited, adopt_orphans, hide_memory, more_descriptors, no_core_dumps
 from agent.process.process_tree import GUEST, end_sessions
 from agent.session.loop import SessionLoop
 from agent.signals import PASSED_ON, Stopped, StopSignals
@@ -129,6 +129,7 @@ def main(
     options = _parse(words, timeouts)
     timeouts = replace(timeouts, hangup_grace=options.grace)
     no_core_dumps()
+    more_descriptors()
     hide_memory()  # before the fork of the guard, whose memory is a copy of this one
     # Start the guard before the configuration is read: forked later, it would hold more secrets.
     guard = Guard.start(lambda lines: end_sessions(lines, timeouts))

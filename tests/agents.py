@@ -119,8 +119,8 @@ class Reflector:
     def close(self) -> None:
         self._socket.close()
 
-    def accept(self, ticket: str = "", hold: int = 60, *, linked: bool = True) -> Client:
-        """Accept an agent and send it `linkup`; or give it a ticket, so that this is its home link."""
+    def accept(self, ticket: str = "", hold: int = 60, *, linked: bool = True, more: str = "") -> Client:
+        """Accept an agent and send it `linkup`; or give it a ticket, so that this is its home link. `more`: a field."""
         peer, head, rest = self._read_head()
         key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)
         assert key is not None
@@ -131,6 +131,7 @@ class Reflector:
             + accepted.encode()
             + b"\r\n"
             + (f"Medusa-Ticket: {ticket}\r\nMedusa-Hold: {hold}\r\n".encode() if ticket else b"")
+            + (f"{more}\r\n".encode() if more else b"")
             + b"\r\n"
         )
         link = blocking_websocket(peer, rest)

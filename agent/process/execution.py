@@ -62,7 +62,7 @@ class Execution:
             self._guard.record(started_line(os.getpid()))
             _reset_signals()
             close_others(set(self.fds))
-            self._inherited.restore_core_limit()
+            self._inherited.restore_limits()
             step = _CHDIR
             os.chdir(to_bytes(self._launch.cwd))
             step = _EXECUTE

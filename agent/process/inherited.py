@@ -1,6 +1,6 @@
 """Restores, for the programs that the agent runs, settings that the agent has inherited from the job and changed.
 
-The settings are the blocked and the ignored signals, and the limits of core files.
+The settings are the blocked and the ignored signals, and the limits of core files and of descriptors.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ IGNORED_BY_PYTHON = frozenset((signal.SIGPIPE, signal.SIGXFSZ))
 IGNORED = "MEDUSA_IGNORED"
 """The variable for the signals that the archive's shell script has found ignored: a mask in hexadecimal."""
 
+MAX_DESCRIPTORS = 8192
+"""The descriptors that the agent asks for: those of about ten clients with 768 connections each."""
+
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
@@ -30,12 +33,12 @@ class Inherited:
     Attributes:
         blocked: the signals that the job has blocked.
         ignored: the signals that the job ignores.
-        core: the soft and the hard limit of core files; None to leave the limits as they are.
+        limits: pairs of a resource, such as RLIMIT_CORE, and its limits (soft, hard).
     """
 
     blocked: Collection[int] = ()
     ignored: FrozenSet[int] = frozenset()
-    core: Optional[Tuple[int, int]] = None
+    limits: Tuple[Tuple[int, Tuple[int, int]], ...] = ()
 
     @classmethod
     def found(cls, environ: Mapping[str, str], blocked: Optional[Iterable[int]] = None) -> Inherited:
@@ -50,7 +53,8 @@ class Inherited:
         ignored -= {number for number in IGNORED_BY_PYTHON if not _ignored_before(environ.get(IGNORED, ""), number)}
         if blocked is None:
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        return cls(tuple(blocked), frozenset(ignored), resource.getrlimit(resource.RLIMIT_CORE))
+        limits = [(which, resource.getrlimit(which)) for which in (resource.RLIMIT_CORE, resource.RLIMIT_NOFILE)]
+        return cls(tuple(blocked), frozenset(ignored), tuple(limits))
 
     def unblock(self) -> None:
         """Blocks the signals that the job has blocked, except those that the agent needs. Unblocks all others."""
@@ -65,13 +69,13 @@ class Inherited:
         """
         for number in (*IGNORED_BY_PYTHON, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN if number in self.ignored else signal.SIG_DFL)
-        self.restore_core_limit()
+        self.restore_limits()
         signal.pthread_sigmask(signal.SIG_SETMASK, self.blocked)
 
-    def restore_core_limit(self) -> None:
-        """Restores the limits of core files."""
-        if self.core is not None:
-            resource.setrlimit(resource.RLIMIT_CORE, self.core)
+    def restore_limits(self) -> None:
+        """Restores the limits of core files and of descriptors."""
+        for which, limits in self.limits:
+            resource.setrlimit(which, limits)
 
 
 NOTHING = Inherited()
@@ -88,9 +92,20 @@ def _ignored_before(mask: str, number: int) -> bool:
 def no_core_dumps() -> None:
     """Makes this process write no core file, because a core file would contain secrets.
 
-    Sets only the soft limit, so that `Inherited.restore_core_limit` can restore it.
+    Sets only the soft limit, so that `Inherited.restore_limits` can restore it.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def more_descriptors() -> None:
+    """Lets this process have up to MAX_DESCRIPTORS open files, if the hard limit allows it.
+
+    The usual soft limit of 1024 is too low for the connections that several clients may forward.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MAX_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def hide_memory() -> None:

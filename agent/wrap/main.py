@@ -19,7 +19,7 @@ from agent.config import ConfigError, NotConfigured
 from agent.dial.first import Unreachable
 from agent.log import log
 from agent.process.context import Context
-from agent.process.inherited import NOTHING, Inherited, hide_memory, no_core_dumps
+from agent.process.inherited import NOTHING, Inherited, hide_memory, more_descriptors, no_core_dumps
 from agent.process.process_tree import end_sessions
 from agent.signals import PASSED_ON as PASSED_ON_BY_SESSION
 from agent.signals import Stopped, StopSignals
@@ -62,6 +62,7 @@ def main(
     if isinstance(options, ConfigError):
         log("%s; should the step fail, there will be no session" % options)
     no_core_dumps()
+    more_descriptors()
     hide_memory()  # before the fork of the guard, whose memory is a copy of this one
     try:
         guard = Guard.start(_clean_up)

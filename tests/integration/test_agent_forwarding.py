@@ -231,13 +231,20 @@ def test_too_many_listeners(stream: StreamClient) -> None:
     assert len({run.started().opened["port"] for run in runs}) == 64  # type: ignore[index]
 
 
-def test_no_forwarding(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "field", "words"),
+    [
+        (["--no-forwarding"], "", "the job's agent runs with --no-forwarding"),
+        ([], "Medusa-Forbid: forwarding", "the reflector forbids forwarding for this login"),
+    ],
+)
+def test_no_forwarding(tmp_path: Path, options: list[str], field: str, words: str) -> None:
     reflector = Reflector()
-    command = from_source("--config", str(write_config(tmp_path, reflector.url)), "--no-forwarding")
+    command = from_source("--config", str(write_config(tmp_path, reflector.url)), *options)
     with contextlib.closing(reflector), launched(command, job_environ()) as agent:
-        stream = StreamClient(reflector.accept().link).start()
+        stream = StreamClient(reflector.accept(more=field).link).start()
         for kind, fields in (("tcp", {"host": "x", "port": 1}), ("unix", {"path": "/x"}), ("listen", {})):
-            assert stream.open(kind, **fields).refusal() == ("forbidden", "the job's agent runs with --no-forwarding")
+            assert stream.open(kind, **fields).refusal() == ("forbidden", words)
         assert stream.leave() == "done"
         assert agent.finish()[0] == 0
         stream.link.abort()

@@ -25,9 +25,9 @@ def test_the_memory_is_hidden_before_the_guard_gets_a_copy_of_it(
     def fork(*_: object) -> None:
         raise Forked
 
-    for name in ("no_core_dumps", "hide_memory"):
+    for name in ("no_core_dumps", "more_descriptors", "hide_memory"):
         monkeypatch.setattr(module, name, note(name))
     monkeypatch.setattr(module.Guard, "start", fork)
     with pytest.raises(Forked):
         module.main(["--", "true"] if module is wrap else [])
-    assert sorted(called) == ["hide_memory", "no_core_dumps"]
+    assert sorted(called) == ["hide_memory", "more_descriptors", "no_core_dumps"]

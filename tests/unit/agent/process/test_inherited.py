@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.process.inherited import IGNORED, NOTHING, Inherited, no_core_dumps
+from agent.process.inherited import IGNORED, NOTHING, Inherited, more_descriptors, no_core_dumps
 
 PIPE, XFSZ = 1 << signal.SIGPIPE - 1, 1 << signal.SIGXFSZ - 1
 
@@ -53,6 +53,20 @@ def test_all_is_restored() -> None:
     assert in_a_child(check)
 
 
+def test_more_descriptors_for_the_agent_alone() -> None:
+    def check() -> bool:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+        found = Inherited.found({})
+        more_descriptors()
+        more = resource.getrlimit(resource.RLIMIT_NOFILE)
+        found.restore_limits()
+        wanted = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+        return more == (wanted, hard) and resource.getrlimit(resource.RLIMIT_NOFILE) == (300, hard)
+
+    assert in_a_child(check)
+
+
 def test_the_soft_limit_of_core_files_comes_back() -> None:
     def check() -> bool:
         hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
@@ -61,8 +75,8 @@ def test_the_soft_limit_of_core_files_comes_back() -> None:
         found = Inherited.found({})
         no_core_dumps()
         none = resource.getrlimit(resource.RLIMIT_CORE)
-        NOTHING.restore_core_limit()
-        found.restore_core_limit()
+        NOTHING.restore_limits()
+        found.restore_limits()
         return none == (0, hard) and resource.getrlimit(resource.RLIMIT_CORE) == (soft, hard)
 
     assert in_a_child(check)

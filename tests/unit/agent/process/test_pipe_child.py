@@ -127,7 +127,7 @@ def test_process_is_as_a_fresh_one(start: Start) -> None:
 
 def test_limit_of_core_files_comes_back(guard: Guard, commands: Commands) -> None:
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    inherited = Inherited(core=(0, hard))
+    inherited = Inherited(limits=((resource.RLIMIT_CORE, (0, hard)),))
     child = PipeChild.start(launch("/bin/sh", "-c", "ulimit -c"), guard, inherited)
     commands.add(child)
     assert output(child) == b"0\n"
