@@ -15,7 +15,6 @@ signals    handles the signals that ask the agent to stop
 timeouts   all timeouts and intervals, in one record
 session    one session: its links, in one loop
 streams    a stream on a link: many channels, each with a command
-forwarding  passes on connections between the client and the job's network
 terminals  the terminals, which may outlive their clients
 process    commands as processes: starts them, passes their input and output, and ends them
 command    decides which command to start
