@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.peers import upgrade
+from tests.peers import Peer, upgrade
 from tests.rawpeers import FramedPeer, connect
 from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, signed_target
@@ -23,22 +23,31 @@ def door(key: Key, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reflect
         yield reflector
 
 
+def by_http(door: Reflector, target: str) -> tuple[Peer, str | None]:
+    peer = door.open(upgrade(target, host=HOST))
+    answer = peer.head()
+    assert answer.status == 101
+    return peer, answer.headers.get("medusa-forbid")
+
+
+def by_raw_tcp(door: Reflector, target: str) -> tuple[Peer, str | None]:
+    peer = FramedPeer(connect(door, f"MEDUSA/1 {target} {HOST}\n".encode()).sock)
+    return peer, peer.line().decode().partition("OK forbid=")[2] or None
+
+
 @pytest.mark.parametrize(("login", "forbidden"), [("alice", "forwarding"), ("bob", None)])
-def test_the_agents_of_a_login_may_not_forward(door: Reflector, key: Key, login: str, forbidden: str | None) -> None:
-    answers = []
-    for session in (new_id(), new_id()):
-        target = {role: signed_target(key, login, attach_path(login, session, role), HOST) for role in ROLES}
-        with door.open(upgrade(target["master"], host=HOST)) as client:
-            head = client.head()
-            assert (head.status, "medusa-forbid" in head.headers) == (101, False)
-            if answers:
-                with connect(door, f"MEDUSA/1 {target['slave']} {HOST}\n".encode()) as raw:
-                    answers.append(FramedPeer(raw.sock).line().decode())
-            else:
-                with door.open(upgrade(target["slave"], host=HOST)) as agent:
-                    answers.append(agent.head().headers.get("medusa-forbid"))
-        door.ended(session)
-    assert answers == [forbidden, f"OK forbid={forbidden}" if forbidden else "OK"]
-
-
-ROLES = ("master", "slave")
+@pytest.mark.parametrize("enter", [by_http, by_raw_tcp])
+def test_the_agents_of_a_login_may_not_forward(
+    door: Reflector,
+    key: Key,
+    enter: Callable[[Reflector, str], tuple[Peer, str | None]],
+    login: str,
+    forbidden: str | None,
+) -> None:
+    session, found = new_id(), []
+    for role in ("master", "slave"):
+        found.append(enter(door, signed_target(key, login, attach_path(login, session, role), HOST)))
+    for peer, _ in found:
+        peer.close()
+    door.ended(session)
+    assert [told for _, told in found] == [None, forbidden]
