@@ -70,7 +70,14 @@ def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> No
 
 
 @pytest.mark.parametrize(
-    "lonely", [{"admins": ("alice",)}, {"proxy_protocol": True}, {"front_door_only": True}, {"legacy_signatures": True}]
+    "lonely",
+    [
+        {"admins": ("alice",)},
+        {"no_forwarding": ("alice",)},
+        {"proxy_protocol": True},
+        {"front_door_only": True},
+        {"legacy_signatures": True},
+    ],
 )
 def test_what_does_nothing_alone(lonely: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="^" + next(iter(lonely)).replace("_", "-") + ": "):

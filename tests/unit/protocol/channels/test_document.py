@@ -23,29 +23,38 @@ def rows(text: str, *columns: int) -> list[tuple[str, ...]]:
     return [tuple(row[column] for column in columns) for row in cells]
 
 
-def messages() -> list[tuple[int, bytes]]:
-    """The messages of the example, each with the end that sends it."""
+def messages(title: str) -> list[tuple[int, bytes]]:
+    """The messages of an example, each with the end that sends it."""
     found: list[tuple[int, bytes]] = []
-    for line in section("An example").partition("```\n")[2].partition("```")[0].splitlines():
+    for line in section(title).partition("```\n")[2].partition("```")[0].splitlines():
         name, data = line[:8].strip(), re.split(r"  +", line[8:].strip())[0]
         if name:
             found.append((CLIENT if name == "client" else AGENT, b""))
         end, before = found[-1]
-        tokens = (token.encode() if token.startswith("{") else bytes.fromhex(token) for token in data.split())
-        found[-1] = (end, before + b"".join(tokens))
+        numbers, brace, text = data.partition("{")
+        found[-1] = (end, before + bytes.fromhex(numbers) + (brace + text).encode())
     return found
 
 
+class Example:
+    """Two ends that send the messages of an example, one after the other."""
+
+    def __init__(self, title: str) -> None:
+        self.world, self.left = World(), messages(title)
+        self.world.lazy = True
+
+    def step(self, number: int, *, last: bool = False) -> None:
+        """Lets an end send the next message, which must be that of the example."""
+        assert self.world.send(number) == 1
+        assert (number, self.world.ends[number].way[0]) == self.left.pop(0)
+        if not last:
+            self.world.deliver(number)
+
+
 def test_the_example() -> None:
-    world, expected = World(), iter(messages())
-    world.lazy = True
+    example = Example("An example")
+    world, step = example.world, example.step
     client, agent = world.ends
-
-    def step(number: int) -> None:
-        assert world.send(number) == 1
-        assert (number, world.ends[number].way[0]) == next(expected)
-        world.deliver(number)
-
     mine = world.open("session", command="cat")
     step(CLIENT)
     other = agent.open[1]
@@ -62,9 +71,40 @@ def test_the_example() -> None:
     assert (mine.readers[1].read(9, 1.0), client.events[-2].value) == (b"hi\n", {"status": 0, "signal": None})
     step(CLIENT)
     client.channels.go_away(frames.Reason("done"))
-    assert world.send(CLIENT) == 1
-    assert (CLIENT, client.way[0]) == next(expected)
-    assert next(expected, None) is None
+    step(CLIENT, last=True)
+    assert example.left == []
+
+
+def test_the_example_of_forwarding() -> None:
+    example = Example("An example of forwarding")
+    world, step = example.world, example.step
+    client, agent = world.ends
+    world.open("listen", port=8080)
+    step(CLIENT)
+    agent.open[1].accept(host="127.0.0.1", port=8080)
+    step(AGENT)
+    mine = agent.channels.open("accepted", listener=1, peer="127.0.0.1:5000")
+    step(AGENT)
+    other = client.open[2]
+    other.accept()
+    step(CLIENT)
+    mine.write(0, b"hi\n")
+    mine.end(0)
+    step(AGENT)
+    world.now = 1.0
+    other.write(0, other.readers[0].read(9, world.now))
+    other.end(0)
+    other.close()
+    step(CLIENT)
+    assert mine.readers[0].complete
+    step(AGENT)
+    world.open("tcp", host="localhost", port=80)
+    step(CLIENT)
+    agent.open[3].refuse("refused", "localhost:80: Connection refused")
+    step(AGENT)
+    assert client.events[-1].value == ("refused", "localhost:80: Connection refused")
+    step(CLIENT)
+    assert example.left == []
 
 
 def test_the_table_of_types() -> None:

@@ -123,6 +123,7 @@ def test_files(tmp_path: Path, key: Key) -> None:
         "bind_ip": ALL,
         "accounts": str(accounts),
         "admins": ("alice", "carol"),
+        "no_forwarding": ("alice", "*", "dave"),
         "public_host": ("r.example:8381", "a.wild.example", "other.example"),
         "tls_cert": str(certificate),
         "tls_key": str(certificate),
@@ -134,6 +135,7 @@ def test_files(tmp_path: Path, key: Key) -> None:
     rows = dict(report.rows)
     assert rows["account alice"] == rows["account alice, user ci"] == f"{rows['account alice'].split()[0]} {key.sha256}"
     assert rows["account bob"] == "no key"
+    assert rows["forwarding forbidden"] == "alice, *, dave"
     assert rows["certificate"] == f"{certificate}: r.example, *.wild.example"
     assert rows["directory"] == "rediss://redis.example (not asked whether it answers)"
     assert rows["for other reflectors"] == "https://r.example:8381"
@@ -141,9 +143,13 @@ def test_files(tmp_path: Path, key: Key) -> None:
     assert report.unsafe == [
         f"key ignored: file {accounts}/bob, line 1, reason options before a key are not understood"
     ]
-    assert [text.partition(":")[0] for text in report.advice] == ["front-door-only", "admins", *["tls-cert"] * 2]
+    assert [text.partition(":")[0] for text in report.advice] == [
+        *("front-door-only", "admins", "no-forwarding"),
+        *["tls-cert"] * 2,
+    ]
     assert report.advice[1:] == [
         "admins: carol has no key",
+        "no-forwarding: dave has no key",
         f"tls-cert: {certificate} expires in 1 days",
         f"tls-cert: {certificate} is not for other.example",
     ]
