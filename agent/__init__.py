@@ -14,6 +14,7 @@ poller     polls a set of descriptors
 signals    handles the signals that ask the agent to stop
 timeouts   all timeouts and intervals, in one record
 session    one session: its links, in one loop
+sftp       an SFTP server, for nodes that have none
 streams    a stream on a link: many channels, each with a command
 terminals  the terminals, which may outlive their clients
 process    commands as processes: starts them, passes their input and output, and ends them

@@ -34,7 +34,7 @@ def login_of(environ: Mapping[str, str], entry: Optional[pwd.struct_passwd] = No
         environ: the agent's environment. SHELL is used if the user has no account on this machine, as in containers.
         entry: the user's account; None to look up the account of this process's user.
     """
-    entry = entry or _account()
+    entry = entry or account()
     shell = (entry.pw_shell or "/bin/sh") if entry else environ.get("SHELL") or FALLBACK
     variables: Dict[str, str] = {}
     if entry:
@@ -49,7 +49,8 @@ def login_of(environ: Mapping[str, str], entry: Optional[pwd.struct_passwd] = No
     return Login(shell, {**variables, "SHELL": shell}, notes)
 
 
-def _account() -> Optional[pwd.struct_passwd]:
+def account() -> Optional[pwd.struct_passwd]:
+    """Returns the account of this process's user; None if it has none on this machine, as in containers."""
     try:
         return pwd.getpwuid(os.getuid())
     except KeyError:

@@ -67,6 +67,7 @@ class Launch:
         modes: the modes to set on its terminal: the values by opcode.
         name: the name by which the program is called, its argv[0]; None for its path.
         notes: one log line for each program that was replaced because this machine does not have it.
+        function: a function to call in the started process, in place of the program. Returns the exit status.
     """
 
     argv: Tuple[str, ...]
@@ -76,6 +77,7 @@ class Launch:
     notes: Tuple[str, ...] = ()
     modes: Mapping[int, int] = field(default_factory=dict)
     name: Optional[str] = None
+    function: Optional[Callable[[], int]] = None
 
 
 def resolve(
@@ -96,7 +98,7 @@ def resolve(
     Raises:
         CannotStart: there is no such program or directory.
     """
-    cwd = _directory(start.cwd)
+    cwd = directory(start.cwd)
     account: Mapping[str, str] = {}
     if start.login:
         shell, account, notes = login(environ)
@@ -133,7 +135,12 @@ def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Res
     return Resize(columns=columns or known.columns, lines=lines or known.lines)
 
 
-def _directory(cwd: str) -> str:
+def directory(cwd: str) -> str:
+    """Returns the directory in which to start a command. `cwd`: its path, from the agent's own directory on.
+
+    Raises:
+        CannotStart: there is no such directory, or it cannot be entered.
+    """
     try:
         cwd = os.path.join(to_text(os.getcwdb()), cwd)
         os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # with `.` at the end, so that stat fails for a file

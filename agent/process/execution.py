@@ -66,6 +66,9 @@ class Execution:
             step = _CHDIR
             os.chdir(to_bytes(self._launch.cwd))
             step = _EXECUTE
+            if self._launch.function is not None:
+                close_others(set())
+                os._exit(self._launch.function())
             name = self._words[0] if self._launch.name is None else to_bytes(self._launch.name)
             os.execve(self._words[0], [name, *self._words[1:]], self._env)
         except BaseException as error:  # noqa: BLE001  (a forked child must never return into the agent's stack)

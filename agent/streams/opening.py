@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Union
 
+from agent.command.file_server import resolve_files
 from agent.command.wish import resolve_session
 from agent.process.commands import Commands
 from agent.process.context import Context
-from agent.process.pipe_child import PipeChild
+from agent.process.pipe_child import STDERR, STDOUT, PipeChild
 from agent.process.terminal_child import TerminalChild
+from agent.sftp.serve import serve
 from agent.streams.session_channel import SessionChannel
 from agent.streams.shared import Shared
 from agent.terminals.terminal import Terminal
@@ -16,7 +18,7 @@ from agent.terminals.viewer import Streaming, Viewer
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.control import Resize
 
-OPENABLE = ("session", "attach", "info")
+OPENABLE = ("session", "attach", "info", "sftp")
 """The kinds of channels that this agent opens."""
 
 Opened = Union[SessionChannel, Viewer]
@@ -54,6 +56,8 @@ class Opener:
             return self._start(channel, fields)
         if channel.kind == "attach":
             return self._attach(channel, fields)
+        if channel.kind == "sftp":
+            return self._serve_files(channel, fields)
         channel.accept(terminals=self._shared.terminals.describe())
         channel.close()
         return None
@@ -82,6 +86,15 @@ class Opener:
             pid = child.pid
         context.log("started %s, pid %d" % (launch.argv[0], pid))
         return opened
+
+    def _serve_files(self, channel: Channel, fields: Mapping[str, Any]) -> SessionChannel:
+        """Starts an SFTP server. Its output goes to sub 0; it has no standard error."""
+        launch = resolve_files(fields, self._context.environ, serve)
+        pipes = PipeChild.start(launch, self._context.guard, self._context.inherited)
+        pipes.close(STDERR)
+        self._commands.add(pipes)
+        self._context.log("started %s, pid %d" % (launch.argv[0], pipes.pid))
+        return SessionChannel(channel, pipes, self._commands, self._context, {0: STDOUT})
 
     def _attach(self, channel: Channel, fields: Mapping[str, Any]) -> Viewer:
         terminal, pty = self._shared.terminals.find(fields["terminal"]), fields["pty"]

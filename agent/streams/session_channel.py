@@ -1,17 +1,19 @@
-"""Connects a channel of the kind `session` with a command on pipes."""
+"""Connects a channel of the kind `session` or `sftp` with a command on pipes."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from agent.poller import READ, WRITE
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
-from agent.process.pipe_child import READ_SIZE, STDIN, PipeChild
+from agent.process.pipe_child import READ_SIZE, STDERR, STDIN, STDOUT, PipeChild
 from agent.terminals.terminal import Leave, result_of
-from medusa.protocol.channels.channel import Channel
-from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP
+from medusa.protocol.channels.channel import NO_REASON, Channel
+from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP, Reason
+from medusa.protocol.channels.kinds import KINDS
+from medusa.protocol.control import Exit
 from medusa.signal_pipe import signal_number
 
 
@@ -24,12 +26,21 @@ class SessionChannel:
     Args:
         channel: the channel, which is accepted next.
         child: the command, which is among `commands`.
+        outputs: the pipes that are read: the number of the sub -> the number of the pipe, 1 for stdout, 2 for stderr.
 
     Attributes:
         over: True if the channel has nothing more to do. What is left of the command is being ended.
     """
 
-    def __init__(self, channel: Channel, child: PipeChild, commands: Commands, context: Context) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        child: PipeChild,
+        commands: Commands,
+        context: Context,
+        outputs: Mapping[int, int] = {STDOUT: STDOUT, STDERR: STDERR},
+    ) -> None:
+        self._outputs = outputs
         self._channel, self._child, self._commands, self._context = channel, child, commands, context
         self._input = channel.readers[STDIN]
         self._drain: Optional[Drain] = None
@@ -61,7 +72,7 @@ class SessionChannel:
         wanted = {fds[STDIN]: WRITE} if len(self._input) else {}
         for sub in self._channel.writers:
             if self._reads(sub) and self._room(sub):
-                wanted[fds[sub]] = wanted.get(fds[sub], 0) | READ
+                wanted[self._fd(sub)] = READ
         wanted.pop(-1, None)
         return wanted
 
@@ -117,19 +128,22 @@ class SessionChannel:
 
     def _reads(self, sub: int) -> bool:
         spent = self._drain is not None and self._drain.spent
-        return not self._channel.writers[sub].ended and self._child.fds[sub] >= 0 and not spent
+        return not self._channel.writers[sub].ended and self._fd(sub) >= 0 and not spent
+
+    def _fd(self, sub: int) -> int:
+        return self._child.fds[self._outputs[sub]]
 
     def _relay(self, events: Optional[Dict[int, int]]) -> Dict[int, int]:
         again, self._clogged = {}, False
         for sub in list(self._turns):
-            if self._reads(sub) and (events is None or events.get(self._child.fds[sub])):
+            if self._reads(sub) and (events is None or events.get(self._fd(sub))):
                 room = self._room(sub)
                 self._clogged = self._clogged or not room
                 size = self._read(sub, min(room, READ_SIZE)) if room else 0
                 if size:
                     self._turns.remove(sub)
                     self._turns.append(sub)
-                    again[self._child.fds[sub]] = READ
+                    again[self._fd(sub)] = READ
                 self._moved += size
         return again
 
@@ -142,10 +156,10 @@ class SessionChannel:
 
     def _read(self, sub: int, size: int) -> int:
         try:
-            data = self._child.read(sub, size)
+            data = self._child.read(self._outputs[sub], size)
         except EOFError:
             self._channel.end(sub)
-            self._child.close(sub)
+            self._child.close(self._outputs[sub])
             return 0
         if data is None:
             return 0
@@ -177,9 +191,19 @@ class SessionChannel:
         end = self._child.exit
         assert end is not None
         self._context.log("ended: %s" % describe_exit(end))
-        self._channel.result(**result_of(end))
-        self._channel.close()
+        self._tell(end)
         self.end()
+
+    def _tell(self, end: Exit) -> None:
+        """Tells the client how the command has ended: by RESULT, or, if the channel has none, by CLOSE."""
+        reason = NO_REASON
+        if KINDS[self._channel.kind].result:
+            self._channel.result(**result_of(end))
+        elif end.status != 0:
+            reason = Reason("ended", "the SFTP server has ended: %s" % describe_exit(end))
+        for sub in self._outputs:
+            self._channel.end(sub)
+        self._channel.close(reason)
 
     def end(self, why: Leave = Leave.CLOSED) -> None:
         """Closes the pipes, and begins to end the command's processes. Ignores `why`."""
@@ -200,7 +224,7 @@ class SessionChannel:
         if kind == CLOSE:
             self.end()
         elif kind == STOP:
-            self._child.close(sub)
+            self._child.close(self._outputs[sub])
         elif kind == REQUEST:
             self._request(value)
 

@@ -13,6 +13,7 @@ raw          raw TCP: its greeting, its frames, and its relays
 relay        the code that the relays of all framings share
 resume       a byte stream that survives the loss of its connection, because unacknowledged bytes are sent again
 session_id   parses and checks session ids
+sftp         files: the packets of SFTP version 3
 streams      one end of a stream with its channels
 terminal     what the client tells the agent about its terminal: modes and variables
 websocket    RFC 6455: the handshake, the frames, and the relay of frames
