@@ -71,7 +71,7 @@ def version() -> str:
 
 
 RUN = [
-    # Only in `medusa ssh-proxy` and `medusa cp`.
+    # Only in `medusa ssh-proxy`.
     "asyncssh>=2.21",
     # `cryptography` decrypts keys in OpenSSH's format with it.
     "bcrypt>=4",

@@ -9,6 +9,7 @@ pipes               runs a session on three pipes, byte for byte
 aio                 runs programs made of coroutines on the channels of a session
 ssh                 SSH's server side, for `medusa ssh-proxy`
 session             runs one session: attaches, waits for the agent, passes the bytes
+files               copies files to and from a session's job
 streams             the client's end of a stream: a connection to the agent that can outlive its link
 forwarding          forwards connections between this machine and the job
 places              reads to which places connections are to be forwarded

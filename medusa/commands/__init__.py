@@ -5,7 +5,7 @@ All other work is done in other packages. This file imports nothing.
 main            `medusa`: finds the command and calls it
 reflector       `medusa reflector`: the server
 sessions        `medusa sessions`: lists, shows and ends sessions
-own_sessions    `medusa attach`, `exec`, `kill` and `ls`: use the user's own sessions
+own_sessions    `medusa attach`, `cp`, `exec`, `kill` and `ls`: use the user's own sessions
 ssh             `medusa ssh-proxy`: lets programs that speak ssh into a session
 archive         `medusa archive`: writes the agent's archive
 publish         `medusa publish`: puts the archive in a place where jobs find it

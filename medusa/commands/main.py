@@ -38,6 +38,7 @@ COMMANDS = {
     "ls": Command("list your own sessions", "medusa.commands.own_sessions.listing"),
     "exec": Command("run a command in the job of one of your sessions", "medusa.commands.own_sessions.execute"),
     "attach": Command("attach to a terminal of one of your sessions", "medusa.commands.own_sessions.attach"),
+    "cp": Command("copy files to and from the job of one of your sessions", "medusa.commands.own_sessions.copy"),
     "forward": Command(
         "forward connections to and from the job of one of your sessions", "medusa.commands.own_sessions.forward"
     ),

@@ -1,6 +1,7 @@
 """The commands about the user's own sessions, which run already. This file imports nothing.
 
 attach   `medusa attach`: attaches to a terminal of a session
+copy     `medusa cp`: copies files to and from the job of a session
 execute  `medusa exec`: runs a command in the job of a session
 forward  `medusa forward`: forwards connections to and from the job of a session
 kill     `medusa kill`: ends a session
