@@ -7,11 +7,15 @@ import grp
 import os
 import pwd
 import stat
+import struct
 import time
 from typing import Optional
 
-from medusa.protocol.sftp.attributes import NONE, attributes_of
+from medusa.protocol.sftp.attributes import NONE, whole_seconds
 from medusa.protocol.sftp.packets import text
+
+_ALL, _ALL_GIVEN = struct.Struct(">IQIIIII"), 15
+"""The attributes of a file as a field, and its flags: size, owner, mode and times are given."""
 
 _SIX_MONTHS = 182 * 86400
 """Seconds. `ls -l` shows the year of a file that is older, instead of the time."""
@@ -27,6 +31,19 @@ def entry(name: bytes, found: Optional[os.stat_result], now: float) -> bytes:
     if found is None:
         return text(name) + text(name) + NONE
     return text(name) + text(_line(name, found, now)) + attributes_of(found)
+
+
+def attributes_of(found: os.stat_result) -> bytes:
+    """Returns the attributes of a file as a field of a packet."""
+    return _ALL.pack(
+        _ALL_GIVEN,
+        found.st_size,
+        found.st_uid & 0xFFFFFFFF,
+        found.st_gid & 0xFFFFFFFF,
+        found.st_mode,
+        whole_seconds(found.st_atime),
+        whole_seconds(found.st_mtime),
+    )
 
 
 def _line(name: bytes, found: os.stat_result, now: float) -> bytes:

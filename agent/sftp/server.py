@@ -9,9 +9,9 @@ import time
 from typing import Callable, Dict, List, Optional
 
 from agent.sftp.handles import MAX_HANDLES, Handles
-from agent.sftp.names import entry
+from agent.sftp.names import attributes_of, entry
 from medusa.protocol.sftp import packets as p
-from medusa.protocol.sftp.attributes import Attributes, attributes_of
+from medusa.protocol.sftp.attributes import Attributes
 from medusa.protocol.sftp.packets import BadPacket, Fields, packet, text
 
 NAMES = 100

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import NamedTuple, Optional, Tuple
 
 from medusa.protocol.sftp.packets import Fields
 
 _SIZE, _OWNER, _MODE, _TIMES, _EXTENDED = 1, 2, 4, 8, 0x80000000
-_ALL = struct.Struct(">IQIIIII")
 _MAX_TIME = (1 << 32) - 1
 
 
@@ -55,19 +53,6 @@ class Attributes(NamedTuple):
 
 NONE = Attributes().build()
 """No attributes, as a field of a packet."""
-
-
-def attributes_of(found: os.stat_result) -> bytes:
-    """Returns the attributes of a file as a field of a packet."""
-    return _ALL.pack(
-        _SIZE | _OWNER | _MODE | _TIMES,
-        found.st_size,
-        found.st_uid & 0xFFFFFFFF,
-        found.st_gid & 0xFFFFFFFF,
-        found.st_mode,
-        whole_seconds(found.st_atime),
-        whole_seconds(found.st_mtime),
-    )
 
 
 def whole_seconds(time: float) -> int:

@@ -99,6 +99,11 @@ def test_large_reads_are_cut(client: Client) -> None:
     assert (answer, len(found.text())) == (p.DATA, p.MAX_DATA)
 
 
+def test_times_that_the_protocol_does_not_have(client: Client) -> None:
+    os.utime(".", (-5, 1 << 40))
+    assert client.attributes(p.STAT, text(b".")).times == (0, (1 << 32) - 1)
+
+
 @pytest.mark.parametrize("request_type", [p.READ, p.WRITE])
 @pytest.mark.parametrize("offset", [1 << 63, (1 << 64) - 1])
 def test_offsets_that_no_file_has(client: Client, request_type: int, offset: int) -> None:

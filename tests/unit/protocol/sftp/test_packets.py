@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medusa.protocol.sftp.attributes import Attributes, attributes_of
+from medusa.protocol.sftp.attributes import Attributes
 from medusa.protocol.sftp.packets import MAX_PACKET, BadPacket, Cutter, Fields, packet, text
 
 NUMBERS = st.integers(0, (1 << 32) - 1)
@@ -45,13 +42,6 @@ def test_attributes_are_read_as_they_were_built(attributes: Attributes) -> None:
     fields = Fields(memoryview(attributes.build()), 0)
     assert Attributes.read(fields) == attributes
     assert fields.over
-
-
-def test_attributes_of_a_file(tmp_path: Path) -> None:
-    os.utime(tmp_path, (-5, 1 << 40))
-    found = Attributes.read(Fields(memoryview(attributes_of(os.stat(tmp_path))), 0))
-    assert found.mode == os.stat(tmp_path).st_mode
-    assert found.times == (0, (1 << 32) - 1)
 
 
 def test_texts_that_are_cut_off() -> None:
