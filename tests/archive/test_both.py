@@ -38,7 +38,7 @@ def kind(request: pytest.FixtureRequest, temporary: Path) -> Kind:
     if request.param == "ordinary":
         environ = job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON=sys.executable)
         # Python itself may be interrupted before a line of ours runs, and then ends with 1.
-        return Kind(request.getfixturevalue("archive"), "", b'PAYLOAD = """', environ, 250, (1,))
+        return Kind(request.getfixturevalue("archive"), "", b'PAYLOAD="""', environ, 250, (1,))
     environ = job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON="/no/such/python")
     # PyInstaller's loader has statuses of its own for a KeyboardInterrupt before and after it has started Python.
     return Kind(request.getfixturevalue("standalone"), "--standalone", b"exit 126\nexit 126\n", environ, 500, (1, 255))
