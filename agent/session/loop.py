@@ -13,6 +13,7 @@ from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.session.hold_time import HoldTime
 from agent.session.home import Home, ticket_of
+from agent.session.keeping import NOTHING, What, what_is_kept
 from agent.session.leg import Leg
 from agent.streams.registry import Streams
 from agent.streams.shared import Shared
@@ -67,11 +68,12 @@ class SessionLoop:
         self.clients = 0
         self._home: Optional[Home] = None
         self._leaving = False
+        self._first_by: Optional[float] = None  # when the first client must have come; None if it has come
         self._failure: Optional[BaseException] = None
         if holding is not None and dialer is not None and ticket_of(transport) is not None:
             self._home = Home(transport, holding, dialer, context, self._call)
             self._streams.keeps = dialer.holds = True
-            self._first_by: Optional[float] = self._clock() + self._home.hold
+            self._first_by = self._clock() + self._home.hold
         else:
             self._add(transport)
 
@@ -89,6 +91,13 @@ class SessionLoop:
     def _exits(self) -> int:
         """The number of commands on terminals that have ended by themselves."""
         return self._shared.exits + self._shared.terminals.exits
+
+    @property
+    def _kept(self) -> What:
+        """What the session is kept for, while no client is there."""
+        terminals, hold = self._shared.terminals, None if self._hold is None else self._hold.until
+        parked = [*self._streams.kept_until, *terminals.kept_until]
+        return NOTHING if self._leaving else what_is_kept(hold, terminals.detached, parked, self._first_by)
 
     def run(self) -> None:
         """Runs the session. Returns when it is over: its links are closed, and its last process has ended.
@@ -140,6 +149,8 @@ class SessionLoop:
     # ------------------------------------------------------------------ one round
 
     def _round(self) -> None:
+        if self._home is not None:
+            self._home.news.now_kept = self._kept
         self._poller.watch(self._wanted())
         events = self._poller.wait(self._timeout())
         if events.get(self._signals.fileno()):
@@ -179,11 +190,14 @@ class SessionLoop:
         return None if at is None else max(0.0, at - now)
 
     def _serve(self, leg: Leg, events: Dict[int, int]) -> None:
+        closing = leg.closing
         try:
             leg.serve(events)
         except Exception as error:  # noqa: BLE001  (it must not end the other links)
             self._failure = error
             leg.fail()
+        if self._home is not None and leg.vanished and not closing:
+            self._home.suspect()
 
     def _take_signals(self) -> None:
         for number in self._signals.take():

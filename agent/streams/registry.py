@@ -32,9 +32,9 @@ class Streams:
     ) -> Optional[StreamSpeaker]:
         """Returns the stream that the client offers to use: a new one or the one to resume. It uses `link` from now on.
 
-        Returns None if the stream to resume does not exist any more. Also returns None if the offer is of a new stream
-        and the client has already sent bytes on a stream of this id. Such an offer comes late, over a link that the
-        client has lost.
+        Returns None if the stream to resume does not exist any more. Also returns None if the offer comes late, over a
+        link that the client has lost: if its number is smaller than that of an earlier offer of the stream, or if it is
+        of a new stream and the client has already sent bytes on a stream of this id.
 
         Args:
             offer: the client's offer, with the id of the stream.
@@ -42,8 +42,10 @@ class Streams:
             close: a function that closes the link. Its arguments are a text for the log, and the reason for the peer.
         """
         found = self._known.get(offer.id)
+        if found is not None and 0 < offer.number < found.number:
+            return None
         if not offer.resume:
-            if found is not None and found.received:  # the offer came late, over a link that the client has lost
+            if found is not None and found.received:
                 return None
             if found is not None:
                 self._begun_anew(found)
@@ -65,6 +67,11 @@ class Streams:
     def needed(self) -> bool:
         """True if a stream without a link still runs something for its client, or has something left to tell it."""
         return any(stream.needed for stream in self.parked)
+
+    @property
+    def kept_until(self) -> List[float]:
+        """Until when each of these streams is kept."""
+        return [stream.kept_until for stream in self.parked if stream.needed]
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `expire`; None if no stream has to expire."""

@@ -40,6 +40,7 @@ class StreamSpeaker:
 
     Attributes:
         keep: for how many seconds the stream is kept without a link.
+        number: that of the last offer by which the client has asked for the stream, see StreamOffer.
         parked_since: the time since which the stream is kept without a link; None if it has a link, or has ended.
     """
 
@@ -56,7 +57,7 @@ class StreamSpeaker:
         self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
         self._link: Optional[Link] = None
         self._close: Callable[[str, str], None] = _no_link
-        self.keep = 0
+        self.keep = self.number = 0
         self.parked_since: Optional[float] = None
         self._reported = False  # True after the first RESULT: a stream on which nothing has run yet is not complete
         self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers the channel
@@ -97,6 +98,7 @@ class StreamSpeaker:
             return False
         self._close("", TAKEN_OVER)
         self._link, self._close, self.keep, self.parked_since = link, close, offer.keep, None
+        self.number = max(self.number, offer.number)
         try:
             while self._offers:  # all of them now, because their time limit went on without a link
                 self._open_next()

@@ -38,6 +38,16 @@ class Terminals:
         return any(terminal.kept for terminal in self._known.values())
 
     @property
+    def detached(self) -> bool:
+        """True if a terminal is kept until its command ends."""
+        return any(terminal.kept and not terminal.ended for terminal in self._known.values())
+
+    @property
+    def kept_until(self) -> List[Optional[float]]:
+        """Until when it is kept how each of those commands has ended that no client was told."""
+        return [terminal.expires_at for terminal in self._known.values() if terminal.kept]
+
+    @property
     def exits(self) -> int:
         """The number of commands on these terminals that have ended by themselves."""
         return self._gone + sum(terminal.ended for terminal in self._known.values())

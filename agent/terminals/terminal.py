@@ -101,6 +101,7 @@ class Terminal:
             client.
         keep: for how many seconds the command's result is kept for other clients, if no client was told.
         over: True if the terminal is not needed any more.
+        expires_at: until when it is kept how the command has ended; None if that is not kept.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Terminal:
         self._clogged = False
         self._seen = 0  # output before this byte was sent to a viewer: the rest is lost if the ring drops it
         self._redraw_until: Optional[float] = None
-        self._expires_at: Optional[float] = None
+        self.expires_at: Optional[float] = None
 
     @property
     def kept(self) -> bool:
@@ -147,7 +148,7 @@ class Terminal:
 
     def deadline(self, now: float) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
-        due = [self._redraw_until, self._expires_at]
+        due = [self._redraw_until, self.expires_at]
         if not self.ended:
             due.append(self.child.deadline())
             if any(viewer.has_input for viewer in self.viewers):  # some terminals do not report that they accept input
@@ -169,7 +170,7 @@ class Terminal:
         """
         if self._redraw_until is not None and now >= self._redraw_until:
             self._set_size(self.size)
-        if self._expires_at is not None and now >= self._expires_at:
+        if self.expires_at is not None and now >= self.expires_at:
             self._finish()
         if self.ended or self.over:
             return
@@ -234,7 +235,7 @@ class Terminal:
         self.ended = True
         self._commands.end(self.child)
         if not self.viewers:
-            self._expires_at = now + self.keep
+            self.expires_at = now + self.keep
 
     # ------------------------------------------------------------------ viewers
 
@@ -249,7 +250,7 @@ class Terminal:
         for other in list(self.viewers) if steal else ():
             self._take_over(other)
         self.viewers.append(viewer)
-        self._expires_at = None
+        self.expires_at = None
         if not viewer.read_only:
             self.detached = False
             if self.typist is None or self.typist.parted_at is not None:
@@ -325,7 +326,7 @@ class Terminal:
             self._was_detached = self._was_detached or why is Leave.DETACHED
             self.detached = why is Leave.DETACHED or (why is Leave.LOST and self._was_detached)
         if self.ended:
-            self._expires_at = None if self.viewers else now + (0.0 if self.told else self.keep)
+            self.expires_at = None if self.viewers else now + (0.0 if self.told else self.keep)
         elif not self.detached and all(other.read_only for other in self.viewers):
             self._finish()
 

@@ -153,7 +153,9 @@ class Login:
                 returning.close()
                 if self._left_to_guard:
                     ledger.end_kept()
-                if returning.unsaid and (farewell := dialer.farewell(returning.unsaid)):
+                unsaid = returning.job_over or returning.unsaid is not None
+                offer = None if returning.job_over else returning.unsaid
+                if unsaid and (farewell := dialer.farewell(offer)):
                     ledger.add("farewell", farewell.text)
 
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:

@@ -166,7 +166,7 @@ class Link:
         """Pings the peer if a ping is due. Call it in each round of the loop, after `receive`.
 
         Raises:
-            LinkLost: the peer has been silent for three intervals, or the link has ended.
+            LinkLost: the peer has been silent for `limit` seconds, or the link has ended.
         """
         now = self._clock()
         received, sent = self._traffic
@@ -187,6 +187,18 @@ class Link:
         self.heard = self._clock()
         self._keepalive.received(self.heard)
 
+    def suspect(self, timeout: float) -> None:
+        """Has `keep_alive` ping the peer at once. The link is lost unless the peer answers within `timeout` seconds.
+
+        Call it if there is a reason to believe that the peer is gone.
+        """
+        self._keepalive.suspect(self._clock(), timeout)
+
+    @property
+    def limit(self) -> float:
+        """The number of seconds of silence after which the link is lost."""
+        return self._keepalive.limit
+
     def deadline(self) -> float:
         """Returns the time, by `clock`, at which `keep_alive` must be called next."""
         return self._keepalive.deadline()
@@ -195,12 +207,12 @@ class Link:
         """Returns the seconds until `deadline()`; 0 if that time has passed."""
         return max(0.0, self.deadline() - self._clock())
 
-    def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> bool:
+    def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT, code: int = 1000) -> bool:
         """Sends a Close, waits up to `timeout` seconds for the peer's Close, and ends the link. Never raises.
 
         Returns True if the peer's Close came.
         """
-        return self._transport.close(1000, reason, timeout)
+        return self._transport.close(code, reason, timeout)
 
     def abort(self) -> None:
         """Ends the link at once, without a Close."""

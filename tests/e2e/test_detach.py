@@ -78,6 +78,7 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
         shell.until("heretoo")
         leave(shell)
     assert user.states() == ["held"]
+    wait_until(lambda: user.sessions()[0]["held_for"] == "detached", "the agent's news")
     with user.attach(columns=100, lines=30) as shell:  # the only one that is held
         shell.until("heretoo")
         shell.until(PROMPT)

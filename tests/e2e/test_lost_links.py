@@ -56,6 +56,7 @@ def test_the_agent_is_killed(home: Path) -> None:
         opened.until(r"mlogin: local job \d+ killed by SIGKILL")
         opened.until("outcome unknown")
         assert opened.status() == 254
+        assert reflector.get("/sessions").json()["sessions"] == [], "mlogin has told that the job is over"
 
 
 def test_the_user_gives_up(home: Path) -> None:

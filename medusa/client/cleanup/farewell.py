@@ -1,7 +1,8 @@
 """Tells the agent, after mlogin has ended, that mlogin does not come back. Opens a new connection for that.
 
 The guard process (a helper of mlogin) does this if mlogin had lost its connection when it ended. Otherwise the agent
-would wait for mlogin, and keep the session's command running.
+would wait for mlogin, and keep the session's command running. If the job is over, it tells the reflector, which would
+otherwise keep the session for the agent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from medusa.protocol.control import Control, Linkup, Start, StreamAnswer, build,
 from medusa.protocol.http.own_header import Field
 from medusa.protocol.messages import Close, Text
 from medusa.protocol.resume.offer import StreamOffer
+from medusa.session import JOB_OVER
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
 from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
@@ -41,7 +43,8 @@ class Farewell:
     Attributes:
         url: the URL at which the session's client attaches.
         headers: the header fields of the request. One of them is the ticket, a secret.
-        stream: the id of the client's byte stream, which the agent is to end.
+        stream: the id of the client's byte stream, which the agent is to end. "" if the job is over: then there is no
+            agent, and the reflector is told.
         received: the number of bytes of the stream that have arrived at mlogin.
         insecure_tls: True to accept any certificate.
         embedded: True if the reflector belongs to mlogin, and ends with it. Then one failed connection means that the
@@ -95,6 +98,9 @@ class Farewell:
             time.sleep(min(INTERVAL, max(0.0, deadline - time.monotonic())))
 
     def _speak(self, link: Transport, deadline: float) -> None:
+        if not self.stream:
+            link.close(JOB_OVER, "the job is over", max(0.0, deadline - time.monotonic()))
+            return
         _hear(link, Linkup, deadline)
         offer = StreamOffer(self.stream, resume=True, received=self.received)
         link.send_nowait(Text(build(dataclasses.replace(_NO_COMMAND, stream=offer))))

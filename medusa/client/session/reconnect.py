@@ -157,20 +157,22 @@ class Dialer:
         self._keep_ticket(transport)
         return transport
 
-    def farewell(self, offer: StreamOffer) -> Farewell | None:
+    def farewell(self, offer: StreamOffer | None) -> Farewell | None:
         """Returns the record with which the guard process tells the agent that mlogin does not come back.
 
         Returns None if mlogin has no ticket.
 
         Args:
-            offer: the offer to go on with the stream, which has the stream's id.
+            offer: the offer to go on with the stream, which has the stream's id. None if the job is over, which the
+                reflector is to be told.
         """
         if self._ticket is None:
             return None
         path = self.url.base.rstrip("/") + self.url.path(attach_path.CLIENT)
         fields = [*self.sent_headers, (HEADER, _FEATURES), (JOIN, "1"), (TICKET, self._ticket)]
         insecure = self._insecure_tls and not self.embedded
-        return Farewell(path, fields, offer.id, offer.received, insecure, embedded=self.embedded)
+        stream, received = ("", 0) if offer is None else (offer.id, offer.received)
+        return Farewell(path, fields, stream, received, insecure, embedded=self.embedded)
 
     def _address(self, own: Sequence[Field], deadline: float) -> Steps[tuple[str, Sequence[Field]]]:
         """Returns the URL and the header fields that identify mlogin as the session's client. Works in steps.

@@ -94,6 +94,7 @@ class Conversation:
         self._clock = clock
         self._returning = returning
         self._id = secrets.token_hex(16)
+        self._offers = 0
         self._start = HARMLESS
         self._late: list[Event] = []
         self._heard: list[Control] = []
@@ -304,5 +305,7 @@ class Conversation:
     def _offer(self) -> None:
         """Sends the offer: over the first link to begin the stream, over a new link to go on with it."""
         resume, keep = self.speech is Speech.STREAM, 0 if self._returning is None else self._returning.keep
-        offer = StreamOffer(self._id, resume=resume, received=self.stream.received, keep=keep)
+        self._offers += 1
+        received = self.stream.received
+        offer = StreamOffer(self._id, resume=resume, received=received, keep=keep, number=self._offers)
         self.link.send_control(dataclasses.replace(HARMLESS if resume else self._start, stream=offer))

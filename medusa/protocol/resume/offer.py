@@ -26,6 +26,8 @@ class StreamOffer:
         keep: for how many seconds the agent keeps the stream after its link is lost. With 0, the stream ends with the
             link.
         message: the length of the longest message that the client reads, in bytes.
+        number: counts the offers of the stream, over all its links, from 1 on. The agent does not move the stream for
+            an offer that has come later than one with a larger number. 0: the client does not count.
     """
 
     id: str
@@ -35,6 +37,7 @@ class StreamOffer:
     version: int = 1
     security: str = "plain"
     keep: int = KEEP
+    number: int = 0
 
 
 def check_identifier(value: Any) -> str:
@@ -56,7 +59,8 @@ def check_offer(value: Any) -> Optional[StreamOffer]:
         message = _check_integer(value.get("message", LEAST_LIMIT), (1 << 63) - 1, LEAST_LIMIT)
         keep = _check_integer(value.get("keep", KEEP), MAX_KEEP)
         resume = value.get("resume", False) is True
-        return StreamOffer(check_identifier(value.get("id")), resume, received, message, keep=keep)
+        number = _check_integer(value.get("number", 0), (1 << 53) - 1)
+        return StreamOffer(check_identifier(value.get("id")), resume, received, message, keep=keep, number=number)
     except ValueError:
         return None
 

@@ -24,8 +24,10 @@ each client that has joined). The addresses are those of the oldest pair; the nu
 If the peers have said it: name (the one that the client has given the session); host, job and until (the agent's
 machine and job, and the time at which the job ends, in seconds since the epoch). Reflectors of earlier versions tell
 neither these nor legs.
-clients is the number of clients that are there. held_until is the time in seconds since the epoch at which the session
-ends unless its agent comes back; None if its agent is there, or no agent holds it.
+clients is the number of clients that are there. held_until is the time in seconds since the epoch until which the
+session is kept without a client, or without its agent; None if that is not known, or if there is no reason to keep it.
+held_for is what it is kept for: `agent`, its agent is away and may come back; or what its agent has said, one of
+control.KEPT_FOR; or None.
 If the state is HELD, and there is no key clients, there is no session yet: its agent sends requests, again and again,
 until a client comes. The owner is then the reflector that got these requests. created is the time of the first request,
 and idle_s counts from the last one.
@@ -251,6 +253,7 @@ def describe(session: Session, owner: str) -> Entry:
         "legs": session.legs,
         "clients": session.clients,
         "held_until": round(session.held_until, 3) if session.held_until is not None else None,
+        "held_for": session.held_for,
         **_said(session.usage.about),
         **session.addresses,
         **session.counts(),

@@ -10,6 +10,7 @@ from medusa.reflector.sessions.life.home import Home
 from medusa.reflector.sessions.life.totals import Totals
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.pair.sides import Sides
+from medusa.reflector.sessions.pair.usage import Usage
 from medusa.session import ABSENT, CLOSING, HELD, Side, State, stage
 from medusa.session.holding import HomeState
 
@@ -18,12 +19,15 @@ class Figures:
     """The base class of a session that computes what lists and metrics show of it. A pair is a client and its agent.
 
     Attributes:
+        usage: the usage of the session, with what its peers say about themselves.
         pairs: the pairs that live, oldest first.
         home: the control connection of the agent that holds the session (keeps it alive without a client); None if no
             agent does.
     """
 
     __slots__ = ("_active", "_past", "home", "pairs")
+
+    usage: Usage
 
     def __init__(self) -> None:
         self.pairs: list[Pair] = []
@@ -53,8 +57,13 @@ class Figures:
 
     @property
     def held_until(self) -> float | None:
-        """The time.time() at which the session ends if its agent does not come back. None if no such time is set."""
-        return self.home.held_until if self.home is not None else None
+        """The time.time() until which the session is kept without a client, or without its agent. See Keeping."""
+        return self.home.keeping.until(self.usage.about.until) if self.home is not None else None
+
+    @property
+    def held_for(self) -> str | None:
+        """What the session is kept for without a client, or without its agent. See Keeping."""
+        return self.home.keeping.what if self.home is not None else None
 
     @property
     def legs(self) -> int:

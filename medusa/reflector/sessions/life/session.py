@@ -80,7 +80,7 @@ class Session(Holding):
         if self.home is None:
             if not joins:
                 raise Refusal(409, HAS_CLIENT)
-            if self.state is not State.LINKED or self._was_held:
+            if self.state is not State.LINKED:
                 closing = self._was_held or self.state in CLOSING
                 raise Refusal(409, _CLOSING if closing else _NO_AGENT_YET)
             if not (self._takes_calls or any(pair.takes_calls for pair in self.pairs)):
@@ -150,6 +150,8 @@ class Session(Holding):
         `took`: the seconds since the agent asked to be let in.
         """
         self._takes_calls |= pair.takes_calls
+        if self.home is not None:
+            self.home.answered()
         if not self._was_linked:
             self._was_linked = True
             self.linked_at = self.linked_at or time.monotonic()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
-from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
+from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig
 from medusa.session import Side
@@ -184,7 +184,7 @@ class LinkChecks:
         if verdict is Verdict.PING:
             yield Ping(link.side)
         elif verdict is Verdict.LOST:
-            yield Lost(link.side, "silent for %g s" % (LOST_AFTER * link.keepalive.interval))
+            yield Lost(link.side, "silent for %g s" % link.keepalive.limit)
 
     @property
     def _message_interval(self) -> float:
