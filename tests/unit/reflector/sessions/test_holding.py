@@ -2,93 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from structlog.types import EventDict
 
-from medusa.directory.memory import MemoryDirectory
-from medusa.protocol.control import Call, Ticket, parse
+from medusa.protocol.control import Ticket
 from medusa.protocol.http.about import About
-from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.sessions.life.home import Home
-from medusa.reflector.sessions.life.session import Session
-from medusa.reflector.sessions.pair.driver import Pair
-from medusa.reflector.tickets import ticket as tickets
+from medusa.reflector.config import Timeouts
 from medusa.reflector.tickets.ended import mark_of
-from medusa.session import JOB_OVER, Input, Side, State
+from medusa.session import Input, Side, State
 from medusa.session.holding import HomeInput, HomeState
-from medusa.transports.adopt import adopt_websocket
-from tests.peers import CLOSE, LINKUP, PING, PONG, TEXT, Peer, close_frame, frame
-from tests.unit.reflector.conftest import GreenPeer, refused, run_loop, until
-from tests.unit.reflector.sessions.conftest import NAME, Bench, outcomes
-
-ONE, OTHER = "1" * 32, "2" * 32
-BACK = tickets.Ticket(0, 60, int(time.time()) - 100, "ab" * 8)
-"""What a ticket says of a session that was linked 100 s ago."""
-
-
-class Renewal:
-    """A renewal of tickets that are numbered."""
-
-    def __init__(self) -> None:
-        self.due, self.given = time.monotonic() + 1000, 0
-
-    def renew(self) -> str:
-        self.due = time.monotonic() + 1000
-        self.given += 1
-        return "ticket-%d" % self.given
-
-
-class Holding(Bench):
-    """A bench whose agent holds its session."""
-
-    def __init__(self, **options: Any) -> None:
-        timeouts = options.pop("timeouts", Timeouts(close_timeout=0.1))
-        super().__init__(MemoryDirectory(), ReflectorConfig(timeouts=timeouts, **options))
-        self.renewals: list[Renewal] = []
-
-    @property
-    def session(self) -> Session:
-        (session,) = self.registry.sessions()
-        return session
-
-    def home(self, incarnation: str = ONE, hold: float = 60.0, back: tickets.Ticket | None = None) -> tuple[Home, Peer]:
-        """A home link that has come."""
-        home = self.registry.hold(NAME, "127.0.0.1:9", hold, incarnation, back)
-        return home, self._enter(home, Side.AGENT, Renewal())
-
-    def client(
-        self, *, joins: bool = False, back: tickets.Ticket | None = None, holds: bool = True
-    ) -> tuple[Pair, Peer]:
-        """A client that has come; `holds`: with a ticket."""
-        add = self.registry.join if joins else self.registry.open
-        pair = add(NAME, "127.0.0.1:8", None, back)
-        return pair, self._enter(pair, Side.CLIENT, Renewal() if holds else None)
-
-    def _enter(self, place: Pair | Home, side: Side, renewal: Renewal | None) -> Peer:
-        theirs, ours = self.connection()
-        place.attach(side, adopt_websocket(ours), "127.0.0.1:7", renewal=renewal)
-        run_loop()
-        return GreenPeer(theirs)
-
-    def answer(self, home: Peer) -> Peer:
-        """The link of the agent that was called."""
-        leg = self.attach(self.registry.add_agent(NAME, "", called(home)), Side.AGENT)
-        run_loop()
-        leg.expect(TEXT, LINKUP)
-        return leg
-
-    def linked(self, *announced: str) -> Any:  # in place of a pair without home
-        """(home link, client, the agent's link to it)."""
-        _, home = self.home()
-        _, client = self.client()
-        leg = self.answer(home)
-        run_loop()
-        return home, client, leg
+from tests.peers import CLOSE, close_frame
+from tests.unit.reflector.conftest import refused, run_loop, until
+from tests.unit.reflector.sessions.conftest import NAME, outcomes
+from tests.unit.reflector.sessions.holders import BACK, ONE, OTHER, Holding, Renewal, called, close_of, texts
 
 
 @pytest.fixture
@@ -97,28 +26,6 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Holding]:
     bench = Holding(**getattr(request, "param", {}))
     yield bench
     bench.close()
-
-
-def texts(peer: Peer) -> list[Any]:
-    """The control messages that have come."""
-    found = []
-    while not peer.quiet(0):
-        found.append(parse(peer.word().payload.decode()))
-    return found
-
-
-def called(home: Peer) -> str:
-    """The leg of the next call."""
-    while not isinstance(message := parse(home.word().payload.decode()), Call):
-        assert isinstance(message, Ticket)
-    return message.leg
-
-
-def close_of(peer: Peer) -> tuple[int, str]:
-    """The Close that comes after texts."""
-    while (frame := peer.word()).opcode != CLOSE:
-        assert frame.opcode == TEXT
-    return frame.close
 
 
 def test_an_agent_that_comes_first_waits_and_is_called(bench: Holding, logs: list[EventDict]) -> None:
@@ -242,111 +149,6 @@ def test_a_call_that_is_not_answered(bench: Holding) -> None:
     until(lambda: bench.session.pairs == [])
     _, holding = bench.client()
     assert close_of(holding)[0] == 1012
-
-
-SOON = {"timeouts": Timeouts(close_timeout=0.1, home_timeout=0.1)}
-
-
-@pytest.mark.parametrize("bench", [SOON], indirect=True)
-def test_a_home_link_that_does_not_answer_a_call_is_lost(bench: Holding) -> None:
-    home, _ = bench.home()
-    _, client = bench.client()
-    until(lambda: home.machine.state is HomeState.ABSENT)
-    _, agent = bench.home()
-    assert called(agent)
-    client.fin()
-    assert home.is_there
-
-
-@pytest.mark.parametrize("by", ["pong", "leg"])
-def test_a_home_link_whose_agent_answers_a_call_is_not_lost(bench: Holding, by: str) -> None:
-    home, agent = bench.home()
-    bench.client()
-    leg_id = called(agent)
-    assert home._link is not None
-    assert home._link.keepalive.limit == Timeouts.home_timeout
-    ping = agent.frame()
-    if by == "pong":
-        agent.control(PONG, ping.payload)
-    else:
-        bench.attach(bench.registry.add_agent(NAME, "", leg_id), Side.AGENT)
-    until(lambda: home._link is not None and home._link.keepalive.limit == 45)
-    assert ping.opcode == PING
-
-
-def test_the_agent_says_what_it_keeps_the_session_for(bench: Holding) -> None:
-    home, agent = bench.home()
-    session, now = bench.session, time.time()
-
-    def said(**fields: object) -> str | None:
-        whole = frame(TEXT, ("mlogin:" + json.dumps({"type": "kept", **fields})).encode())
-        for part in (whole[:9], whole[9:] + frame(PING)):  # also in pieces
-            agent.send(part)
-            run_loop()
-        assert agent.frame().opcode == PONG
-        return session.held_for
-
-    assert said(what="parked", seconds=60) == "parked"
-    assert 59 < (session.held_until or 0) - now < 90
-    assert said(what="love") == "parked"
-    assert said(what="hold", seconds=1e9) == "parked"
-    assert said(what="hold", seconds=5, more="x" * 512) == "parked"
-    assert said(what="detached") == "detached"
-    assert session.held_until is None
-    session.usage.about = About(until=2000000000)
-    assert session.held_until == 2000000000
-    assert said() is session.held_until is None
-    said(what="hold", seconds=60)
-    agent.fin()
-    until(lambda: home.machine.state is HomeState.ABSENT)
-    assert session.held_for == "agent"
-    bench.home()
-    assert session.held_for is session.held_until is None
-
-
-@pytest.mark.parametrize("bench", [{"timeouts": Timeouts(close_timeout=0.1)}], indirect=True)
-@pytest.mark.parametrize("how", ["expires", "breaks a rule"])
-def test_clients_come_over_the_links_that_are_left_after_a_hold_has_ended(bench: Holding, how: str) -> None:
-    _, agent = bench.home(hold=0.05 if how == "expires" else 60.0)
-    _, client = bench.client()
-    leg = bench.attach(bench.registry.add_agent(NAME, "", called(agent)), Side.AGENT, "call")
-    client.linked()
-    leg.expect(TEXT, LINKUP)
-    if how == "expires":
-        agent.fin()
-    else:
-        agent.send(frame(TEXT, b"\xff"))
-    until(lambda: not bench.session.is_held)
-    with refused(409, "client already"):
-        bench.client()
-    _, second = bench.client(joins=True)
-    bench.answer(leg)
-    second.linked()
-    with refused(409, "agent already"):
-        bench.home(OTHER)
-    if how == "expires":  # the same agent may come back meanwhile
-        bench.registry.hold(NAME, "a", 60.0, ONE).refuse(Side.AGENT)
-        until(lambda: not bench.session.is_held)
-        bench.home(ONE)
-        assert bench.session.is_held
-    else:
-        with refused(409, "agent already"):
-            bench.home(ONE)
-
-
-@pytest.mark.parametrize("present", [False, True])
-def test_a_job_that_is_over_is_not_waited_for(bench: Holding, logs: list[EventDict], present: bool) -> None:
-    _, agent = bench.home()
-    if not present:
-        agent.fin()
-        until(lambda: bench.session.stage == "absent")
-    _, client = bench.client()
-    client.send(close_frame(JOB_OVER, "the job is over"))
-    if present:
-        assert close_of(agent) == (1000, "the job is over")
-        agent.fin()
-    until(lambda: bench.registry.sessions() == [])
-    assert outcomes(logs) == ["lost"]
 
 
 class TestComingBack:
