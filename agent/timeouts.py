@@ -22,8 +22,8 @@ class Timeouts:
         kill_timeout: time for killed processes to vanish. A process in an uninterruptible call may live longer.
         processes_interval: time between two checks of the processes that are being ended.
         quiet_timeout: time without output after which the terminal of an ended child counts as empty.
-        drain_timeout: time to read the terminal of an ended child, because a background process may write for ever.
-            Time while the link accepts no data does not count.
+        drain_timeout: the longest time for which the terminal of an ended child is read. It is limited because a
+            background process may write for ever. Time while the link accepts no data does not count.
         input_interval: time between two attempts to write to a terminal. It is needed because some terminals do not
             report that they accept input again.
         parted_timeout: time that the output of a terminal waits for a client whose link was lost.
@@ -35,7 +35,7 @@ class Timeouts:
         log_timeout: time for stderr to accept a line that the user must see. The output of a failed
             step may have filled the pipe.
         output_timeout: time to pass on the last output of a step that was asked to end. The time is limited because the
-            reader of the output may have stopped reading.
+            program that reads the output may have stopped.
         terminal_interval: time between two checks for signals that the keys of a terminal send.
         signals_interval: time between two checks for signals that a handler cannot take. It is long, because each check
             delays the step a little. If the step is a part of a program on many machines, that delays all its parts.

@@ -82,7 +82,7 @@ def connector(
     Args:
         insecure_tls: True to accept any certificate.
         timeout: seconds for one attempt.
-        headers: the header fields to send in addition to those of `announced`.
+        headers: the header fields to send in addition to those by which the agent describes itself.
         holding: the request to hold the session; None if the session is not to be held.
     """
 

@@ -103,7 +103,7 @@ class ProcessTree:
     def stop(self) -> bool:
         """Suspends all processes of the tree by SIGSTOP. Returns True if there was at least one process.
 
-        While a process is suspended, it can fork no process that would be missed. It also cannot end and leave orphans.
+        A suspended process cannot fork, and cannot end by itself. So the next signal reaches all of them.
         """
         stopped: Set[int] = set()
         for _ in range(MAX_LISTINGS):

@@ -30,9 +30,10 @@ class _Timed(Protocol):
 class SessionLoop:
     """Runs a session, which begins with one link.
 
-    If the reflector has given a ticket for the first link, this link is the home link, by which the reflector calls the
-    agent to clients. Such a session is over as soon as no client has a link, no stream is kept, and the time of `hold`
-    is over. It also ends if the reflector ends it, or if a lost home link cannot be replaced in time.
+    If the reflector has given a ticket (a secret, by which the agent can come back) for the first link, this link is
+    the home link: the reflector calls the agent to clients by it. Such a session is over as soon as no client has a
+    link, nothing is kept for a client, and the time of `hold` is over. It also ends if the reflector ends it, or if a
+    lost home link cannot be replaced in time.
 
     A session without a home link is over after its last link is closed.
 

@@ -32,9 +32,11 @@ class Streams:
     ) -> Optional[StreamSpeaker]:
         """Returns the stream that the client offers to use: a new one or the one to resume. It uses `link` from now on.
 
-        Returns None if the stream to resume does not exist any more. Also returns None if the offer comes late, over a
-        link that the client has lost: if its number is smaller than that of an earlier offer of the stream, or if it is
-        of a new stream and the client has already sent bytes on a stream of this id.
+        Returns None if the stream to resume does not exist any more, or cannot go on. Also returns None for an offer that
+        comes late, over a link that the client has lost. An offer is late in these cases:
+
+        - It has a smaller number than an earlier offer of the stream.
+        - It offers a new stream, and the client has already sent bytes on a stream of this id.
 
         Args:
             offer: the client's offer, with the id of the stream.

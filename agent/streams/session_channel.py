@@ -22,8 +22,8 @@ class SessionChannel:
     channel has room for it.
 
     Args:
-        channel: the channel, which is accepted next.
-        child: the command, which is among `commands`.
+        channel: the channel. The caller accepts it after it has made this object.
+        child: the command. The caller has added it to `commands`.
 
     Attributes:
         over: True if the channel has nothing more to do. What is left of the command is being ended.
@@ -78,8 +78,8 @@ class SessionChannel:
 
         Args:
             now: the time, in monotonic seconds.
-            events: what poll reported, as a mask for each descriptor. Output of a descriptor without an event is not
-                read, unless the command has ended.
+            events: what poll reported, as a mask for each descriptor. While the command runs, output is read only from
+                descriptors with an event. After its end, output is read from all descriptors.
 
         Raises:
             StreamError: too much waits to be sent, because the peer does not take it.
@@ -193,9 +193,9 @@ class SessionChannel:
         """Acts on an event of the channel. Ignores DATA and EOF: the next `serve` finds them.
 
         Args:
-            kind: the type of the event, which is that of a frame, such as CLOSE.
+            kind: the type of the frame that has arrived, such as CLOSE.
             sub: the number of the pipe: 0 for stdin, 1 for stdout, 2 for stderr.
-            value: the fields of the request, if the event is one.
+            value: if the frame is a REQUEST, its fields.
         """
         if kind == CLOSE:
             self.end()

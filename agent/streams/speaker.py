@@ -86,8 +86,8 @@ class StreamSpeaker:
     def use(self, link: Link, close: Callable[[str, str], None], offer: StreamOffer) -> bool:
         """Uses `link` for the stream from now on. Closes the link that the stream has used before, if there is one.
 
-        Returns False and does nothing if the stream is over, or if it cannot go on after the bytes that the client has
-        received. If this method returns True, the caller must tell the client how many bytes have arrived here, before
+        Returns False and does nothing if the stream is over, or if bytes that the client has not received are not kept
+        any more. If this method returns True, the caller must tell the client how many bytes have arrived here, before
         anything else is sent.
 
         Args:

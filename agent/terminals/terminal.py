@@ -85,7 +85,7 @@ class Terminal:
     Args:
         number: names the terminal, from 1 on.
         fields: the fields of the OPEN frame by which the client has asked for the terminal.
-        child: the command, which is among `commands`.
+        child: the command. The caller has added it to `commands`.
         size: the size that the terminal has.
 
     Attributes:
@@ -93,13 +93,13 @@ class Terminal:
         ring: the last output.
         name: the name that the client has given to the terminal; "" for none.
         viewers: the viewers, in the order in which they came.
-        typist: the viewer that typed last; None if there is none that may type.
-        size: the terminal's size. While `redraw` has an effect, the real size is another one.
-        ended: True if the output is complete, and what is left of the command is being ended.
-        told: True if a client that could type was told how the command has ended.
-        detached: True if the last viewer that could type has detached: it has left the terminal running for a later
+        typist: the viewer that typed last; None if no viewer may type.
+        size: the terminal's size. The method `redraw` changes the real size for a moment, and not this attribute.
+        ended: True if the command has ended and its output is complete.
+        told: True if a client that may type was told how the command has ended.
+        detached: True if the last viewer that may type has detached: it has left the terminal running for a later
             client.
-        keep: for how many seconds the command's result is kept for other clients, if no client was told.
+        keep: for how many seconds the terminal is kept after the command's end, if no client was told how it has ended.
         over: True if the terminal is not needed any more.
         expires_at: until when it is kept how the command has ended; None if that is not kept.
     """
@@ -240,10 +240,10 @@ class Terminal:
     # ------------------------------------------------------------------ viewers
 
     def add(self, viewer: Watching, *, steal: bool = False, redraw: bool = False) -> None:
-        """Adds a viewer. If this viewer may type and no other viewer does, the terminal gets its size.
+        """Adds a viewer. If it may type, and no other viewer with a link may, gives the terminal the viewer's size.
 
         Args:
-            steal: True to remove all other viewers.
+            steal: True to remove all other viewers first.
             redraw: True to make the programs on the terminal draw their screen.
         """
         size = self.size
@@ -311,7 +311,7 @@ class Terminal:
     def leave(self, viewer: Watching, why: Leave, now: float) -> None:
         """Removes a viewer. If no viewer that may type is left, begins to end the command.
 
-        Does not end the command if the terminal was detached: if it was left running for a later client.
+        Lets the command run if the terminal was detached (left running for a later client).
 
         Args:
             why: the reason why the viewer leaves.

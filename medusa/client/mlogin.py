@@ -278,10 +278,10 @@ class Login:
         return returning
 
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
-        """Returns a context manager. In its block, this user's `medusa ls` and `medusa exec` find the session.
+        """Returns a context manager that lists the session on this machine during its `with` block.
 
-        They need no help if they can ask the session's reflector, or if another mlogin has begun the session. In these
-        two cases, the context manager does nothing.
+        So this user's `medusa ls` and `medusa exec` find the session. The context manager does nothing if these
+        programs can ask the session's reflector, or if another mlogin has begun the session and lists it already.
         """
         if not dialer.embedded or self._settings.joins:
             return contextlib.nullcontext()

@@ -150,10 +150,10 @@ class KeyFile:
         raise Failure(f"{where}: wrong passphrase")
 
     def _what_else(self) -> str:
-        """Returns the end of a message to the user, if this file contains no private key.
+        """Returns words that tell the user that this file contains no private key.
 
-        The words say what the file is instead, if that is known, and what the user can do. An example is `is a public
-        key; name the private one`.
+        If it is known what the file is, the words say so, and say what the user can do. An example is `is a public key;
+        name the private one`.
         """
         if self.is_public_key:
             return "is a public key; name the private one"

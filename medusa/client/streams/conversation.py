@@ -47,8 +47,8 @@ class Arrived(NamedTuple):
     Attributes:
         events: what has happened in the stream. Before you receive the next message, take the bytes that the channels'
             readers hold. Bytes that are left there are copied, which takes time.
-        control: a control message, or None. An agent that accepts the stream sends StreamAnswer, once. After that only
-            Notice comes, which the reflector sends. Other control messages come from an agent without streams.
+        control: a control message, or None. If the agent accepts the stream, its first one is StreamAnswer; after that
+            only a Notice of the reflector can come. An agent without streams sends other control messages.
         output: output of the terminal, from an agent that has not accepted the stream.
     """
 

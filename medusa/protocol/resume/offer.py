@@ -17,7 +17,7 @@ MAX_KEEP = 31536000
 
 @dataclass(frozen=True)
 class StreamOffer:
-    """The field of `start` by which a client offers a stream (docs/protocol.md, part 3).
+    """A client's offer of a stream: a field of its message `start` (docs/protocol.md, part 3).
 
     Attributes:
         id: the stream's id, 32 hexadecimal digits.
@@ -48,9 +48,10 @@ def check_identifier(value: Any) -> str:
 
 
 def check_offer(value: Any) -> Optional[StreamOffer]:
-    """Returns the offer in `value`, a part of parsed JSON. None if the offer is malformed or of another version.
+    """Returns the offer of a stream that `value`, a part of parsed JSON, describes.
 
-    If this returns None, the agent does what an agent without streams does: it starts the command of `start`.
+    Returns None if the offer is malformed or of another version. The agent then ignores the offer: it starts the
+    command that the same message asks for, without a stream.
     """
     if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
         return None

@@ -48,18 +48,21 @@ GIT_AUTHOR_NAME is not among these variables.
 
 
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
-    """Chooses the variables to send to the agent.
+    """Returns the variables of `environ` to send to the agent.
+
+    Never sends variables that configure Medusa. Sends variables such as PATH, or that may hold a secret, only if their
+    full name is one of `words`. A pattern does not suffice for them.
 
     Args:
-        words: the user's choice, in order. A name chooses a variable. A pattern with `*` or `?` chooses all variables
-            that it matches. `-` before a name or pattern drops these variables from the choice so far. `none` drops the
-            whole choice so far.
-        environ: the client's environment. If `words` begin with the words of DEFAULT, these words choose no empty
-            variables. An empty value would replace the value that the job has.
+        words: the user's choice, processed in order. A name adds the variable of this name. A pattern with `*` or `?`
+            adds all variables that it matches. `-` before a name or pattern removes these variables again. `none`
+            removes all that were added so far. If the first words are those of DEFAULT, these words add no variable
+            with an empty value, because it would replace the value that the job has.
+        environ: the client's environment.
 
     Returns:
-        (variables to send, names). The names are those that the user has written in full, of variables such as PATH.
-        The agent accepts such a variable only if it gets the name too.
+        (variables to send, names to send). The names are those of the sent variables that the agent accepts only with
+        their name, such as PATH.
     """
     sent: Dict[str, str] = {}
     words = tuple(words)
