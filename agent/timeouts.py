@@ -15,7 +15,8 @@ class Timeouts:
     Attributes:
         keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of
             30 s: after this time, some load balancers cut a silent connection.
-        home_timeout: time for the reflector to answer on the home link, after another link was lost without a Close.
+        home_timeout: time for the reflector to answer a ping on the home link. The ping is sent after another link was
+            lost without a Close.
         leave_timeout: time for the client to close the link after `exit` or `error`.
         close_timeout: time for the reflector to answer a Close.
         hangup_grace: time between SIGHUP and SIGKILL for the processes that are left of a session.

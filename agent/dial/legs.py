@@ -78,7 +78,7 @@ class LegDialer:
         self._legs[leg] = Work(self._dial(fields, self._clock() + LEG_TIMEOUT, again=True))
 
     def attempt(self, fields: Sequence[Field], timeout: float) -> Work[Transport]:
-        """Returns one attempt to dial, as a Work. The caller carries it out.
+        """Returns one attempt to dial, as a Work: an object by which the caller makes the attempt in steps.
 
         Args:
             fields: the header fields of the request, besides those of the user.

@@ -53,7 +53,7 @@ class Inherited:
         return cls(tuple(blocked), frozenset(ignored), resource.getrlimit(resource.RLIMIT_CORE))
 
     def unblock(self) -> None:
-        """Blocks the signals that the job has blocked, except those that the agent needs. Unblocks all others."""
+        """Sets the signals that are blocked: those that the job has blocked, except those that the agent needs."""
         needed = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
         signal.pthread_sigmask(signal.SIG_SETMASK, set(self.blocked).difference(needed))
 

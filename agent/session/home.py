@@ -67,7 +67,7 @@ class Home:
         hold: for how many seconds the reflector waits for an agent that has lost its home link.
         ended: True if the reflector has said that the session is over.
         over: True if there is no home link any more, and none will be dialled.
-        news: what the reflector is told about what the session is kept for.
+        news: decides when to tell the reflector what the session is kept for.
     """
 
     def __init__(
@@ -147,7 +147,10 @@ class Home:
         return self._boot() - self._clock()
 
     def suspect(self) -> None:
-        """Has the reflector pinged, because another link was lost. Without an answer, the home link is lost as well."""
+        """Pings the reflector. If it does not answer within `home_timeout` seconds, gives the home link up as lost.
+
+        Call it after another link was lost, because the home link may be lost too.
+        """
         if self._link is not None:
             self._link.suspect(self._context.timeouts.home_timeout)
 

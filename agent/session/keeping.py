@@ -22,12 +22,18 @@ NOTHING: What = (None, None)
 def what_is_kept(
     hold: Optional[float], detached: bool, parked: Iterable[Optional[float]], first_by: Optional[float]
 ) -> What:
-    """Returns what keeps the session for the longest time.
+    """Returns what the session is kept for, and until when. If several reasons apply, returns the first of these:
+
+    - The session of a failed step is kept for a limited time.
+    - A terminal that users have left is kept.
+    - Streams and results of commands are kept for clients that may come back.
+    - The session waits for its first client.
 
     Args:
-        hold: until when the step that has failed is held; None if there is no such step. The session ends then.
-        detached: True if a terminal is kept until the job ends.
-        parked: until when each stream without a link, and each outcome that no client was told, is kept.
+        hold: the time until which the session of a failed step is kept; None if no step has failed.
+        detached: True if a terminal that users have left is kept until the job ends.
+        parked: the times until which streams without a link are kept, and results of commands that no client was told.
+            The latest of them counts. None: the time is not known.
         first_by: the time at which the first client must have come; None if it has come.
     """
     if hold is not None:
@@ -41,10 +47,10 @@ def what_is_kept(
 
 
 class KeptNews:
-    """Decides when to tell the reflector: after each change, but only once in INTERVAL.
+    """Decides when to tell the reflector what the session is kept for: after each change, at most once in INTERVAL.
 
     Attributes:
-        now_kept: what the session is kept for now.
+        now_kept: what the session is kept for now. The caller sets it.
     """
 
     def __init__(self) -> None:
@@ -52,11 +58,11 @@ class KeptNews:
         self._not_before = 0.0
 
     def restart(self) -> None:
-        """Takes note that the reflector has been told nothing, because the home link is new."""
+        """Forgets what the reflector was told. Call it when there is a new home link: everything is then told anew."""
         self._told, self._not_before = NOTHING, 0.0
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `due`; None if there is no news."""
+        """Returns the time at which to call `due`; None if the reflector already knows what the session is kept for."""
         return None if self.now_kept == self._told else self._not_before
 
     def due(self, now: float) -> Optional[Kept]:

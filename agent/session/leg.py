@@ -239,7 +239,7 @@ class Leg:
             pass  # nothing more can be sent, or the peer has closed first
 
     def _finish(self) -> None:
-        """Ends the link if the peer's Close has come, or if that takes too long."""
+        """Ends the link if the peer's Close has come, or has not come in time."""
         assert self._close_at is not None
         over = self._clock() >= self._close_at
         try:

@@ -95,7 +95,7 @@ class SessionLoop:
 
     @property
     def _kept(self) -> What:
-        """What the session is kept for, while no client is there."""
+        """The reason why the session is kept while no client is there, and until when (see keeping.What)."""
         terminals, hold = self._shared.terminals, None if self._hold is None else self._hold.until
         parked = [*self._streams.kept_until, *terminals.kept_until]
         return NOTHING if self._leaving else what_is_kept(hold, terminals.detached, parked, self._first_by)

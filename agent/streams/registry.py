@@ -32,8 +32,8 @@ class Streams:
     ) -> Optional[StreamSpeaker]:
         """Returns the stream that the client offers to use: a new one or the one to resume. It uses `link` from now on.
 
-        Returns None if the stream to resume does not exist any more, or cannot go on. Also returns None for an offer that
-        comes late, over a link that the client has lost. An offer is late in these cases:
+        Returns None if the stream to resume does not exist any more, or cannot go on. Also returns None for a late
+        offer, which comes over a link that the client has already lost. An offer is late in these cases:
 
         - It has a smaller number than an earlier offer of the stream.
         - It offers a new stream, and the client has already sent bytes on a stream of this id.
@@ -72,7 +72,7 @@ class Streams:
 
     @property
     def kept_until(self) -> List[float]:
-        """Until when each of these streams is kept."""
+        """For each stream without a link that is still needed, the time until which it is kept."""
         return [stream.kept_until for stream in self.parked if stream.needed]
 
     def deadline(self) -> Optional[float]:
@@ -80,7 +80,7 @@ class Streams:
         return min((stream.kept_until for stream in self.parked), default=None)
 
     def expire(self, now: float) -> None:
-        """Ends the streams that have had no link for the time for which their clients asked to keep them."""
+        """Ends each stream that has been without a link for longer than its client has asked to keep it."""
         for stream in self.parked:
             if now >= stream.kept_until:
                 stream.give_up("nobody came back for %d s" % stream.keep)

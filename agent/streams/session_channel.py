@@ -40,7 +40,7 @@ class SessionChannel:
 
     @property
     def needed(self) -> bool:
-        """Always True, because only this client can be told how the command ends."""
+        """Always True: the client's stream must be kept, because no other client can be told how the command ends."""
         return True
 
     @property

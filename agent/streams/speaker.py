@@ -40,7 +40,7 @@ class StreamSpeaker:
 
     Attributes:
         keep: for how many seconds the stream is kept without a link.
-        number: that of the last offer by which the client has asked for the stream, see StreamOffer.
+        number: the largest number of the offers by which the client has asked for the stream (see StreamOffer).
         parked_since: the time since which the stream is kept without a link; None if it has a link, or has ended.
     """
 

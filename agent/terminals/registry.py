@@ -44,7 +44,10 @@ class Terminals:
 
     @property
     def kept_until(self) -> List[Optional[float]]:
-        """Until when it is kept how each of those commands has ended that no client was told."""
+        """For each terminal without viewers, the time until which the result of its command is kept.
+
+        None if the command has not ended.
+        """
         return [terminal.expires_at for terminal in self._known.values() if terminal.kept]
 
     @property

@@ -101,7 +101,7 @@ class Terminal:
             client.
         keep: for how many seconds the terminal is kept after the command's end, if no client was told how it has ended.
         over: True if the terminal is not needed any more.
-        expires_at: until when it is kept how the command has ended; None if that is not kept.
+        expires_at: the time until which the command's result is kept for other clients; None if no time is set.
     """
 
     def __init__(

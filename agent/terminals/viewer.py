@@ -98,7 +98,7 @@ class Viewer:
 
     @property
     def needed(self) -> bool:
-        """False if the command has ended and a client was told so. Otherwise True."""
+        """True if the client's stream must be kept. False if the command has ended and a client was told so."""
         return not (self._terminal.ended and self._terminal.told)
 
     @property

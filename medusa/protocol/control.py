@@ -171,11 +171,13 @@ class Ticket(Control):
 
 @dataclass(frozen=True)
 class Kept(Control):
-    """The message from agent to reflector, on the home link: what the agent keeps the session for without a client.
+    """The message from agent to reflector that says why the agent keeps the session while no client is there.
+
+    The agent sends it on its home link, the link by which the reflector calls it.
 
     Attributes:
-        what: one of KEPT_FOR; None for nothing.
-        seconds: for how long; None until the job ends.
+        what: the reason, one of KEPT_FOR; None if the agent does not keep the session.
+        seconds: for how many seconds the agent keeps it; None to keep it until the job ends.
     """
 
     what: Optional[str] = field(default=None, metadata=_KEPT)

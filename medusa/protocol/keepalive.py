@@ -43,10 +43,10 @@ class Keepalive:
         self._asks = False  # a ping is due at once
 
     def suspect(self, now: float, timeout: float) -> None:
-        """Has the peer pinged at once, and gives it `timeout` seconds for a sign of life.
+        """Makes the next `check` return PING, and gives the peer `timeout` seconds for a sign of life.
 
-        Call this if there is a reason to believe that the peer is lost, and call `check` after it. While the peer has
-        not answered, another call changes nothing.
+        If no sign of life comes in this time, `check` returns LOST. Call this if there is a reason to believe that
+        the peer is lost, and then call `check`. A second call does nothing until the peer has given a sign of life.
         """
         if self._answer_by is None:
             self._answer_by, self._timeout, self._asks = now + timeout, timeout, True
@@ -106,7 +106,7 @@ class Keepalive:
         return Verdict.PING
 
     def deadline(self) -> float:
-        """Returns the time at which to call `check` next. It has passed if a ping is due at once."""
+        """Returns the time at which to call `check` next. If a ping is due at once, this time is not in the future."""
         ping = self._asked if self._sent is None else min(self._asked, self._sent)
         due = min(ping + self.interval, self._received + LOST_AFTER * self.interval)
         if self._answer_by is None:

@@ -1,8 +1,8 @@
 """Tells the agent, after mlogin has ended, that mlogin does not come back. Opens a new connection for that.
 
 The guard process (a helper of mlogin) does this if mlogin had lost its connection when it ended. Otherwise the agent
-would wait for mlogin, and keep the session's command running. If the job is over, it tells the reflector, which would
-otherwise keep the session for the agent.
+would wait for mlogin, and keep the session's command running. If the job is over, the guard process tells the reflector
+that. Otherwise the reflector would keep the session for the agent.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ _NO_COMMAND = Start(command="/bin/sh", arguments=("-c", ":"))
 class Farewell:
     """A message to the agent that its client does not come back, with all that is needed to send it.
 
+    If the job is over, there is no agent: the message then tells the reflector that the job is over.
+
     Attributes:
         url: the URL at which the session's client attaches.
         headers: the header fields of the request. One of them is the ticket, a secret.
-        stream: the id of the client's byte stream, which the agent is to end. "" if the job is over: then there is no
-            agent, and the reflector is told.
+        stream: the id of the client's byte stream, which the agent is to end; "" if the job is over.
         received: the number of bytes of the stream that have arrived at mlogin.
         insecure_tls: True to accept any certificate.
         embedded: True if the reflector belongs to mlogin, and ends with it. Then one failed connection means that the

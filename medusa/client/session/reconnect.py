@@ -163,8 +163,8 @@ class Dialer:
         Returns None if mlogin has no ticket.
 
         Args:
-            offer: the offer to go on with the stream, which has the stream's id. None if the job is over, which the
-                reflector is to be told.
+            offer: the offer to go on with the stream, which has the stream's id. None if the job is over: the record
+                then tells the reflector that.
         """
         if self._ticket is None:
             return None

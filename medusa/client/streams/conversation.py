@@ -102,7 +102,7 @@ class Conversation:
     def begin(self, start: Start) -> None:
         """Sends the message `start`, with the offer of the stream in it.
 
-        An agent that knows no streams ignores the offer, and starts the command of `start`.
+        An agent that knows no streams ignores the offer, and starts the command that the message asks for.
 
         Raises:
             LinkLost: the link has ended.

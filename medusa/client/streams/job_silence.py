@@ -76,10 +76,7 @@ class JobWatch:
         self.deadline = math.inf
 
     def begin(self, now: float) -> None:
-        """Starts to ask whether the job has ended. Call it after the link was lost, or if the job is silent.
-
-        `now`: the time of that.
-        """
+        """Starts to ask whether the job has ended. Call it when the link was lost, or the job has become silent."""
         self.deadline = now + WATCH_GRACE
 
     def check(self, now: float, over: Callable[[], bool]) -> bool:

@@ -50,7 +50,7 @@ class Returning:
         over: a function that returns True if the job has ended, so that the stream cannot go on. It must not block.
         active: True while the link is lost and a new one is being made.
         job_over: True if the job has ended, and the reflector may not know it.
-        unsaid: the offer with the stream's id, if the session has ended and the agent may not know it; else None.
+        unsaid: the offer with the stream's id, if the agent may not know that the session has ended; else None.
     """
 
     over: Callable[[], bool] = staticmethod(lambda: False)
@@ -123,7 +123,11 @@ class Returning:
                 self._watch.end()
 
     def check(self, now: float) -> None:
-        """Raises LinkLost if this machine has slept: then the link is probably dead. Also if a silent job has ended."""
+        """Checks if the link is dead although no method has reported that.
+
+        Raises:
+            LinkLost: this machine has slept, so the link is probably dead. Or the job was silent, and has ended.
+        """
         self._look_at = now + INTERVAL
         if self.lasting and self._sleep.slept():
             self._at_once = True

@@ -106,9 +106,9 @@ class WayBack:
             return None
 
     def say_job_over(self) -> bool:
-        """Tells the reflector that the job is over, and waits a moment for its answer. Returns True if it has answered.
+        """Tells the reflector that the job is over. Waits up to CLOSE_TIMEOUT seconds for its answer.
 
-        Returns False if there is no link.
+        Returns True if the reflector has answered. Returns False at once if there is no connection to it.
         """
         return self._phase is not _Phase.DIALLING and self._link.close(JOB_OVER_WORDS, CLOSE_TIMEOUT, JOB_OVER)
 

@@ -26,8 +26,9 @@ class StreamOffer:
         keep: for how many seconds the agent keeps the stream after its link is lost. With 0, the stream ends with the
             link.
         message: the length of the longest message that the client reads, in bytes.
-        number: counts the offers of the stream, over all its links, from 1 on. The agent does not move the stream for
-            an offer that has come later than one with a larger number. 0: the client does not count.
+        number: the number of this offer: the client numbers its offers of the stream 1, 2, 3 and so on, over all links.
+            The agent refuses an offer if it has already got one with a larger number. 0: the client does not number its
+            offers.
     """
 
     id: str

@@ -121,8 +121,8 @@ class StreamEnd:
     def expire(self, now: float) -> List[Event]:
         """Refuses the channels of the peer that this end has not answered in time.
 
-        Returns a GOAWAY event if the peer does not take such answers, because this ends the stream. Otherwise returns
-        no event.
+        If too many such answers wait to be sent, because the peer does not take them, ends the stream and returns a
+        GOAWAY event. Otherwise returns no event.
         """
         try:
             self.channels.expire(now)
