@@ -87,13 +87,14 @@ def make_parser() -> UserOptionParser:
 
 
 def _administrator(given: SimpleNamespace, *, signing: bool) -> Administrator:
-    """Returns the client of the administrators' API. Raises Failure.
+    """Returns the client of the administrators' API. Raises Failure if it has to sign and finds no account or no key.
 
     A reflector on this host needs no signature, and refuses the signature of an account that is not an administrator's.
+    If the user gave an empty account, the client signs no request.
 
     Args:
         signing: True to sign all requests. False to sign only after the reflector has refused a request without a
-            signature. If the user gave an empty account, no request is signed.
+            signature.
     """
     from medusa.client.operator.session_admin import Administrator  # slow to load
 

@@ -54,8 +54,8 @@ def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence
     Changes no option if --launcher or --session is on the command line: then TARGET is the launcher's object.
 
     Args:
-        given: all options. This function adds two attributes to it. `beginning`: see Target. `otherwise`: the end of
-            the error that is shown if no session's id starts with `beginning`.
+        given: all options. This function adds two attributes to it. `beginning` is the beginning of a session's id, or
+            None. `otherwise` is the end of the error text if no session's id starts with `beginning`.
         words: mlogin's own words on the command line.
 
     Raises:

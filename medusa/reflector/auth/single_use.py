@@ -5,7 +5,8 @@ The reflectors share the directory (a store), which records the reserved and the
 A signature is used in three steps:
 
 1. Reserve it, for some seconds.
-2. Confirm the reservation, after all other checks have passed. This makes it last longer than the signature is valid.
+2. Confirm the reservation, after all other checks have passed. From then on it lasts longer than the signature is
+   valid.
 3. Settle the signature: record it as used, right before the peer is let in.
 
 Before step 3, another request with the same signature gets the answer to try again. After step 3, such a request gets
@@ -173,7 +174,10 @@ class Reservation:
             raise _in_use()
 
     def settle(self) -> None:
-        """Records that the signature is used. Then let the peer in. If that fails, call `give_back`."""
+        """Records that the signature is used. Call this right before the peer is let in.
+
+        If the peer cannot be let in after all, call `give_back`.
+        """
         self.settled_elsewhere()
         with contextlib.suppress(DirectoryError):  # then other reflectors only tell the peer to try again
             self._book.marks.settle(self.reserved.mark, self._use)

@@ -1,4 +1,4 @@
-"""Remembers which sessions have ended, so that their tickets are refused until they expire.
+"""Remembers which sessions have ended, so that the tickets of these sessions are refused.
 
 Each ended session is remembered by a mark, which is a hash. If several reflectors share a directory, the marks are
 there: see Marks in medusa.reflector.sessions.claims. Otherwise they are in this process, and in a file of --state-dir,
@@ -73,9 +73,9 @@ class EndedHere:
         return self._marks.get(mark, 0) > self._clock()
 
     def _drop(self) -> bool:
-        """Drops all expired marks if at least half of the marks have expired, or if more than MAX_MARKS are valid.
+        """Drops all expired marks, and the marks above MAX_MARKS that expire first. Returns True if it has dropped any.
 
-        If more than MAX_MARKS are valid, also drops those that expire first. Returns True if it has dropped any.
+        Does nothing and returns False if more than half of the marks are valid, and at most MAX_MARKS are.
         """
         now = self._clock()
         live = {mark: until for mark, until in self._marks.items() if until > now}

@@ -287,7 +287,8 @@ class Admission:
 
         Args:
             back: the ticket by which the peer comes back. None if it shows no ticket.
-            gone: the owner of the session, if it cannot be connected to: its claim is replaced. Otherwise None.
+            gone: the reflector that owns the session, if it cannot be connected to. This reflector may then replace its
+                claim. None in all other cases.
         """
         if side is Side.AGENT and self._by_ticket.holds(accepted, name, back):
             incarnation = incarnation_of(accepted, back)

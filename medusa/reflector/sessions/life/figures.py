@@ -97,7 +97,8 @@ class Figures:
     def active(self) -> float:
         """Returns the time.monotonic() at which terminal input or output has last passed in any pair; see Sides.active.
 
-        If there is no pair: when it has last passed in the pairs that have ended, or when the session began.
+        If no pair is left, returns this time for the pairs that have ended. If there was never a pair, returns the time
+        at which the session began.
         """
         return max((sides.active for sides in self._sides()), default=self._active)
 

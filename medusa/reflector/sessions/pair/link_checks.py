@@ -225,8 +225,8 @@ class LinkChecks:
 def _answers_pings(link: Link) -> bool:
     """Returns True if the peer counts as lost when it is silent for too long.
 
-    Returns False if its silence means nothing. This is so if the peer is plain (cannot answer pings), or if its
-    connection is not read now. If such a peer has hung up, it counts as lost all the same, with two exceptions:
+    Returns False if the peer is plain (cannot answer pings), or if its connection is not read now. If such a peer has
+    hung up, the result is True all the same, except for these peers:
 
     - An agent: its last output has to wait until the client reads it.
     - A plain peer whose FIN ends only one direction: it may still read.
