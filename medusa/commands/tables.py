@@ -61,14 +61,18 @@ def duration(seconds: object) -> str:
 
 
 def left(until: object) -> float | None:
-    """Returns the seconds until the time `until`, 0 if it has passed. None if `until` is not a number."""
+    """Returns the seconds until the time `until`, which is in seconds since 1970.
+
+    Returns 0 if the time has passed, and None if `until` is not a number.
+    """
     return max(0.0, until - time.time()) if isinstance(until, (int, float)) else None
 
 
 def kept(entry: Mapping[str, object]) -> str:
-    """Returns for how long a session is kept without a client, or without its agent: a duration.
+    """Returns for how long a session is kept while it has no client or no agent, as a text for people to read.
 
-    Or `job`: until its job ends. Or `-`: not known, or there is no reason to keep it.
+    The text is a duration, or `job` if the session is kept until its job ends. It is `-` if the duration is not known,
+    or if there is no reason to keep the session.
 
     Args:
         entry: the session, as a reflector lists it. Older reflectors do not tell all.

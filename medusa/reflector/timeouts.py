@@ -31,8 +31,8 @@ class Timeouts:
         call_interval: the time between two messages that ask an agent to dial for a client that has joined a session.
             The message is repeated until the agent has dialled.
         call_timeout: how long a client that has joined a session waits until the agent has dialled.
-        home_timeout: how long an agent that is called may be silent, until its home link counts as lost. The agent is
-            pinged with each call.
+        home_timeout: how long an agent may be silent after it was asked, over its control connection, to dial for a
+            client. After this time the connection counts as lost.
         close_timeout: how long a peer may take to answer a Close frame, or to hang up, before its connection is
             dropped.
         unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this

@@ -55,7 +55,8 @@ class Link:
 
     Args:
         clock: a function that returns the time, in seconds of a monotonic clock.
-        interval: seconds of silence before the peer is pinged. After three intervals of silence the link is lost.
+        interval: seconds of silence before the peer is pinged. After three intervals of silence the link is lost; after
+            a call of `suspect`, it may be lost earlier.
 
     Attributes:
         sent, received: the number of bytes in Binary messages so far.
@@ -188,15 +189,16 @@ class Link:
         self._keepalive.received(self.heard)
 
     def suspect(self, timeout: float) -> None:
-        """Has `keep_alive` ping the peer at once. The link is lost unless the peer answers within `timeout` seconds.
+        """Makes the next call of `keep_alive` ping the peer, and gives the peer `timeout` seconds to answer.
 
-        Call it if there is a reason to believe that the peer is gone.
+        If the peer does not answer in this time, `keep_alive` raises LinkLost. Call this if there is a reason to
+        believe that the peer is gone.
         """
         self._keepalive.suspect(self._clock(), timeout)
 
     @property
     def limit(self) -> float:
-        """The number of seconds of silence after which the link is lost."""
+        """The seconds of silence after which the link is lost. After `suspect`, the `timeout` given there."""
         return self._keepalive.limit
 
     def deadline(self) -> float:

@@ -30,9 +30,9 @@ class Pty(argparse.BooleanOptionalAction):
 
 
 def escape(text: str) -> tuple[bytes | None]:
-    """Returns a tuple with the escape character in it.
+    """Returns a tuple that contains the escape character. For the text `none`, the tuple is (None,).
 
-    For the text `none`, the tuple is (None,), so that it differs from a missing option.
+    A tuple is returned because the parser uses None for a missing option.
     """
     try:
         return (parse_character(text),)

@@ -84,7 +84,7 @@ def read_target(text: str, configured: str | None = None, profiles: Sequence[str
 
     Args:
         configured: the launcher that the environment or the config file names. If this launcher takes an object,
-            `text` is the object, unless it begins with `LAUNCHER:` or has the form of a whole session id.
+            `text` is the object. Exceptions: a `text` that begins with `LAUNCHER:`, and a whole session id.
         profiles: the names of all profiles, for the error.
 
     Raises:

@@ -59,8 +59,8 @@ class Endpoint:
         address: the peer's address, for logs and lists.
         active: the time.monotonic() at which the peer last sent terminal input or output. Before that: the time at
             which the peer was let in.
-        on_left_out: called with the text messages that the other side's protocol cannot carry, or that come while there
-            is no other side (see Pump.listens). None: they are dropped.
+        on_left_out: called with the text messages that are not forwarded: the other side's protocol cannot carry them,
+            or there is no other side and Pump.listens is True. None: they are dropped.
     """
 
     def __init__(

@@ -35,10 +35,10 @@ class Pump:
         messages: the number of messages copied so far.
         size: the number of payload bytes copied so far.
         terminal: how many bytes of `size` came in binary messages, which carry terminal input and output.
-        listens: True to keep, in `left_out`, the texts that come while there is no sink.
-        left_out: the text messages that the last step dropped, because the sink's protocol cannot carry text, or
-            because there is no sink.
-        left_out_count: the number of text messages dropped so far.
+        listens: True to store text messages in `left_out` while there is no sink. False to drop them.
+        left_out: the text messages that the last step did not copy, because the sink's protocol cannot carry text, or
+            because there is no sink and `listens` is True.
+        left_out_count: the number of text messages that were not copied so far because the sink cannot carry text.
         close: the Close that the source sent. Set when a step returns CLOSED.
         why: the reason why the source has ended, for the log. Set when a step returns LOST or BROKE_RULES.
     """

@@ -70,7 +70,7 @@ class Opener(Owners):
 
     Attributes:
         draining: True if the reflector is shutting down: no new session may begin.
-        held: the sessions that do not exist yet, and whose agents ask for them again and again.
+        held: remembers the agents that have asked for a session which does not exist yet.
     """
 
     def __init__(self, context: Context, claims: Claims) -> None:

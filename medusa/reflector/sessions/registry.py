@@ -29,7 +29,7 @@ class Registry(Opener):
         draining: True if the reflector is shutting down: no new session may begin.
         budget: counts the memory that peers make this process hold.
         desk: gives tickets, and checks them.
-        held: the sessions that do not exist yet, and whose agents ask for them again and again.
+        held: remembers the agents that have asked for a session which does not exist yet.
     """
 
     def __init__(

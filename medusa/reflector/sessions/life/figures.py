@@ -57,12 +57,18 @@ class Figures:
 
     @property
     def held_until(self) -> float | None:
-        """The time.time() until which the session is kept without a client, or without its agent. See Keeping."""
+        """The time.time() until which the session is kept while it has no client or no agent.
+
+        None if no such time is known, or if the session is not kept. See Keeping.
+        """
         return self.home.keeping.until(self.usage.about.until) if self.home is not None else None
 
     @property
     def held_for(self) -> str | None:
-        """What the session is kept for without a client, or without its agent. See Keeping."""
+        """The reason why the session is kept while it has no client or no agent. See Keeping.
+
+        None if it is not kept.
+        """
         return self.home.keeping.what if self.home is not None else None
 
     @property

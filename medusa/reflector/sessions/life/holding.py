@@ -154,8 +154,8 @@ class Holding(Figures):
     def hold_ended(self) -> None:
         """Notes that the agent does not hold the session any more. If the session has no pair, ends it.
 
-        If it has a linked pair, the agent is called over the link of that pair, for the clients that wait and for those
-        that join later.
+        If a pair is linked, the agent can still be asked to make more connections, over its connection in this pair:
+        for the clients that wait, and for those that join later.
         """
         home, self.home = self.home, None
         if home is None:
@@ -178,7 +178,7 @@ class Holding(Figures):
     # ------------------------------------------------------------------ to the home link
 
     def job_over(self) -> None:
-        """Takes note that the session's job is over. Ends the hold: the agent does not come back."""
+        """Notes that the session's job is over, so its agent does not come back. The session is not held any more."""
         if self.home is not None:
             self.home.tell(HomeInput.JOB_OVER)
 

@@ -79,7 +79,7 @@ class Home(Stepping[HomeInput]):
         machine: the state machine.
         hold: for how many seconds the session lives on while the agent is away.
         incarnation: the id of the agent's process; "" before an agent has come.
-        keeping: what the session is kept for without a client, or without its agent.
+        keeping: why the session is kept while it has no client or no agent, and until when.
         reason: why the session is not held any more; "" if it is still held, or if no reason is known.
         address: the address of the agent; "" before it has come.
         is_forwarded: True if another reflector forwards the connection.
@@ -177,7 +177,7 @@ class Home(Stepping[HomeInput]):
     def call(self, leg_id: str) -> None:
         """Asks the agent to make one more connection, for the client of the pair with the id `leg_id`.
 
-        The home link counts as lost unless the agent soon gives a sign of life.
+        If the agent gives no sign of life within `home_timeout`, the home link counts as lost.
         """
         if self._link is not None and self.is_there:
             self._link.announce(build(Call(leg_id)))
@@ -185,7 +185,7 @@ class Home(Stepping[HomeInput]):
             self.set_timer()
 
     def answered(self) -> None:
-        """Takes note that the agent has dialled for a pair, which is a sign of life."""
+        """Notes that the agent has made a connection after a call. This is a sign of life."""
         if self._link is not None:
             self._link.keepalive.received(time.monotonic())
 

@@ -1,4 +1,4 @@
-"""What a session is kept for while it has no client, or no agent, and until when. No I/O; the time is passed in."""
+"""Remembers why a session is kept while it has no client or no agent, and until when. No I/O; the time is passed in."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ MAX_TEXT = 512
 
 
 class Keeping:
-    """What one session is kept for. All times are of time.time().
+    """Remembers why one session is kept while it has no client or no agent, and until when.
+
+    All times are of time.time().
 
     Attributes:
-        what: AGENT, or what the agent has said, one of control.KEPT_FOR. None if there is no reason.
+        what: the reason. AGENT while the agent is away; otherwise the reason that the agent has told, one of
+            control.KEPT_FOR. None if there is no reason.
     """
 
     __slots__ = ("_until", "what")
@@ -27,15 +30,18 @@ class Keeping:
         self._until: float | None = None
 
     def agent_left(self, until: float | None) -> None:
-        """Takes note that the agent is away, and that its session is kept for it. `until`: None if not known."""
+        """Notes that the agent is away, and that its session is kept until the time `until`. None: no time is known."""
         self.what, self._until = AGENT, until
 
     def agent_came(self) -> None:
-        """Takes note that the agent is there. It has not said yet what it keeps the session for."""
+        """Notes that the agent is there. It has not told yet why it keeps the session."""
         self.what = self._until = None
 
     def heard(self, texts: Sequence[bytes], now: float) -> None:
-        """Takes note of the last of these messages of the agent. Ignores it if it is no message Kept."""
+        """Reads the last of `texts`, which are messages of the agent. If it is a message Kept, stores what it says.
+
+        Ignores any other message.
+        """
         if len(texts[-1]) > MAX_TEXT:
             return
         kept = parse(texts[-1].decode("utf-8", "replace"))
@@ -44,9 +50,10 @@ class Keeping:
             self._until = None if kept.what is None or kept.seconds is None else now + kept.seconds
 
     def until(self, job_ends: float | None) -> float | None:
-        """Returns the time until which the session is kept. None if that is not known, or if there is no reason for it.
+        """Returns the time until which the session is kept. None if no time is known, or if the session is not kept.
 
         Args:
-            job_ends: the end of the job, until which terminals are kept that users have left; None if it is not known.
+            job_ends: the time at which the job ends; None if it is not known. The session is kept until this time if
+                users have left terminals in it.
         """
         return job_ends if self.what == DETACHED else self._until

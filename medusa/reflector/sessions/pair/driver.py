@@ -65,7 +65,7 @@ class Session(deadlines.Session, Protocol):
         """Asks the session's agent to make one more connection, for the client of `pair`."""
 
     def job_over(self) -> None:
-        """Takes note that the session's job is over, so that its agent does not come back."""
+        """Notes that the session's job is over, so its agent does not come back."""
 
     def linked(self, pair: Pair, took: float) -> None:
         """Notes that the client and the agent of `pair` are linked.
