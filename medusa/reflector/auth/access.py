@@ -126,7 +126,7 @@ def decide(
 
 
 def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:
-    """Returns True if the peer of a connection may use `resource`.
+    """Checks whether the peer of a connection may use `resource`. Returns True if it may use it without a signature.
 
     Returns False if the signature of the request decides. Then the caller must check the signature next.
 

@@ -157,7 +157,7 @@ def _open_folder(path: Path) -> bool:
 def _trusted(path: Path, mode: int, weak: str) -> bool:
     """Returns True if `path` is a regular file that only its owner can change. Logs `weak` if other users can.
 
-    A user of this host who can add a key to the file could sign for this account.
+    A user of this host who can add a key to the file could sign for the account that the file is for.
 
     Args:
         mode: the file's mode.

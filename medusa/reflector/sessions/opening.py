@@ -141,7 +141,8 @@ class Opener(Owners):
         back: Ticket | None = None,
         gone: Owner | None = None,
     ) -> Pair:
-        """Adds the client at `address` to a session, and returns its pair. The agent will be asked to connect for it.
+        """Adds the client at `address` to a session, and returns its pair. The agent will be asked to connect for this
+        client.
 
         If there is no such session, a client with a ticket opens it. The arguments, and what the caller does next, are
         the same as for `open`.

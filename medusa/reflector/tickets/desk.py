@@ -212,7 +212,7 @@ class SessionTickets:
     def build(self, ticket: Ticket, side: Side) -> tuple[str, Ticket]:
         """Makes a ticket from the data in `ticket` and in this object. Returns (its text, its content).
 
-        It is valid from now for its whole life. Its text is "" if it would be too long.
+        The time for which the ticket is valid begins now. The text is "" if it would be too long.
         """
         expires = int(self._desk.clock()) + 1 + life(ticket.hold)
         ticket = ticket._replace(expires=expires, linked_at=self.linked_at, birth=self.birth)

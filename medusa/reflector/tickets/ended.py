@@ -73,9 +73,10 @@ class EndedHere:
         return self._marks.get(mark, 0) > self._clock()
 
     def _drop(self) -> bool:
-        """Drops all expired marks, and the marks above MAX_MARKS that expire first. Returns True if it has dropped any.
+        """Removes marks, the names of sessions that have ended, to free memory. Returns True if it has removed any.
 
-        Does nothing and returns False if more than half of the marks are valid, and at most MAX_MARKS are.
+        If at least half of the marks have expired, removes these. If more than MAX_MARKS are valid, removes all expired
+        marks and the valid ones that expire first.
         """
         now = self._clock()
         live = {mark: until for mark, until in self._marks.items() if until > now}
