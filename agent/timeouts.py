@@ -10,7 +10,7 @@ class Timeouts:
     """The agent's times, all in seconds.
 
     After a `..._timeout`, the agent gives up. After an `..._interval`, it tries or checks again. A `..._grace` is the
-    time that processes have to end before they are killed.
+    time that processes or clients have for something, before the agent goes on.
 
     Attributes:
         keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of

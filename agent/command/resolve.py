@@ -88,7 +88,8 @@ def resolve(
     """Returns the command to start for the client's request `start`.
 
     Args:
-        early: the last `resize` that the client sent before `start`, if any.
+        early: the last message `resize` (the size of the user's terminal) that the client sent before `start`; None if
+            it sent none.
         environ: the agent's environment.
         which: a function that returns the path of a program, or None.
         login: a function that returns the login shell of the agent's user, and the variables of a login.

@@ -52,7 +52,7 @@ class ProcessTree:
         adopter: the pid of the process that adopts orphans (see inherited.adopt_orphans). Its children belong to the
             tree.
         spared: the pids of the children that the adopter had before the sessions. They do not belong to the tree.
-        guest: True to leave daemons out. Then only processes in these sessions belong to the tree, without those that
+        guest: True to leave daemons out. Then only processes in these sessions belong to the tree, except those that
             ignore SIGHUP.
         proc: the directory /proc, or a substitute for tests.
     """

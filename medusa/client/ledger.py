@@ -105,8 +105,8 @@ class Ledger:
     def private_directory(self, parent: Path | None = None) -> contextlib.AbstractContextManager[Path]:
         """Returns a context manager that makes a directory for this user only, and yields its path.
 
-        The directory and everything in it is removed after the `with` block. If the job goes on without mlogin, the
-        block does not end. Then the guard process removes the directory.
+        The directory and everything in it is removed after the `with` block. If mlogin ends inside the block, because
+        the job goes on without it, the guard process removes the directory after the job's end.
 
         Args:
             parent: the directory in which to make it; None for the directory of temporary files.

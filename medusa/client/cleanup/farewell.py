@@ -49,7 +49,7 @@ class Farewell:
         received: the number of bytes of the stream that have arrived at mlogin.
         insecure_tls: True to accept any certificate.
         embedded: True if the reflector belongs to mlogin, and ends with it. Then one failed connection means that the
-            reflector is gone. The proxy that the environment names is ignored.
+            reflector is gone, and the proxy that the environment names is not used.
     """
 
     url: str

@@ -34,7 +34,7 @@ class Writable:
     Other programs may share the flags of the descriptor `fd`. So O_NONBLOCK is not set on it.
 
     Attributes:
-        is_tty: True if it is a terminal.
+        is_tty: True if `fd` is a terminal.
     """
 
     def __init__(self, fd: int) -> None:

@@ -129,9 +129,10 @@ class Dialer:
         return self._signs
 
     def attempt(self, deadline: float) -> Steps[Transport]:
-        """Makes one attempt, in steps, to come back to the session. The result of the steps is the connection.
+        """Makes one attempt to come back to the session, in steps that the caller carries out.
 
-        The ticket identifies mlogin. If there is none, the account's signature does.
+        The result of the steps is the connection. mlogin identifies itself by the ticket. If there is no ticket, it
+        identifies itself by the account's signature.
 
         Args:
             deadline: the time, by time.monotonic(), at which the attempt is given up.
@@ -175,7 +176,9 @@ class Dialer:
         return Farewell(path, fields, stream, received, insecure, embedded=self.embedded)
 
     def _address(self, own: Sequence[Field], deadline: float) -> Steps[tuple[str, Sequence[Field]]]:
-        """Returns the URL and the header fields that identify mlogin as the session's client. Works in steps.
+        """Finds the URL and the header fields that identify mlogin as the session's client.
+
+        Works in steps, which the caller carries out. The result of the steps is a pair: the URL and the fields.
 
         Args:
             own: the user's own header fields.

@@ -55,7 +55,9 @@ class Dials(Protocol):
         """
 
     def attempt(self, deadline: float) -> Steps[Transport]:
-        """Makes one attempt, in steps, to come back to the session. The result of the steps is the connection.
+        """Makes one attempt to come back to the session, in steps that the caller carries out.
+
+        The result of the steps is the connection.
 
         `deadline`: the time, by time.monotonic(), at which the attempt fails. Raises ConnectRefused if it has failed.
         """

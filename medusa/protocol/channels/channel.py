@@ -290,8 +290,9 @@ class Channel:
 
         Args:
             limit: the most bytes to move.
-            data: a DATA frame must end within the first `data` bytes that are moved.
-            total: any other frame must end within the first `total` bytes that are moved.
+            data: how much room DATA frames have: each must end within the first `data` bytes that are moved. If this is
+                0 or less, no DATA frame is moved.
+            total: the same for frames of all other types.
         """
         queue, number, used = self._queue, self.number, 0
         while queue:
