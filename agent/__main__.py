@@ -116,8 +116,8 @@ def main(
     Args:
         argv: the words of the command line; None for those of this process.
         assets: the directory of the job's assets, which are copies of objects in Manta's store.
-        blocked: the signals that the job had blocked before the agent started; None for those that are blocked now.
-            None would be wrong for an agent that runs from its archive: the archive blocks nearly all signals.
+        blocked: the signals that the job had blocked before the agent started; None for those that are blocked now. The
+            archive passes them, because it has blocked nearly all signals by then.
     """
     inherited = Inherited.found(os.environ, blocked)
     _fill_standard_fds()

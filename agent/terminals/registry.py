@@ -39,7 +39,7 @@ class Terminals:
 
     @property
     def detached(self) -> bool:
-        """True if a terminal is kept until its command ends."""
+        """True if there is a terminal without viewers that is kept until its command ends."""
         return any(terminal.kept and not terminal.ended for terminal in self._known.values())
 
     @property

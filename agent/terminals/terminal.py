@@ -240,7 +240,10 @@ class Terminal:
     # ------------------------------------------------------------------ viewers
 
     def add(self, viewer: Watching, *, steal: bool = False, redraw: bool = False) -> None:
-        """Adds a viewer. If it may type, and no other viewer with a link may, gives the terminal the viewer's size.
+        """Adds a viewer.
+
+        A viewer that may type becomes `typist` if there is none, or if the present one has lost its link. The terminal
+        then gets the size of this viewer.
 
         Args:
             steal: True to remove all other viewers first.

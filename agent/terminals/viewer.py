@@ -253,8 +253,8 @@ class Viewer:
     def end(self, why: Leave) -> None:
         """Leaves the terminal. Ends the terminal if no viewer that may type is left.
 
-        The terminal is not ended if it was detached (left running for a later client). That is so even if the client
-        has only asked to detach before it leaves.
+        The terminal is not ended if it was detached (left running for a later client). If the client has asked to
+        detach, and the agent has not done that yet, the terminal counts as detached.
 
         Args:
             why: the reason why the client leaves.

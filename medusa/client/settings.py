@@ -86,7 +86,7 @@ class Settings:
         object: the Manta object or the host that the job is to run on; None if the user named none.
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
-        session: the whole id of the session to use, if it is known; else None. mlogin does not start the agent of such a
+        session: the whole id of the session to use, if it is known; else None. mlogin does not start the agent of this
             session.
         joins: True to join a session that runs already, and to start no job. `session` or `beginning` names the
             session. If both are None, mlogin takes the user's only session that no client uses.

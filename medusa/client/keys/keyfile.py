@@ -48,7 +48,10 @@ class FileSigner:
     """Signs with a private key that was read from a file. The object's repr does not show the key."""
 
     def __init__(self, key: PrivateKey, where: str) -> None:
-        """Raises BadKey if this kind of key cannot sign requests. `where`: the name of the key's file, for messages."""
+        """Makes a signer. Raises BadKey if this kind of key cannot sign requests.
+
+        `where`: the name of the key's file, for messages.
+        """
         self.public = PublicKey(key.public_key())
         self.where = where
         self._key = key

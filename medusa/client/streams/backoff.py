@@ -33,8 +33,8 @@ class Backoff:
         """Returns the seconds to wait before the next attempt.
 
         Args:
-            retry_after: the seconds that the reflector has asked to wait. The random pause of this object is added,
-                because many clients may get the same number.
+            retry_after: the seconds that the reflector has asked to wait; 0 if it has not asked. They are added to the
+                usual pause, which is random. So clients that get the same number dial at different times.
         """
         interval, self._interval = self._interval, min(2 * self._interval or FIRST_INTERVAL, LONGEST_INTERVAL)
         pause = interval * (0.5 + self._jitter()) if interval else FIRST_DELAY * self._jitter()

@@ -47,8 +47,8 @@ class Arrived(NamedTuple):
     Attributes:
         events: what has happened in the stream. Before you receive the next message, take the bytes that the channels'
             readers hold. Bytes that are left there are copied, which takes time.
-        control: a control message, or None. If the agent accepts the stream, its first one is StreamAnswer; after that
-            only a Notice of the reflector can come. An agent without streams sends other control messages.
+        control: a control message, or None. The first one is a StreamAnswer if the agent accepts the stream. Each
+            later one is then a Notice of the reflector. An agent without streams sends other control messages.
         output: output of the terminal, from an agent that has not accepted the stream.
     """
 

@@ -74,10 +74,9 @@ class StreamEnd:
         return self.channels.finished
 
     def link_up(self, received: int, limit: int = LEAST_LIMIT) -> bool:
-        """Begins to use a new link. Returns True.
+        """Begins to use a new link, and returns True. If the stream cannot go on, does nothing and returns False.
 
-        Returns False, and does nothing, if the stream cannot go on: `received` is less than the peer has acknowledged,
-        or more than this end has sent.
+        The stream cannot go on if `received` is less than the peer has acknowledged, or more than this end has sent.
 
         Args:
             received: the number of bytes of the stream that have arrived at the peer.

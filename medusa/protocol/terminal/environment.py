@@ -50,19 +50,19 @@ GIT_AUTHOR_NAME is not among these variables.
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
     """Returns the variables of `environ` to send to the agent.
 
-    Never sends variables that configure Medusa. Sends variables such as PATH, or that may hold a secret, only if their
-    full name is one of `words`. A pattern does not suffice for them.
+    Leaves out variables that configure Medusa. Leaves out variables such as PATH, and those that may hold a secret, if
+    only a pattern has chosen them: their full name must be one of `words`.
 
     Args:
         words: the user's choice, processed in order. A name adds the variable of this name. A pattern with `*` or `?`
             adds all variables that it matches. `-` before a name or pattern removes these variables again. `none`
             removes all that were added so far. If the first words are those of DEFAULT, these words add no variable
-            with an empty value, because it would replace the value that the job has.
+            with an empty value, because the empty value would replace the value that the job has.
         environ: the client's environment.
 
     Returns:
-        (variables to send, names to send). The names are those of the sent variables that the agent accepts only with
-        their name, such as PATH.
+        (variables to send, names to send). The names are those of variables such as PATH that the user has written in
+        full. The agent may drop such a variable if it does not get the name too.
     """
     sent: Dict[str, str] = {}
     words = tuple(words)

@@ -243,8 +243,8 @@ class SlurmJob(Job):
         """Writes the files for the job. Returns two paths: a private directory, and the script that runs the agent.
 
         The directory is below XDG_STATE_HOME or the user's home, which the nodes usually share. It contains the agent's
-        config. If it cannot be made there, it is made below the directory for temporary files, without a config. Then
-        the agent gets its URL from the script, and this URL cannot be renewed.
+        config. If no directory can be made there, it is made below the directory for temporary files, without a config.
+        Then the agent gets its URL from the script, and this URL cannot be renewed.
 
         Args:
             spooled: True if Slurm stores a copy of the script, as sbatch does.

@@ -130,9 +130,9 @@ class SshLauncher(Launcher):
     def over(self) -> bool:
         """Returns True if the agent has ended and cannot come back.
 
-        If only the connection to the host has ended, the agent may still run and come back. Then returns False if the
-        agent reaches the reflector without this connection. Returns True if the reflector is mlogin's own, because the
-        agent reaches that only over this connection.
+        If only the connection to the host has ended, the result depends on the reflector. True if it is mlogin's own
+        reflector, which the agent reaches only over this connection. False if it is any other reflector, because the
+        agent may still run and come back.
         """
         ended = not self.poll().alive
         lost = self._process is not None and self._process.poll() == _CONNECTION_LOST

@@ -124,8 +124,8 @@ class OfferedRemote:
 def remote_for(link: Link, start: Start, tell: Callable[[str], None], returning: Returning | None = None) -> Remote:
     """Returns the object that stands for the agent's side of a session.
 
-    The object offers the agent a stream if the command fits into the frame that opens a channel. Otherwise it starts
-    the command without a stream.
+    If the command fits into the frame that opens a channel, the object offers the agent a stream. If the command is
+    longer, the object starts it without a stream.
 
     Args:
         start: the message that asks the agent to start the command.
