@@ -237,10 +237,11 @@ class Session(Holding):
         self._tell_home(happened)
 
     def drain(self, end: float) -> None:
-        """Sets the time at which all pairs end. Their users get notices before. See Pair.drain.
+        """Sets the time at which the pairs end. Their users get notices before. See Pair.drain.
 
-        `end`: the time, a time.monotonic(). Leaves out the pairs whose clients can come back to the session in another
-        reflector.
+        Leaves out each pair that has a client which can come back to the session in another reflector.
+
+        `end`: the time, a time.monotonic().
         """
         for pair in self.pairs:
             if not (self.can_move and pair.returns):

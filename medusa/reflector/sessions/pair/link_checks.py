@@ -225,8 +225,8 @@ class LinkChecks:
 def _answers_pings(link: Link) -> bool:
     """Returns True if the peer counts as lost when it is silent for too long.
 
-    Returns False if the peer is plain (cannot answer pings), or if its connection is not read now. If such a peer has
-    hung up, the result is True all the same, except for these peers:
+    Returns False if the peer is plain (cannot answer pings), or if its connection is not read now. But if such a peer
+    has hung up, returns True. Two kinds of peer never count as lost because they have hung up:
 
     - An agent: its last output has to wait until the client reads it.
     - A plain peer whose FIN ends only one direction: it may still read.
