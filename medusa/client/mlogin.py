@@ -115,7 +115,7 @@ class Login:
         """Runs mlogin. Returns the exit status that the agent reported; 0 for `mlogin -d`, which does not wait for it.
 
         Raises:
-            Failure: the agent reported no exit status. The exception has the one for mlogin.
+            Failure: the agent reported no exit status. The attribute `status` of the exception is mlogin's exit status.
             Interrupted: a signal asked mlogin to end.
         """
         with contextlib.ExitStack() as stack:

@@ -44,7 +44,7 @@ class MantaJobOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment:
-    """How mlogin attaches to a terminal that already runs in the agent.
+    """Says how mlogin attaches to a terminal that already runs in the agent.
 
     Attributes:
         steal: True to take the terminal over: all other clients that use it are told to leave it.

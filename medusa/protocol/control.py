@@ -121,7 +121,7 @@ _SECONDS = _check(lambda value: None if value is None else check_integer(0, MAX_
 
 @dataclass(frozen=True)
 class Wait(Control):
-    """The message from reflector to client that no agent has attached to the session yet.
+    """The message from reflector to client while no agent has attached: says whether the client is to go on waiting.
 
     Attributes:
         outcome: None if the session still waits for its agent. KILLED if an administrator has ended the session. Then a

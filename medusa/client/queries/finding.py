@@ -102,8 +102,8 @@ def entries_for(api: Api, find_account: Callable[[], Account] | None) -> tuple[l
 def matching(text: str, entries: Sequence[Entry], login: str | None) -> list[Entry]:
     """Returns the sessions that `text` may mean: the one with this id, or else all whose ids begin with `text`.
 
-    If some of them belong to the account `login`, returns only these. If `login` is None, sessions that belong to no
-    account are preferred in the same way.
+    If some of them belong to the account `login`, returns only these. If `login` is None, and some of them belong to no
+    account, returns only these.
     """
     begun = [entry for entry in entries if str(entry.get("id")).startswith(text)]
     for found in ([e for e in begun if e.get("login") == login], begun):

@@ -69,7 +69,8 @@ class Redial:
     In each round of the caller's loop, poll for `wanted`, until `deadline` at most. Then call `step`.
 
     Attributes:
-        reason: why the last attempt has failed, in words for the user; "" if there was none, or if it has succeeded.
+        reason: why the last attempt has failed, in words for the user; "" if no attempt has failed yet, or if the last
+            one has succeeded.
     """
 
     def __init__(self, dials: Dials, backoff: Backoff, clock: Callable[[], float]) -> None:

@@ -82,9 +82,9 @@ def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, 
 def withheld(words: Iterable[str], environ: Mapping[str, str], sent: Collection[str]) -> Tuple[str, ...]:
     """Returns the names of variables that the user has chosen, but that are not in `sent`.
 
-    The reason is one of these: the variable is not well-formed; it is too large; it is never sent; or it is only sent
-    if the user names it in full, and the user has given a pattern. Leaves out empty variables, and those that only the
-    word `*` has chosen.
+    Such a variable was not sent for one of these reasons: it is not well-formed; it is too large; it is never sent; or
+    it is sent only if the user names it in full, and the user has given a pattern. The result lacks empty variables,
+    and those that only the word `*` has chosen.
 
     Args:
         words: the user's choice, with the names and patterns that `chosen` takes.
