@@ -15,8 +15,8 @@ class Timeouts:
     Attributes:
         keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of
             30 s: after this time, some load balancers cut a silent connection.
-        home_timeout: time for the reflector to answer a ping on the home link. The ping is sent after another link was
-            lost without a Close.
+        doubt_timeout: silence of a client that has not acknowledged all bytes, after which the home link is checked.
+        home_timeout: time for the reflector to answer a ping on the home link.
         leave_timeout: time for the client to close the link after `exit` or `error`.
         close_timeout: time for the reflector to answer a Close.
         hangup_grace: time between SIGHUP and SIGKILL for the processes that are left of a session.
@@ -43,6 +43,7 @@ class Timeouts:
     """
 
     keepalive_interval: float = 15.0
+    doubt_timeout: float = 2.0
     home_timeout: float = 6.0
     leave_timeout: float = 5.0
     close_timeout: float = 1.0

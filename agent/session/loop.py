@@ -69,6 +69,7 @@ class SessionLoop:
         self.clients = 0
         self._home: Optional[Home] = None
         self._leaving = False
+        self._doubt: Optional[float] = None  # when the home link was last checked because another link was doubtful
         self._first_by: Optional[float] = None  # when the first client must have come; None if it has come
         self._failure: Optional[BaseException] = None
         if holding is not None and dialer is not None and ticket_of(transport) is not None:
@@ -162,6 +163,7 @@ class SessionLoop:
         if self._home is not None:
             self._home.serve(events)
         self._streams.expire(self._clock())
+        self._check_doubt()
         if any(leg.met for leg in self._legs):
             self._first_by = None
         self._legs = [leg for leg in self._legs if not leg.over]
@@ -170,6 +172,13 @@ class SessionLoop:
         self._commands.step()
         if not self._dials and all(leg.closing for leg in self._legs):
             self._check_end()
+
+    def _check_doubt(self) -> None:
+        """Checks the home link if another link has become doubtful: the network may be dead. Once in each silence."""
+        doubt = self._streams.doubt_at
+        if self._home is not None and doubt is not None and doubt != self._doubt and self._clock() >= doubt:
+            self._doubt = doubt
+            self._home.suspect()
 
     def _wanted(self) -> Dict[int, int]:
         wanted = {self._signals.fileno(): READ, **(self._dialer.wanted() if self._dialer is not None else {})}
@@ -187,6 +196,8 @@ class SessionLoop:
         if self._home is not None and not (self._leaving or self._dials or self._legs):
             due.append(self._first_by if self._hold is None else self._hold.deadline())
         due.append(self._shared.terminals.deadline(now))
+        doubt = self._streams.doubt_at if self._home is not None else None
+        due += [] if doubt == self._doubt else [doubt]
         at = min((at for at in due if at is not None), default=None)
         return None if at is None else max(0.0, at - now)
 

@@ -71,6 +71,11 @@ class Streams:
         return any(stream.needed for stream in self.parked)
 
     @property
+    def doubt_at(self) -> Optional[float]:
+        """The first time at which the link of one of the streams becomes doubtful; None for never."""
+        return min((at for at in (stream.doubt_at for stream in self._known.values()) if at is not None), default=None)
+
+    @property
     def kept_until(self) -> List[float]:
         """For each stream without a link that is still needed, the time until which it is kept."""
         return [stream.kept_until for stream in self.parked if stream.needed]

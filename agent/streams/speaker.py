@@ -79,6 +79,13 @@ class StreamSpeaker:
         return (self.parked_since or 0.0) + self.keep
 
     @property
+    def doubt_at(self) -> Optional[float]:
+        """The time at which the link becomes doubtful, if bytes are not acknowledged and nothing comes. None: never."""
+        if self._link is None or not self._end.kept:
+            return None
+        return self._link.heard + self._context.timeouts.doubt_timeout
+
+    @property
     def _clear(self) -> bool:
         """True if there is a link on which a message may be sent now."""
         return self._link is not None and self._link.clear

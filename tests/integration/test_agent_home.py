@@ -287,6 +287,16 @@ def test_a_signal_ends_what_is_kept_and_says_so_at_home(home: Home, agent: Agent
     assert not alive(pid)
 
 
+def test_a_client_that_acknowledges_nothing_has_the_home_link_checked(home: Home, agent: Agent) -> None:
+    client = home.stream()
+    client.run("echo unheard; exec sleep 1000")
+    while home.link.link.receive(PATIENCE) != Ping():
+        pass
+    stop(agent)
+    client.link.abort()
+    assert finish(home, agent)[0] == 128 + signal.SIGTERM
+
+
 def test_the_home_link_is_read_while_a_terminal_takes_no_input(home: Home, agent: Agent) -> None:
     full = home.call()
     full.run("stty -icanon -echo; echo go; exec sleep 1000")
