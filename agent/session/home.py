@@ -160,7 +160,8 @@ class Home:
         self._ticket = ticket_of(transport) or self._ticket
         granted = transport.answer.get(KEPT.lower(), "")
         self.hold = float(granted) if granted.isdecimal() else self.hold
-        self._link = Link(transport, self._clock, self._context.timeouts.keepalive_interval)
+        timeouts = self._context.timeouts
+        self._link = Link(transport, self._clock, timeouts.keepalive_interval, timeouts.home_timeout)
         self._link.limit_messages(MAX_READ, MAX_READ)
         self._attempt = self._returning = None
         self.news.restart()

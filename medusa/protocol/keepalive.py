@@ -32,10 +32,13 @@ class Keepalive:
         idle_sender: True to ping the peer also if this end has sent nothing for an interval. An end needs this if it
             sometimes stops reading. Then it does not answer the peer's pings, and its own pings are the only sign that
             it lives.
+        answer_timeout: seconds for the peer to give a sign of life after each ping; None: it has all three intervals.
     """
 
-    def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:
-        self.interval = interval
+    def __init__(
+        self, interval: float, now: float, idle_sender: bool = False, answer_timeout: Optional[float] = None
+    ) -> None:
+        self.interval, self._answer_timeout = interval, answer_timeout
         self._received = self._asked = now
         self._sent = now if idle_sender else None
         self._answer_by: Optional[float] = None  # the peer counts as lost then, unless it gives a sign of life
@@ -101,6 +104,8 @@ class Keepalive:
             return Verdict.LOST
         if now < self.deadline():
             return Verdict.OK
+        if self._answer_timeout is not None:
+            self.suspect(now, self._answer_timeout)
         self._asked, self._asks = now, False
         self.sent(now)
         return Verdict.PING

@@ -57,6 +57,7 @@ class Link:
         clock: a function that returns the time, in seconds of a monotonic clock.
         interval: seconds of silence before the peer is pinged. After three intervals of silence the link is lost; after
             a call of `suspect`, it may be lost earlier.
+        answer_timeout: seconds for the peer to answer each ping; None: until the three intervals are over.
 
     Attributes:
         sent, received: the number of bytes in Binary messages so far.
@@ -65,10 +66,16 @@ class Link:
             from the peer, and also if the caller does not read now (see `events`).
     """
 
-    def __init__(self, transport: Transport, clock: Callable[[], float], interval: float = KEEPALIVE_INTERVAL) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Callable[[], float],
+        interval: float = KEEPALIVE_INTERVAL,
+        answer_timeout: Optional[float] = None,
+    ) -> None:
         self._transport = transport
         self._clock = clock
-        self._keepalive = Keepalive(interval, clock(), idle_sender=True)
+        self._keepalive = Keepalive(interval, clock(), idle_sender=True, answer_timeout=answer_timeout)
         self._reading = True
         self.heard = clock()
         self._queue: List[Message] = []

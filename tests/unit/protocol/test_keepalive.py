@@ -63,3 +63,11 @@ def test_a_sign_of_life_ends_the_suspicion() -> None:
     assert (keepalive.check(7), keepalive.deadline(), keepalive.limit) == (OK, 21, 45)
     keepalive.suspect(8, 6)
     assert [keepalive.check(now) for now in (8, 1000, 1001, 1014, 1015)] == [PING, PING, OK, OK, LOST]  # suspended
+
+
+def test_a_peer_may_have_to_answer_each_ping_in_time() -> None:
+    keepalive = Keepalive(15, 0, idle_sender=True, answer_timeout=6)
+    keepalive.received(10)
+    assert [keepalive.check(now) for now in (15, 20.9)] == [PING, OK]
+    keepalive.received(20.9)
+    assert [keepalive.check(now) for now in (21, 30, 35.9, 36)] == [OK, PING, OK, LOST]
