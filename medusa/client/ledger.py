@@ -50,6 +50,7 @@ command    the command to run, as a JSON list of words
 request    the HTTP request to send, as text that SignedRequest.text made
 await      the number of a process group that goes on: the guard waits for its end
 after      the command to run after that, as a JSON list of words
+over       what to tell the reflector after that, as text that Farewell.text made
 farewell   what to tell the agent if mlogin has ended without a link, as text that Farewell.text made
 directory  the path of the directory to remove
 file       the path of the file to remove; also removes its directory if nothing else is in it
@@ -130,6 +131,11 @@ class Ledger:
         if (kind, value) in self._open:
             self.add(new_kind, value)
             self.remove(kind, value)
+
+    @property
+    def awaits(self) -> bool:
+        """True if the guard process is to wait for the end of a job that goes on without mlogin."""
+        return any(kind == "await" for kind, _ in self._open)
 
     def keep(self, leave: Callable[[], bool]) -> bool:
         """Calls `leave` and returns its result. Remembers which entries `leave` has removed and added.
@@ -232,7 +238,8 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
                 with contextlib.suppress(Exception):
                     SignedRequest.parse(value).send(REQUEST_TIMEOUT)
     _await_ends([int(value) for kind, value in entries if kind == "await"], interval)
-    _run_all("after", entries)
+    with _farewells([value for kind, value in entries if kind == "over"]):
+        _run_all("after", entries)
     for kind, value in entries:
         _remove(kind, value)
 

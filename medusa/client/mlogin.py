@@ -157,6 +157,10 @@ class Login:
                 offer = None if returning.job_over else returning.unsaid
                 if unsaid and (farewell := dialer.farewell(offer)):
                     ledger.add("farewell", farewell.text)
+                # Only the guard process then learns when the job ends, if its processes are on this machine.
+                local = launcher.sees_end and not launcher.queues and ledger.awaits
+                if self._left and local and (farewell := dialer.farewell(None)):
+                    ledger.add("over", farewell.text)
 
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
         """Makes the launcher and returns it. When `stack` is closed, the launcher ends its job.
