@@ -9,6 +9,7 @@ the guard undoes the entries that are left, in this order:
    mlogin signs these requests in advance. At the same time the guard tells the agent that mlogin does not come back.
 4. If a job goes on without mlogin and needs something on this machine, the guard waits for the end of that job.
 5. It removes files and directories. They come last because the commands and the job may need files in them.
+6. It tells the reflector that the job is over, if it has waited for that.
 
 Launchers of other packages may use this module, see docs/launchers.md.
 """
@@ -238,10 +239,11 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
                 with contextlib.suppress(Exception):
                     SignedRequest.parse(value).send(REQUEST_TIMEOUT)
     _await_ends([int(value) for kind, value in entries if kind == "await"], interval)
-    with _farewells([value for kind, value in entries if kind == "over"]):
-        _run_all("after", entries)
+    _run_all("after", entries)
     for kind, value in entries:
         _remove(kind, value)
+    with _farewells([value for kind, value in entries if kind == "over"]):
+        pass
 
 
 def _run_all(wanted: str, entries: Iterable[Entry]) -> None:
