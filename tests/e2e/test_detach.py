@@ -91,7 +91,7 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
 
 @pytest.mark.parametrize("by", ["medusa kill", "a kill of its agent"])
 def test_it_starts_detached_and_is_killed(user: User, by: str) -> None:
-    line = f"until [ -e {user.home}/go ]; do sleep 0.1; done; kill -KILL $PPID"
+    line = f"until rm {user.home}/go 2>/dev/null; do sleep 0.1; done; kill -KILL $PPID"
     done = run_alone([*MLOGIN, "-d", "--name", "train", "-c", line, *user.options], user.environ)
     (entry,) = user.sessions()
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"session {entry['id']}")

@@ -82,7 +82,7 @@ class TestWhereAPeerGoes:
     def test_a_forwarded_peer_that_opens_a_session_or_has_shown_nothing(
         self, bench: Bench, login: str, side: Side, status: int
     ) -> None:
-        with refused(status):
+        with refused(status, retry_after=int(status == 503)):
             bench.admission.enter_forwarded(bench.accepted, SessionName("new", login), side, fail, None)
         assert bench.registry.sessions() == []
 
