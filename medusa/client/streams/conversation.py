@@ -47,8 +47,8 @@ class Arrived(NamedTuple):
     Attributes:
         events: what has happened in the stream. Before you receive the next message, take the bytes that the channels'
             readers hold. Bytes that are left there are copied, which takes time.
-        control: a control message, or None. The first one is a StreamAnswer if the agent accepts the stream. Each
-            later one is then a Notice of the reflector. An agent without streams sends other control messages.
+        control: the control message, if the message is one. An agent that accepts the stream sends one StreamAnswer.
+            After that, control messages are only Notices of the reflector. An agent without streams sends other ones.
         output: output of the terminal, from an agent that has not accepted the stream.
     """
 

@@ -267,9 +267,10 @@ class Channel:
             reader.discard()
 
     def _drop(self, stopped: Optional[int] = None) -> None:
-        """Drops all frames that wait to be sent.
+        """Drops frames that wait to be sent.
 
-        If `stopped` is the number of a sub, drops only the data of this sub.
+        Args:
+            stopped: the number of one direction of bytes, such as stdout. Only its data are dropped. None to drop all.
         """
         kept = [] if stopped is None else [item for item in self._queue if item[:2] != (DATA, stopped)]
         dropped = sum(len(payload) for kind, _, payload in self._queue if kind == DATA)

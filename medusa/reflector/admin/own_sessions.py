@@ -54,7 +54,7 @@ class OwnSessions:
 
         The request must be signed with a key of the account or of one of its subusers.
 
-        The entries do not have the key `owner`, because only administrators may see the addresses of other reflectors.
+        An entry does not say in which reflector the session lives: only administrators may see those addresses.
 
         A subuser does not see sessions that wait for an agent. A thief with the subuser's key could attach to such a
         session in place of the agent, if the list showed its id.

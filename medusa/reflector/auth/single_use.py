@@ -143,9 +143,11 @@ class Reservation:
     """A signature that is reserved for one request.
 
     Args:
-        book: the SingleUse that has made this reservation.
-        reserved: the reservation's data, for another reflector.
-        busy: True if this process has made the reservation. Then the signature is in `book.busy`.
+        book: the record of this process about used signatures.
+        reserved: the reservation's data. A reflector that forwards the request sends them along, so that the next
+            reflector can confirm the reservation.
+        busy: True if the reservation was made here, and False if another reflector made it and forwarded the request.
+            If True, the signature is in `book.busy`.
     """
 
     def __init__(self, book: SingleUse, reserved: ReservedMark, *, busy: bool) -> None:

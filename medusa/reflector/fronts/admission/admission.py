@@ -106,7 +106,7 @@ class Admission:
         """Counts a request to attach. Call this before other checks. Raises Refusal (429) if there were too many.
 
         Args:
-            source: the key of the client's address under which the request is counted. None not to count it.
+            source: the key of the client's address. The limit holds for each key. If None, nothing is counted.
             side: the side of the session to which the peer wants to attach: client or agent.
         """
         self._registry.connect(source=source, side=side)
