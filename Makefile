@@ -81,7 +81,7 @@ help: ## this list
 .venv/.standalone: setup.py scripts/setup $(FAST)
 	@scripts/setup standalone && touch $@ .venv/.session
 
-$(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest scripts/agent_stub.sh scripts/agent_strip.py $(TRAVELS) | .venv/.session
+$(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest scripts/agent_stub.sh $(wildcard scripts/agent_*.py) $(TRAVELS) | .venv/.session
 	@mkdir -p $(@D) && PYTHON=.venv/bin/python sh scripts/mkshar.sh $@ >&2
 
 $(STANDALONE): $(ARCHIVE) scripts/mkstandalone.sh $(wildcard scripts/standalone*) | .venv/.standalone

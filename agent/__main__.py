@@ -118,7 +118,7 @@ def main(
         argv: the words of the command line; None for those of this process.
         assets: the directory of the job's assets, which are copies of objects in Manta's store.
         blocked: the signals that the job had blocked before the agent started; None for those that are blocked now. The
-            archive must pass them, because it blocks nearly all signals while it starts.
+            archive passes them, because it has blocked nearly all signals by then.
     """
     inherited = Inherited.found(os.environ, blocked)
     _fill_standard_fds()

@@ -31,8 +31,8 @@ def main(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int] = 
 
     Args:
         files: the contents of the files in the archive, by path.
-        words: the path of the archive's own file, then the user's arguments. The path must equal the variable
-            MEDUSA_SELF. If they differ, a broken byte in the archive's shell script has changed one of them.
+        words: the path of the archive's own file, then the user's arguments. If the path differs from the variable
+            MEDUSA_SELF, the archive's shell script is damaged. Then this function only reports that.
         blocked: the signals that the job had blocked before the archive started. The archive itself blocks nearly all
             signals until the agent has its handlers.
     """

@@ -46,8 +46,8 @@ class NotConfigured(ConfigError):
     """Raised if none of the places where the agent looks has a configuration.
 
     Attributes:
-        more: the last part of the text, which says why MEDUSA_CONFIG was not used. It may be empty. A caller that
-            writes its own text appends this part.
+        more: the last part of the exception's text, which says why MEDUSA_CONFIG was not used. It may be empty. A
+            caller that shows a text of its own to the user appends this part.
     """
 
     def __init__(self, text: str, more: str) -> None:
@@ -312,8 +312,12 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
 def delete_asset(path: Optional[str], environ: Mapping[str, str], log: Callable[[str], None], assets: str) -> None:
     """Deletes the object in Manta's store that the configuration file at `path` is a copy of.
 
-    Does nothing if `path` is None or the file is not an asset. If the object cannot be deleted, logs that and does not
-    raise.
+    Does nothing if `path` is None, or if the file is not a copy of an object. If the object cannot be deleted, logs
+    that and does not raise.
+
+    Args:
+        environ: the agent's environment. It has the URL of the Manta.
+        assets: the directory into which Manta puts copies of objects.
     """
     name = asset_object(path, assets) if path else None
     if name is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from medusa.protocol.messages import Close
 from medusa.transports.link import LinkLost, Loss
 
@@ -41,15 +39,15 @@ def comes_back(lost: LinkLost) -> bool:
     return lost.code not in BREACHES and lost.detail not in FINAL_REASONS
 
 
-def describe(lost: LinkLost, interval: Optional[float] = None) -> str:
+def describe(lost: LinkLost, limit: float = 0) -> str:
     """Returns a text for the log about the end of a link.
 
     Args:
         lost: the end of the link.
-        interval: the interval of the link's keepalive, in seconds.
+        limit: the number of seconds of silence after which the link is lost.
     """
     if lost.loss is Loss.CLOSED:
         return "closed: %s" % lost.detail if lost.detail else "closed"
     if lost.loss is Loss.SILENT:
-        return "link lost: silent for %d s" % (3 * (interval or 0))
+        return "link lost: silent for %d s" % limit
     return ("link lost: %s" if lost.loss is Loss.BROKEN else "the peer broke the protocol: %s") % lost.detail

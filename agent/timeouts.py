@@ -10,19 +10,21 @@ class Timeouts:
     """The agent's times, all in seconds.
 
     After a `..._timeout`, the agent gives up. After an `..._interval`, it tries or checks again. A `..._grace` is the
-    time that processes have to end before they are killed.
+    time that processes or clients have for something, before the agent goes on.
 
     Attributes:
         keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of
             30 s: after this time, some load balancers cut a silent connection.
+        doubt_timeout: silence of a client that has not acknowledged all bytes, after which the home link is checked.
+        home_timeout: time for the reflector to answer a ping on the home link.
         leave_timeout: time for the client to close the link after `exit` or `error`.
         close_timeout: time for the reflector to answer a Close.
         hangup_grace: time between SIGHUP and SIGKILL for the processes that are left of a session.
         kill_timeout: time for killed processes to vanish. A process in an uninterruptible call may live longer.
         processes_interval: time between two checks of the processes that are being ended.
         quiet_timeout: time without output after which the terminal of an ended child counts as empty.
-        drain_timeout: time to read the terminal of an ended child, because a background process may write for ever.
-            Time while the link accepts no data does not count.
+        drain_timeout: the longest time for which the terminal of an ended child is read. It is limited because a
+            background process may write for ever. Time while the link accepts no data does not count.
         input_interval: time between two attempts to write to a terminal. It is needed because some terminals do not
             report that they accept input again.
         parted_timeout: time that the output of a terminal waits for a client whose link was lost.
@@ -38,13 +40,15 @@ class Timeouts:
         log_timeout: time for stderr to accept a line that the user must see. The output of a failed
             step may have filled the pipe.
         output_timeout: time to pass on the last output of a step that was asked to end. The time is limited because the
-            reader of the output may have stopped reading.
+            program that reads the output may have stopped.
         terminal_interval: time between two checks for signals that the keys of a terminal send.
         signals_interval: time between two checks for signals that a handler cannot take. It is long, because each check
             delays the step a little. If the step is a part of a program on many machines, that delays all its parts.
     """
 
     keepalive_interval: float = 15.0
+    doubt_timeout: float = 2.0
+    home_timeout: float = 6.0
     leave_timeout: float = 5.0
     close_timeout: float = 1.0
     hangup_grace: float = 2.0

@@ -132,9 +132,26 @@ def _uvloop(module: str) -> Callable[[], list[str]]:
 @contextlib.contextmanager
 def _mlogin() -> Iterator[Relay]:
     with _relay(_MEDUSA, None) as relay:
-        program = [sys.executable, "-m", "medusa.commands.mlogin", "-q", "--keep", "0", "--config", os.devnull]
-        target = ["--reflector", f"http://127.0.0.1:{relay.port}"]
-        yield Relay(relay.port, relay.pid, ("--", *program, *target, "-c"))
+        yield Relay(relay.port, relay.pid, _mlogin_at(relay.port, keep="0"))
+
+
+def _mlogin_at(port: int, keep: str) -> tuple[str, ...]:
+    program = [sys.executable, "-m", "medusa.commands.mlogin", "-q", "--keep", keep, "--config", os.devnull]
+    return ("--", *program, "--reflector", f"http://127.0.0.1:{port}", "-c")
+
+
+def _mlogin_cut_every(seconds: float) -> Callable[[], contextlib.AbstractContextManager[Relay]]:
+    """Returns what starts a reflector behind a proxy that cuts all connections at this interval; 0 for never."""
+
+    @contextlib.contextmanager
+    def start() -> Iterator[Relay]:
+        with _relay(_MEDUSA, None) as relay:
+            proxy = [sys.executable, "-m", "bench.peers.cutter", "--to", str(relay.port), "--interval", str(seconds)]
+            with serving("cutter", proxy, None, port=None) as (pid, line):
+                port = int(_ADDRESS.findall(line)[0][1])
+                yield Relay(port, relay.pid, _mlogin_at(port, keep="60"), (pid,))
+
+    return start
 
 
 @contextlib.contextmanager
@@ -169,6 +186,10 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("mlogin", _mlogin, "channel windows, 1.5 MiB"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
     ),
+    "cut": (
+        SessionKind("mlogin-uncut", _mlogin_cut_every(0), "channel windows, 1.5 MiB"),
+        SessionKind("mlogin-cut", _mlogin_cut_every(1), "channel windows, 1.5 MiB"),
+    ),
 }
 WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}
 """The contestants by wire and name. On the wires `workers` and `site`, the reflector is compared with itself."""
@@ -176,10 +197,24 @@ WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} f
 KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].items() if isinstance(kind, RelayKind)}
 """The relays for websockets, by name. They speak the reflector's protocol."""
 
-YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa", "site": "medusa", "session": "ssh"}
+YARDSTICKS = {
+    "websocket": "ws",
+    "raw": "haproxy",
+    "workers": "medusa",
+    "site": "medusa",
+    "session": "ssh",
+    "cut": "mlogin-uncut",
+}
 """For each wire, the contestant with which the others are compared."""
 
-SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers", "site": "two-doors", "session": "mlogin"}
+SUBJECTS = {
+    "websocket": "medusa",
+    "raw": "medusa",
+    "workers": "two-workers",
+    "site": "two-doors",
+    "session": "mlogin",
+    "cut": "mlogin-cut",
+}
 """For each wire, the contestant that should reach the goals of its rows."""
 
 NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))

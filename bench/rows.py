@@ -207,6 +207,15 @@ ROWS = (
         wire="session",
         around=5.0,
     ),
+    Row(
+        "session-cut",
+        ("pipe",),
+        (Figure("output through pipes, all links cut each second", "MB/s", ("MBps",)),),
+        full=("--size", "2000m"),
+        quick=("--size", "400m"),
+        wire="cut",
+        around=12.0,
+    ),
 )
 
 

@@ -22,7 +22,8 @@ _IGNORED = (*_FROM_OUTSIDE, *_FOR_PROGRAMS, signal.SIGPIPE)
 class Guard:
     """A helper process that runs a cleanup function if its owner, the process that started it, dies.
 
-    Create it by `start`. A forked child of the owner may call `record` too, until it executes another program.
+    Create it by `start`. The owner calls `record` to tell the helper what to clean up. A forked child of the owner may
+    call `record` too, until it executes another program.
 
     Attributes:
         pid: the pid of the helper process.

@@ -78,7 +78,7 @@ class BadKey(Exception):
 
 
 class PublicKey:
-    """A public key. Its kind, length and curve are accepted.
+    """A public key of an accepted kind, length and curve.
 
     Attributes:
         kind: rsa, ecdsa or ed25519.

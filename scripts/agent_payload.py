@@ -1,23 +1,29 @@
 """Packs a directory into the archive's payload: `agent_payload.py DIRECTORY OUTPUT`. Prints the payload's SHA-256.
 
-The payload is a list of the files (a line `SIZE PATH` for each, then an empty line) and their contents, compressed by
-zlib. A tar archive would be 9 % larger. It is written as base85 (RFC 1924) with other characters for six of its own;
-base64 would make it 7 % larger.
+The payload is a list of the files (a line `SIZE PATH` for each, then an empty line) and their contents. The 128 most
+frequent words are replaced by single bytes, which makes it 2 % smaller. It is compressed by bz2; zlib would make it
+20 % larger, and a tar archive 9 %. It is written as base85 (RFC 1924) with other characters for six of its own; base64
+would make it 7 % larger.
 """
 
 from __future__ import annotations
 
 import base64
+import bz2
 import hashlib
+import re
 import sys
-import zlib
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from agent_boot import SAFE  # type: ignore[import-not-found]  # it lies beside this file
 
-WIDTH = 120
+WIDTH = 180
+
+WORD = re.compile(rb"\n *|self\._?|\w{2,}")
+"""What may be replaced by a byte: a word, or the beginning of a line."""
 
 
 def pack(root: Path) -> bytes:
@@ -25,8 +31,19 @@ def pack(root: Path) -> bytes:
     paths = sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*") if path.is_file())
     contents = [path.read_bytes() for _, path in paths]
     names = "".join("%d %s\n" % (len(data), name) for (name, _), data in zip(paths, contents, strict=True))
-    packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
-    return packer.compress(b"".join([names.encode("utf-8"), b"\n", *contents])) + packer.flush()
+    return bz2.compress(shorten(b"".join([names.encode("utf-8"), b"\n", *contents])))
+
+
+def shorten(data: bytes) -> bytes:
+    """Returns `data` with its most frequent words replaced by the bytes from 128 to 255 that it does not contain.
+
+    What these bytes stand for comes first, with a zero byte between two of them and two after the last one. A byte that
+    `data` contains stands for itself.
+    """
+    words = (word for word, _ in Counter(WORD.findall(data)).most_common() if len(word) > 1)
+    listed = [bytes([byte]) if byte in data else next(words, b"") for byte in range(128, 256)]
+    numbers = {word: bytes([byte]) for byte, word in enumerate(listed, 128)}
+    return b"\0".join([*listed, b"", WORD.sub(lambda found: numbers.get(found[0], found[0]), data)])
 
 
 def encode(packed: bytes) -> str:

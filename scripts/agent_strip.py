@@ -1,5 +1,7 @@
 """Removes docstrings, comments and types from Python files, in place. They would be half of the archive's size.
 
+`agent_strip.py PATH...`: a file, or a directory with a whole program, from which unused code is removed too.
+
 Their lines stay, but empty, so that a traceback from a job has the line numbers of the source. Lines are indented by
 one space for each four, and there are no other spaces than those between two words. Each field of a class has
 the type 0, because dataclasses and named tuples are made from fields that have one.
@@ -13,6 +15,10 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from agent_unused import without_imports, without_methods, without_unused  # type: ignore[import-not-found]
 
 
 def strip(source: str) -> str:
@@ -43,71 +49,6 @@ def without_types(source: str) -> str:
         kept = [lines[first[0]][: first[1]] + text, *[b""] * (last[0] - first[0] - 1), lines[last[0]][last[1] :]]
         lines[first[0] : last[0] + 1] = kept if last[0] > first[0] else [kept[0] + kept[-1]]
     return b"\n".join(lines).decode("utf-8")
-
-
-def without_imports(source: str) -> str:
-    """Returns `source` without the names that it imports at its top for types only.
-
-    Call it for no file from which others import such names.
-    """
-    tree, lines = ast.parse(source), source.split("\n")
-    used = set(evaluated(ast.parse(without_types(source))))
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            kept = [alias for alias in node.names if (alias.asname or alias.name) in used]
-            if len(kept) < len(node.names):
-                rest = ast.ImportFrom(node.module, kept, node.level)
-                text = [ast.unparse(rest) if kept else ""]
-                lines[node.lineno - 1 : node.end_lineno] = text + [""] * ((node.end_lineno or 0) - node.lineno)
-    return "\n".join(lines)
-
-
-def without_protocols(source: str) -> str:
-    """Returns `source` without the protocols at its top that only types name."""
-    tree, lines = ast.parse(source), source.split("\n")
-    used = set(evaluated(ast.parse(without_types(source))))
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and is_protocol(node) and node.name not in used:
-            lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or 0) - node.lineno + 1)
-    return "\n".join(lines)
-
-
-def is_protocol(node: ast.ClassDef) -> bool:
-    return any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
-
-
-def without_methods(source: str, used: set[str]) -> str:
-    """Returns `source` without the methods that nothing calls, neither those in `used` nor what these call.
-
-    `used` are the names of the methods that other files call. It is for ptyprocess, of which the agent needs little.
-    """
-    tree, lines = ast.parse(source), source.split("\n")
-    methods = [item for node in tree.body if isinstance(node, ast.ClassDef) for item in node.body]
-    functions = [item for item in methods if isinstance(item, ast.FunctionDef)]
-    called: set[str] = set()
-    more = {"__init__", "__del__", *used}
-    while more - called:
-        called |= more
-        nodes = [node for item in functions if item.name in called for node in ast.walk(item)]
-        more = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    for item in functions:
-        if item.name not in called:
-            first = min([item.lineno, *(decorator.lineno for decorator in item.decorator_list)]) - 1
-            lines[first : item.end_lineno] = [" " * item.col_offset + "pass"] + [""] * (
-                (item.end_lineno or 0) - first - 1
-            )
-    return "\n".join(lines)
-
-
-def evaluated(tree: ast.AST) -> Iterator[str]:
-    """Yields the names that the program looks up. Those in the types of fields are not: they stay texts."""
-    for name, value in ast.iter_fields(tree):
-        if name != "annotation":
-            for node in value if isinstance(value, list) else [value]:
-                if isinstance(node, ast.Name):
-                    yield node.id
-                elif isinstance(node, ast.AST):
-                    yield from evaluated(node)
 
 
 Position = tuple[int, int]
@@ -237,11 +178,19 @@ class Untyped(ast.NodeTransformer):
         return ast.Assign([node.target], node.value, lineno=node.lineno, col_offset=node.col_offset)
 
 
+def strip_files(paths: list[Path], whole: bool) -> None:
+    """Strips the Python files, in place. whole: they are all files of the program."""
+    sources = {path: path.read_text(encoding="utf-8") for path in paths}
+    for path in paths:
+        if path.parts[-2:] == ("ptyprocess", "ptyprocess.py"):
+            sources[path] = without_methods(sources[path], {"spawn"})
+    if whole:
+        sources = without_unused(sources, without_types)
+    for path, source in sources.items():
+        used = source if path.name == "__init__.py" else without_imports(source, without_types(source))
+        path.write_text(strip(used), encoding="utf-8")
+
+
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
-        source = path.read_text(encoding="utf-8")
-        if path.parts[-2:] == ("ptyprocess", "ptyprocess.py"):
-            source = without_methods(source, {"spawn"})
-        if path.name != "__init__.py":
-            source = without_imports(without_protocols(source))
-        path.write_text(strip(source), encoding="utf-8")
+        strip_files(sorted(path.rglob("*.py")) if path.is_dir() else [path], path.is_dir())

@@ -25,7 +25,7 @@ medusa_agent() {
     esac
   done
   medusa_probe='import sys; v = sys.version_info; print("%d.%d.%d" % v[:3]); sys.stdout.flush()
-import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl, termios, zlib; sys.exit(v < (3, 8))'
+import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl, termios; sys.exit(v < (3, 8))'
   medusa_found=
   for medusa_python in ${MEDUSA_PYTHON:+"$MEDUSA_PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
     python3.9 python3.8 pypy3 /usr/libexec/platform-python ''; do

@@ -51,7 +51,8 @@ while read -r path; do
   mkdir -p "$work/stage/$(dirname "$path")"
   cp "$source" "$work/stage/$path"
 done <"$scripts/agent.manifest"
-find "$work/stage" -name '*.py' -exec "$python" -I -B "$scripts/agent_strip.py" {} +
+cp "$scripts/agent_boot.py" "$work/agent_boot.py"
+"$python" -I -B "$scripts/agent_strip.py" "$work/stage" "$work/agent_boot.py"
 [ -z "$standalone" ] || sh "$scripts/mkstandalone.sh" freeze "$work" "$python"
 
 "$python" -I -B "$scripts/agent_payload.py" "$work/stage" "$work/payload" >"$work/digest"
@@ -61,7 +62,7 @@ if grep -q "'" "$scripts/agent_boot.py"; then
   echo "mkshar.sh: agent_boot.py holds a single quote" >&2
   exit 1
 fi
-sed -e "s/@DIGEST@/$digest/" -e "/^@PAYLOAD@\$/{r $work/payload" -e 'd;}' "$scripts/agent_boot.py" >"$work/boot"
+sed -e "s/@DIGEST@/$digest/" -e "/^@PAYLOAD@\$/{r $work/payload" -e 'd;}' "$work/agent_boot.py" >"$work/boot"
 stub=$scripts/agent_stub.sh
 : >"$work/binary"
 if [ -n "$standalone" ]; then

@@ -39,7 +39,7 @@ def environment(start: Start, environ: Mapping[str, str], prompt: Optional[str],
     Args:
         start: the client's request. Its variables become part of the result.
         environ: the agent's environment.
-        prompt: the value of PS1; None to set no PS1, for a shell whose prompts have another form.
+        prompt: the value of PS1; None to set no PS1 (if the shell's prompts have another form than in POSIX shells).
         account: the variables that a login sets, such as HOME. SHELL is always taken from here. The others are taken
             from here only if `environ` does not have them.
     """

@@ -90,7 +90,8 @@ def resolve(
     """Returns the command to start for the client's request `start`.
 
     Args:
-        early: the last `resize` that the client sent before `start`, if any.
+        early: the last message `resize` (the size of the user's terminal) that the client sent before `start`; None if
+            it sent none.
         environ: the agent's environment.
         which: a function that returns the path of a program, or None.
         login: a function that returns the login shell of the agent's user, and the variables of a login.
@@ -157,10 +158,16 @@ def _at(cwd: str, program: str) -> str:
 
 
 def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]:
-    """Removes `ctrun` from the front of a command, if this machine has no ctrun(1). Returns the command and log lines.
+    """Removes `ctrun` and its options from the front of a command, if this machine has no ctrun(1).
 
     The original client always asks for ctrun, which runs its command in a contract (a group of processes). Only SmartOS
     has contracts.
+
+    Returns:
+        The command, and a list with a line for the log. The list is empty if nothing was removed.
+
+    Raises:
+        CannotStart: no command follows the options of `ctrun`.
     """
     if os.path.basename(argv[0]) != "ctrun" or which(argv[0]) is not None:
         return argv, []
@@ -177,13 +184,15 @@ def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]
 
 
 def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], str]:
-    """Returns the command to run if the client's bash is missing: another bash, or sh without the options of bash.
+    """Replaces the program of a command, because this machine does not have it. Only a bash is replaced.
+
+    Takes the bash that is on PATH. If there is none, takes sh, and leaves out the options of bash.
 
     Returns:
-        The command, and a line for the log.
+        The new command, and a line for the log.
 
     Raises:
-        CannotStart: the command is not bash, or there is no shell.
+        CannotStart: the program is not bash, or there is no shell.
     """
     if os.path.basename(argv[0]) != "bash":
         raise unusable(argv[0])

@@ -37,8 +37,8 @@ def dial(
 ) -> Transport:
     """Calls `attempt` again and again until it returns a transport. Returns this transport.
 
-    If a refusal has a Retry-After, waits at least that number of seconds. But if less time is left of `retry_for`,
-    makes one last attempt at the end of that time.
+    If a refusal has a Retry-After, waits at least that number of seconds before the next attempt. If `retry_for` ends
+    sooner, makes one last attempt when it ends.
 
     Args:
         attempt: a function that makes one attempt; raises ConnectRefused if the attempt fails.
@@ -82,7 +82,7 @@ def connector(
     Args:
         insecure_tls: True to accept any certificate.
         timeout: seconds for one attempt.
-        headers: the header fields to send in addition to those of `announced`.
+        headers: the header fields to send in addition to those by which the agent describes itself.
         holding: the request to hold the session; None if the session is not to be held.
     """
 

@@ -78,7 +78,7 @@ class LegDialer:
         self._legs[leg] = Work(self._dial(fields, self._clock() + LEG_TIMEOUT, again=True))
 
     def attempt(self, fields: Sequence[Field], timeout: float) -> Work[Transport]:
-        """Returns one attempt to dial, as a Work. The caller carries it out.
+        """Returns one attempt to dial, as a Work: an object by which the caller makes the attempt in steps.
 
         Args:
             fields: the header fields of the request, besides those of the user.
@@ -123,9 +123,12 @@ class LegDialer:
         return list(self._legs.items())[:MAX_DIALLED]
 
     def _dial(self, fields: Sequence[Field], deadline: float, *, again: bool = False) -> Steps[Transport]:
-        """Dials the reflector with these header fields. Returns the transport. Raises ConnectRefused.
+        """Dials the reflector in steps, which the caller carries out. The result of the steps is the transport.
+
+        Raises ConnectRefused if the attempt fails.
 
         Args:
+            fields: the header fields of the request, besides those of the user.
             deadline: the latest end, as a time of `clock`.
             again: True to dial again after a failure, until the reflector has answered or the deadline is near.
         """

@@ -14,17 +14,17 @@ LONGEST_INTERVAL = 4.0
 
 
 class Returning:
-    """Decides when a link that was lost is dialled again.
+    """Decides when the agent dials the reflector again after it has lost its link.
 
     Args:
         now: the time at which the link was lost.
-        hold: for how many seconds the peer waits for this end.
+        hold: for how many seconds after the loss the reflector waits for the agent.
         jitter: a function that returns a random number in [0, 1), so that many agents that lost the same reflector dial
             at different times.
 
     Attributes:
         at: when to make the next attempt.
-        until: the time until which the peer waits.
+        until: the time until which the reflector waits.
     """
 
     def __init__(self, now: float, hold: float, jitter: Callable[[], float]) -> None:
@@ -37,7 +37,7 @@ class Returning:
         """Sets the time of the next attempt, because one has failed.
 
         Args:
-            retry_after: the seconds to wait at least, as the peer has asked; 0 if it has not.
+            retry_after: the seconds that the reflector has asked to wait at least; 0 if it has not asked.
         """
         self.at = now + retry_after + self._interval * (0.5 + self._jitter())
         self._interval = min(2 * self._interval, LONGEST_INTERVAL)

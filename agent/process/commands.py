@@ -82,8 +82,8 @@ class Commands:
     def end(self, *commands: Command) -> None:
         """Closes the given commands, and begins to end what is left of their processes. Other commands are not touched.
 
-        Does not find a process that has left its command's kernel session and has lost its parent before this call.
-        Only `end_all` finds such a process.
+        This method misses a process that has left its command's kernel session, if the process's parent has ended
+        before this call. `end_all` finds such a process too.
         """
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
         pids = [command.pid for command in found]
@@ -98,10 +98,10 @@ class Commands:
         self.step()
 
     def _has_orphans(self) -> bool:
-        """True if the agent may have adopted processes. If False, commands that have ended have left no processes.
+        """True if the agent may have adopted processes that commands have left behind. False if there are none.
 
-        In this case `end` need not look at all processes of the machine, which would take long after each short
-        command.
+        If this is False and a command has ended, `end` need not search all processes of the machine for what is left of
+        the command.
         """
         mine = own_children() if self._adopts else None
         return mine is None or not mine <= {*self._known, *self._spared}

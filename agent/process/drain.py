@@ -17,15 +17,16 @@ class Drain:
     """Decides when the last output of an ended child was read completely, from its terminal or its pipes.
 
     A terminal or pipe does not report its end while a background process has it open. So the output counts as complete
-    after `quiet_timeout` without output. The output of a terminal also counts as complete after `drain_timeout`, or
-    after MAX_BYTES. The time while the link is clogged (accepts no data) does not count, because nothing is read then.
+    after `quiet_timeout` seconds without output. The output of a terminal also counts as complete after `drain_timeout`
+    seconds, or after MAX_BYTES. The time while the link is clogged (accepts no data) does not count, because nothing is
+    read then.
 
     All times are in seconds.
 
     Args:
         now: the time at which the child's end was noticed.
         clogged: True if the link accepts no data now.
-        pipes: True for pipes. They hold more than a terminal, and lose nothing while they are read, however slowly.
+        pipes: True for pipes, False for a terminal. For pipes, `drain_timeout` and MAX_BYTES do not count.
     """
 
     def __init__(self, now: float, clogged: bool, timeouts: Timeouts, *, pipes: bool = False) -> None:

@@ -57,15 +57,14 @@ class Inherited:
         return cls(tuple(blocked), frozenset(ignored), tuple(limits))
 
     def unblock(self) -> None:
-        """Blocks the signals that the job has blocked, except those that the agent needs. Unblocks all others."""
+        """Sets the signals that are blocked: those that the job has blocked, except those that the agent needs."""
         needed = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
         signal.pthread_sigmask(signal.SIG_SETMASK, set(self.blocked).difference(needed))
 
     def restore(self) -> None:
-        """Restores all inherited settings. Call it in a forked child or before an exec.
+        """Restores all inherited settings. Call it before an exec, for example in a forked child.
 
-        The exec replaces the agent's handlers of signals by default actions. So this method restores only the signals
-        that the agent or Python ignores.
+        Leaves most of the agent's signal handlers installed, because the exec replaces them by the default actions.
         """
         for number in (*IGNORED_BY_PYTHON, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN if number in self.ignored else signal.SIG_DFL)

@@ -52,7 +52,7 @@ class ProcessTree:
         adopter: the pid of the process that adopts orphans (see inherited.adopt_orphans). Its children belong to the
             tree.
         spared: the pids of the children that the adopter had before the sessions. They do not belong to the tree.
-        guest: True to leave daemons out. Then only processes in these sessions belong to the tree, without those that
+        guest: True to leave daemons out. Then only processes in these sessions belong to the tree, except those that
             ignore SIGHUP.
         proc: the directory /proc, or a substitute for tests.
     """
@@ -103,7 +103,7 @@ class ProcessTree:
     def stop(self) -> bool:
         """Suspends all processes of the tree by SIGSTOP. Returns True if there was at least one process.
 
-        While a process is suspended, it can fork no process that would be missed. It also cannot end and leave orphans.
+        A suspended process cannot fork, and cannot end by itself. So the next signal reaches all of them.
         """
         stopped: Set[int] = set()
         for _ in range(MAX_LISTINGS):

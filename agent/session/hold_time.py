@@ -9,12 +9,12 @@ LOG_INTERVAL = 60.0
 
 
 class HoldTime:
-    """The time for which the session of a failed step waits for users, even while there is none.
+    """The time for which the session of a failed step is kept, even while no user is there.
 
     Args:
         until: the end of this time, in monotonic seconds.
         now: the present time, in monotonic seconds.
-        release: True if the time is over as soon as a user ends a command on a terminal, for example by `exit`.
+        release: True to end the time sooner: as soon as a user ends a command on a terminal, for example by `exit`.
         greeting: a function that returns the bytes that each user is shown first. Its argument is the number of seconds
             that are left.
     """

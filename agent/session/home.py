@@ -14,6 +14,7 @@ from agent.dial.first import jitter
 from agent.dial.legs import LegDialer
 from agent.dial.returning import Returning
 from agent.process.context import Context
+from agent.session.keeping import KeptNews
 from medusa.protocol import control
 from medusa.protocol.control import Call, Ticket
 from medusa.protocol.features import KEPT, TICKET
@@ -66,6 +67,7 @@ class Home:
         hold: for how many seconds the reflector waits for an agent that has lost its home link.
         ended: True if the reflector has said that the session is over.
         over: True if there is no home link any more, and none will be dialled.
+        news: decides when to tell the reflector what the session is kept for.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Home:
         self._leaving = ""  # the reason of this end's Close, as soon as the session is to end
         self._leave_by: Optional[float] = None
         self.over = self.ended = False
+        self.news = KeptNews()
         self._use(transport)
 
     @property
@@ -112,6 +115,8 @@ class Home:
         due = [] if self._leave_by is None else [self._leave_by]
         if self._link is not None:
             due.append(self._clock() if self._link.unread else self._link.deadline())
+            news = self.news.deadline()
+            due += [] if news is None or not self._link.clear else [news]
         elif self._attempt is not None:
             due.append(self._attempt.until)
         elif self._returning is not None:
@@ -133,7 +138,7 @@ class Home:
             elif not self.over:
                 self._dial(events, slept)
         except LinkLost as lost:
-            self._lost(link_ends.describe(lost, self._context.timeouts.keepalive_interval))
+            self._lost(link_ends.describe(lost, self._link.limit if self._link is not None else 0))
         if self._leave_by is not None and self._clock() >= self._leave_by:
             self._end()
 
@@ -141,15 +146,25 @@ class Home:
         """Returns the number of seconds that the machine has slept since it was booted."""
         return self._boot() - self._clock()
 
+    def suspect(self) -> None:
+        """Pings the reflector. If it does not answer within `home_timeout` seconds, gives the home link up as lost.
+
+        Call it after another link was lost, because the home link may be lost too.
+        """
+        if self._link is not None:
+            self._link.suspect(self._context.timeouts.home_timeout)
+
     # ------------------------------------------------------------------ a link that lives
 
     def _use(self, transport: Transport) -> None:
         self._ticket = ticket_of(transport) or self._ticket
         granted = transport.answer.get(KEPT.lower(), "")
         self.hold = float(granted) if granted.isdecimal() else self.hold
-        self._link = Link(transport, self._clock, self._context.timeouts.keepalive_interval)
+        timeouts = self._context.timeouts
+        self._link = Link(transport, self._clock, timeouts.keepalive_interval, timeouts.home_timeout)
         self._link.limit_messages(MAX_READ, MAX_READ)
         self._attempt = self._returning = None
+        self.news.restart()
         if self._leaving:
             self._say_goodbye(self._link)
 
@@ -164,6 +179,9 @@ class Home:
             self._receive(message)
             if self._link is not link:
                 return
+        news = self.news.due(self._clock()) if link.clear and not self._leaving else None
+        if news is not None:
+            link.send_control(news)
         link.keep_alive()
 
     def _receive(self, message: Message) -> None:

@@ -81,6 +81,7 @@ class Leg:
 
     Attributes:
         over: True if the link is closed.
+        vanished: True if the link was lost without a Close.
         met: True if the client has asked for a command or a stream, or has left. If the link ends and this is False,
             the link was lost, and the client may come back.
     """
@@ -103,7 +104,7 @@ class Leg:
         self._close_at: Optional[float] = None
         self._linked = False  # there is a client
         self._deaf = False  # the link is being closed, and nothing more will come
-        self.over = self.met = False
+        self.over = self.met = self.vanished = False
 
     @property
     def closing(self) -> bool:
@@ -142,7 +143,8 @@ class Leg:
             except LinkLost as lost:
                 left = lost.code == link_ends.OVER and lost.detail != link_ends.CLIENT_LOST
                 self.met = self.met or (self._linked and left)
-                self._speaker.lost(lost, link_ends.describe(lost, self._timeouts.keepalive_interval))
+                self.vanished = lost.loss in (Loss.SILENT, Loss.BROKEN)
+                self._speaker.lost(lost, link_ends.describe(lost, self._link.limit))
         if self.closing and not self.over:
             self._finish()
 
@@ -237,7 +239,7 @@ class Leg:
             pass  # nothing more can be sent, or the peer has closed first
 
     def _finish(self) -> None:
-        """Ends the link if the peer's Close has come, or if that takes too long."""
+        """Ends the link if the peer's Close has come, or has not come in time."""
         assert self._close_at is not None
         over = self._clock() >= self._close_at
         try:

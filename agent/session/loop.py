@@ -13,6 +13,7 @@ from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.session.hold_time import HoldTime
 from agent.session.home import Home, ticket_of
+from agent.session.keeping import NOTHING, What, what_is_kept
 from agent.session.leg import Leg
 from agent.streams.registry import Streams
 from agent.streams.shared import Shared
@@ -30,9 +31,10 @@ class _Timed(Protocol):
 class SessionLoop:
     """Runs a session, which begins with one link.
 
-    If the reflector has given a ticket for the first link, this link is the home link, by which the reflector calls the
-    agent to clients. Such a session is over as soon as no client has a link, no stream is kept, and the time of `hold`
-    is over. It also ends if the reflector ends it, or if a lost home link cannot be replaced in time.
+    If the reflector has given a ticket (a secret, by which the agent can come back) for the first link, this link is
+    the home link: the reflector calls the agent to clients by it. Such a session is over as soon as no client has a
+    link, nothing is kept for a client, and the time of `hold` is over. It also ends if the reflector ends it, or if a
+    lost home link cannot be replaced in time.
 
     A session without a home link is over after its last link is closed.
 
@@ -68,11 +70,13 @@ class SessionLoop:
         self.clients = 0
         self._home: Optional[Home] = None
         self._leaving = False
+        self._doubt: Optional[float] = None  # when the home link was last checked because another link was doubtful
+        self._first_by: Optional[float] = None  # when the first client must have come; None if it has come
         self._failure: Optional[BaseException] = None
         if holding is not None and dialer is not None and ticket_of(transport) is not None:
             self._home = Home(transport, holding, dialer, context, self._call)
             self._streams.keeps = dialer.holds = True
-            self._first_by: Optional[float] = self._clock() + self._home.hold
+            self._first_by = self._clock() + self._home.hold
         else:
             self._add(transport)
 
@@ -90,6 +94,13 @@ class SessionLoop:
     def _exits(self) -> int:
         """The number of commands on terminals that have ended by themselves."""
         return self._shared.exits + self._shared.terminals.exits
+
+    @property
+    def _kept(self) -> What:
+        """The reason why the session is kept while no client is there, and until when (see keeping.What)."""
+        terminals, hold = self._shared.terminals, None if self._hold is None else self._hold.until
+        parked = [*self._streams.kept_until, *terminals.kept_until]
+        return NOTHING if self._leaving else what_is_kept(hold, terminals.detached, parked, self._first_by)
 
     def run(self) -> None:
         """Runs the session. Returns when it is over: its links are closed, and its last process has ended.
@@ -143,6 +154,8 @@ class SessionLoop:
     # ------------------------------------------------------------------ one round
 
     def _round(self) -> None:
+        if self._home is not None:
+            self._home.news.now_kept = self._kept
         self._poller.watch(self._wanted())
         events = self._poller.wait(self._timeout())
         if events.get(self._signals.fileno()):
@@ -153,6 +166,7 @@ class SessionLoop:
         if self._home is not None:
             self._home.serve(events)
         self._streams.expire(self._clock())
+        self._check_doubt()
         if any(leg.met for leg in self._legs):
             self._first_by = None
         self._legs = [leg for leg in self._legs if not leg.over]
@@ -161,6 +175,13 @@ class SessionLoop:
         self._commands.step()
         if not self._dials and all(leg.closing for leg in self._legs):
             self._check_end()
+
+    def _check_doubt(self) -> None:
+        """Checks the home link if another link has become doubtful: the network may be dead. Once in each silence."""
+        doubt = self._streams.doubt_at
+        if self._home is not None and doubt is not None and doubt != self._doubt and self._clock() >= doubt:
+            self._doubt = doubt
+            self._home.suspect()
 
     def _wanted(self) -> Dict[int, int]:
         wanted = {self._signals.fileno(): READ, **(self._dialer.wanted() if self._dialer is not None else {})}
@@ -178,15 +199,20 @@ class SessionLoop:
         if self._home is not None and not (self._leaving or self._dials or self._legs):
             due.append(self._first_by if self._hold is None else self._hold.deadline())
         due.append(self._shared.terminals.deadline(now))
+        doubt = self._streams.doubt_at if self._home is not None else None
+        due += [] if doubt == self._doubt else [doubt]
         at = min((at for at in due if at is not None), default=None)
         return None if at is None else max(0.0, at - now)
 
     def _serve(self, leg: Leg, events: Dict[int, int]) -> None:
+        closing = leg.closing
         try:
             leg.serve(events)
         except Exception as error:  # noqa: BLE001  (it must not end the other links)
             self._failure = error
             leg.fail()
+        if self._home is not None and leg.vanished and not closing:
+            self._home.suspect()
 
     def _take_signals(self) -> None:
         for number in self._signals.take():

@@ -40,10 +40,10 @@ class Opener:
         self._commands, self._context, self._shared, self._stream = commands, context, shared, stream
 
     def open(self, channel: Channel, fields: Mapping[str, Any]) -> Optional[Opened]:
-        """Carries out the client's request. Returns the object that serves the channel from now on.
+        """Carries out the client's request. Returns the object that serves the channel from now on, or None.
 
-        The caller accepts the channel next. Returns None if the client only asked which terminals there are: then the
-        channel is answered and closed already.
+        If the result is an object, the caller accepts the channel next. If the client only asked which terminals there
+        are, this method answers, closes the channel and returns None.
 
         Args:
             channel: the channel that the client has opened.

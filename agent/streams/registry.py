@@ -32,9 +32,11 @@ class Streams:
     ) -> Optional[StreamSpeaker]:
         """Returns the stream that the client offers to use: a new one or the one to resume. It uses `link` from now on.
 
-        Returns None if the stream to resume does not exist any more. Also returns None if the offer is of a new stream
-        and the client has already sent bytes on a stream of this id. Such an offer comes late, over a link that the
-        client has lost.
+        Returns None if the stream to resume does not exist any more, or cannot go on. Also returns None for a late
+        offer, which comes over a link that the client has already lost. An offer is late in these cases:
+
+        - It has a smaller number than an earlier offer of the stream.
+        - It offers a new stream, and the client has already sent bytes on a stream of this id.
 
         Args:
             offer: the client's offer, with the id of the stream.
@@ -42,8 +44,10 @@ class Streams:
             close: a function that closes the link. Its arguments are a text for the log, and the reason for the peer.
         """
         found = self._known.get(offer.id)
+        if found is not None and 0 < offer.number < found.number:
+            return None
         if not offer.resume:
-            if found is not None and found.received:  # the offer came late, over a link that the client has lost
+            if found is not None and found.received:
                 return None
             if found is not None:
                 self._begun_anew(found)
@@ -66,12 +70,22 @@ class Streams:
         """True if a stream without a link still runs something for its client, or has something left to tell it."""
         return any(stream.needed for stream in self.parked)
 
+    @property
+    def doubt_at(self) -> Optional[float]:
+        """The first time at which the link of one of the streams becomes doubtful; None for never."""
+        return min((at for at in (stream.doubt_at for stream in self._known.values()) if at is not None), default=None)
+
+    @property
+    def kept_until(self) -> List[float]:
+        """For each stream without a link that is still needed, the time until which it is kept."""
+        return [stream.kept_until for stream in self.parked if stream.needed]
+
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `expire`; None if no stream has to expire."""
         return min((stream.kept_until for stream in self.parked), default=None)
 
     def expire(self, now: float) -> None:
-        """Ends the streams that have had no link for the time for which their clients asked to keep them."""
+        """Ends each stream that has been without a link for longer than its client has asked to keep it."""
         for stream in self.parked:
             if now >= stream.kept_until:
                 stream.give_up("nobody came back for %d s" % stream.keep)

@@ -24,8 +24,8 @@ class SessionChannel:
     channel has room for it.
 
     Args:
-        channel: the channel, which is accepted next.
-        child: the command, which is among `commands`.
+        channel: the channel. The caller accepts it after it has made this object.
+        child: the command. The caller has added it to `commands`.
         outputs: the pipes that are read: the number of the sub -> the number of the pipe, 1 for stdout, 2 for stderr.
 
     Attributes:
@@ -51,7 +51,7 @@ class SessionChannel:
 
     @property
     def needed(self) -> bool:
-        """Always True, because only this client can be told how the command ends."""
+        """Always True: the client's stream must be kept, because no other client can be told how the command ends."""
         return True
 
     @property
@@ -89,8 +89,8 @@ class SessionChannel:
 
         Args:
             now: the time, in monotonic seconds.
-            events: what poll reported, as a mask for each descriptor. Output of a descriptor without an event is not
-                read, unless the command has ended.
+            events: what poll reported, as a mask for each descriptor. While the command runs, output is read only from
+                descriptors with an event. After its end, output is read from all descriptors.
 
         Raises:
             StreamError: too much waits to be sent, because the peer does not take it.
@@ -217,9 +217,9 @@ class SessionChannel:
         """Acts on an event of the channel. Ignores DATA and EOF: the next `serve` finds them.
 
         Args:
-            kind: the type of the event, which is that of a frame, such as CLOSE.
+            kind: the type of the frame that has arrived, such as CLOSE.
             sub: the number of the pipe: 0 for stdin, 1 for stdout, 2 for stderr.
-            value: the fields of the request, if the event is one.
+            value: if the frame is a REQUEST, its fields.
         """
         if kind == CLOSE:
             self.end()

@@ -23,8 +23,8 @@ class Shared:
         memory: counts the bytes that all streams hold, or have allowed their clients to send, and limits them.
         terminals: the terminals, which may outlive the streams.
         lookups: looks up the names of the targets of forwarded connections.
-        exits: the number of commands that have ended by themselves. Only commands on terminals of clients without
-            streams are counted here.
+        exits: the number of commands on terminals that have ended by themselves. `terminals` counts those of clients
+            with streams, so they are not counted here.
     """
 
     def __init__(self, preface: bytes = b"", greet: Optional[Callable[[], bytes]] = None) -> None:

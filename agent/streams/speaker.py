@@ -42,6 +42,7 @@ class StreamSpeaker:
 
     Attributes:
         keep: for how many seconds the stream is kept without a link.
+        number: the largest number of the offers by which the client has asked for the stream (see StreamOffer).
         parked_since: the time since which the stream is kept without a link; None if it has a link, or has ended.
     """
 
@@ -58,7 +59,7 @@ class StreamSpeaker:
         self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
         self._link: Optional[Link] = None
         self._close: Callable[[str, str], None] = _no_link
-        self.keep = 0
+        self.keep = self.number = 0
         self.parked_since: Optional[float] = None
         self._reported = False  # True after the first RESULT: a stream on which nothing has run yet is not complete
         self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers the channel
@@ -81,6 +82,13 @@ class StreamSpeaker:
         return (self.parked_since or 0.0) + self.keep
 
     @property
+    def doubt_at(self) -> Optional[float]:
+        """The time at which the link becomes doubtful, if bytes are not acknowledged and nothing comes. None: never."""
+        if self._link is None or not self._end.kept:
+            return None
+        return self._link.heard + self._context.timeouts.doubt_timeout
+
+    @property
     def _clear(self) -> bool:
         """True if there is a link on which a message may be sent now."""
         return self._link is not None and self._link.clear
@@ -88,8 +96,8 @@ class StreamSpeaker:
     def use(self, link: Link, close: Callable[[str, str], None], offer: StreamOffer) -> bool:
         """Uses `link` for the stream from now on. Closes the link that the stream has used before, if there is one.
 
-        Returns False and does nothing if the stream is over, or if it cannot go on after the bytes that the client has
-        received. If this method returns True, the caller must tell the client how many bytes have arrived here, before
+        Returns False and does nothing if the stream is over, or if bytes that the client has not received are not kept
+        any more. If this method returns True, the caller must tell the client how many bytes have arrived here, before
         anything else is sent.
 
         Args:
@@ -100,6 +108,7 @@ class StreamSpeaker:
             return False
         self._close("", TAKEN_OVER)
         self._link, self._close, self.keep, self.parked_since = link, close, offer.keep, None
+        self.number = max(self.number, offer.number)
         try:
             while self._offers:  # all of them now, because their time limit went on without a link
                 self._open_next()

@@ -38,6 +38,19 @@ class Terminals:
         return any(terminal.kept for terminal in self._known.values())
 
     @property
+    def detached(self) -> bool:
+        """True if there is a terminal without viewers that is kept until its command ends."""
+        return any(terminal.kept and not terminal.ended for terminal in self._known.values())
+
+    @property
+    def kept_until(self) -> List[Optional[float]]:
+        """For each terminal without viewers, the time until which the result of its command is kept.
+
+        None if the command has not ended.
+        """
+        return [terminal.expires_at for terminal in self._known.values() if terminal.kept]
+
+    @property
     def exits(self) -> int:
         """The number of commands on these terminals that have ended by themselves."""
         return self._gone + sum(terminal.ended for terminal in self._known.values())

@@ -95,7 +95,7 @@ class Ring:
         """Returns the index of the first line that begins at `first` or later, and the terminal's state there.
 
         Looks only at the first half of the output after `first`, and skips lines that begin inside an escape sequence.
-        Returns None if there is no line left. Both indexes count the kept bytes from 0 on.
+        Returns None if it finds no line. Both indexes count the kept bytes from 0 on.
         """
         tracker, fed, last = self._state(0), 0, first + (len(self._kept) - first) // 2
         if not first and self._last_dropped.endswith(b"\n") and tracker.whole:

@@ -85,7 +85,7 @@ class Terminal:
     Args:
         number: names the terminal, from 1 on.
         fields: the fields of the OPEN frame by which the client has asked for the terminal.
-        child: the command, which is among `commands`.
+        child: the command. The caller has added it to `commands`.
         size: the size that the terminal has.
 
     Attributes:
@@ -93,14 +93,15 @@ class Terminal:
         ring: the last output.
         name: the name that the client has given to the terminal; "" for none.
         viewers: the viewers, in the order in which they came.
-        typist: the viewer that typed last; None if there is none that may type.
-        size: the terminal's size. While `redraw` has an effect, the real size is another one.
-        ended: True if the output is complete, and what is left of the command is being ended.
-        told: True if a client that could type was told how the command has ended.
-        detached: True if the last viewer that could type has detached: it has left the terminal running for a later
+        typist: the viewer that typed last; None if no viewer may type.
+        size: the terminal's size. The method `redraw` changes the real size for a moment, and not this attribute.
+        ended: True if the command has ended and its output is complete.
+        told: True if a client that may type was told how the command has ended.
+        detached: True if the last viewer that may type has detached: it has left the terminal running for a later
             client.
-        keep: for how many seconds the command's result is kept for other clients, if no client was told.
+        keep: for how many seconds the terminal is kept after the command's end, if no client was told how it has ended.
         over: True if the terminal is not needed any more.
+        expires_at: the time until which the command's result is kept for other clients; None if no time is set.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Terminal:
         self._clogged = False
         self._seen = 0  # output before this byte was sent to a viewer: the rest is lost if the ring drops it
         self._redraw_until: Optional[float] = None
-        self._expires_at: Optional[float] = None
+        self.expires_at: Optional[float] = None
 
     @property
     def kept(self) -> bool:
@@ -147,7 +148,7 @@ class Terminal:
 
     def deadline(self, now: float) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
-        due = [self._redraw_until, self._expires_at]
+        due = [self._redraw_until, self.expires_at]
         if not self.ended:
             due.append(self.child.deadline())
             if any(viewer.has_input for viewer in self.viewers):  # some terminals do not report that they accept input
@@ -169,7 +170,7 @@ class Terminal:
         """
         if self._redraw_until is not None and now >= self._redraw_until:
             self._set_size(self.size)
-        if self._expires_at is not None and now >= self._expires_at:
+        if self.expires_at is not None and now >= self.expires_at:
             self._finish()
         if self.ended or self.over:
             return
@@ -234,22 +235,25 @@ class Terminal:
         self.ended = True
         self._commands.end(self.child)
         if not self.viewers:
-            self._expires_at = now + self.keep
+            self.expires_at = now + self.keep
 
     # ------------------------------------------------------------------ viewers
 
     def add(self, viewer: Watching, *, steal: bool = False, redraw: bool = False) -> None:
-        """Adds a viewer. If this viewer may type and no other viewer does, the terminal gets its size.
+        """Adds a viewer.
+
+        A viewer that may type becomes `typist` if there is none, or if the present one has lost its link. The terminal
+        then gets the size of this viewer.
 
         Args:
-            steal: True to remove all other viewers.
+            steal: True to remove all other viewers first.
             redraw: True to make the programs on the terminal draw their screen.
         """
         size = self.size
         for other in list(self.viewers) if steal else ():
             self._take_over(other)
         self.viewers.append(viewer)
-        self._expires_at = None
+        self.expires_at = None
         if not viewer.read_only:
             self.detached = False
             if self.typist is None or self.typist.parted_at is not None:
@@ -310,7 +314,7 @@ class Terminal:
     def leave(self, viewer: Watching, why: Leave, now: float) -> None:
         """Removes a viewer. If no viewer that may type is left, begins to end the command.
 
-        Does not end the command if the terminal was detached: if it was left running for a later client.
+        Lets the command run if the terminal was detached (left running for a later client).
 
         Args:
             why: the reason why the viewer leaves.
@@ -325,7 +329,7 @@ class Terminal:
             self._was_detached = self._was_detached or why is Leave.DETACHED
             self.detached = why is Leave.DETACHED or (why is Leave.LOST and self._was_detached)
         if self.ended:
-            self._expires_at = None if self.viewers else now + (0.0 if self.told else self.keep)
+            self.expires_at = None if self.viewers else now + (0.0 if self.told else self.keep)
         elif not self.detached and all(other.read_only for other in self.viewers):
             self._finish()
 

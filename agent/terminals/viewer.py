@@ -98,7 +98,7 @@ class Viewer:
 
     @property
     def needed(self) -> bool:
-        """False if the command has ended and a client was told so. Otherwise True."""
+        """True if the client's stream must be kept. False if the command has ended and a client was told so."""
         return not (self._terminal.ended and self._terminal.told)
 
     @property
@@ -251,9 +251,10 @@ class Viewer:
         self._end()
 
     def end(self, why: Leave) -> None:
-        """Leaves the terminal. The terminal ends if no other client that may type shows it, and it was not detached.
+        """Leaves the terminal. Ends the terminal if no viewer that may type is left.
 
-        If the client has asked to detach and is gone before that was done, the terminal counts as detached.
+        The terminal is not ended if it was detached (left running for a later client). If the client has asked to
+        detach, and the agent has not done that yet, the terminal counts as detached.
 
         Args:
             why: the reason why the client leaves.
@@ -274,8 +275,8 @@ class Viewer:
         """Acts on an event of the channel. Ignores DATA and EOF: the next `serve` finds them.
 
         Args:
-            kind: the type of the event, which is that of a frame, such as CLOSE.
-            value: the fields of the request, if the event is one.
+            kind: the type of the frame that has arrived, such as CLOSE.
+            value: if the frame is a REQUEST, its fields.
         """
         if kind == CLOSE:
             self.end(Leave.CLOSED)

@@ -73,10 +73,9 @@ class Stream:
         return not self._pending and (self.source < 0 or self._left == 0)
 
     def has_writer(self) -> bool:
-        """Returns True if there may be more bytes to pass on. Ends the effect of `limit_to_present`.
+        """Returns True if there may be more bytes to pass on. Removes the limit that `limit_to_present` has set.
 
-        There may be more if another process has the pipe open, or if some bytes that were read still have to be passed
-        on.
+        There may be more bytes if another process has the pipe open, or if bytes were read that were not passed on yet.
         """
         self._left = None
         if self.source >= 0 and not self._pending:

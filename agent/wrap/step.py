@@ -29,7 +29,7 @@ _STARTED, _ENDED = "step ", "step ended "
 
 
 class Outcome(NamedTuple):
-    """How a step ended.
+    """Says how a step ended.
 
     Attributes:
         status: the exit status as in a shell's `$?`: 128+n if signal n killed the step, 127 if the command was not

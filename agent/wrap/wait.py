@@ -71,7 +71,9 @@ def wait_for_client(
 
 
 def _reason(refused: ConnectRefused, known: str, log: Callable[[str], None]) -> str:
-    """Returns the reason why there is no link; "" if only the client is missing. Logs the reason if it is new.
+    """Returns in words why the attempt has failed; "" if it has failed only because no client is there yet.
+
+    Logs the words if they differ from `known`.
 
     Args:
         refused: the error of the attempt.

@@ -9,6 +9,7 @@ the guard undoes the entries that are left, in this order:
    mlogin signs these requests in advance. At the same time the guard tells the agent that mlogin does not come back.
 4. If a job goes on without mlogin and needs something on this machine, the guard waits for the end of that job.
 5. It removes files and directories. They come last because the commands and the job may need files in them.
+6. It tells the reflector that the job is over, if it has waited for that.
 
 Launchers of other packages may use this module, see docs/launchers.md.
 """
@@ -50,6 +51,7 @@ command    the command to run, as a JSON list of words
 request    the HTTP request to send, as text that SignedRequest.text made
 await      the number of a process group that goes on: the guard waits for its end
 after      the command to run after that, as a JSON list of words
+over       what to tell the reflector after that, as text that Farewell.text made
 farewell   what to tell the agent if mlogin has ended without a link, as text that Farewell.text made
 directory  the path of the directory to remove
 file       the path of the file to remove; also removes its directory if nothing else is in it
@@ -105,8 +107,8 @@ class Ledger:
     def private_directory(self, parent: Path | None = None) -> contextlib.AbstractContextManager[Path]:
         """Returns a context manager that makes a directory for this user only, and yields its path.
 
-        The directory and everything in it is removed after the `with` block. If the job goes on without mlogin, the
-        block does not end. Then the guard process removes the directory.
+        The directory and everything in it is removed after the `with` block. If mlogin ends inside the block, because
+        the job goes on without it, the guard process removes the directory after the job's end.
 
         Args:
             parent: the directory in which to make it; None for the directory of temporary files.
@@ -130,6 +132,11 @@ class Ledger:
         if (kind, value) in self._open:
             self.add(new_kind, value)
             self.remove(kind, value)
+
+    @property
+    def awaits(self) -> bool:
+        """True if the guard process is to wait for the end of a job that goes on without mlogin."""
+        return any(kind == "await" for kind, _ in self._open)
 
     def keep(self, leave: Callable[[], bool]) -> bool:
         """Calls `leave` and returns its result. Remembers which entries `leave` has removed and added.
@@ -235,6 +242,8 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
     _run_all("after", entries)
     for kind, value in entries:
         _remove(kind, value)
+    with _farewells([value for kind, value in entries if kind == "over"]):
+        pass
 
 
 def _run_all(wanted: str, entries: Iterable[Entry]) -> None:

@@ -147,7 +147,7 @@ class Login:
         """Runs mlogin. Returns the exit status that the agent reported; 0 for `mlogin -d`, which does not wait for it.
 
         Raises:
-            Failure: the agent reported no exit status. The exception has the one for mlogin.
+            Failure: the agent reported no exit status. The attribute `status` of the exception is mlogin's exit status.
             Interrupted: a signal asked mlogin to end.
         """
         with contextlib.ExitStack() as stack:
@@ -188,8 +188,14 @@ class Login:
                 returning.close()
                 if self._left_to_guard:
                     ledger.end_kept()
-                if returning.unsaid and (farewell := dialer.farewell(returning.unsaid)):
+                unsaid = returning.job_over or returning.unsaid is not None
+                offer = None if returning.job_over else returning.unsaid
+                if unsaid and (farewell := dialer.farewell(offer)):
                     ledger.add("farewell", farewell.text)
+                # Only the guard process then learns when the job ends, if its processes are on this machine.
+                local = launcher.sees_end and not launcher.queues and ledger.awaits
+                if self._left and local and (farewell := dialer.farewell(None)):
+                    ledger.add("over", farewell.text)
 
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
         """Makes the launcher and returns it. When `stack` is closed, the launcher ends its job.
@@ -311,10 +317,10 @@ class Login:
         return returning
 
     def _announced(self, launcher: Launcher, dialer: Dialer, ledger: Ledger) -> contextlib.AbstractContextManager[None]:
-        """Returns a context manager. In its block, this user's `medusa ls` and `medusa exec` find the session.
+        """Returns a context manager that lists the session on this machine during its `with` block.
 
-        They need no help if they can ask the session's reflector, or if another mlogin has begun the session. In these
-        two cases, the context manager does nothing.
+        So this user's `medusa ls` and `medusa exec` find the session. The context manager does nothing if these
+        programs can ask the session's reflector, or if another mlogin has begun the session and lists it already.
         """
         if not dialer.embedded or self._settings.joins:
             return contextlib.nullcontext()

@@ -45,7 +45,7 @@ class MantaJobOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment:
-    """How mlogin attaches to a terminal that already runs in the agent.
+    """Says how mlogin attaches to a terminal that already runs in the agent.
 
     Attributes:
         steal: True to take the terminal over: all other clients that use it are told to leave it.
@@ -87,7 +87,8 @@ class Settings:
         object: the Manta object or the host that the job is to run on; None if the user named none.
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
-        session: id of a session. mlogin does not start its agent.
+        session: the whole id of the session to use, if it is known; else None. mlogin does not start the agent of this
+            session.
         joins: True to join a session that runs already, and to start no job. `session` or `beginning` names the
             session. If both are None, mlogin takes the user's only session that no client uses.
         attach: how to attach to the session's terminal; None to run a command.

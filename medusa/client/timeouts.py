@@ -21,9 +21,9 @@ class SlurmTimeouts:
     """The times of the Slurm launcher, in seconds.
 
     Attributes:
-        command_timeout: for one command of Slurm to end. The command itself retries while Slurm's controller does not
-            answer.
-        end_grace: for a job to end by itself after its session, before it is cancelled.
+        command_timeout: time for one command of Slurm to end. The command itself retries while Slurm's controller does
+            not answer.
+        end_grace: time for a job to end by itself after its session, before it is cancelled.
         end_interval: during `end_grace`, the time between two checks of the job.
     """
 
@@ -37,9 +37,9 @@ class MantaTimeouts:
     """The times of the Manta launcher, in seconds.
 
     Attributes:
-        connect_timeout: for a TCP connection and its TLS handshake.
-        silence_timeout: for the first bytes of an answer to arrive, and then for each further part of it.
-        answer_timeout: for the whole answer to arrive.
+        connect_timeout: time for a TCP connection and its TLS handshake.
+        silence_timeout: time for the first bytes of an answer to arrive, and then for each further part of it.
+        answer_timeout: time for the whole answer to arrive.
         retry_intervals: the wait before each retry of a request that had a temporary failure.
     """
 
@@ -54,18 +54,18 @@ class KubernetesTimeouts:
     """The times of the Kubernetes launcher, in seconds.
 
     Attributes:
-        connect_timeout: for a TCP connection to the API server and its TLS handshake.
-        answer_timeout: for the API server's answer.
+        connect_timeout: time for a TCP connection to the API server and its TLS handshake.
+        answer_timeout: time for the API server's answer.
         url_lifetime: how long the agent's URL is valid. A node reads the URL before it pulls the image, and that pull
             can take minutes.
         renewal_interval: how often a waiting job gets a new config with a new URL for the agent.
-        last_words_timeout: for the API server to report how a pod ended, after its session was cut off. A node
+        last_words_timeout: time for the API server to report how a pod ended, after its session was cut off. A node
             reports it about a second late.
         last_words_interval: during `last_words_timeout`, the time between two checks of the pod.
         close_timeout: how long mlogin tries to delete the job while the API server does not answer.
         guard_timeout: how long the guard process tries to delete the job while the API server does not answer.
-        retry_interval: between two tries to delete the job.
-        stdin_timeout: for a container to report that it has read the agent's archive from its standard input.
+        retry_interval: time between two tries to delete the job.
+        stdin_timeout: time for a container to report that it has read the agent's archive from its standard input.
     """
 
     connect_timeout: float = 5.0
@@ -85,10 +85,10 @@ class SshTimeouts:
     """The times of the ssh launcher, in seconds.
 
     Attributes:
-        command_timeout: for a command on the host, over the ssh connection that is already open.
-        end_timeout: for the command on the host that ends the job. It is short because the user waits for it.
-        last_words_timeout: for the last output of the `ssh` program to appear on the screen.
-        pid_timeout: for the host to report the process id of the agent.
+        command_timeout: time for a command on the host, over the ssh connection that is already open.
+        end_timeout: time for the command on the host that ends the job. It is short because the user waits for it.
+        last_words_timeout: time for the last output of the `ssh` program to appear on the screen.
+        pid_timeout: time for the host to report the process id of the agent.
     """
 
     command_timeout: float = 20.0
@@ -102,9 +102,10 @@ class Timeouts:
     """The times of mlogin, in seconds.
 
     Attributes:
-        reflector_start_timeout: for the embedded reflector to start to listen. Python starts slowly on busy machines.
-        reflector_stop_grace: for the embedded reflector to end by itself, before it is killed. Its session has ended by
-            then, so that nothing is lost.
+        reflector_start_timeout: time for the embedded reflector to start to listen. Python starts slowly on busy
+            machines.
+        reflector_stop_grace: time for the embedded reflector to end by itself, before it is killed. Its session has
+            ended by then, so that nothing is lost.
         reconnect_interval: the wait before each try to attach again.
         reconnect_timeout: how long mlogin tries to attach again while a job waits to run and the reflector cannot be
             reached. It is longer than 60 seconds: several reflectors may keep their sessions in one shared directory.
@@ -118,22 +119,24 @@ class Timeouts:
             typed or was shown.
         ask_interval: while the session is in use, mlogin sends a ping after the reflector has sent nothing for so long.
         silence_timeout: if the reflector has sent nothing for this time, mlogin tells the user so.
-        foreground_interval: between two checks whether mlogin has come to the foreground of its terminal. Not every
-            shell tells it by a signal.
-        disconnect_timeout: for the reflector to answer mlogin's Close message, if the user disconnects or a signal ends
-            mlogin. Without an answer the link counts as dead. Then mlogin exits at once, and its guard process ends the
-            job.
-        disconnect_grace: for a job to end by itself after mlogin has ended the session, such as because of a signal. It
-            replaces `job_end_grace` in this case, and is short because the user waits for it.
-        answer_timeout: for the agent to answer the offer of a stream, if mlogin cannot do without one.
-        second_signal_delay: a SIGINT or SIGTERM that mlogin gets so soon after the same signal counts as sent twice.
-        undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in the terminal.
-        walltime_interval: between two checks of the job's remaining time, which the job system may change.
-        job_end_grace: for a job to end by itself after its session.
-        kill_grace: between SIGTERM and SIGKILL to a job's processes on this machine.
-        poll_interval: between two questions to a job system.
+        foreground_interval: time between two checks whether mlogin has come to the foreground of its terminal. Not
+            every shell tells it by a signal.
+        disconnect_timeout: time for the reflector to answer mlogin's Close message, if the user disconnects or a signal
+            ends mlogin. Without an answer the link counts as dead. Then mlogin exits at once, and its guard process
+            ends the job.
+        disconnect_grace: time for a job to end by itself after mlogin has ended the session, such as because of a
+            signal. It replaces `job_end_grace` in this case, and is short because the user waits for it.
+        answer_timeout: time for the agent to answer the offer of a stream, if mlogin cannot do without one.
+        second_signal_delay: mlogin ignores a SIGINT or SIGTERM that comes within this time after the same signal. Some
+            programs, such as timeout(1), send a signal twice. This is used for commands on pipes.
+        undo_timeout: time for the terminal to take the bytes that undo what a lost session has switched on in the
+            terminal.
+        walltime_interval: time between two checks of the job's remaining time, which the job system may change.
+        job_end_grace: time for a job to end by itself after its session.
+        kill_grace: time between SIGTERM and SIGKILL to a job's processes on this machine.
+        poll_interval: time between two questions to a job system.
         slow_delay: after this wait for the job system, the user is told what mlogin waits for.
-        close_timeout: for a job system to remove the job. It is short because the user waits for it.
+        close_timeout: time for a job system to remove the job. It is short because the user waits for it.
         url_lifetime: how long the agent's signed URL is valid, the same as in the original Medusa.
         renewal_interval: how often a waiting job gets a new config with a new URL for the agent. It is half of
             `url_lifetime`, so that the agent always has at least the other half to attach.

@@ -28,7 +28,7 @@ class SigningOptions(NamedTuple):
         key: the fingerprint of an ssh key, or the path of its file.
         url: the URL of the Manta, or of a reflector.
         insecure_tls: True to trust any certificate.
-        anonymous: True if the user gave an empty account, so that nothing is signed.
+        anonymous: True if the user gave an empty account. Then nothing is signed.
     """
 
     account: str | None
@@ -92,13 +92,13 @@ def add_manta_options(parser: OptionParser) -> None:
 
 
 def add_signing_options(parser: OptionParser, *, reflector: bool = False) -> Any:
-    """Adds the options for account, key and Manta to `parser`, except the one that trusts any certificate.
+    """Adds the options for account, key and Manta to `parser`. Leaves out the option that trusts any certificate.
 
     Use it for a program that signs a URL and sends no request. Returns the group to which the options belong.
 
     Args:
-        reflector: True for a program whose URL is usually that of a reflector. Then --reflector and MEDUSA_REFLECTOR
-            set the URL.
+        reflector: True if the program's URL usually names a reflector. Then --reflector and MEDUSA_REFLECTOR set the
+            URL.
     """
     group, environ = parser.add_argument_group("Account and key"), os.environ.get
     add_account_options(group)

@@ -159,17 +159,17 @@ def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
 
 
 def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[str]) -> tuple[SigningOptions, bool]:
-    """Returns a pair: the options for signing, and whether mlogin signs only after an unsigned request was refused.
+    """Returns a pair: the options for signing, and True if mlogin signs only after an unsigned request was refused.
 
-    The options have no account if nothing is to be signed.
+    If nothing is to be signed, the options contain no account.
 
     Args:
         given: the options that the parser found.
         typed: the names of the options on the command line.
 
     Raises:
-        Failure: a part of the account is missing, or a login is malformed. Also if the user set an option for signing,
-            and no reflector or Manta would use it.
+        Failure: a part of the account is missing, a login is malformed, or the user set an option for signing that no
+            reflector or Manta would use.
     """
     manta = manta_options(given)
     if given.launcher == MANTA:

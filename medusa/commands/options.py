@@ -191,8 +191,8 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         """Writes an error that was found after parsing to stderr, and exits with status 1.
 
         Args:
-            message: the error. If its form is `KEY: REASON`, this writes the source of the option KEY before it: the
-                name of the config file or of the variable.
+            message: the error. If it has the form `KEY: REASON`, the source of the option KEY is written before it. The
+                source is the name of a config file or of a variable.
         """
         self._leave(1, f"{self.prog}: {self.origin(message)}{message}\n")
 
@@ -350,7 +350,10 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 def parse_config(text: str, *, sections: bool = False) -> Sections:
     """Returns the settings of a config file: name of the section -> list of settings, in their order.
 
-    There is always a section COMMON. `sections`: True if a line `[NAME]` starts a section. Raises BadFile.
+    The settings before the first section are in the section COMMON, which always exists. `sections`: True if a line
+    `[NAME]` starts a section.
+
+    Raises BadFile if the text is malformed.
     """
     if text.lstrip().startswith("{"):
         return {COMMON: _json(text)}

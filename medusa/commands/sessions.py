@@ -16,7 +16,7 @@ from medusa.client.outcome import Failure
 from medusa.commands import tables
 from medusa.commands.manta_options import add_header_options, header_options, login_name
 from medusa.commands.options import VARIABLES
-from medusa.commands.tables import duration
+from medusa.commands.tables import duration, kept
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
@@ -87,13 +87,14 @@ def make_parser() -> UserOptionParser:
 
 
 def _administrator(given: SimpleNamespace, *, signing: bool) -> Administrator:
-    """Returns the client of the administrators' API. Raises Failure.
+    """Returns the client of the administrators' API. Raises Failure if it has to sign and finds no account or no key.
 
     A reflector on this host needs no signature, and refuses the signature of an account that is not an administrator's.
+    If the user gave an empty account, the client signs no request.
 
     Args:
         signing: True to sign all requests. False to sign only after the reflector has refused a request without a
-            signature. If the user gave an empty account, no request is signed.
+            signature.
     """
     from medusa.client.operator.session_admin import Administrator  # slow to load
 
@@ -137,7 +138,10 @@ def _kill(administrator: Administrator, given: SimpleNamespace) -> None:
 _VERBS: dict[str, Callable[[Administrator, SimpleNamespace], None]] = {"list": _list, "show": _show, "kill": _kill}
 
 KEPT = "KEPT"
-"""The column that says for how long a session without an agent is kept. It is shown only if there is such a session."""
+"""The column that says for how long a session without a client, or without its agent, is kept.
+
+It is shown only if there is such a session.
+"""
 
 COLUMNS: dict[str, Callable[[Entry], str]] = {
     "ID": lambda entry: _value(entry.get("id")),
@@ -146,7 +150,7 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "STATE": lambda entry: _value(entry.get("state", "unknown")),
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle_s")),
-    KEPT: lambda entry: duration(_left(entry.get("held_until"))),
+    KEPT: kept,
     "LEGS": lambda entry: _value(entry.get("legs")),
     "TYPED": lambda entry: size(entry.get("typed_bytes", entry.get("client_bytes"))),
     "SHOWN": lambda entry: size(entry.get("shown_bytes", entry.get("agent_bytes"))),
@@ -221,10 +225,6 @@ def size(count: object) -> str:
     while value >= 1024 and len(units) > 1:
         value, units = value / 1024, units[1:]
     return f"{value:.0f}{units[0]}" if units[0] == "B" or value >= 10 else f"{value:.1f}{units[0]}"
-
-
-def _left(until: object) -> float | None:
-    return max(0.0, until - time.time()) if isinstance(until, (int, float)) else None
 
 
 def _value(value: object) -> str:

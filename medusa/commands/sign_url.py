@@ -62,12 +62,12 @@ def make_parser() -> UserOptionParser:
 
 
 def signed(manta: SigningOptions, session: str, lifetime: float, tell: Callable[[str], object]) -> str:
-    """Returns a signed URL that is valid for `lifetime` seconds. Raises Failure.
+    """Returns a signed URL that is valid for `lifetime` seconds. Raises Failure if no such URL can be made.
 
     Args:
-        manta: the options for account and key. Its `url` is that of the reflector.
+        manta: the options for account and key. `manta.url` is the URL of the reflector.
         session: the id of a session; or a path, which is signed as it is.
-        tell: a function that shows a line to the user.
+        tell: a function that shows a line to the user. It is called if the account has several keys.
     """
     manta = manta.with_account()
     if not manta.url:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from medusa.option_types import LONGEST
+from medusa.protocol.control import DETACHED
 
 GAP = 2
 """Spaces between two columns."""
@@ -56,3 +58,24 @@ def duration(seconds: object) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{left:02}s" if minutes else f"{left}s"
+
+
+def left(until: object) -> float | None:
+    """Returns the seconds until the time `until`, which is in seconds since 1970.
+
+    Returns 0 if the time has passed, and None if `until` is not a number.
+    """
+    return max(0.0, until - time.time()) if isinstance(until, (int, float)) else None
+
+
+def kept(entry: Mapping[str, object]) -> str:
+    """Returns for how long a session is kept while it has no client or no agent, as a text for people to read.
+
+    The text is a duration, or `job` if the session is kept until its job ends. It is `-` if the duration is not known,
+    or if there is no reason to keep the session.
+
+    Args:
+        entry: the session, as a reflector lists it. Older reflectors do not tell all.
+    """
+    words = duration(left(entry.get("held_until")))
+    return "job" if words == "-" and entry.get("held_for") == DETACHED else words

@@ -120,11 +120,11 @@ class Directory(abc.ABC):
     def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
         """Replaces the claim `old` with a new claim of `owner`, atomically. Returns the new claim.
 
-        Call this only if the reflector that made `old` has died, or if no peer can connect to it.
+        Call this only if no process uses `old`, or if no peer can connect to the reflector that made it.
 
         Args:
             ttl: seconds after which the new claim expires.
-            owner: the owner of the new claim. None: the same owner as before.
+            owner: the owner of the new claim. None: the owner of `old`.
 
         Raises:
             StaleClaim: `old` no longer holds its session id.
@@ -159,9 +159,8 @@ class Directory(abc.ABC):
     def spend(self, mark: str, ttl: float) -> bool:
         """Records for `ttl` seconds, atomically, that `mark` (see Mark) is used. Returns True if it was unused before.
 
-        Only a shared store records marks. The store of a single process records none, because that process remembers
-        the marks itself. With such a store, this method always returns True, and `reserve`, `confirm`, `settle` and
-        `give_back` have no effect.
+        A store for a single process records no marks, because that process remembers them itself. With such a store,
+        this method always returns True, and `reserve`, `confirm`, `settle` and `give_back` have no effect.
         """
         return True
 
@@ -176,6 +175,7 @@ class Directory(abc.ABC):
         leave it unused.
 
         Args:
+            mark: the name of something that may be used only once; see Mark.
             token: a new random text, by which `confirm` and `give_back` find this reservation.
         """
         return Mark.FREE
@@ -183,12 +183,12 @@ class Directory(abc.ABC):
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
         """Extends a reservation of `mark`, atomically, to `ttl` seconds from now. Returns True if this succeeds.
 
-        Returns False, and changes nothing, if there is no such reservation any more. It has expired, was given back, or
-        was confirmed before.
         If this method returns True, call `settle` next. If it raises an error, call `give_back`: the reservation may or
-        may not have been extended.
+        may not have been extended. If it returns False, the reservation does not exist any more: it has expired, was
+        given back, or was confirmed before.
 
         Args:
+            mark: the name of something that may be used only once; see Mark.
             token: the text with which `reserve` was called.
             use: a new random text, which replaces `token`: `settle` and `give_back` find the reservation by it.
         """
@@ -198,12 +198,15 @@ class Directory(abc.ABC):
         """Records that `mark` is used, if `confirm` with the same text `use` has succeeded. Otherwise does nothing.
 
         Before this call, `reserve` returns RESERVED to other callers. After this call, it returns USED.
+
+        `mark`: the name of something that may be used only once; see Mark.
         """
 
     def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
         """Makes `mark` unused again, if it was reserved or confirmed with one of `tokens`. Otherwise does nothing.
 
         Args:
+            mark: the name of something that may be used only once; see Mark.
             tokens: the texts that the caller has passed to `reserve` as `token`, or to `confirm` as `use`.
         """
 

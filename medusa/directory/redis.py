@@ -194,7 +194,10 @@ class RedisDirectory(Directory):
         return Mark.RESERVED if held.startswith((_RESERVED.encode(), _CONFIRMED.encode())) else Mark.USED
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Extends a reservation of `mark` to `ttl` seconds from now. Returns False if there is none; see Directory."""
+        """Extends a reservation of `mark` to `ttl` seconds from now. Returns False if there is none.
+
+        See Directory.confirm.
+        """
         return bool(self._run(_REPLACE, self._mark(mark), _CONFIRMED + use, _ms(ttl), _RESERVED + token))
 
     def settle(self, mark: str, use: str) -> None:

@@ -79,8 +79,8 @@ def parse(path: str) -> Optional[AttachPath]:
 def parse_after_prefix(path: str) -> Optional[Tuple[str, AttachPath]]:
     """Splits `path` into a prefix and the attach path after it. Returns None if `path` does not end in an attach path.
 
-    Clients and agents use this function for the path of the URL that they connect to. A proxy may remove the prefix, so
-    the reflector does not see it and uses `parse`.
+    Clients and agents use this function for the URL that they connect to. The prefix is for a proxy, which removes it.
+    The reflector uses `parse`.
 
     Returns:
         (prefix, parts of the attach path)

@@ -16,7 +16,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
-from medusa.protocol.resume.offer import StreamOffer, check_identifier, check_offer
+from medusa.protocol.resume.offer import MAX_KEEP, StreamOffer, check_identifier, check_offer
 
 REFLECTOR_PREFIX = "medusa:"
 PEER_PREFIX = "mlogin:"
@@ -26,6 +26,11 @@ KILLED = "killed"
 
 MAX_WINDOW = 0xFFFF
 """The largest number of columns or lines: the kernel's struct winsize holds unsigned shorts."""
+
+
+DETACHED, PARKED, HOLD, FIRST = KEPT_FOR = ("detached", "parked", "hold", "first")
+"""What an agent keeps a session for: terminals that users have left; streams without a link, and outcomes that no
+client was told; a step that has failed; the first client."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,12 @@ def _ticket(value: Any) -> str:
     return value
 
 
+def _kept(value: Any) -> str:
+    if value not in KEPT_FOR:
+        raise ValueError("not a reason to keep a session")
+    return str(value)
+
+
 def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
     return {"check": function}
 
@@ -101,6 +112,8 @@ _IDENTIFIER, _OFFER, _FEATURES = map(_check, (check_identifier, check_offer, _na
 _TICKET = _check(_ticket)
 _OFFSET = _check(check_integer(0, (1 << 63) - 1))
 _STATUS = _check(check_integer(0, 255))
+_KEPT = _check(_kept)
+_SECONDS = _check(lambda value: None if value is None else check_integer(0, MAX_KEEP)(value))
 
 
 # ---------------------------------------------------------------------- messages
@@ -108,7 +121,7 @@ _STATUS = _check(check_integer(0, 255))
 
 @dataclass(frozen=True)
 class Wait(Control):
-    """The message from reflector to client that no agent has attached to the session yet.
+    """The message from reflector to client while no agent has attached: says whether the client is to go on waiting.
 
     Attributes:
         outcome: None if the session still waits for its agent. KILLED if an administrator has ended the session. Then a
@@ -154,6 +167,21 @@ class Ticket(Control):
     """
 
     ticket: str = field(metadata=_TICKET)
+
+
+@dataclass(frozen=True)
+class Kept(Control):
+    """The message from agent to reflector that says why the agent keeps the session while no client is there.
+
+    The agent sends it on its home link, the link by which the reflector calls it.
+
+    Attributes:
+        what: the reason, one of KEPT_FOR; None if the agent does not keep the session.
+        seconds: for how many seconds the agent keeps it; None to keep it until the job ends.
+    """
+
+    what: Optional[str] = field(default=None, metadata=_KEPT)
+    seconds: Optional[int] = field(default=None, metadata=_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -256,6 +284,7 @@ MESSAGES: Dict[Tuple[str, str], Type[Any]] = {
     (REFLECTOR_PREFIX, "notice"): Notice,
     (REFLECTOR_PREFIX, "call"): Call,
     (REFLECTOR_PREFIX, "ticket"): Ticket,
+    (PEER_PREFIX, "kept"): Kept,
     (PEER_PREFIX, "start"): Start,
     (PEER_PREFIX, "resize"): Resize,
     (PEER_PREFIX, "stream"): StreamAnswer,

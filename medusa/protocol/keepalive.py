@@ -6,6 +6,7 @@ Reads no clock: the caller passes the time, in seconds of any monotonic clock.
 from __future__ import annotations
 
 import enum
+from typing import Optional
 
 LOST_AFTER = 3
 """A peer counts as lost after this many intervals of silence (see Keepalive)."""
@@ -31,12 +32,27 @@ class Keepalive:
         idle_sender: True to ping the peer also if this end has sent nothing for an interval. An end needs this if it
             sometimes stops reading. Then it does not answer the peer's pings, and its own pings are the only sign that
             it lives.
+        answer_timeout: seconds for the peer to give a sign of life after each ping; None: it has all three intervals.
     """
 
-    def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:
-        self.interval = interval
+    def __init__(
+        self, interval: float, now: float, idle_sender: bool = False, answer_timeout: Optional[float] = None
+    ) -> None:
+        self.interval, self._answer_timeout = interval, answer_timeout
         self._received = self._asked = now
         self._sent = now if idle_sender else None
+        self._answer_by: Optional[float] = None  # the peer counts as lost then, unless it gives a sign of life
+        self._timeout = 0.0  # how much time the peer was given for that
+        self._asks = False  # a ping is due at once
+
+    def suspect(self, now: float, timeout: float) -> None:
+        """Makes the next `check` return PING, and gives the peer `timeout` seconds for a sign of life.
+
+        If no sign of life comes in this time, `check` returns LOST. Call this if there is a reason to believe that
+        the peer is lost, and then call `check`. A second call does nothing until the peer has given a sign of life.
+        """
+        if self._answer_by is None:
+            self._answer_by, self._timeout, self._asks = now + timeout, timeout, True
 
     def received(self, now: float) -> None:
         """Notes a sign of life from the peer. Call it when bytes have come.
@@ -45,6 +61,12 @@ class Keepalive:
         silent.
         """
         self._received = self._asked = now
+        self._answer_by, self._asks = None, False
+
+    @property
+    def limit(self) -> float:
+        """The number of seconds of silence after which the peer counts as lost."""
+        return LOST_AFTER * self.interval if self._answer_by is None else self._timeout
 
     @property
     def asked(self) -> float:
@@ -75,15 +97,23 @@ class Keepalive:
         """
         if now >= self.deadline() + self.interval:
             self._received = max(self._received, now - (LOST_AFTER - 1) * self.interval)
-        if now - self._received >= LOST_AFTER * self.interval:
+            if self._answer_by is not None:
+                self._answer_by, self._asks = max(self._answer_by, now + self.interval), True
+        late = self._answer_by is not None and now >= self._answer_by
+        if late or now - self._received >= LOST_AFTER * self.interval:
             return Verdict.LOST
         if now < self.deadline():
             return Verdict.OK
-        self._asked = now
+        if self._answer_timeout is not None:
+            self.suspect(now, self._answer_timeout)
+        self._asked, self._asks = now, False
         self.sent(now)
         return Verdict.PING
 
     def deadline(self) -> float:
-        """Returns the time at which to call `check` next."""
+        """Returns the time at which to call `check` next. If a ping is due at once, this time is not in the future."""
         ping = self._asked if self._sent is None else min(self._asked, self._sent)
-        return min(ping + self.interval, self._received + LOST_AFTER * self.interval)
+        due = min(ping + self.interval, self._received + LOST_AFTER * self.interval)
+        if self._answer_by is None:
+            return due
+        return min(due, self._asked if self._asks else self._answer_by)

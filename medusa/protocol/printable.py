@@ -8,10 +8,12 @@ _SHOWN = frozenset(("L", "M", "N", "P", "S"))  # Unicode: letters, marks, number
 
 
 def printable(text: str, limit: int = 256) -> str:
-    """Returns `text` with the characters escaped that are not safe to show. Cuts it after `limit` characters.
+    """Returns the first `limit` characters of `text`. Escapes those of them that are not safe to show.
 
-    Not safe are control, format (also bidirectional), surrogate, private-use and unassigned characters, and all white
-    space except the plain space.
+    Appends `...` if `text` is longer than `limit`.
+
+    These characters are not safe: control, format (also bidirectional), surrogate, private-use and unassigned
+    characters, and all white space except the plain space.
     """
     cut = text[:limit]
     if not (cut.isascii() and cut.isprintable()):  # rare, so this may be slow

@@ -86,7 +86,7 @@ class ReflectorConfig:
         site_secret_file: the path of the secret that all reflectors with the same directory share; None if the
             directory is not shared.
         state_dir: the path of the directory for what outlives the process: the key of the tickets, and which sessions
-            are over. None: a restart makes all tickets void, unless the directory is shared.
+            are over. None: a restart makes all tickets void if the directory is not shared.
         max_hold: the longest time for which a session is kept while its agent is away; 0 for no limit.
         max_held_sessions: the most sessions of this process that agents hold; 0 for no limit. Such a session stays
             open without a client, and while its agent is away.

@@ -60,7 +60,7 @@ class Reflector:
         holder: the process that holds the lease on the reflector's address for all workers; None for this process.
 
     Raises:
-        ConfigError: see ReflectorConfig.verify.
+        ConfigError: a setting cannot be used; see ReflectorConfig.verify.
     """
 
     def __init__(

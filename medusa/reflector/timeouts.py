@@ -31,6 +31,8 @@ class Timeouts:
         call_interval: the time between two messages that ask an agent to dial for a client that has joined a session.
             The message is repeated until the agent has dialled.
         call_timeout: how long a client that has joined a session waits until the agent has dialled.
+        home_timeout: how long an agent may be silent after it was asked, over its control connection, to dial for a
+            client. After this time the connection counts as lost.
         close_timeout: how long a peer may take to answer a Close frame, or to hang up, before its connection is
             dropped.
         unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this
@@ -80,6 +82,7 @@ class Timeouts:
     wait_interval: float = 2.0
     call_interval: float = 10.0
     call_timeout: float = 20.0
+    home_timeout: float = 6.0
     close_timeout: float = 5.0
     unread_timeout: float = 3600.0
     claim_ttl: float = TTL

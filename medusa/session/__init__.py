@@ -8,6 +8,7 @@ terms     the states, events, actions and outcomes of a pair
 
 from __future__ import annotations
 
+from medusa.session.holding import JOB_OVER
 from medusa.session.machine import (
     AGENT_LOST_REASON,
     COME_BACK,
@@ -41,6 +42,7 @@ __all__ = [
     "COME_BACK",
     "GOING_AWAY",
     "HELD",
+    "JOB_OVER",
     "OUTCOME_MEANINGS",
     "STATUS_NAMES",
     "WAITING",

@@ -45,6 +45,7 @@ class HomeInput(enum.Enum):
     IDLE = "a pair ends because no terminal byte has passed for the idle timeout"
     DURATION_EXPIRED = "the session has lasted as long as one may"
     KILLED = "an administrator wants the session to end"
+    JOB_OVER = "the client that has started the job says that it is over"
     CLAIM_LOST = "another reflector holds the id now"
     MOVE = "the reflector stops, and has released the id"
     CLOSE_EXPIRED = "the agent did not answer the Close in time"
@@ -78,6 +79,9 @@ class HomeStep:
     close: Close | None = None
 
 
+JOB_OVER = 4001
+"""The code of a client's Close that says that the session's job is over, so that its agent cannot come back."""
+
 REPLACED = Close(1000, "replaced")
 _S, _I, _A, _O = HomeState, HomeInput, HomeAction, Outcome
 _RELEASE = (_A.RELEASE,)
@@ -87,6 +91,7 @@ _ENDS = {
     _I.IDLE: (_O.IDLE, Close(1000, "the session was idle for too long")),
     _I.DURATION_EXPIRED: (_O.TOO_LONG, Close(1000, "the session has reached its maximum duration")),
     _I.KILLED: (_O.KILLED, Close(1000, "an administrator ended the session")),
+    _I.JOB_OVER: (_O.LOST, Close(1000, "the job is over")),
     _I.CLAIM_LOST: (_O.ENDED, Close(COME_BACK, "this reflector lost the session's id to another")),
     _I.MOVE: (_O.SHUT_DOWN, Close(COME_BACK, "the reflector is shutting down")),
 }

@@ -177,9 +177,9 @@ class SessionMachine:
 
 
 def for_holder(close: Close) -> Close:
-    """Returns the Close to send in place of `close` to a side that holds its session, and so can come back.
+    """Returns the Close to send to a side that holds its session, and so can come back.
 
-    Changes the code of `close` to COME_BACK if the session goes on in spite of this Close. Otherwise returns `close`.
+    If the session goes on in spite of `close`, the result is `close` with the code COME_BACK. Otherwise it is `close`.
 
     Args:
         close: a Close that is in TABLE.

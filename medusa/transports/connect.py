@@ -87,10 +87,10 @@ def connect_steps(
 
 
 def _older(headers: List[Tuple[str, str]], refused: ConnectRefused) -> Optional[List[Tuple[str, str]]]:
-    """Returns the header fields for another attempt, if the reflector is too old to know all of them; else None.
+    """Returns the header fields for another attempt, without those that the reflector is too old to know.
 
-    See older_headers in medusa/protocol/raw/words.py. Raises ConnectRefused if such an old reflector cannot do what
-    these fields ask for.
+    Returns None if another attempt would not help. See older_headers in medusa/protocol/raw/words.py. Raises
+    ConnectRefused if such an old reflector cannot do what these fields ask for.
     """
     try:
         return older_headers(headers, refused.status, str(refused))

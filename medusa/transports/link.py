@@ -55,7 +55,9 @@ class Link:
 
     Args:
         clock: a function that returns the time, in seconds of a monotonic clock.
-        interval: seconds of silence before the peer is pinged. After three intervals of silence the link is lost.
+        interval: seconds of silence before the peer is pinged. After three intervals of silence the link is lost; after
+            a call of `suspect`, it may be lost earlier.
+        answer_timeout: seconds for the peer to answer each ping; None: until the three intervals are over.
 
     Attributes:
         sent, received: the number of bytes in Binary messages so far.
@@ -64,10 +66,16 @@ class Link:
             from the peer, and also if the caller does not read now (see `events`).
     """
 
-    def __init__(self, transport: Transport, clock: Callable[[], float], interval: float = KEEPALIVE_INTERVAL) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Callable[[], float],
+        interval: float = KEEPALIVE_INTERVAL,
+        answer_timeout: Optional[float] = None,
+    ) -> None:
         self._transport = transport
         self._clock = clock
-        self._keepalive = Keepalive(interval, clock(), idle_sender=True)
+        self._keepalive = Keepalive(interval, clock(), idle_sender=True, answer_timeout=answer_timeout)
         self._reading = True
         self.heard = clock()
         self._queue: List[Message] = []
@@ -166,7 +174,7 @@ class Link:
         """Pings the peer if a ping is due. Call it in each round of the loop, after `receive`.
 
         Raises:
-            LinkLost: the peer has been silent for three intervals, or the link has ended.
+            LinkLost: the peer has been silent for `limit` seconds, or the link has ended.
         """
         now = self._clock()
         received, sent = self._traffic
@@ -187,6 +195,19 @@ class Link:
         self.heard = self._clock()
         self._keepalive.received(self.heard)
 
+    def suspect(self, timeout: float) -> None:
+        """Makes the next call of `keep_alive` ping the peer, and gives the peer `timeout` seconds to answer.
+
+        If the peer does not answer in this time, `keep_alive` raises LinkLost. Call this if there is a reason to
+        believe that the peer is gone.
+        """
+        self._keepalive.suspect(self._clock(), timeout)
+
+    @property
+    def limit(self) -> float:
+        """The seconds of silence after which the link is lost. After `suspect`, the `timeout` given there."""
+        return self._keepalive.limit
+
     def deadline(self) -> float:
         """Returns the time, by `clock`, at which `keep_alive` must be called next."""
         return self._keepalive.deadline()
@@ -195,12 +216,12 @@ class Link:
         """Returns the seconds until `deadline()`; 0 if that time has passed."""
         return max(0.0, self.deadline() - self._clock())
 
-    def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> bool:
+    def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT, code: int = 1000) -> bool:
         """Sends a Close, waits up to `timeout` seconds for the peer's Close, and ends the link. Never raises.
 
         Returns True if the peer's Close came.
         """
-        return self._transport.close(1000, reason, timeout)
+        return self._transport.close(code, reason, timeout)
 
     def abort(self) -> None:
         """Ends the link at once, without a Close."""

@@ -86,7 +86,7 @@ def test_traceback_of_the_agent_has_its_lines(archive: Path, tmp_path: Path, tem
 
 def test_payload_of_a_piped_archive_is_checked_too(archive: Path, tmp_path: Path, temporary: Path) -> None:
     data = bytearray(archive.read_bytes())
-    data[data.index(b'PAYLOAD = """') + 1000] ^= 1
+    data[data.index(b'PAYLOAD="""') + 1000] ^= 1
     path = tmp_path / "agent.sh"
     path.write_bytes(data)
     with path.open() as file:

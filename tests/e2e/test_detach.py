@@ -78,6 +78,7 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
         shell.until("heretoo")
         leave(shell)
     assert user.states() == ["held"]
+    wait_until(lambda: user.sessions()[0]["held_for"] == "detached", "the agent's news")
     with user.attach(columns=100, lines=30) as shell:  # the only one that is held
         shell.until("heretoo")
         shell.until(PROMPT)
@@ -88,14 +89,19 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
     wait_until(lambda: user.states() == [], "the end of the session")
 
 
-def test_it_starts_detached_and_is_killed(user: User) -> None:
-    done = run_alone([*MLOGIN, "-d", "--name", "train", "-c", "sleep 1000", *user.options], user.environ)
+@pytest.mark.parametrize("by", ["medusa kill", "a kill of its agent"])
+def test_it_starts_detached_and_is_killed(user: User, by: str) -> None:
+    line = f"until rm {user.home}/go 2>/dev/null; do sleep 0.1; done; kill -KILL $PPID"
+    done = run_alone([*MLOGIN, "-d", "--name", "train", "-c", line, *user.options], user.environ)
     (entry,) = user.sessions()
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"session {entry['id']}")
     assert f"medusa attach train {' '.join(user.options)}" in done.stdout
     assert entry["state"] == "held"
-    assert any("sleep 1000" in line for line in processes_of(user.home).values())
-    assert user.medusa("kill", "train").returncode == 0
+    assert any("kill -KILL" in line for line in processes_of(user.home).values())
+    if by == "medusa kill":
+        assert user.medusa("kill", "train").returncode == 0
+    else:
+        (user.home / "go").touch()  # mlogin's guard process tells the reflector that the job is over
     wait_until(lambda: user.states() == [], "the end of the session")
 
 

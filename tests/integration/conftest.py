@@ -89,7 +89,9 @@ def dialled() -> Iterator[agents.Reflector]:
 @pytest.fixture
 def agent(dialled: agents.Reflector, tmp_path: Path) -> Iterator[agents.Agent]:
     config = write_config(tmp_path, dialled.url)
-    command = from_source("--config", str(config), timeouts=Timeouts(hangup_grace=0.3))
+    command = from_source(
+        "--config", str(config), timeouts=Timeouts(hangup_grace=0.3, doubt_timeout=0.2, home_timeout=600)
+    )
     with launched(command, job_environ(MANTA_USER="poe")) as agent:
         yield agent
 

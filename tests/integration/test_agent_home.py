@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medusa.protocol.control import Call, Start, StreamAnswer, Ticket
-from medusa.protocol.messages import Binary, Close, Ping
+from medusa.protocol.messages import Binary, Close, Ping, Text
 from medusa.protocol.resume.offer import StreamOffer
 from tests.agents import Agent, Client, Reflector, alive, session_members, stop, wait_until_session_is_gone
 from tests.streamclients import PTY, STREAM_ID, StreamClient
@@ -80,7 +80,7 @@ def resume(home: Home, client: StreamClient, keep: int = 60) -> StreamAnswer:
 
 def finish(home: Home, agent: Agent, reason: str = "done") -> tuple[int, str]:
     """The agent closes the home link last, and ends."""
-    while isinstance(message := home.link.link.receive(PATIENCE), Ping):
+    while isinstance(message := home.link.link.receive(PATIENCE), (Ping, Text)):
         pass
     assert message == Close(1000, reason)
     home.link.link.abort()
@@ -171,6 +171,7 @@ def test_a_leg_that_ends_before_its_client_is_linked_was_no_client(home: Home, a
 
 def test_nobody_comes(dialled: Reflector, agent: Agent) -> None:
     link = dialled.accept("ticket", 1).link
+    assert link.receive(PATIENCE) == Text('mlogin:{"type":"kept","what":"first","seconds":1}')
     assert link.receive(PATIENCE) == Close(1000, "done")
     link.abort()
     status, log = agent.finish()
@@ -275,11 +276,25 @@ def test_a_signal_ends_what_is_kept_and_says_so_at_home(home: Home, agent: Agent
     pid = client.run("exec sleep 1000").pid
     client.link.abort()
     agent.logged("is kept for")
+    heard = []
+    while not isinstance(message := home.link.link.receive(PATIENCE), Text) or '"what":"parked"' not in message.text:
+        heard.append(message)
+    assert Ping() in heard, "the home link may be dead as well"
     stop(agent)
     status, log = finish(home, agent)
     assert status == 128 + signal.SIGTERM
     assert "session over: stopped by SIGTERM" in log
     assert not alive(pid)
+
+
+def test_a_client_that_acknowledges_nothing_has_the_home_link_checked(home: Home, agent: Agent) -> None:
+    client = home.stream()
+    client.run("echo unheard; exec sleep 1000")
+    while home.link.link.receive(PATIENCE) != Ping():
+        pass
+    stop(agent)
+    client.link.abort()
+    assert finish(home, agent)[0] == 128 + signal.SIGTERM
 
 
 def test_the_home_link_is_read_while_a_terminal_takes_no_input(home: Home, agent: Agent) -> None:

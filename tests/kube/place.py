@@ -95,7 +95,8 @@ def place(directory: Path) -> Iterator[Place]:
     key = Key("ed25519")
     write_key(directory / "key", key)
     allow(directory / "accounts", LOGIN, key)
-    options = ("--accounts", str(directory / "accounts"), "--wait-timeout", "3")
+    # An agent that is killed cannot say that it does not come back.
+    options = ("--accounts", str(directory / "accounts"), "--wait-timeout", "3", "--max-hold", "3")
     with running(*options) as reflector, cluster(tls=True) as kube:
         yield Place(kube, reflector, directory)
         assert "signature" not in reflector.raw_log

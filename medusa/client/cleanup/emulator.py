@@ -25,8 +25,9 @@ class Emulator:
     """Remembers what the session's output has switched on in the user's terminal emulator.
 
     Args:
-        note: memory that is shared with the guard process. It always contains the bytes that undo the changes. If this
-            process is killed, the guard process writes them to the terminal. None if there is no guard process.
+        note: memory that is shared with the guard process; None if there is no guard process. This object always keeps
+            in it the bytes that undo the changes. If this process is killed, the guard process writes them to the
+            terminal.
     """
 
     def __init__(self, note: Note | None = None) -> None:

@@ -1,7 +1,8 @@
 """Tells the agent, after mlogin has ended, that mlogin does not come back. Opens a new connection for that.
 
 The guard process (a helper of mlogin) does this if mlogin had lost its connection when it ended. Otherwise the agent
-would wait for mlogin, and keep the session's command running.
+would wait for mlogin, and keep the session's command running. If the job is over, the guard process tells the reflector
+that. Otherwise the reflector would keep the session for the agent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from medusa.protocol.control import Control, Linkup, Start, StreamAnswer, build,
 from medusa.protocol.http.own_header import Field
 from medusa.protocol.messages import Close, Text
 from medusa.protocol.resume.offer import StreamOffer
+from medusa.session import JOB_OVER
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
 from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
@@ -38,14 +40,16 @@ _NO_COMMAND = Start(command="/bin/sh", arguments=("-c", ":"))
 class Farewell:
     """A message to the agent that its client does not come back, with all that is needed to send it.
 
+    If the job is over, there is no agent: the message then tells the reflector that the job is over.
+
     Attributes:
         url: the URL at which the session's client attaches.
         headers: the header fields of the request. One of them is the ticket, a secret.
-        stream: the id of the client's byte stream, which the agent is to end.
+        stream: the id of the client's byte stream, which the agent is to end; "" if the job is over.
         received: the number of bytes of the stream that have arrived at mlogin.
         insecure_tls: True to accept any certificate.
         embedded: True if the reflector belongs to mlogin, and ends with it. Then one failed connection means that the
-            reflector is gone. The proxy that the environment names is ignored.
+            reflector is gone, and the proxy that the environment names is not used.
     """
 
     url: str
@@ -95,6 +99,9 @@ class Farewell:
             time.sleep(min(INTERVAL, max(0.0, deadline - time.monotonic())))
 
     def _speak(self, link: Transport, deadline: float) -> None:
+        if not self.stream:
+            link.close(JOB_OVER, "the job is over", max(0.0, deadline - time.monotonic()))
+            return
         _hear(link, Linkup, deadline)
         offer = StreamOffer(self.stream, resume=True, received=self.received)
         link.send_nowait(Text(build(dataclasses.replace(_NO_COMMAND, stream=offer))))

@@ -48,7 +48,10 @@ class FileSigner:
     """Signs with a private key that was read from a file. The object's repr does not show the key."""
 
     def __init__(self, key: PrivateKey, where: str) -> None:
-        """`where` names the key's file, for messages. Raises BadKey if this kind of key cannot sign requests."""
+        """Makes a signer. Raises BadKey if this kind of key cannot sign requests.
+
+        `where`: the name of the key's file, for messages.
+        """
         self.public = PublicKey(key.public_key())
         self.where = where
         self._key = key
@@ -150,10 +153,10 @@ class KeyFile:
         raise Failure(f"{where}: wrong passphrase")
 
     def _what_else(self) -> str:
-        """Returns the end of a message to the user, if this file contains no private key.
+        """Returns words that tell the user that this file contains no private key.
 
-        The words say what the file is instead, if that is known, and what the user can do. An example is `is a public
-        key; name the private one`.
+        If it is known what the file is, the words say so, and say what the user can do. An example is `is a public key;
+        name the private one`.
         """
         if self.is_public_key:
             return "is a public key; name the private one"

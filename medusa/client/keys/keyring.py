@@ -131,8 +131,8 @@ def describe(signer: Signer) -> str:
 def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -> Keyring:
     """Returns the keys that ssh would try: first those in the ssh-agent, then those in files.
 
-    Of the ssh-agent's keys, those come first that are also in a key file which `options` names. Of the keys in files,
-    those with a passphrase come last. So mlogin asks for a passphrase only if no other key is accepted.
+    If a key of the ssh-agent is also in a key file that `options` names, it comes before the ssh-agent's other keys.
+    Keys in files with a passphrase come last. So mlogin asks for a passphrase only if no other key is accepted.
 
     Args:
         options: what ssh_config says about keys.

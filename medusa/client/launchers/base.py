@@ -92,8 +92,8 @@ class Launcher(abc.ABC):
         target: the setting that gets the WORD of `mlogin NAME:WORD`: `object` or `job`. Empty if no WORD may follow the
             name.
         options_of: the program whose options may follow `--`, for messages. Empty if nothing may follow.
-        queues: True if a job may wait in a queue for hours. The reflector ends mlogin's connection before that. Then
-            mlogin attaches again.
+        queues: True if a job may wait in a queue for hours. Then mlogin attaches again each time that the reflector
+            ends its connection, because a reflector does not let a client wait for so long.
         sees_end: True if the agent has certainly ended when poll() says that the job is not alive. False if perhaps
             only the connection to the job has ended.
         front_door: the URL of the reflector to use if the user names none. None: mlogin starts its own reflector.
@@ -185,7 +185,8 @@ class Launcher(abc.ABC):
     def finish(self, grace: float, *, clean: bool) -> None:
         """Ends the job after its session. First waits up to `grace` seconds for the job to end by itself.
 
-        `clean`: True if the agent has reported how the session ended. If False, the agent may still run.
+        `clean`: True if the agent has reported the session's end, so that the job ends by itself. If False, the agent
+        may still run.
         """
 
     @abc.abstractmethod

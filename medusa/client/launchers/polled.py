@@ -100,7 +100,8 @@ class Job(abc.ABC):
     def close(self, *, clean: bool) -> list[str]:
         """Ends the job and removes its files and other traces.
 
-        `clean`: True if the agent has reported the session's end. Then the job may be left to end by itself.
+        `clean`: True if the agent has reported the session's end. Then the job ends by itself, so a subclass need not
+        cancel it. If False, the agent may still run, and a subclass must cancel a job that is alive.
 
         Returns:
             Lines for the user: what could not be ended or removed, and how the user can do it.
@@ -153,11 +154,14 @@ class PolledLauncher(Launcher):
         return self.job.keep()
 
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Ends the job after its session, in the thread. Tells the user what could not be ended or removed.
+        """Closes the job after its session: calls `Job.close` in the thread, and waits for it.
+
+        Shows the user the lines that `Job.close` returns. Waits up to `close_timeout` seconds, then tells the user that
+        the job system does not answer.
 
         Args:
-            grace: how many seconds the job may take to end by itself.
-            clean: True if the agent has reported the session's end. Then the job may be left to end by itself.
+            grace: how many seconds `Job.close` may wait for the job to end by itself.
+            clean: True if the agent has reported the session's end. It is passed on to `Job.close`.
         """
         self.job.grace = grace
         self._close(clean=clean)

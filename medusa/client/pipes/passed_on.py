@@ -16,7 +16,7 @@ class PassedOn:
     """Decides which of mlogin's signals are passed on to the command.
 
     Args:
-        delay: seconds. A SIGINT or SIGTERM that comes again within this time counts as the same signal.
+        delay: seconds. `is_double` is True for a SIGINT or SIGTERM that comes again within this time.
     """
 
     def __init__(self, delay: float) -> None:
@@ -24,10 +24,10 @@ class PassedOn:
         self._asked: tuple[int, float] | None = None
 
     def is_double(self, number: int, now: float) -> bool:
-        """Returns True if the signal only repeats the last SIGINT or SIGTERM. Then the caller ignores it.
+        """Returns True if the same SIGINT or SIGTERM was passed on less than `delay` seconds ago.
 
-        True if `number` was passed on less than `delay` seconds ago. For example, timeout(1) sends a signal to mlogin,
-        and then again to mlogin's process group.
+        If True, the caller ignores the signal. For example, timeout(1) sends each signal twice: to mlogin, and then to
+        mlogin's process group.
 
         Args:
             number: the signal's number.

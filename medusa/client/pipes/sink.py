@@ -34,7 +34,7 @@ class Writable:
     Other programs may share the flags of the descriptor `fd`. So O_NONBLOCK is not set on it.
 
     Attributes:
-        is_tty: True if it is a terminal.
+        is_tty: True if `fd` is a terminal.
     """
 
     def __init__(self, fd: int) -> None:
@@ -126,7 +126,7 @@ class Sink:
         return select.POLLOUT if self.pending else 0
 
     def pump(self, now: float) -> None:
-        """Writes what has arrived, as much as fits now. After the last byte, closes the descriptor (not if `lasts`).
+        """Writes what has arrived, as much as fits now. After the last byte, closes the descriptor if `lasts` is False.
 
         Raises:
             OSError: the descriptor cannot be written. BrokenPipeError: nobody reads it any more.
@@ -149,7 +149,7 @@ class Sink:
             self._release()
 
     def stop(self) -> None:
-        """Tells the agent that nobody reads this output any more, and closes the descriptor (not if `lasts`).
+        """Tells the agent that nobody reads this output any more. Closes the descriptor if `lasts` is False.
 
         Raises:
             StreamError: too much waits to be sent to the agent (`overflow`).

@@ -44,8 +44,8 @@ def find_session(
     Args:
         api: the reflector. If it has no account, the reflector is asked without a signature first.
         login: the name of the account that `find_account` returns; None if there is none.
-        find_account: a function that returns an account. It is called if the list of sessions, or the session, is for
-            this account only. None if no account may sign.
+        find_account: a function that returns an account. It is called if the reflector lists its sessions only for
+            accounts, or if the session belongs to one. None if no account may sign.
         otherwise: words to add to the error if there is no such session.
         whole: True if `text` is a whole id. Then it is returned even if the reflector does not list it.
 
@@ -102,8 +102,8 @@ def entries_for(api: Api, find_account: Callable[[], Account] | None) -> tuple[l
 def matching(text: str, entries: Sequence[Entry], login: str | None) -> list[Entry]:
     """Returns the sessions that `text` may mean: the one with this id, or else all whose ids begin with `text`.
 
-    If some of them belong to the account `login`, returns only these. If `login` is None, sessions that belong to no
-    account are preferred in the same way.
+    If some of them belong to the account `login`, returns only these. If `login` is None, and some of them belong to no
+    account, returns only these.
     """
     begun = [entry for entry in entries if str(entry.get("id")).startswith(text)]
     for found in ([e for e in begun if e.get("login") == login], begun):

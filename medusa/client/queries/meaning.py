@@ -66,8 +66,7 @@ def meant(text: str, entries: Sequence[Entry], *, prefer_live: bool = True) -> l
 def is_kept(entry: Entry) -> bool:
     """True if no client uses the session, and its agent keeps it for the next client.
 
-    An agent of an earlier version may wait for its first client instead. Then there is no session yet, so the result is
-    False.
+    False if the agent still waits for its first client, as agents of an earlier version do: there is no session yet.
     """
     return entry.get("state") in (HELD, ABSENT) and entry.get("clients") is not None
 

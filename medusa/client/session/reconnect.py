@@ -129,9 +129,10 @@ class Dialer:
         return self._signs
 
     def attempt(self, deadline: float) -> Steps[Transport]:
-        """Makes one attempt, in steps, to come back to the session. The result of the steps is the connection.
+        """Makes one attempt to come back to the session, in steps that the caller carries out.
 
-        The ticket identifies mlogin. If there is none, the account's signature does.
+        The result of the steps is the connection. mlogin identifies itself by the ticket. If there is no ticket, it
+        identifies itself by the account's signature.
 
         Args:
             deadline: the time, by time.monotonic(), at which the attempt is given up.
@@ -157,23 +158,27 @@ class Dialer:
         self._keep_ticket(transport)
         return transport
 
-    def farewell(self, offer: StreamOffer) -> Farewell | None:
+    def farewell(self, offer: StreamOffer | None) -> Farewell | None:
         """Returns the record with which the guard process tells the agent that mlogin does not come back.
 
         Returns None if mlogin has no ticket.
 
         Args:
-            offer: the offer to go on with the stream, which has the stream's id.
+            offer: the offer to go on with the stream, which has the stream's id. None if the job is over: the record
+                then tells the reflector that.
         """
         if self._ticket is None:
             return None
         path = self.url.base.rstrip("/") + self.url.path(attach_path.CLIENT)
         fields = [*self.sent_headers, (HEADER, _FEATURES), (JOIN, "1"), (TICKET, self._ticket)]
         insecure = self._insecure_tls and not self.embedded
-        return Farewell(path, fields, offer.id, offer.received, insecure, embedded=self.embedded)
+        stream, received = ("", 0) if offer is None else (offer.id, offer.received)
+        return Farewell(path, fields, stream, received, insecure, embedded=self.embedded)
 
     def _address(self, own: Sequence[Field], deadline: float) -> Steps[tuple[str, Sequence[Field]]]:
-        """Returns the URL and the header fields that identify mlogin as the session's client. Works in steps.
+        """Finds the URL and the header fields that identify mlogin as the session's client.
+
+        Works in steps, which the caller carries out. The result of the steps is a pair: the URL and the fields.
 
         Args:
             own: the user's own header fields.

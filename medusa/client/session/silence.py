@@ -104,7 +104,7 @@ class SilenceWatch:
         self._silence.restart(now)
 
     def check(self, now: float, *, waits: bool = False, lasting: bool = False) -> None:
-        """Pings the reflector, and tells the user of a silence, if it is time to.
+        """Pings the reflector if a ping is due. Tells the user how long the reflector is silent if that is due.
 
         Args:
             waits: True if bytes were sent that are not acknowledged. Then the session counts as used.

@@ -156,8 +156,8 @@ class TerminalSession:
     def _write(self) -> None:
         """Writes the queue of output to the user's terminal, in many small writes, until it is almost empty.
 
-        Stops sooner if the user does something, or after WRITE_TIMEOUT. A terminal accepts only a few KiB at a time,
-        and a round of the session's loop takes longer than such a write.
+        Stops sooner if the user does something, or after WRITE_TIMEOUT. It writes many times in one round of the
+        session's loop, because a terminal accepts only a few KiB at a time.
         """
         if not self._stdout.pending:
             return

@@ -33,8 +33,8 @@ class Backoff:
         """Returns the seconds to wait before the next attempt.
 
         Args:
-            retry_after: the seconds that the reflector has asked to wait. Many clients may get the same number, so the
-                random pause is added to it.
+            retry_after: the seconds that the reflector has asked to wait; 0 if it has not asked. They are added to the
+                usual pause, which is random. So clients that get the same number dial at different times.
         """
         interval, self._interval = self._interval, min(2 * self._interval or FIRST_INTERVAL, LONGEST_INTERVAL)
         pause = interval * (0.5 + self._jitter()) if interval else FIRST_DELAY * self._jitter()
@@ -44,7 +44,7 @@ class Backoff:
         """Begins with short pauses again. Call it after the agent has answered over a new link.
 
         Args:
-            fruitless: how many links in a row were lost before anything has arrived over them. If there were any, the
-                pauses begin longer. So a proxy that cuts each link at once is not dialled many times a second.
+            fruitless: how many links in a row were lost before anything has arrived over them. The more there are, the
+                longer is the first pause. So a proxy that cuts each link at once is not dialled many times a second.
         """
         self._interval = FIRST_INTERVAL * 2 ** (min(fruitless, MOST_FRUITLESS) - 1) if fruitless else 0.0

@@ -49,8 +49,8 @@ class Arrived(NamedTuple):
     Attributes:
         events: what has happened in the stream. Before you receive the next message, take the bytes that the channels'
             readers hold. Bytes that are left there are copied, which takes time.
-        control: a control message, or None. An agent that accepts the stream sends StreamAnswer, once. After that only
-            Notice comes, which the reflector sends. Other control messages come from an agent without streams.
+        control: the control message, if the message is one. An agent that accepts the stream sends one StreamAnswer.
+            After that, control messages are only Notices of the reflector. An agent without streams sends other ones.
         output: output of the terminal, from an agent that has not accepted the stream.
     """
 
@@ -103,6 +103,7 @@ class Conversation:
         self._returning = returning
         self._companion = companion
         self._id = secrets.token_hex(16)
+        self._offers = 0
         self._start = HARMLESS
         self._late: list[Event] = []
         self._heard: list[Control] = []
@@ -110,7 +111,7 @@ class Conversation:
     def begin(self, start: Start) -> None:
         """Sends the message `start`, with the offer of the stream in it.
 
-        An agent that knows no streams ignores the offer, and starts the command of `start`.
+        An agent that knows no streams ignores the offer, and starts the command that the message asks for.
 
         Raises:
             LinkLost: the link has ended.
@@ -342,5 +343,7 @@ class Conversation:
     def _offer(self) -> None:
         """Sends the offer: over the first link to begin the stream, over a new link to go on with it."""
         resume, keep = self.speech is Speech.STREAM, 0 if self._returning is None else self._returning.keep
-        offer = StreamOffer(self._id, resume=resume, received=self.stream.received, keep=keep)
+        self._offers += 1
+        received = self.stream.received
+        offer = StreamOffer(self._id, resume=resume, received=received, keep=keep, number=self._offers)
         self.link.send_control(dataclasses.replace(HARMLESS if resume else self._start, stream=offer))

@@ -48,6 +48,11 @@ class JobSilence:
         self._told = True
         return f"no word from the job for {now - self._since:.0f} s; the reflector answers"
 
+    @property
+    def silent(self) -> bool:
+        """True if the user was told that the job is silent."""
+        return self._told
+
     def deadline(self, waits: bool) -> float | None:
         """Returns the time at which to call `check` next; None for never.
 
@@ -61,17 +66,17 @@ class JobSilence:
 
 
 class JobWatch:
-    """Asks from time to time whether the job has ended, while the link is lost.
+    """Asks from time to time whether the job has ended, while the link is lost or the job is silent.
 
     Attributes:
-        deadline: the time at which to call `check` next; infinite while there is a link.
+        deadline: the time at which to call `check` next; infinite if there is no reason to ask.
     """
 
     def __init__(self) -> None:
         self.deadline = math.inf
 
     def begin(self, now: float) -> None:
-        """Starts to ask whether the job has ended. Call it after the link was lost. `now`: the time of the loss."""
+        """Starts to ask whether the job has ended. Call it when the link was lost, or the job has become silent."""
         self.deadline = now + WATCH_GRACE
 
     def check(self, now: float, over: Callable[[], bool]) -> bool:

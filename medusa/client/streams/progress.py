@@ -81,5 +81,5 @@ class Progress:
         self._since = self._line_at = self.deadline = math.inf
 
     def over(self) -> None:
-        """Stops telling the user about the link, for which nobody waits any more. The caller says why."""
+        """Stops telling the user about the link, because mlogin waits for it no longer. The caller tells why."""
         self._since = self._line_at = self.deadline = math.inf

@@ -55,7 +55,9 @@ class Dials(Protocol):
         """
 
     def attempt(self, deadline: float) -> Steps[Transport]:
-        """Makes one attempt, in steps, to come back to the session. The result of the steps is the connection.
+        """Makes one attempt to come back to the session, in steps that the caller carries out.
+
+        The result of the steps is the connection.
 
         `deadline`: the time, by time.monotonic(), at which the attempt fails. Raises ConnectRefused if it has failed.
         """
@@ -67,7 +69,8 @@ class Redial:
     In each round of the caller's loop, poll for `wanted`, until `deadline` at most. Then call `step`.
 
     Attributes:
-        reason: why the last attempt has failed, in words for the user; "" if there was none, or if it has succeeded.
+        reason: why the last attempt has failed, in words for the user; "" if no attempt has failed yet, or if the last
+            one has succeeded.
     """
 
     def __init__(self, dials: Dials, backoff: Backoff, clock: Callable[[], float]) -> None:

@@ -49,7 +49,8 @@ class Returning:
     Attributes:
         over: a function that returns True if the job has ended, so that the stream cannot go on. It must not block.
         active: True while the link is lost and a new one is being made.
-        unsaid: the offer with the stream's id, if the session has ended and the agent may not know it; else None.
+        job_over: True if the job has ended, and the reflector may not know it.
+        unsaid: the offer with the stream's id, if the agent may not know that the session has ended; else None.
     """
 
     over: Callable[[], bool] = staticmethod(lambda: False)
@@ -77,6 +78,7 @@ class Returning:
         self._until = self._look_at = math.inf
         self._moved, self._fruitless, self._back_at = (0, 0), 0, -math.inf
         self._at_once = False
+        self.job_over = False
         self.unsaid: StreamOffer | None = None
 
     @property
@@ -104,7 +106,8 @@ class Returning:
         if not self.lasting:
             return None
         job_at = self._job.deadline(stream.kept > 0)
-        return self._look_at if job_at is None else min(job_at, self._look_at)
+        due = min(self._look_at, self._watch.deadline)
+        return due if job_at is None else min(job_at, due)
 
     def sent(self, now: float, stream: StreamEnd, received: int) -> None:
         """Tells the user if the agent does not answer. Call it after each attempt to send.
@@ -114,13 +117,24 @@ class Returning:
         """
         if self.lasting and (words := self._job.check(now, stream.kept > 0, stream.acknowledged, received)):
             self._progress.tell(words)
+            if self._job.silent:
+                self._watch.begin(now)
+            else:
+                self._watch.end()
 
     def check(self, now: float) -> None:
-        """Raises LinkLost if this machine has slept: then the link is probably dead."""
+        """Checks if the link is dead although no method has reported that.
+
+        Raises:
+            LinkLost: this machine has slept, so the link is probably dead. Or the job was silent, and has ended.
+        """
         self._look_at = now + INTERVAL
         if self.lasting and self._sleep.slept():
             self._at_once = True
             raise LinkLost(Loss.SILENT, "this machine has slept")
+        if self.lasting and self._watch.check(now, self.over):
+            self._at_once = True
+            raise LinkLost(Loss.SILENT, "the job has ended")
 
     # ------------------------------------------------------------------ the way back
 
@@ -184,6 +198,7 @@ class Returning:
         answer = way.step(events)
         if answer is None or not self._is_ours(answer, way):
             if self._watch.check(now, self.over):
+                self.job_over = not way.say_job_over()
                 raise self._lost
             self._progress.check(now, way.reason)
             return None

@@ -11,6 +11,7 @@ from medusa.protocol import control
 from medusa.protocol.control import Control, Linkup, StreamAnswer, Wait
 from medusa.protocol.messages import Close, Message, Ping, Text
 from medusa.protocol.printable import printable
+from medusa.session import JOB_OVER
 from medusa.transports.link import Link, LinkLost, Loss, closed
 
 PULSE_TIMEOUT = 10.0
@@ -21,6 +22,11 @@ It sends a pulse every 2 s until the agent is there. After that it answers the p
 
 PING_INTERVAL = 3.0
 """Seconds of silence after which the reflector is sent a ping."""
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds for the reflector to answer that it has learnt of the job's end."""
+
+JOB_OVER_WORDS = "the job is over"
 
 ANSWER_TIMEOUT = 30.0
 """Seconds for the agent to answer on a new link. After that the link is given up: its other half may be dead."""
@@ -98,6 +104,13 @@ class WayBack:
         except LinkLost:
             self.begin()
             return None
+
+    def say_job_over(self) -> bool:
+        """Tells the reflector that the job is over. Waits up to CLOSE_TIMEOUT seconds for its answer.
+
+        Returns True if the reflector has answered. Returns False at once if there is no connection to it.
+        """
+        return self._phase is not _Phase.DIALLING and self._link.close(JOB_OVER_WORDS, CLOSE_TIMEOUT, JOB_OVER)
 
     def close(self) -> None:
         """Stops making a new link."""

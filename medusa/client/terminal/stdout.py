@@ -74,7 +74,8 @@ class Stdout:
         """Writes as much of the queue as is possible without blocking.
 
         Args:
-            again: a function that is called when the descriptor takes no more. If it returns True, more is written.
+            again: a function that is called when the descriptor takes no more, as long as the queue is not empty. If it
+                returns True, this method tries to write again.
 
         Raises:
             OSError: nobody reads the output any more (EPIPE, EIO).

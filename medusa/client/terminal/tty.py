@@ -169,8 +169,8 @@ class Terminal:
     def make_attentive(self) -> bool:
         """Makes a dot end a typed line, as Enter does, so that `~.` is read at once. Returns True if it did.
 
-        Remembers the former modes for `restore`. Does nothing if mlogin has changed the modes already, or if it must
-        not use the terminal now.
+        Remembers the former modes for `restore`. Does nothing and returns False if mlogin has changed the modes
+        already, or must not use the terminal now.
         """
         return self._before is None and self._change(tty_modes.attentive)
 

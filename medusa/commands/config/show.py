@@ -56,7 +56,7 @@ def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, fi
     """Returns lines that show the value of each option of mlogin. Exits if the config file is wrong.
 
     The values are those for a session with `profile`. If `profile` is None, they are those for a session without a
-    profile. Further lines then say what each profile changes.
+    profile, and further lines say what each profile changes.
 
     Args:
         parser: the parser of mlogin's options.

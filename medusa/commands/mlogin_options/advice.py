@@ -81,9 +81,10 @@ def complaint(
 
 
 def misplaced(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None:
-    """Returns the error if `words` has an option for Manta jobs (FOR_A_MANTA) and names the launcher of another system.
+    """Returns an error if an option in `words` is for Manta jobs (FOR_A_MANTA), and the launcher is for another system.
 
-    Returns None if there is no such option. Returns None, too, if the launcher's program takes no options after `--`.
+    The error tells the user to write the options of the launcher's program after `--`. Returns None if `words` has no
+    option for Manta jobs or names no launcher. Also returns None if the launcher's program takes no options.
 
     Args:
         words: the command line up to `--`.
@@ -109,7 +110,7 @@ def _has(launcher: type[Launcher], name: str) -> bool:
 def _too_many(
     parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], launcher: type[Launcher] | None
 ) -> str:
-    """Returns the error for a word that is not an option and looks like a second TARGET: the first unknown word.
+    """Returns the error for the first unknown word, which is not an option and looks like a second TARGET.
 
     The user may have meant a command, or a host or job of the launcher. The error shows how to write that.
     """

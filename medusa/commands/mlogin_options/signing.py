@@ -38,17 +38,17 @@ def chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[st
 def for_reflector(
     manta: SigningOptions, options: Mapping[str, bool], typed: Collection[str], *, insecure_tls: bool
 ) -> tuple[SigningOptions, bool]:
-    """Returns a pair: the options for signing, and whether to sign only after an unsigned request was refused.
+    """Returns a pair: the options for signing, and True to sign only after an unsigned request was refused.
 
-    The options have no account if nothing is to be signed. A single variable MANTA_... does not make the program sign
-    all requests, because it may be set for another program. Variables for both account and key do so.
+    If nothing is to be signed, the options contain no account. A single variable MANTA_... does not make the program
+    sign all requests, because it may be set for another program. Variables for both account and key do so.
 
     Args:
         manta: the values of the options for account, key and Manta.
         options: what `chosen` has returned.
         typed: the names of the options on the command line.
-        insecure_tls: the value of --insecure-tls, without regard to MANTA_TLS_INSECURE. The result has this value,
-            except if all requests are to be signed.
+        insecure_tls: the value of --insecure-tls, without regard to MANTA_TLS_INSECURE. If all requests are to be
+            signed, this argument is ignored, and the result has the value in `manta`.
 
     Raises:
         Failure: a part of the account is missing, or a login is malformed.

@@ -30,9 +30,9 @@ class Pty(argparse.BooleanOptionalAction):
 
 
 def escape(text: str) -> tuple[bytes | None]:
-    """Returns a tuple with the escape character in it.
+    """Returns a tuple that contains the escape character. For the text `none`, the tuple is (None,).
 
-    For the text `none`, the tuple is (None,), so that it differs from a missing option.
+    A tuple is returned because the parser uses None for a missing option.
     """
     try:
         return (parse_character(text),)
@@ -53,8 +53,8 @@ def names(text: str) -> list[str]:
 def variable(text: str) -> tuple[str, str | None]:
     """Returns a pair: the name and the value of a variable.
 
-    `text`: NAME=VALUE; or NAME, for the value in mlogin's own environment. The value is None if that has no such
-    variable.
+    `text`: NAME=VALUE; or NAME, for the value in mlogin's own environment. The value is None if the environment has no
+    such variable.
     """
     name, equals, value = text.partition("=")
     if not environment.NAME.fullmatch(name):
@@ -66,11 +66,14 @@ def variable(text: str) -> tuple[str, str | None]:
 
 
 def variables(given: Iterable[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
-    """Returns the variables of all options --env as pairs of name and value. Leaves out those with the value None.
+    """Returns the variables of all options --env, as pairs of name and value. Leaves out the variables without a value.
 
     If several options give the same variable, the last one counts.
 
-    Raises Failure if the agent would not take all of them.
+    Raises Failure if there are too many variables, or if they are too long in total.
+
+    Args:
+        given: the name and the value of each variable. The value is None if mlogin's environment has no such variable.
     """
     found = {name: value for name, value in given if value is not None}
     if environment.checked(found, list(found)) != found:

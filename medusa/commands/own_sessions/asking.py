@@ -15,9 +15,10 @@ class Asked(NamedTuple):
     """Holds the client of a reflector, and the account that signs its requests.
 
     Attributes:
-        api: the client of the reflector. It has an account if every request is to be signed.
+        api: the client of the reflector. It has an account only if every request is to be signed.
         login: the name of the user's account; None if there is none.
-        find_account: a function that returns the account, with its key. None if `api` has it, or if there is none.
+        find_account: a function that returns the account with its key. Call it after an unsigned request was refused.
+            None if `api` has the account, or if nothing is to be signed.
     """
 
     api: Api

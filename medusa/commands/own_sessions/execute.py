@@ -139,10 +139,10 @@ def parse(argv: Sequence[str]) -> Settings:
 
 
 def shell_line(words: Sequence[str]) -> str | None:
-    """Returns the line that a shell has to run for the words after `--` on the command line. None if there are none.
+    """Returns the line that a shell has to run for `words`, the words after `--` on the command line.
 
-    If there are several words, quotes them: each reaches the command exactly as it is. A single word is the line
-    itself.
+    A single word is returned as it is. Several words are quoted, so each reaches the command unchanged. Returns None if
+    there are no words.
     """
     if len(words) < 2:
         return words[0] if words else None

@@ -14,7 +14,7 @@ from medusa.client.outcome import Failure
 from medusa.commands import tables
 from medusa.commands.options import VARIABLES
 from medusa.commands.own_sessions.options import Access, access, add_access_options
-from medusa.commands.tables import duration
+from medusa.commands.tables import duration, kept, left
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
@@ -33,7 +33,7 @@ SECTIONS = (
             ("PLACE", "the job and its machine"),
             ("STATE", "linked: in use; waiting: for its agent; held: it waits for you; absent: held, agent away"),
             ("AGE, IDLE, LEFT", "since its beginning, since something passed, until the job's time is over"),
-            ("KEPT", "for how long a session without an agent is kept; shown only if there is one"),
+            ("KEPT", "for how long a session without a client, or without its agent, is kept; `job`: until that ends"),
         ),
     ),
     Section(
@@ -60,8 +60,8 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "STATE": lambda entry: _text(entry.get("state", "unknown")),
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle", entry.get("idle_s"))),
-    "LEFT": lambda entry: duration(_left(entry.get("until"), time.time())),
-    KEPT: lambda entry: duration(_left(entry.get("held_until"), time.time())),
+    "LEFT": lambda entry: duration(left(entry.get("until"))),
+    KEPT: kept,
 }
 """The columns of the table: heading -> the function that makes the cell. Older reflectors do not tell all values."""
 
@@ -182,10 +182,6 @@ def _place(entry: Entry) -> str:
     from medusa.client.queries.finding import place
 
     return place(entry)
-
-
-def _left(until: object, now: float) -> float | None:
-    return max(0.0, until - now) if isinstance(until, (int, float)) else None
 
 
 def _age_and_id(entry: Entry) -> tuple[float, str]:

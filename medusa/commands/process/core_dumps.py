@@ -20,10 +20,10 @@ def limit_core_dumps() -> None:
 
 
 def forbid_core_dump() -> None:
-    """Makes this process alone write no core file. A program that it executes has the same limit as before.
+    """Makes this process write no core file. Does not change the limit (`ulimit -c`) that its children inherit.
 
-    mlogin calls this function, because `ulimit -c` in a job must not change if mlogin starts the job. Works on Linux
-    only; elsewhere this function does nothing.
+    So a job that mlogin starts has the same limit as without this call. Works on Linux only; elsewhere this function
+    does nothing.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError, OSError):  # a C library without prctl(2)

@@ -58,8 +58,8 @@ class _Signals:
     """Handles the signals of a reflector's process. The constructor installs the handlers.
 
     The first SIGTERM or SIGINT starts to drain the reflector: it accepts no new session, and ends after its last
-    session, at the latest after the drain timeout. The next one ends this process at once. SIGHUP reloads the
-    certificate. If the reflector's terminal has ended, SIGHUP starts to drain the reflector instead.
+    session, at the latest after the drain timeout. A second SIGTERM or SIGINT ends this process at once. SIGHUP reloads
+    the certificate. If the reflector's terminal has ended, SIGHUP starts to drain the reflector instead.
     """
 
     def __init__(self, reflector: Reflector, hangup: Hangup) -> None:

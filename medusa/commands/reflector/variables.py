@@ -25,8 +25,8 @@ Adopted = list[tuple[str, str]]
 def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: MutableMapping[str, str]) -> Adopted:
     """Sets the reflector's own variables in `environ` from the variables with their old names.
 
-    Changes no variable that is set, or whose option is on the command line `argv`. Returns a pair for each variable
-    that was set: its old name and its new name.
+    Leaves a variable as it is if it is set already, or if its option is on the command line `argv`. Returns a pair for
+    each variable that was set: its old name and its new name.
 
     CONFIG_FILE, the name in the original Medusa, counts as an old name too. The result leaves it out, because operators
     need not change it.

@@ -50,9 +50,9 @@ def set_profiles_target(parser: UserOptionParser, given: SimpleNamespace, words:
 
 
 def prefer_nearer(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """If both --session and --launcher are set, drops the one from the source of lower priority.
+    """Drops --session or --launcher if both are set: the one from the source of lower priority.
 
-    The two options exclude each other. If both come from the same source, keeps both, so that the user gets an error.
+    The two options exclude each other. If both come from the same source, keeps both. Then the user gets an error.
 
     Args:
         given: all options.

@@ -54,8 +54,8 @@ def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence
     Changes no option if --launcher or --session is on the command line: then TARGET is the launcher's object.
 
     Args:
-        given: all options. This function adds two attributes to it. `beginning`: see Target. `otherwise`: the end of
-            the error that is shown if no session's id starts with `beginning`.
+        given: all options. This function adds two attributes to it. `beginning` is the beginning of a session's id, or
+            None. `otherwise` is the end of the error text if no session's id starts with `beginning`.
         words: mlogin's own words on the command line.
 
     Raises:
@@ -84,7 +84,7 @@ def read_target(text: str, configured: str | None = None, profiles: Sequence[str
 
     Args:
         configured: the launcher that the environment or the config file names. If this launcher takes an object,
-            `text` is the object, unless it begins with `LAUNCHER:` or has the form of a whole session id.
+            `text` is the object. Exceptions: a `text` that begins with `LAUNCHER:`, and a whole session id.
         profiles: the names of all profiles, for the error.
 
     Raises:

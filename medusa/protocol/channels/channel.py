@@ -267,9 +267,10 @@ class Channel:
             reader.discard()
 
     def _drop(self, stopped: Optional[int] = None) -> None:
-        """Drops all frames that wait to be sent.
+        """Drops frames that wait to be sent.
 
-        If `stopped` is the number of a sub, drops only the data of this sub.
+        Args:
+            stopped: the number of one direction of bytes, such as stdout. Only its data are dropped. None to drop all.
         """
         kept = [] if stopped is None else [item for item in self._queue if item[:2] != (DATA, stopped)]
         dropped = sum(len(payload) for kind, _, payload in self._queue if kind == DATA)
@@ -290,8 +291,9 @@ class Channel:
 
         Args:
             limit: the most bytes to move.
-            data: a DATA frame must end within the first `data` bytes that are moved.
-            total: any other frame must end within the first `total` bytes that are moved.
+            data: how much room DATA frames have: each must end within the first `data` bytes that are moved. If this is
+                0 or less, no DATA frame is moved.
+            total: the same for frames of all other types.
         """
         queue, number, used = self._queue, self.number, 0
         while queue:

@@ -25,8 +25,9 @@ class Queue(Protocol):
 
         Args:
             limit: the most bytes to move.
-            data: a DATA frame must end within the first `data` bytes that are moved.
-            total: any other frame must end within the first `total` bytes that are moved.
+            data: how much room DATA frames have: each must end within the first `data` bytes that are moved. If this is
+                0 or less, no DATA frame is moved.
+            total: the same for frames of all other types.
         """
 
     @property
@@ -97,8 +98,9 @@ class Outbox:
 
         Args:
             limit: the most bytes to return.
-            data: a DATA frame must end within the first `data` bytes of the result.
-            total: any other frame must end within the first `total` bytes of the result.
+            data: how much room DATA frames have: each must end within the first `data` bytes of the result. If this is
+                0 or less, the result has no DATA frame.
+            total: the same for frames of all other types.
         """
         pieces: List[Buffer] = []
         if self.over:

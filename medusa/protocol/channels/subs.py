@@ -107,8 +107,8 @@ class Reader:
     def feed(self, data: memoryview) -> bool:
         """Adds bytes that have arrived. The caller has checked that the peer may send them.
 
-        Returns True if `data` are the first bytes of this sub in the current message. Call `settle` before the next
-        message is processed.
+        Returns True if `data` are the first bytes of this sub in the current message. The caller then has to call
+        `settle` before it processes the next message.
         """
         self.received += len(data)
         if self.stopped:

@@ -51,7 +51,7 @@ class Windows:
     def spare(self) -> int:
         """The number of bytes by which windows may grow; negative if they use too much memory.
 
-        Bytes that are kept free for channels still to be opened do not count.
+        Does not include the bytes that are kept free for channels that may still be opened.
         """
         return self.budget.free - self._reserved
 

@@ -22,7 +22,7 @@ _MAX_DIGITS = 12
 
 
 class About(NamedTuple):
-    """What a peer says about itself. A field is None if the peer does not say it.
+    """Holds what a peer says about itself. A field is None if the peer does not say it.
 
     Attributes:
         name: the name that the user has given the session; see NAME.

@@ -1,8 +1,8 @@
 """Builds and parses signed requests, in the format of Manta's programs. Handles no keys, reads no clock, does no I/O.
 
 There are two forms. An `Authorization: Signature` header (draft-cavage-http-signatures) signs header fields. A
-pre-signed URL has its signature in the query, for programs that have no key. It signs the method, the host, the path
-and the rest of the query. Both forms name the key by its owner and its fingerprint.
+pre-signed URL has its signature in the query, for programs that have no key. This signature covers the method, the
+host, the path and the rest of the query. Both forms name the key by its owner and its fingerprint.
 
 A request that two programs could understand in two ways is refused. So there is only one legal spelling of a pre-signed
 query.

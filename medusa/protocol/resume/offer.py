@@ -17,7 +17,7 @@ MAX_KEEP = 31536000
 
 @dataclass(frozen=True)
 class StreamOffer:
-    """The field of `start` by which a client offers a stream (docs/protocol.md, part 3).
+    """A client's offer of a stream: a field of its message `start` (docs/protocol.md, part 3).
 
     Attributes:
         id: the stream's id, 32 hexadecimal digits.
@@ -26,6 +26,9 @@ class StreamOffer:
         keep: for how many seconds the agent keeps the stream after its link is lost. With 0, the stream ends with the
             link.
         message: the length of the longest message that the client reads, in bytes.
+        number: the number of this offer: the client numbers its offers of the stream 1, 2, 3 and so on, over all links.
+            The agent refuses an offer if it has already got one with a larger number. 0: the client does not number its
+            offers.
     """
 
     id: str
@@ -35,6 +38,7 @@ class StreamOffer:
     version: int = 1
     security: str = "plain"
     keep: int = KEEP
+    number: int = 0
 
 
 def check_identifier(value: Any) -> str:
@@ -45,9 +49,10 @@ def check_identifier(value: Any) -> str:
 
 
 def check_offer(value: Any) -> Optional[StreamOffer]:
-    """Returns the offer in `value`, a part of parsed JSON. None if the offer is malformed or of another version.
+    """Returns the offer of a stream that `value`, a part of parsed JSON, describes.
 
-    If this returns None, the agent does what an agent without streams does: it starts the command of `start`.
+    Returns None if the offer is malformed or of another version. The agent then ignores the offer: it starts the
+    command that the same message asks for, without a stream.
     """
     if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
         return None
@@ -56,7 +61,8 @@ def check_offer(value: Any) -> Optional[StreamOffer]:
         message = _check_integer(value.get("message", LEAST_LIMIT), (1 << 63) - 1, LEAST_LIMIT)
         keep = _check_integer(value.get("keep", KEEP), MAX_KEEP)
         resume = value.get("resume", False) is True
-        return StreamOffer(check_identifier(value.get("id")), resume, received, message, keep=keep)
+        number = _check_integer(value.get("number", 0), (1 << 53) - 1)
+        return StreamOffer(check_identifier(value.get("id")), resume, received, message, keep=keep, number=number)
     except ValueError:
         return None
 

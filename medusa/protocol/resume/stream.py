@@ -80,10 +80,10 @@ class Stream:
         return self.sent - self.acknowledged
 
     def link_up(self, received: int, limit: int = LEAST_LIMIT) -> bool:
-        """Begins to use a new link. The peer must have been told `self.received`.
+        """Begins to use a new link, and returns True. If the stream cannot go on, does nothing and returns False.
 
-        Returns False, and does nothing, if the stream cannot go on, because the next bytes for the peer are not kept
-        any more.
+        The stream cannot go on if `received` is less than the peer has acknowledged, or more than this end has sent.
+        Before the peer sends bytes over the link, it must have been told `self.received`.
 
         Args:
             received: the number of bytes of the stream that have arrived at the peer.

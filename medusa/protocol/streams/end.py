@@ -74,7 +74,9 @@ class StreamEnd:
         return self.channels.finished
 
     def link_up(self, received: int, limit: int = LEAST_LIMIT) -> bool:
-        """Begins to use a new link. Returns False, and does nothing, if the stream cannot go on after `received` bytes.
+        """Begins to use a new link, and returns True. If the stream cannot go on, does nothing and returns False.
+
+        The stream cannot go on if `received` is less than the peer has acknowledged, or more than this end has sent.
 
         Args:
             received: the number of bytes of the stream that have arrived at the peer.
@@ -118,8 +120,8 @@ class StreamEnd:
     def expire(self, now: float) -> List[Event]:
         """Refuses the channels of the peer that this end has not answered in time.
 
-        Returns a GOAWAY event if the peer does not take such answers, because this ends the stream. Otherwise returns
-        no event.
+        If too many such answers wait to be sent, because the peer does not take them, ends the stream and returns a
+        GOAWAY event. Otherwise returns no event.
         """
         try:
             self.channels.expire(now)

@@ -48,18 +48,21 @@ GIT_AUTHOR_NAME is not among these variables.
 
 
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
-    """Chooses the variables to send to the agent.
+    """Returns the variables of `environ` to send to the agent.
+
+    Leaves out variables that configure Medusa. Leaves out variables such as PATH, and those that may hold a secret, if
+    only a pattern has chosen them: their full name must be one of `words`.
 
     Args:
-        words: the user's choice, in order. A name chooses a variable. A pattern with `*` or `?` chooses all variables
-            that it matches. `-` before a name or pattern drops these variables from the choice so far. `none` drops the
-            whole choice so far.
-        environ: the client's environment. If `words` begin with the words of DEFAULT, these words choose no empty
-            variables. An empty value would replace the value that the job has.
+        words: the user's choice, processed in order. A name adds the variable of this name. A pattern with `*` or `?`
+            adds all variables that it matches. `-` before a name or pattern removes these variables again. `none`
+            removes all that were added so far. If the first words are those of DEFAULT, these words add no variable
+            with an empty value, because the empty value would replace the value that the job has.
+        environ: the client's environment.
 
     Returns:
-        (variables to send, names). The names are those that the user has written in full, of variables such as PATH.
-        The agent accepts such a variable only if it gets the name too.
+        (variables to send, names to send). The names are those of variables such as PATH that the user has written in
+        full. The agent may drop such a variable if it does not get the name too.
     """
     sent: Dict[str, str] = {}
     words = tuple(words)
@@ -79,9 +82,9 @@ def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, 
 def withheld(words: Iterable[str], environ: Mapping[str, str], sent: Collection[str]) -> Tuple[str, ...]:
     """Returns the names of variables that the user has chosen, but that are not in `sent`.
 
-    The reason is one of these: the variable is not well-formed; it is too large; it is never sent; or it is only sent
-    if the user names it in full, and the user has given a pattern. Leaves out empty variables, and those that only the
-    word `*` has chosen.
+    Such a variable was not sent for one of these reasons: it is not well-formed; it is too large; it is never sent; or
+    it is sent only if the user names it in full, and the user has given a pattern. The result lacks empty variables,
+    and those that only the word `*` has chosen.
 
     Args:
         words: the user's choice, with the names and patterns that `chosen` takes.

@@ -108,8 +108,8 @@ class Tracker:
     def unfinished(self, data: bytes) -> int:
         """Returns how many bytes of `data`, the next output, belong to the sequence that the output so far has begun.
 
-        Call it only if `whole` is False and `data` is not empty. Another sequence may begin with the last of these
-        bytes.
+        Call it only if `whole` is False and `data` is not empty. The last of these bytes may also be the first byte of
+        another sequence.
         """
         state = self._state
         if state.string is not None:

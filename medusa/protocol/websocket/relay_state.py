@@ -20,7 +20,7 @@ class Mode(enum.Enum):
 
 
 class RelayState:
-    """The state of a WebSocketRelay, which is a subclass.
+    """The base class of WebSocketRelay. Holds the state of a relay between two calls of `feed`.
 
     Args:
         max_message: the limit of one message, in bytes.

@@ -27,8 +27,8 @@ def end_session(
 ) -> Answer:
     """Ends a session, wherever it lives. Returns the answer to the request that has asked for this.
 
-    The request's signature then counts as used, also if there is no such session. If the session cannot be ended for
-    another reason, the signature stays unused, except if the session may have been told to end.
+    The request's signature is recorded as used in three cases: the session was told to end, it may have been told to
+    end, or there is no such session. In all other cases the signature stays unused.
 
     Args:
         accepted: the connection of the request.
@@ -52,10 +52,11 @@ def end_session(
 
 
 def _once(kill: Callable[[], bool], reservation: Reservation) -> bool:
-    """Calls `kill`, and marks the request's signature as used. Returns what `kill` returns.
+    """Confirms the reservation of the request's signature, calls `kill`, and records that the signature is used.
 
-    Raises Refusal if `kill` does, or if the reservation of the signature cannot be confirmed. Then the signature stays
-    unused, except if the session may have been told to end (see Refusal.uncertain).
+    Returns what `kill` returns. Raises Refusal if `kill` raises it, or if the reservation cannot be confirmed. After
+    such a Refusal the signature stays unused if the session was certainly not told to end. Otherwise it is recorded as
+    used; see Refusal.uncertain.
     """
     try:
         reservation.confirm()

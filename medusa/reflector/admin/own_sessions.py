@@ -54,10 +54,10 @@ class OwnSessions:
 
         The request must be signed with a key of the account or of one of its subusers.
 
-        The entries do not have the key `owner`, because only administrators may see the addresses of other reflectors.
+        An entry does not say in which reflector the session lives: only administrators may see those addresses.
 
-        A subuser does not see sessions that wait for an agent. With the id of such a session, and a subuser's key
-        stolen from a CI system, a stranger could attach in place of the agent.
+        A subuser does not see sessions that wait for an agent. A thief with the subuser's key could attach to such a
+        session in place of the agent, if the list showed its id.
 
         Raises:
             Refusal: the signature is missing or wrong, or there were too many requests.
@@ -91,7 +91,8 @@ class OwnSessions:
         Raises Refusal if the signature is missing or wrong, or if there were too many requests.
 
         Args:
-            check: returns the method of a given Authenticator that checks the signature.
+            check: a function that gets the Authenticator, and returns the method of it to call for this kind of
+                request.
         """
         access.check(Resource.SIGNED_ATTACH, accepted, self._config)
         assert accepted.request is not None

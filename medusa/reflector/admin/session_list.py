@@ -24,8 +24,10 @@ each client that has joined). The addresses are those of the oldest pair; the nu
 If the peers have said it: name (the one that the client has given the session); host, job and until (the agent's
 machine and job, and the time at which the job ends, in seconds since the epoch). Reflectors of earlier versions tell
 neither these nor legs.
-clients is the number of clients that are there. held_until is the time in seconds since the epoch at which the session
-ends unless its agent comes back; None if its agent is there, or no agent holds it.
+clients is the number of clients that are there. held_until is the time in seconds since the epoch until which the
+session is kept without a client, or without its agent; None if that is not known, or if there is no reason to keep it.
+held_for is what it is kept for: `agent`, its agent is away and may come back; or what its agent has said, one of
+control.KEPT_FOR; or None.
 If the state is HELD, and there is no key clients, there is no session yet: its agent sends requests, again and again,
 until a client comes. The owner is then the reflector that got these requests. created is the time of the first request,
 and idle_s counts from the last one.
@@ -155,17 +157,17 @@ class SessionList:
         return session is not None
 
     def drain_here(self, name: SessionName, left: float, peer: str = "") -> bool:
-        """Ends a pair of client and agent of a session of this reflector in `left` seconds. Tells the user beforehand.
+        """Ends a forwarded pair of client and agent in `left` seconds. The user gets notices before; see DrainNotices.
 
-        Call this if another reflector forwards the connection of the client or the agent to this one, and will shut
-        down in `left` seconds. The user gets notices; see DrainNotices.
+        A pair is forwarded if the client or the agent is connected to another reflector, which forwards the connection
+        to this one. Call this if that reflector has told this one that it will stop.
 
-        Returns False, and does nothing, if there is no such pair, or if its client cannot show notices. Such a pair
-        ends when the other reflector closes the connection.
+        Returns False, and does nothing, if the session `name` has no such pair in this reflector, or if the pair's
+        client cannot show notices. Such a pair ends when the other reflector closes the connection.
 
         Args:
-            peer: the address of the client or the agent whose connection is forwarded. "" for all forwarded connections
-                of the session: an older reflector does not tell the address.
+            peer: the address of the client or the agent that is connected to the other reflector. "" ends all forwarded
+                pairs of the session, because an older reflector does not tell the address.
         """
         return self.drain_local(name, left, peer) or self._workers.drain(name, left, peer)
 
@@ -197,11 +199,12 @@ class SessionList:
 
 
 def _once(entries: list[Entry]) -> list[Entry]:
-    """Returns `entries` with only the best entry for each session.
+    """Returns `entries` without those about a session that also has a better entry. The kinds of entries, best first:
 
-    The best entry comes from the reflector in which the session lives. If an agent still waits for a client, the
-    session lives in no reflector, and several may have an entry for it. Then the best entry comes from the reflector
-    that the agent has asked last. An entry with an error is the worst.
+    1. An entry of the reflector in which the session lives.
+    2. An entry about an agent that waits for a client. If several reflectors have such an entry, the best is from the
+       reflector that the agent has asked last.
+    3. An entry with an error.
     """
     best: dict[tuple[Any, Any], tuple[int, float]] = {}
     for entry in entries:
@@ -251,6 +254,7 @@ def describe(session: Session, owner: str) -> Entry:
         "legs": session.legs,
         "clients": session.clients,
         "held_until": round(session.held_until, 3) if session.held_until is not None else None,
+        "held_for": session.held_for,
         **_said(session.usage.about),
         **session.addresses,
         **session.counts(),

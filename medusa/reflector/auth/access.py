@@ -2,8 +2,8 @@
 
 Each row is for one resource. A resource with an option of its own has a second row, for a reflector with that option.
 To find the column: take the first one if --front-door-only is given, else the second one if --trusted-network is given.
-If neither is given, take the column for the place of the peer (the last three). Each cell is an Outcome; "nothing"
-means the answer 404, as if there were no such path:
+If neither is given, take the column for the place of the peer (the last three). Each cell is an Outcome: "allowed", or
+the reason of a refusal. "nothing" means the answer 404, as if there were no such path:
 
 | resource                     | --front-door-only | --trusted-network | this host | other name | elsewhere |
 |------------------------------|-------------------|-------------------|-----------|------------|-----------|
@@ -126,7 +126,7 @@ def decide(
 
 
 def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:
-    """Returns True if the peer of a connection may use `resource`.
+    """Checks whether the peer of a connection may use `resource`. Returns True if it may use it without a signature.
 
     Returns False if the signature of the request decides. Then the caller must check the signature next.
 
@@ -151,10 +151,11 @@ def place_of(accepted: Accepted) -> Place:
 
 
 def is_monitor(accepted: Accepted, config: ReflectorConfig) -> bool:
-    """Returns True if a connection comes from an address that the option --metrics-from names.
+    """Returns True if the option --metrics-from names the address that a request comes from.
 
-    A proxy forwards requests of many peers, so a proxy's own address does not count. If the proxy is a trusted one, the
-    client address that it names counts.
+    If a trusted proxy has forwarded the request, this is the address of the client that the proxy names. A proxy's own
+    address does not count, because a proxy forwards requests of many peers. Returns False if a proxy that is not
+    trusted has forwarded the request.
     """
     if _is_forwarded(accepted) and not within(accepted.address[0], config.trusted_proxy):
         return False

@@ -125,8 +125,11 @@ class Accounts:
     def _weakness(self, path: Path, *folders: Path) -> str:
         """Returns the reason why an untrusted user of this host could change a file of keys; "" if none could.
 
-        Such a user could replace `path`, or could create files in one of `folders`. Trusted users are those of
-        `trusted_owners`. Raises OSError.
+        An untrusted user is one that `trusted_owners` does not return. Raises OSError.
+
+        Args:
+            path: the file. An untrusted user must not be able to replace it.
+            folders: directories in which an untrusted user must not be able to create files.
         """
         writable = next(filter(_open_folder, folders), None)
         if writable is not None:
@@ -154,7 +157,7 @@ def _open_folder(path: Path) -> bool:
 def _trusted(path: Path, mode: int, weak: str) -> bool:
     """Returns True if `path` is a regular file that only its owner can change. Logs `weak` if other users can.
 
-    A user of this host who can add a key to the file could sign for this account.
+    A user of this host who can add a key to the file could sign for the account that the file is for.
 
     Args:
         mode: the file's mode.

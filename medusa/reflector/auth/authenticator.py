@@ -51,11 +51,11 @@ _CHALLENGE = ("WWW-Authenticate", 'Signature realm="medusa",headers="%s"' % " ".
 
 
 def denied(status: int, words: str, log_words: str = "") -> Refusal:
-    """Returns the refusal of a request that is not properly signed, or whose signer may not make this request.
+    """Returns the refusal of a request that is not properly signed, or that its signer may not make.
 
     Args:
-        status: 401 if the request is not properly signed, 403 if the request is signed but not allowed, 404 if the peer
-            must not learn the reason.
+        status: 401 if the request is not properly signed, 403 if its signer may not make it, 404 to hide the reason
+            from the peer.
         words: the text for the peer.
         log_words: the text for the log, if it says more than `words`.
     """

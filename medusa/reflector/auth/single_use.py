@@ -5,7 +5,8 @@ The reflectors share the directory (a store), which records the reserved and the
 A signature is used in three steps:
 
 1. Reserve it, for some seconds.
-2. Confirm the reservation, after all other checks have passed. This makes it last longer than the signature is valid.
+2. Confirm the reservation, after all other checks have passed. From then on it lasts longer than the signature is
+   valid.
 3. Settle the signature: record it as used, right before the peer is let in.
 
 Before step 3, another request with the same signature gets the answer to try again. After step 3, such a request gets
@@ -142,9 +143,11 @@ class Reservation:
     """A signature that is reserved for one request.
 
     Args:
-        book: the SingleUse that has made this reservation.
-        reserved: the reservation's data, for another reflector.
-        busy: True if this process has made the reservation. Then the signature is in `book.busy`.
+        book: the record of this process about used signatures.
+        reserved: the reservation's data. A reflector that forwards the request sends them along, so that the next
+            reflector can confirm the reservation.
+        busy: True if the reservation was made here, and False if another reflector made it and forwarded the request.
+            If True, the signature is in `book.busy`.
     """
 
     def __init__(self, book: SingleUse, reserved: ReservedMark, *, busy: bool) -> None:
@@ -173,7 +176,10 @@ class Reservation:
             raise _in_use()
 
     def settle(self) -> None:
-        """Records that the signature is used. Then let the peer in. If that fails, call `give_back`."""
+        """Records that the signature is used. Call this right before the peer is let in.
+
+        If the peer cannot be let in after all, call `give_back`.
+        """
         self.settled_elsewhere()
         with contextlib.suppress(DirectoryError):  # then other reflectors only tell the peer to try again
             self._book.marks.settle(self.reserved.mark, self._use)

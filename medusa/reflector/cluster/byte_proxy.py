@@ -29,16 +29,16 @@ def open_byte_proxy(
 ) -> ByteLink:
     """Starts to copy bytes between a peer and the owner (the reflector that owns the peer's session). Returns the link.
 
-    The link owns both streams from now on.
+    The link closes both streams at its end.
 
     Args:
         queue: the event loop's fair queue.
         streams: the peer's stream, then the owner's.
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the link stays open after the peer or the owner has closed.
-        plain: True if the peer uses no frames. Then one direction may stay open for any time after the other has ended.
-            The link ends early only if the connection to the owner is broken; see `is_broken`. False: the link ends
-            early if one side has closed and no byte moves any more; see `is_lost`.
+        plain: True if the peer uses no frames. Then one direction may stay open for any time after the other has ended:
+            `patience.close` has no effect, and `is_broken` decides whether the connection is lost. If False, `is_lost`
+            decides this.
         ended: called once with the link when it has ended, perhaps before this function returns.
         share: the share of the memory budget in which the bytes that the link holds are counted. None: not counted.
     """
@@ -48,22 +48,26 @@ def open_byte_proxy(
 
 
 def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if the owner has ended its stream, and the connection to the owner was reset or has timed out.
+    """Returns True if the owner's stream has ended, and the connection to the owner is lost.
 
-    The owner is the reflector that owns the session. The kernel finds a lost connection by probes, even if the peer
-    sends no byte.
+    The owner is the reflector that owns the session. The connection is lost if it was reset, or if the owner's host has
+    not answered the kernel's keepalive probes. These probes are sent even if the peer sends no byte.
 
-    `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
+    Args:
+        outward: the pipe from the owner to the peer.
+        inward: the pipe from the peer to the owner.
     """
     return outward.ended and broken(outward.source.fileno())
 
 
 def is_lost(outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if the peer or the owner has closed, and no byte has moved since the last check.
+    """Returns True if the peer or the owner has closed, and no byte was read or written since the last check.
 
     The owner is the reflector that owns the session.
 
-    `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
+    Args:
+        outward: the pipe from the owner to the peer.
+        inward: the pipe from the peer to the owner.
     """
     pipes = (outward, inward)
     moved = any(pipe.has_read or pipe.has_written for pipe in pipes)

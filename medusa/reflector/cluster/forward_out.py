@@ -156,11 +156,11 @@ class ForwardOut:
     def drain(self, ends_at: float) -> None:
         """Prepares the end of this reflector at `ends_at`, a time.monotonic(). Does not block.
 
-        Tells the owner of each session whose peer is forwarded. The owner tells the session's user. Before `ends_at`,
-        the owner ends the pair of client and agent to which the forwarded peer belongs.
-
-        If a peer has announced the feature `hold`, its connection ends now. Such a peer comes back by another
+        If a forwarded peer has announced the feature `hold`, ends its connection now. Such a peer comes back by another
         reflector.
+
+        For each other forwarded peer, tells the owner of the peer's session that this reflector stops. The owner tells
+        the user, and ends the peer's pair of client and agent before `ends_at`.
         """
         self._ends_at = ends_at
         for link, carried in list(self._links.items()):
@@ -176,8 +176,8 @@ class ForwardOut:
         """Waits until no connection is forwarded any more, at most `timeout` seconds.
 
         Args:
-            grace: more seconds to wait after `timeout`, for the last bytes of sessions. They are added only if an owner
-                has agreed, after `drain`, to end its sessions before that time.
+            grace: further seconds to wait after `timeout`, for the last bytes of sessions. This wait takes place only
+                if an owner has agreed, after `drain`, to end its sessions before this reflector stops.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))

@@ -1,7 +1,7 @@
 """The lease of a reflector on its own address, in the directory. It makes sure that no two reflectors use one address.
 
-Without the lease, two reflectors could have the same address. Each would then take the other's sessions for its own
-sessions from before a restart, and would take over their names.
+Without the lease, two reflectors could have the same address. Each would then believe that the other's
+sessions are its own, from before a restart, and would take over their names.
 All workers of one reflector share one lease. It is renewed like the claims on sessions. It is released when the
 reflector stops.
 """
@@ -121,8 +121,7 @@ class AddressLease:
     def take(self) -> None:
         """Takes the lease if it is free, or if its holder has certainly died. Blocks until the directory answers.
 
-        If the directory's entry for the address cannot be used, this method logs this, and takes no lease. It raises no
-        exception then.
+        If the directory's entry for the address cannot be used, logs this and returns without the lease.
 
         Raises:
             AddressTaken: another reflector has the lease. It may have been killed: its lease then lasts for up to `ttl`

@@ -105,8 +105,8 @@ class PeerAuth:
             origin: the peer's protocol and address.
             owner: the address of the reflector that gets the request.
             reserved: the reservation of the peer's signature; None if the peer needs none.
-            by_leg: True if the peer is an agent that was called for a client which has joined. Such an agent needs no
-                signature. It sends the id of its leg (the new pair of client and agent), which the owner has to check.
+            by_leg: True if the peer is an agent that was asked to connect for one more client. Such an agent needs no
+                signature: its own request contains a secret id, which the owner has to check (see Accepted.leg).
         """
         word = "%s %s %d" % reserved if reserved is not None else _BY_LEG if by_leg else "-"
         fields = "2 %d %s %s %s %d %s" % (self._clock(), secrets.token_hex(16), *origin, word)
@@ -191,7 +191,7 @@ def _match(form: re.Pattern[str], value: str) -> re.Match[str]:
 
 
 def load_secret(path: str) -> bytes:
-    """Returns the site's secret from the file `path`, without the white space around it.
+    """Returns the secret that all reflectors of the site share, from the file `path`, without white space around it.
 
     Raises:
         ConfigError: the file cannot be read, users other than its owner may read it, or the secret is too short.

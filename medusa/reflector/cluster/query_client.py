@@ -69,8 +69,9 @@ class QueryClient:
     def entries(self, login: str | None = None) -> list[Entry]:
         """Returns an entry for each session of the other reflectors. With `login`, only for the sessions of this login.
 
-        Asks each reflector once, also if it owns no session, because an agent may wait there for a client. If a
-        reflector does not answer, each of its sessions gets an entry with only the id, login, owner and error.
+        Asks every other reflector. Even a reflector without sessions may have an entry, for an agent that waits for a
+        client. If a reflector does not answer, each of its sessions gets an entry with only the id, login, owner and
+        error.
         """
         names: dict[Owner | None, list[SessionName]] = {owner: [] for owner in self._registry.others(MAX_REFLECTORS)}
         for name, owner in self._registry.of_others(MAX_NAMES).items():

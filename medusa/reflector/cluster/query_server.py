@@ -83,7 +83,7 @@ class QueryServer:
         return json_answer({"killed": killed})
 
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers POST, by which a reflector that forwards a peer to this one says that it will soon stop.
+        """Answers the POST that another reflector sends before it stops, if it forwards a peer to this one.
 
         The answer says whether this reflector will end the peer's pair of client and agent before that time. Raises
         Refusal or HandshakeError if the request is not accepted; see `_check`.

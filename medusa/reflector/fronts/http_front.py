@@ -180,8 +180,8 @@ class Handler(UpgradeHandler):
 
         Args:
             key: the websocket key that check_upgrade has returned.
-            more: True if a message follows at once. Then the answer and the message may leave in one packet. It has no
-                effect if the answer gives the peer a ticket.
+            more: True if a message follows at once. Then the answer and the message may leave in one packet. Ignored if
+                the answer gives the peer a ticket.
         """
         accepted, server = self.accepted, self.server
         self.write_101(key, accepted.granted, more and not accepted.granted)

@@ -105,10 +105,10 @@ class Startups:
 
 
 class Startup:
-    """One connection that Startups counts, until `end` is called.
+    """Counts one connection as not yet admitted, until `end` is called.
 
     Attributes:
-        share: the share of the memory budget in which the bytes that have come from the peer are counted.
+        share: the part of the memory budget that is charged for the bytes of this peer.
     """
 
     __slots__ = ("_counted", "_held", "_over", "_source", "_startups", "share")

@@ -120,8 +120,8 @@ class PausingServer(StreamServer):
     def _take_held(self) -> Any:
         """Returns (socket, address) of the connection that was accepted, but not served because of a shortage.
 
-        The socket is a duplicate, because a duplicate gets the lowest descriptor that is free now. The first socket is
-        closed.
+        Duplicates the socket and closes the first one, because `check_room` has refused the first one's descriptor. The
+        duplicate gets the lowest descriptor that is free now.
         """
         (sock, address), self._held = self._held, None
         with sock:

@@ -55,8 +55,8 @@ class Accepted:
         typed: True if a lone CR ended the greeting, as when a person presses Enter; see LineReader.
         plain: True if the peer uses raw TCP without frames. Then each direction of the connection may end by itself.
         request: the parsed head. For a raw greeting: the HTTP request that means the same. None until it is parsed.
-        forwarded_for: the client's IP address, if a trusted proxy's X-Forwarded-For names it. Otherwise None: `address`
-            has it.
+        forwarded_for: the client's IP address, if a trusted proxy's X-Forwarded-For names it. Otherwise None, and the
+            client's address is in `address`.
         source: the key under which this client's connections are counted. None: they are not counted.
         forwarded: True if the peer has connected to another reflector, which forwards the connection to this one.
         private: True if the other reflector says that nobody can read what is sent between it and the peer. See
@@ -116,10 +116,10 @@ class Accepted:
 
     @property
     def leg(self) -> str:
-        """The id of the client that the agent connects for; "" if the peer sends none.
+        """The secret id of the client that an agent connects for; "" if the peer sends none. See features.LEG.
 
-        If a client joins a session, the reflector sends its agent such an id, and the agent connects once more. See
-        features.LEG.
+        If a client joins a session, the reflector sends the session's agent this id. The agent connects once more, and
+        sends the id back.
         """
         return self._field(features.LEG) or ""
 

@@ -77,7 +77,7 @@ def source_of(host: str, config: ReflectorConfig) -> str | None:
 def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
     """Returns the address of the client that sent a request.
 
-    If `host` is not a trusted proxy, `host` is the client. If it is one, the client is the last address in
+    If `host` is not a trusted proxy, `host` is the client. If it is a trusted proxy, the client is the last address in
     X-Forwarded-For that is not a trusted proxy. Each proxy appends the address of its peer. The addresses before the
     client's are not used: the client can send any.
 

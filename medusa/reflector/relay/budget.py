@@ -26,7 +26,7 @@ class Budget:
 
     Attributes:
         used: the number of bytes that are held now.
-        refusals: how often a share refused to count more bytes, because they exceeded a limit.
+        refusals: how often a Share of this budget has refused to count more bytes, because they exceeded a limit.
     """
 
     def __init__(self, limit: int = 0, limit_per_name: int = 0) -> None:
@@ -64,7 +64,7 @@ class Share:
 
     Attributes:
         used: the number of bytes that are held now.
-        tight: True if this share, or the whole budget, is short of memory, so that connections should hold few bytes.
+        tight: True if this share, or the whole budget, is short of memory. Then connections should hold few bytes.
     """
 
     def __init__(self, budget: Budget, limit: float, tight: bool) -> None:

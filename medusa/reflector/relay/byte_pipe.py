@@ -143,7 +143,7 @@ def join(
     """Returns the two pipes that copy between two streams: (from `inner` to `outer`, from `outer` to `inner`).
 
     Args:
-        drains: the argument of the second pipe; see BytePipe.
+        drains: passed to the second pipe as its argument `drains`; see BytePipe.
         share: the share of the memory budget in which held bytes are counted. None: they are not counted.
     """
     outward, inward = BytePipe(inner, outer), BytePipe(outer, inner, drains=drains)

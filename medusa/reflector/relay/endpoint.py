@@ -59,7 +59,8 @@ class Endpoint:
         address: the peer's address, for logs and lists.
         active: the time.monotonic() at which the peer last sent terminal input or output. Before that: the time at
             which the peer was let in.
-        on_left_out: called with the text messages that the other side's protocol cannot carry. None: they are dropped.
+        on_left_out: called with the text messages that are not forwarded: the other side's protocol cannot carry them,
+            or there is no other side and Pump.listens is True. None: they are dropped.
     """
 
     def __init__(
@@ -228,11 +229,11 @@ class Endpoint:
     def is_draining(self) -> bool:
         """Returns True if a ping may be stuck behind data that the peer is still accepting.
 
-        In this case a silent peer does not count as lost. There are two cases:
+        In this case a silent peer does not count as lost. The result is True in two cases:
 
-        - Some of the bytes sent have not reached the peer's host yet: True if more have reached it since the last call.
-        - All have reached the host: True if the last frame is not completely sent yet. A ping cannot be sent inside a
-          frame.
+        - Some sent bytes have not reached the peer's host yet, and other bytes have reached it since the last call.
+        - All sent bytes have reached the host, and they end inside a frame. No ping can be sent before the rest of this
+          frame is sent.
         """
         backlog = self.backlog
         # With TLS, `sent` does not tell how many bytes of ciphertext the kernel has.

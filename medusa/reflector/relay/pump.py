@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import Close
+from medusa.protocol.raw.relay import PLAIN
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from medusa.transports.relayed import RelayedTransport
 
@@ -34,8 +35,10 @@ class Pump:
         messages: the number of messages copied so far.
         size: the number of payload bytes copied so far.
         terminal: how many bytes of `size` came in binary messages, which carry terminal input and output.
-        left_out: the text messages that the last step dropped, because the sink's protocol cannot carry text.
-        left_out_count: the number of text messages dropped so far.
+        listens: True to store text messages in `left_out` while there is no sink. False to drop them.
+        left_out: the text messages that the last step did not copy, because the sink's protocol cannot carry text, or
+            because there is no sink and `listens` is True.
+        left_out_count: the number of text messages that were not copied so far because the sink cannot carry text.
         close: the Close that the source sent. Set when a step returns CLOSED.
         why: the reason why the source has ended, for the log. Set when a step returns LOST or BROKE_RULES.
     """
@@ -46,6 +49,7 @@ class Pump:
         self.messages = 0
         self.size = 0
         self.terminal = 0
+        self.listens = False
         self.left_out_count = 0
         self.left_out: Sequence[bytes] = ()
         self.close: Close | None = None
@@ -63,7 +67,8 @@ class Pump:
         except BrokenTransport:
             self.sink = sink = None  # the pump that reads from that transport will notice its end
         try:
-            relayed = self.source.relay_read((sink or self.source).framing)
+            listens = sink is None and self.listens
+            relayed = self.source.relay_read(PLAIN if listens else (sink or self.source).framing)
         except ClosedTransport as error:
             self.close = error.close or Close()
             return Progress.CLOSED
@@ -72,7 +77,9 @@ class Pump:
             return Progress.LOST
         if relayed is None:
             return Progress.IDLE
-        if sink is None:
+        if listens:
+            self.left_out = relayed.left_out
+        elif sink is None:
             self.source.skip_message()  # so that no part of a message is held
         else:
             self.left_out = relayed.left_out

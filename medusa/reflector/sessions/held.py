@@ -45,9 +45,9 @@ class Held(NamedTuple):
 class HeldSessions:
     """Remembers the sessions that agents have asked for within the last `timeout` seconds.
 
-    A login is the name of an account. If one login has too many names, its oldest name is forgotten. If there are too
-    many names in all, the login with the most names loses its oldest name. The oldest name is the one whose agent has
-    not asked for the longest time. `clock` returns monotonic seconds.
+    The number of sessions is limited for each login (the name of an account), and in all. Beyond a limit, one session
+    is forgotten: of those of that login, or of the login with the most sessions, the one whose agent has not asked for
+    the longest time. `clock` returns monotonic seconds.
     """
 
     def __init__(

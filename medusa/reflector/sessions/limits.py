@@ -41,10 +41,10 @@ The same holds for clients. A try is an attempt to attach. A login is the name o
 
 
 class RateLimits:
-    """Limits the events of each key to `limit` a minute. They may all come in one burst. 0 for no limit.
+    """Limits the events of each key to `limit` a minute. If `limit` is 0, there is no limit.
 
-    The algorithm is virtual scheduling (GCRA). For each key it stores the time from which `limit` events may come in
-    one burst again. For a key that is absent, they may come now.
+    All events of a minute may come in one burst. The algorithm is virtual scheduling (GCRA). For each key it stores the
+    time from which `limit` events may come in one burst again. For a key that is absent, they may come now.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:

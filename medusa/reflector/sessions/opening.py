@@ -40,17 +40,18 @@ class Openings:
     def wait(self, name: SessionName, side: Side) -> None:
         """Waits while another peer is opening the session `name`, until it has succeeded or failed.
 
-        A client does not wait for another client, because the second one will be refused. `side`: the side of the peer
-        that waits.
+        If both peers are clients, returns at once: the second client will be refused. `side`: the side of the peer that
+        waits.
         """
         while (opening := self._openings.get(name)) is not None and Side.AGENT in (side, opening.side):
             opening.done.wait()
 
     @contextlib.contextmanager
     def enter(self, name: SessionName, side: Side) -> Iterator[None]:
-        """Returns a context manager, for the time in which a peer at `side` opens the session `name`.
+        """Context manager: the `with` block opens the session `name` for a peer at `side`.
 
-        Raises Refusal (409) if another peer is opening the session.
+        Raises Refusal (409) if another peer is opening the session. Until the block has ended, `wait` lets other peers
+        wait.
         """
         if name in self._openings:
             raise Refusal(409, HAS_CLIENT)
@@ -69,7 +70,7 @@ class Opener(Owners):
 
     Attributes:
         draining: True if the reflector is shutting down: no new session may begin.
-        held: the sessions that do not exist yet, and whose agents ask for them again and again.
+        held: remembers the agents that have asked for a session which does not exist yet.
     """
 
     def __init__(self, context: Context, claims: Claims) -> None:
@@ -97,7 +98,8 @@ class Opener(Owners):
     ) -> Pair:
         """Creates a session for the client at `address`, and returns its pair. Blocks until the directory answers.
 
-        If an agent holds the session already, and it has no client, adds a pair to this session and returns that.
+        If the session exists, an agent holds it, and it has no client, adds a pair to this session and returns the
+        pair.
 
         The caller upgrades the client's connection next. Then it calls the pair's `attach`, or `refuse` if the upgrade
         failed.
@@ -139,7 +141,8 @@ class Opener(Owners):
         back: Ticket | None = None,
         gone: Owner | None = None,
     ) -> Pair:
-        """Adds the client at `address` to a session, and returns its pair. The agent will be asked to connect for it.
+        """Adds the client at `address` to a session, and returns its pair. The agent will be asked to connect for this
+        client.
 
         If there is no such session, a client with a ticket opens it. The arguments, and what the caller does next, are
         the same as for `open`.
@@ -200,9 +203,10 @@ class Opener(Owners):
         return home
 
     def can_hold(self, name: SessionName) -> bool:
-        """Returns False if an agent cannot hold the session `name`, because too many sessions are held.
+        """Returns False if an agent must not begin to hold the session `name`, because too many sessions are held.
 
-        This is checked only for a session that exists and is not held yet. Otherwise returns True. See Limits.hold.
+        An agent that holds its session keeps it alive without a client. Always returns True if the session does not
+        exist, or is held already. See Limits.hold.
         """
         session = self._sessions.get(name)
         return session is None or session.is_held or self._limits.can_hold(name.login)

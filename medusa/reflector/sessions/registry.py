@@ -29,7 +29,7 @@ class Registry(Opener):
         draining: True if the reflector is shutting down: no new session may begin.
         budget: counts the memory that peers make this process hold.
         desk: gives tickets, and checks them.
-        held: the sessions that do not exist yet, and whose agents ask for them again and again.
+        held: remembers the agents that have asked for a session which does not exist yet.
     """
 
     def __init__(
@@ -62,12 +62,14 @@ class Registry(Opener):
         self._limits.connect(address=source, login=login, session=session, side=side)
 
     def forgive(self, side: Side, *, source: str | None = None, joined: SessionName | None = None) -> None:
-        """Undoes a part of `connect` for a peer that was let in, because another limit applies to this peer.
+        """Undoes a part of `connect` for a peer that was let in: it no longer counts under an address or a session.
+
+        Call this for a peer to which another limit applies.
 
         Args:
-            source: the key of the address of an agent that was asked to connect. There is only one such agent for each
-                client.
-            joined: the session of a client that has joined. The number of its clients has a limit of its own.
+            source: for an agent that was asked to connect for a client: the key of the agent's address. There is only
+                one such agent for each client.
+            joined: for a client that has joined a session: the session. The number of its clients has a limit.
         """
         self._limits.give_back(side, address=source, session=str(joined) if joined is not None else None)
 

@@ -16,7 +16,7 @@ class Stepping(Generic[Event]):
     """The base class of an object that runs a state machine by callbacks on the event loop. It needs no greenlet.
 
     Any greenlet or callback may call `_add` to pass an event. The events are processed one after another, each in a
-    callback. So no event is processed before the one before it is finished.
+    callback. The next event is processed only after the one before it is finished.
 
     A subclass has the methods `_step`, `_check_deadlines`, `_next_deadline` and `_fail`.
     """

@@ -64,10 +64,12 @@ class TicketDesk:
         return cls(config, ticket_key(b"", None), EndedHere(None, time.time), time.time)
 
     def keeps(self, accepted: Accepted) -> bool:
-        """Returns True if the peer of a connection gets a ticket.
+        """Returns True if the peer of a connection gets a ticket. This is so if all of these conditions are met:
 
-        The peer must announce the feature `hold`, and must not use raw TCP without frames. It must be allowed to be
-        away for more than 0 seconds. And nobody on the way must be able to read the ticket; see `is_private`.
+        - The peer announces the feature `hold`: it comes back after a lost connection.
+        - The peer does not use raw TCP without frames.
+        - The session is kept for more than 0 seconds while the peer is away; see `hold_of`.
+        - Nobody between the peer and this reflector can read the ticket; see `is_private`.
         """
         return accepted.holds and not accepted.plain and self.hold_of(accepted) > 0 and self.is_private(accepted)
 
@@ -146,9 +148,9 @@ class SessionTickets:
         back: the ticket with which a peer has opened the session again; None for a new session.
 
     Attributes:
-        linked_at: the time at which the session was first linked, in seconds since 1970; 0 before it.
+        linked_at: the time at which the session was first linked, in seconds since 1970; 0 if it was not linked yet.
         session_name: the name that the user has given the session; "" if it has none.
-        void: True if no ticket may open the session again, although it may not have ended yet.
+        void: True if no ticket may open the session again, even before the session has ended.
     """
 
     __slots__ = ("_births", "_desk", "_moved", "_name", "_until", "linked_at", "session_name", "void")
@@ -188,10 +190,10 @@ class SessionTickets:
         return LinkTicket(self, side, Ticket(0, hold, 0, "", incarnation, user or "", fingerprint))
 
     def moved(self) -> None:
-        """Notes that the session's tickets stay valid after its end here. With them, peers can open it again.
+        """Keeps the session's tickets valid after its end in this process, so that peers can open the session again.
 
-        This is also true for tickets that are given later, to peers whose connection is being upgraded. Peers can open
-        the session here or at another reflector. Does nothing if `void` is True.
+        Peers can open it here or at another reflector. Tickets that are given after this call, to peers whose
+        connection is being upgraded, stay valid too. Does nothing if `void` is True.
         """
         self._moved = not self.void
 
@@ -210,7 +212,7 @@ class SessionTickets:
     def build(self, ticket: Ticket, side: Side) -> tuple[str, Ticket]:
         """Makes a ticket from the data in `ticket` and in this object. Returns (its text, its content).
 
-        It is valid from now for its whole life. Its text is "" if it would be too long.
+        The time for which the ticket is valid begins now. The text is "" if it would be too long.
         """
         expires = int(self._desk.clock()) + 1 + life(ticket.hold)
         ticket = ticket._replace(expires=expires, linked_at=self.linked_at, birth=self.birth)
@@ -224,7 +226,7 @@ class LinkTicket:
 
     Attributes:
         text: the ticket.
-        due: the time.monotonic() at which half of the ticket's life is over, so that the peer needs a new one.
+        due: the time.monotonic() at which half of the ticket's life is over. The peer then needs a new ticket.
     """
 
     __slots__ = ("_side", "_ticket", "_tickets", "due", "text")

@@ -1,4 +1,4 @@
-"""Remembers which sessions have ended, so that their tickets are refused until they expire.
+"""Remembers which sessions have ended, so that the tickets of these sessions are refused.
 
 Each ended session is remembered by a mark, which is a hash. If several reflectors share a directory, the marks are
 there: see Marks in medusa.reflector.sessions.claims. Otherwise they are in this process, and in a file of --state-dir,
@@ -73,9 +73,10 @@ class EndedHere:
         return self._marks.get(mark, 0) > self._clock()
 
     def _drop(self) -> bool:
-        """Drops all expired marks if at least half of the marks have expired, or if more than MAX_MARKS are valid.
+        """Removes marks, the names of sessions that have ended, to free memory. Returns True if it has removed any.
 
-        If more than MAX_MARKS are valid, also drops those that expire first. Returns True if it has dropped any.
+        If at least half of the marks have expired, removes these. If more than MAX_MARKS are valid, removes all expired
+        marks and the valid ones that expire first.
         """
         now = self._clock()
         live = {mark: until for mark, until in self._marks.items() if until > now}

@@ -105,7 +105,8 @@ class Handoff:
         return self._outboxes.keys()
 
     def start(self, queue: FairQueue, budget: Budget | None = None) -> None:
-        """Starts to read the inbox. It may already hold messages for a former worker of this number, which has died.
+        """Starts to read the inbox. The inbox may already hold messages for a former worker of this number, which has
+        died.
 
         Args:
             queue: the fair queue of the event loop.

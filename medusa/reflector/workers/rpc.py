@@ -149,7 +149,7 @@ class OtherWorkers:
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
     def drain(self, name: SessionName, left: float, peer: str) -> bool:
-        """Ends a pair of client and agent of another worker's session in `left` seconds. Tells the user beforehand.
+        """Ends a forwarded pair of client and agent in `left` seconds, if the session lives in another worker.
 
         Returns False if there is no such pair, if its client cannot show the user a text, or if the worker does not
         answer. See SessionList.drain_here.

@@ -40,8 +40,8 @@ def open_tls_proxy(
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the proxy stays open after one end has closed. While both ends are open, the owner decides
             whether the peer is lost, not this proxy.
-        counts_reads: True if a peer that sends bytes counts as alive after the owner has closed. A peer that accepts
-            bytes counts as alive in any case.
+        counts_reads: decides when the peer counts as alive after the owner has closed, while bytes for the peer are
+            left. True: if the peer sends or accepts bytes. False: only if it accepts bytes.
         ended: called once with the proxy when it has ended.
         share: the share of the memory budget in which the bytes that the proxy holds are counted. None: not counted.
     """
@@ -52,7 +52,8 @@ def open_tls_proxy(
 class TlsProxy(ByteLink):
     """Copies bytes between a TLS peer and the owner: the worker in which the peer's session lives.
 
-    The proxy ends early if the owner has given the peer up (see `is_cut_off`). Otherwise it ends as a ByteLink does.
+    The proxy ends early if the owner has closed without waiting for the peer (see `is_cut_off`). Otherwise it ends as a
+    ByteLink does.
     """
 
     def _check(self) -> None:
@@ -63,10 +64,15 @@ class TlsProxy(ByteLink):
 
 
 def is_lost(counts_reads: bool, outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if one end has closed, and the other end has shown no sign of life since the last check.
+    """Returns True if one end has closed, and the other has shown no sign of life since the last check. The cases are:
+
+    - The owner has closed, and all its bytes are written: the peer has sent no byte.
+    - The owner has closed, and bytes for the peer are left: the peer has accepted no byte. If `counts_reads` is True,
+      the peer has not sent any either.
+    - The peer has closed, and bytes for the owner are left: the owner has accepted no byte.
 
     Args:
-        counts_reads: True if a peer that sends bytes counts as alive after the owner has closed.
+        counts_reads: True if bytes from the peer count as a sign of life in the second case.
         outward: the pipe to the peer.
         inward: the pipe from the peer.
     """
@@ -79,11 +85,11 @@ def is_lost(counts_reads: bool, outward: BytePipe, inward: BytePipe) -> bool:
 
 
 def is_cut_off(outward: BytePipe) -> bool:
-    """Returns True if the owner has given the peer up. The owner is the worker in which the session lives.
+    """Returns True if the owner has closed without waiting for the peer, so the session was killed or reached a limit.
 
-    The signs are: the owner has closed, the peer accepts no bytes, and bytes from the owner are still unread here. If a
-    session ends in order and its client is alive, the owner does not close before this worker has read all bytes. If
-    the owner closes earlier, the session was killed or has reached a limit.
+    The owner is the worker in which the session lives. The result is True if the owner has closed, the peer accepts no
+    bytes, and bytes from the owner are still unread here. If a session ends in order and its client is alive, the owner
+    closes only after this worker has read all bytes.
 
     `outward`: the pipe to the peer.
     """

@@ -11,6 +11,7 @@ from medusa.protocol.control import (
     Control,
     Error,
     Exit,
+    Kept,
     Linkup,
     Notice,
     Resize,
@@ -36,6 +37,9 @@ EVERY = [
     Start(stream=StreamOffer(32 * "0", resume=True, received=7, keep=0)),
     Call(32 * "b"),
     Ticket("1.a-B_c"),
+    Kept(),
+    Kept("detached"),
+    Kept("hold", 31536000),
     StreamAnswer(32 * "a", 0, 32 * "c", ("call",)),
     StreamAnswer(32 * "a", 7, 32 * "c", (), gone=True),
     Resize(0, 65535),
@@ -64,6 +68,7 @@ def test_every_message_of_the_table_is_among_them() -> None:
         ('medusa:{"type":"linkup"}', Linkup()),
         ('mlogin:{"type":"resize","columns":80,"lines":25}', Resize(80, 25)),
         ('mlogin:{"type":"exit"}', Exit()),
+        ('mlogin:{"type":"kept","what":"parked","seconds":3600}', Kept("parked", 3600)),
     ],
 )
 def test_the_bytes_are_those_of_the_original(text: str, message: Control) -> None:
@@ -162,6 +167,7 @@ def test_bytes_of_a_command_line_that_are_not_utf_8_survive() -> None:
         {"version": 1, "id": 32 * "a", "keep": -1},
         {"version": 1, "id": 32 * "a", "keep": 31536001},
         {"version": 1, "id": 32 * "a", "keep": 1.5},
+        {"version": 1, "id": 32 * "a", "number": -1},
         {"version": 1, "id": 32 * "a", "message": 131_071},
         {"version": 1, "id": 32 * "a", "message": "262144"},
     ],
@@ -184,6 +190,16 @@ def test_an_offer_says_how_long_the_stream_is_kept(given: dict[str, int], kept: 
 def test_a_wrong_ticket_is_no_message(ticket: object) -> None:
     assert parse("medusa:" + json.dumps({"type": "ticket", "ticket": ticket})) is None
     assert parse('medusa:{"type":"ticket","ticket":"1.a-B_c"}') == Ticket("1.a-B_c")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"what": "love"}, {"what": ["hold"]}, {"what": {}}, {"seconds": -1}, {"seconds": 31536001}, {"seconds": 1.5}],
+    ids=repr,
+)
+def test_a_session_is_not_kept_for_anything_or_for_ever(wrong: dict[str, object]) -> None:
+    assert parse("mlogin:" + json.dumps({"type": "kept", "what": "hold", "seconds": 1, **wrong})) is None
+    assert parse('mlogin:{"type":"kept","what":"hold","seconds":null}') == Kept("hold")
 
 
 @pytest.mark.parametrize(

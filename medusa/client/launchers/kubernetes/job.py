@@ -122,6 +122,9 @@ class KubeJob(Job):
     def close(self, *, clean: bool) -> list[str]:
         """Deletes the Job, the ConfigMaps and the Secret.
 
+        `clean`: True if the agent has reported the session's end. If it is False and the agent had attached, first
+        waits a few seconds to learn how the pod ends.
+
         Returns:
             Lines for the user: what could not be deleted, and how the user can delete it.
         """

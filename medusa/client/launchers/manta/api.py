@@ -54,7 +54,7 @@ class MantaClient:
     """A client for one Manta (an object store that also runs jobs) and one account. Any thread may use it.
 
     Every method may raise MantaError. A request is retried up to three times if the Manta cannot be reached, or answers
-    502 or 503. The exception is a request that may have reached the Manta and must not be sent twice. Redirects are not
+    502 or 503. A request is not retried if it must not be sent twice and may have reached the Manta. Redirects are not
     followed.
 
     Args:

@@ -156,10 +156,9 @@ class MantaJob(Job):
         return True
 
     def close(self, *, clean: bool) -> list[str]:
-        """Deletes the agent's config, and cancels the job if it is alive.
+        """Deletes the agent's config. Cancels the job if `clean` is False and the job has not ended.
 
-        `clean`: True if the agent has reported the session's end. Then the job is not cancelled, because it ends by
-        itself.
+        `clean`: True if the agent has reported the session's end. Then the job ends by itself.
 
         Returns:
             Lines for the user: what could not be deleted or cancelled, and how the user can do it.

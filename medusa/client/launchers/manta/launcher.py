@@ -36,7 +36,7 @@ There are no options after --.
 
 
 class MantaLauncher(PolledLauncher):
-    """Runs the agent as a job in a Manta. With an OBJECT, it is a map job on this object; without, a reduce job."""
+    """Runs the agent as a job in a Manta. With an OBJECT, the job is a map job on it. Otherwise it is a reduce job."""
 
     name = "manta"
     options_of = ""

@@ -69,8 +69,10 @@ class BatchJob(SlurmJob):
     def close(self, *, clean: bool) -> list[str]:
         """Cancels the job if it does not end by itself, and removes its private directory.
 
-        `clean`: True if the agent has reported the session's end. Returns lines for the user if the job cannot be
-        cancelled.
+        `clean`: True if the agent has reported the session's end. If False, asks Slurm how the job has ended.
+
+        Returns:
+            Lines for the user if the job cannot be cancelled; otherwise none.
         """
         with self._stack:
             if self.joined:

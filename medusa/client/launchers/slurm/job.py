@@ -242,9 +242,9 @@ class SlurmJob(Job):
     def _prepare(self, request: JobRequest, *, spooled: bool) -> tuple[Path, Path]:
         """Writes the files for the job. Returns two paths: a private directory, and the script that runs the agent.
 
-        The directory contains the agent's config. It is in the user's home or in XDG_STATE_HOME, because the nodes
-        usually share these. If that is not possible, it is in the directory for temporary files, and there is no
-        config. Then the agent gets its URL from the script, and this URL cannot be renewed.
+        The directory is below XDG_STATE_HOME or the user's home, which the nodes usually share. It contains the agent's
+        config. If no directory can be made there, it is made below the directory for temporary files, without a config.
+        Then the agent gets its URL from the script, and this URL cannot be renewed.
 
         Args:
             spooled: True if Slurm stores a copy of the script, as sbatch does.

@@ -81,7 +81,10 @@ class StepJob(SlurmJob):
         return True
 
     def close(self, *, clean: bool) -> list[str]:
-        """Ends srun, which ends the step, and removes the step's private directory."""
+        """Ends srun, which ends the step, and removes the step's private directory.
+
+        `clean`: True if the agent has reported the session's end. If False, finds out if Slurm has ended the whole job.
+        """
         process, self._process = self._process, None
         with self._stack:
             if process is not None:

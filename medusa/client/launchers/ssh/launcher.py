@@ -95,10 +95,9 @@ class SshLauncher(Launcher):
         return f"a job on {printable(self._host)}"
 
     def create(self) -> str:
-        """Connects to the host, and returns a new session id.
+        """Connects to the host, and returns a new session id. Waits while the user answers the questions of ssh.
 
-        mlogin calls create() before it attaches to the session. The connection is opened here because the user may need
-        long to answer the questions of ssh, and mlogin must not be attached meanwhile.
+        mlogin calls this before it attaches to the session, because it must not be attached during this wait.
         """
         self._directory = self._stack.enter_context(self._ledger.private_directory(socket_directory()))
         self._connection = Connection(self._host, self._options, self._directory, self._ledger, self._timeouts)
@@ -131,8 +130,9 @@ class SshLauncher(Launcher):
     def over(self) -> bool:
         """Returns True if the agent has ended and cannot come back.
 
-        If only the connection to the host has ended, the agent may come back: returns False. The exception is mlogin's
-        own reflector, which the agent reaches only over this connection.
+        If only the connection to the host has ended, the result depends on the reflector. True if it is mlogin's own
+        reflector, which the agent reaches only over this connection. False if it is any other reflector, because the
+        agent may still run and come back.
         """
         ended = not self.poll().alive
         lost = self._process is not None and self._process.poll() == _CONNECTION_LOST

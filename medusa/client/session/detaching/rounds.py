@@ -22,8 +22,8 @@ def until(remote: Remote, condition: Callable[[Remote], bool], timeout: float, s
 
     Args:
         remote: the agent's side of the session.
-        condition: a function that is called again and again with the agent's side. This may be another object than
-            `remote`: see `Remote.settled`.
+        condition: a function that is called again and again. Its argument is the agent's side: `remote`, or the object
+            that has taken the place of `remote` (see `Remote.settled`).
         signals: the signals of mlogin; None to ignore signals.
 
     Raises:

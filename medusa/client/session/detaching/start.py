@@ -33,14 +33,16 @@ def start_detached(
     signals: Signals,
     timeout: float = TIMEOUT,
 ) -> None:
-    """Starts the command of `start`. Returns after the agent has confirmed that it keeps the command's terminal.
+    """Makes the agent start a command in a terminal, and leaves the terminal running.
 
-    Also returns if the command has already ended.
+    Returns after the agent has confirmed that it keeps the terminal, or after the command has ended.
 
     Args:
         conversation: the client's end of the stream. The agent has attached: the message Linkup has arrived.
+        start: the message that names the command.
         keep: a function that makes the job go on after mlogin's end. It returns False if that is not possible.
         tell: a function that shows a text to the user.
+        signals: the signals of mlogin.
         timeout: seconds to wait for the start of the command, and then again for the confirmation.
 
     Raises:

@@ -19,8 +19,9 @@ TOO_OLD = "the agent of this session is too old: it keeps no terminals"
 class NeededStream(OfferedRemote):
     """The agent's side of a session that needs a stream, until the agent has accepted the stream.
 
-    Then `stream` takes its place. If the agent does not accept the stream, or does not answer in time, `receive` raises
-    SessionEnded. An agent that knows no streams starts a command that does nothing.
+    After that, `stream` takes the place of this object. If the agent does not accept the stream, or does not answer in
+    time, `receive` raises SessionEnded. The offer is sent with a command that does nothing, because an agent that knows
+    no streams starts that command.
     """
 
     room = 0

@@ -25,16 +25,17 @@ this time has passed, it is such a program, and the wait is over.
 class OfferedRemote:
     """The agent's side of a session, until the agent has said whether it accepts a stream.
 
-    Then another object takes its place, which `settled` returns. Call `settled` after `receive` and `send`.
+    After the answer, another object takes the place of this one. Call `settled` after `receive` and `send`: it returns
+    the object to use from now on.
 
     Args:
         conversation: the link and the stream that is offered.
-        start: the message that asks for the command. The offer is sent in it. An agent that knows no streams ignores
-            the offer.
+        start: the message that asks the agent to start the command. It also carries the offer of the stream. An agent
+            that knows no streams ignores the offer.
         tell: a function that shows a text to the user: a notice of the reflector's.
         clock: a function that returns monotonic seconds.
-        stream: the object that takes this one's place if the agent accepts the stream. None for one that starts the
-            command.
+        stream: the object that takes this one's place if the agent accepts the stream. None to make an object that
+            starts the command.
     """
 
     high_water = PlainRemote.high_water
@@ -132,11 +133,13 @@ def remote_for(
     returning: Returning | None = None,
     companion: Companion | None = None,
 ) -> Remote:
-    """Returns the agent's side of a session in which the agent starts the command of `start`.
+    """Returns the object that stands for the agent's side of a session.
 
-    Offers the agent a stream, except if the command is too long for the frame that opens a channel.
+    If the command fits into the frame that opens a channel, the object offers the agent a stream. If the command is
+    longer, the object starts it without a stream.
 
     Args:
+        start: the message that asks the agent to start the command.
         tell: a function that shows a text to the user: a notice of the reflector's.
         returning: brings the session back after its link is lost; None if the session ends with its link.
         companion: what uses channels beside the session; None if there is nothing.

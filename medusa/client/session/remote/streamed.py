@@ -175,7 +175,7 @@ class StreamRemote:
 
 
 def fits(start: Start) -> bool:
-    """Returns True if the command of `start`, with its variables, fits into the frame that opens a channel."""
+    """Returns True if the command and the variables in the message `start` fit into the frame that opens a channel."""
     try:
         build_json(OPEN, 1, {"kind": "session", **parameters(start)})
     except ValueError:
@@ -184,7 +184,7 @@ def fits(start: Start) -> bool:
 
 
 def parameters(start: Start) -> dict[str, object]:
-    """Returns the parameters of a channel that runs what `start` asks for."""
+    """Returns the parameters of a channel for the same command as the message `start` asks for."""
     command = start.arguments[1] if start.arguments[:1] == ("-c",) else None
     return {
         "command": command,

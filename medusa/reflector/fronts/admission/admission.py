@@ -107,7 +107,7 @@ class Admission:
         """Counts a request to attach. Call this before other checks. Raises Refusal (429) if there were too many.
 
         Args:
-            source: the key of the client's address under which the request is counted. None not to count it.
+            source: the key of the client's address. The limit holds for each key. If None, nothing is counted.
             side: the side of the session to which the peer wants to attach: client or agent.
         """
         self._registry.connect(source=source, side=side)
@@ -290,7 +290,8 @@ class Admission:
 
         Args:
             back: the ticket by which the peer comes back. None if it shows no ticket.
-            gone: the owner of the session, if it cannot be connected to: its claim is replaced. Otherwise None.
+            gone: the reflector that owns the session, if it cannot be connected to. This reflector may then replace its
+                claim. None in all other cases.
         """
         if side is Side.AGENT and self._by_ticket.holds(accepted, name, back):
             incarnation = incarnation_of(accepted, back)

@@ -152,9 +152,9 @@ class Marks:
         self._asker.call_later(self._give_back, mark, tokens)
 
     def undo(self) -> None:
-        """Tells the directory what it did not answer before. Call this when it answers again.
+        """Gives back the marks that the directory may have reserved without an answer. Call this when it answers again.
 
-        Gives back the marks that it may have reserved without an answer, and tells it which sessions have ended.
+        Also tells the directory which sessions have ended since it did not answer.
         """
         self._asker.each(self._undo, list(self._owed.items()))
         self._asker.each(self.tell_end, [(mark,) for mark in self._unsaid])

@@ -104,8 +104,9 @@ class Claims:
         """Releases `name` if it is claimed. Does not block: if the directory is slow, a new greenlet waits for it.
 
         Args:
-            ends: marks that name the session, if it has ended for good; see Marks.add. The directory is told these
-                first. Otherwise a peer with a ticket could open the session again as soon as the name is free.
+            ends: marks that name the session, if it has ended for good; see Marks.add. The directory records them
+                before it frees the name. Otherwise a peer with a ticket could open the session again as soon as the
+                name is free.
         """
         self._broken.discard(name)
         self._release(self._claims.pop(name, None), ends)
@@ -207,7 +208,7 @@ class Claims:
         return claim
 
     def _may_move(self, claim: Claim) -> bool:
-        """Returns True if `claim` may be replaced. Its owner is a reflector that cannot be reached.
+        """Returns True if the claim of a reflector that cannot be reached may be replaced.
 
         It may be replaced if it is older than `claim_move_age`, or if its owner has certainly ended.
         """

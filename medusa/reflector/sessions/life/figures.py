@@ -10,6 +10,7 @@ from medusa.reflector.sessions.life.home import Home
 from medusa.reflector.sessions.life.totals import Totals
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.pair.sides import Sides
+from medusa.reflector.sessions.pair.usage import Usage
 from medusa.session import ABSENT, CLOSING, HELD, Side, State, stage
 from medusa.session.holding import HomeState
 
@@ -18,12 +19,15 @@ class Figures:
     """The base class of a session that computes what lists and metrics show of it. A pair is a client and its agent.
 
     Attributes:
+        usage: the usage of the session, with what its peers say about themselves.
         pairs: the pairs that live, oldest first.
         home: the control connection of the agent that holds the session (keeps it alive without a client); None if no
             agent does.
     """
 
     __slots__ = ("_active", "_past", "home", "pairs")
+
+    usage: Usage
 
     def __init__(self) -> None:
         self.pairs: list[Pair] = []
@@ -53,8 +57,19 @@ class Figures:
 
     @property
     def held_until(self) -> float | None:
-        """The time.time() at which the session ends if its agent does not come back. None if no such time is set."""
-        return self.home.held_until if self.home is not None else None
+        """The time.time() until which the session is kept while it has no client or no agent.
+
+        None if no such time is known, or if the session is not kept. See Keeping.
+        """
+        return self.home.keeping.until(self.usage.about.until) if self.home is not None else None
+
+    @property
+    def held_for(self) -> str | None:
+        """The reason why the session is kept while it has no client or no agent. See Keeping.
+
+        None if it is not kept.
+        """
+        return self.home.keeping.what if self.home is not None else None
 
     @property
     def legs(self) -> int:
@@ -88,7 +103,8 @@ class Figures:
     def active(self) -> float:
         """Returns the time.monotonic() at which terminal input or output has last passed in any pair; see Sides.active.
 
-        If there is no pair: when it has last passed in the pairs that have ended, or when the session began.
+        If no pair is left, returns this time for the pairs that have ended. If there was never a pair, returns the time
+        at which the session began.
         """
         return max((sides.active for sides in self._sides()), default=self._active)
 

@@ -48,7 +48,7 @@ class Holding(Figures):
         tickets: makes the session's tickets, with which peers come back to it.
     """
 
-    __slots__ = ("_context", "_moves", "_patience", "_was_held", "linked_at", "name", "tickets", "usage")
+    __slots__ = ("_abandoned", "_context", "_moves", "_patience", "_was_held", "linked_at", "name", "tickets", "usage")
 
     def __init__(self, name: SessionName, context: Context, usage: Usage, back: Ticket | None) -> None:
         super().__init__()
@@ -59,6 +59,7 @@ class Holding(Figures):
         self._context = context
         self._patience = math.inf  # how long clients wait for an agent that has not come back to this reflector yet
         self._was_held = self._moves = False
+        self._abandoned = ""  # the incarnation of the agent that was away for longer than its hold time
 
     def _end(self, past: Totals) -> None:
         """Ends the session: releases its name, and logs its usage. `past`: the sums over all pairs that it has had."""
@@ -109,7 +110,8 @@ class Holding(Figures):
         home = self.home
         if home is None:
             assert place is not None
-            if self._was_held or any(pair.state is not State.WAITING for pair in self.pairs):
+            taken = self._was_held or any(pair.state is not State.WAITING for pair in self.pairs)
+            if taken and incarnation != (self._abandoned or None):
                 raise Refusal(409, HAS_AGENT)
             home = self.home = Home(self, self._context, place, hold, HomeState.CLAIMED)
         elif not home.expects(Side.AGENT) or home.incarnation not in ("", incarnation):
@@ -150,23 +152,35 @@ class Holding(Figures):
             pair.wait_for_home()
 
     def hold_ended(self) -> None:
-        """Notes that the agent does not hold the session any more. If the session has no pair, ends it."""
+        """Notes that the agent does not hold the session any more. If the session has no pair, ends it.
+
+        If a pair is linked, the agent can still be asked to make more connections, over its connection in this pair:
+        for the clients that wait, and for those that join later.
+        """
         home, self.home = self.home, None
         if home is None:
             return
+        if home.machine.outcome is Outcome.ABANDONED:
+            self._abandoned = home.incarnation
         if home.address or self._past is None:
             self._past = self._past or Totals()
             self._past.hold(home.machine.outcome or Outcome.ENDED, home.reason, home.address)
-        self._was_held = bool(home.address)
+        self._was_held = self._was_held or bool(home.address)
+        goes_on = self.state is State.LINKED and not self._moves
         for pair in self.pairs:
             if self._was_held:
-                pair.abandon()
+                (pair.wait_for_call if goes_on else pair.abandon)()
             else:  # the upgrade of its first link has failed: another agent may come
                 self.begin_wait(pair)
         if not self.pairs:
             self._end(self._past)
 
     # ------------------------------------------------------------------ to the home link
+
+    def job_over(self) -> None:
+        """Notes that the session's job is over, so its agent does not come back. The session is not held any more."""
+        if self.home is not None:
+            self.home.tell(HomeInput.JOB_OVER)
 
     def _tell_home(self, happened: Input) -> None:
         if self.home is not None and happened in _OF_HOME:

@@ -20,6 +20,7 @@ from medusa.protocol.messages import Close
 from medusa.reflector.relay.endpoint import Endpoint
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.life.keeping import AGENT, Keeping
 from medusa.reflector.sessions.limits import Place
 from medusa.reflector.sessions.pair.link_checks import Late, LinkChecks, Ping, Renew, Renewal
 from medusa.reflector.sessions.pair.runner import Context
@@ -78,8 +79,7 @@ class Home(Stepping[HomeInput]):
         machine: the state machine.
         hold: for how many seconds the session lives on while the agent is away.
         incarnation: the id of the agent's process; "" before an agent has come.
-        held_until: the time.time() at which the session ends if its agent does not come back; None if no such time is
-            set.
+        keeping: why the session is kept while it has no client or no agent, and until when.
         reason: why the session is not held any more; "" if it is still held, or if no reason is known.
         address: the address of the agent; "" before it has come.
         is_forwarded: True if another reflector forwards the connection.
@@ -93,10 +93,10 @@ class Home(Stepping[HomeInput]):
         "_session",
         "_timed",
         "address",
-        "held_until",
         "hold",
         "incarnation",
         "is_forwarded",
+        "keeping",
         "machine",
         "reason",
     )
@@ -106,7 +106,7 @@ class Home(Stepping[HomeInput]):
         self.machine = HomeMachine(state)
         self.hold = hold
         self.incarnation = self.address = self.reason = ""
-        self.held_until: float | None = None
+        self.keeping = Keeping(AGENT if state is HomeState.AWAITED else None)
         self.is_forwarded = False
         self._session = session
         self._context = context
@@ -154,9 +154,11 @@ class Home(Stepping[HomeInput]):
         self._link, self.address = link, address
         self._checks = LinkChecks(self._context.config, now)
         self._checks.renewal = renewal
+        link.pump.listens = True
+        link.on_left_out = lambda texts: self.keeping.heard(texts, time.time())
         self._inbox = [happened for happened in self._inbox if happened not in _INPUTS.values()]  # of the older link
         self._timed.clear()
-        self.held_until = None
+        self.keeping.agent_came()
         self._guarded(lambda: self._carry_out(step))
         self.set_timer()
 
@@ -173,9 +175,19 @@ class Home(Stepping[HomeInput]):
         return int(self._link is not None)
 
     def call(self, leg_id: str) -> None:
-        """Asks the agent to make one more connection, for the client of the pair with the id `leg_id`."""
+        """Asks the agent to make one more connection, for the client of the pair with the id `leg_id`.
+
+        If the agent gives no sign of life within `home_timeout`, the home link counts as lost.
+        """
         if self._link is not None and self.is_there:
             self._link.announce(build(Call(leg_id)))
+            self._link.keepalive.suspect(time.monotonic(), self._context.config.timeouts.home_timeout)
+            self.set_timer()
+
+    def answered(self) -> None:
+        """Notes that the agent has made a connection after a call. This is a sign of life."""
+        if self._link is not None:
+            self._link.keepalive.received(time.monotonic())
 
     def renew(self) -> None:
         """Lets the agent get a new ticket at once, because the data that tickets contain have changed."""
@@ -276,7 +288,7 @@ class Home(Stepping[HomeInput]):
     def _start_hold(self, _: HomeStep) -> None:
         self._drop_link()
         self._timed[HomeInput.HOLD_EXPIRED] = time.monotonic() + self.hold
-        self.held_until = time.time() + self.hold
+        self.keeping.agent_left(time.time() + self.hold)
         self._session.call_nobody()
 
     def _close_home(self, step: HomeStep) -> None:

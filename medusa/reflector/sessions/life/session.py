@@ -80,7 +80,7 @@ class Session(Holding):
         if self.home is None:
             if not joins:
                 raise Refusal(409, HAS_CLIENT)
-            if self.state is not State.LINKED or self._was_held:
+            if self.state is not State.LINKED:
                 closing = self._was_held or self.state in CLOSING
                 raise Refusal(409, _CLOSING if closing else _NO_AGENT_YET)
             if not (self._takes_calls or any(pair.takes_calls for pair in self.pairs)):
@@ -126,9 +126,9 @@ class Session(Holding):
     def call(self, pair: Pair) -> None:
         """Asks the session's agent to make one more connection, for the client of `pair`.
 
-        The message goes over the agent's home link, its control connection. If the agent has no home link, the message
-        goes over its connection in a linked pair. A pair that was not used the last time is preferred, and one in which
-        no bytes wait for the agent. If no pair is linked either, this method ends the wait of `pair`.
+        Sends the message over the agent's home link, its control connection. If the agent has no home link, sends it
+        over the agent's connection in a linked pair. Prefers a pair that was not used for the last call, and a pair in
+        which no other bytes wait for the agent. If no pair is linked, ends the wait of the client.
         """
         if self.home is not None:
             self.home.call(pair.leg_id)
@@ -150,6 +150,8 @@ class Session(Holding):
         `took`: the seconds since the agent asked to be let in.
         """
         self._takes_calls |= pair.takes_calls
+        if self.home is not None:
+            self.home.answered()
         if not self._was_linked:
             self._was_linked = True
             self.linked_at = self.linked_at or time.monotonic()
@@ -171,11 +173,13 @@ class Session(Holding):
             self.home.renew()
 
     def closing(self) -> None:
-        """Notes that a pair is closing. Its connection cannot be used to call the agent any more.
+        """Notes that a pair is closing, so its connection can no longer be used to call the agent.
 
-        A call asks the agent to make one more connection, for a client that waits. If the agent was called over the
-        connection that closes, calls it again over another one. If no pair is linked any more, ends the wait of all
-        clients that have joined. Does nothing if the agent has a home link, over which it is called.
+        A call asks the agent to make one more connection, for a client that waits. Each call over the closing
+        connection is repeated over another one. If no pair is linked any more, ends the wait of all clients that have
+        joined.
+
+        Does nothing if the agent has a home link, because calls go over the home link then.
         """
         if self.home is not None:
             return
@@ -233,10 +237,11 @@ class Session(Holding):
         self._tell_home(happened)
 
     def drain(self, end: float) -> None:
-        """Sets the time at which all pairs end. Their users get notices before. See Pair.drain.
+        """Sets the time at which the pairs end. Their users get notices before. See Pair.drain.
 
-        `end`: the time, a time.monotonic(). Leaves out the pairs whose clients can come back to the session in another
-        reflector.
+        Leaves out each pair that has a client which can come back to the session in another reflector.
+
+        `end`: the time, a time.monotonic().
         """
         for pair in self.pairs:
             if not (self.can_move and pair.returns):

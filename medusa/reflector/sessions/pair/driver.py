@@ -24,7 +24,19 @@ from medusa.reflector.sessions.pair.link_checks import Renewal
 from medusa.reflector.sessions.pair.runner import Context, Runner
 from medusa.reflector.sessions.pair.sides import OVER
 from medusa.reflector.sessions.pair.usage import Usage
-from medusa.session import COME_BACK, Action, Input, Outcome, Side, State, broke_rules, closed, for_holder, lost
+from medusa.session import (
+    COME_BACK,
+    JOB_OVER,
+    Action,
+    Input,
+    Outcome,
+    Side,
+    State,
+    broke_rules,
+    closed,
+    for_holder,
+    lost,
+)
 from medusa.transports.relayed import RelayedTransport
 
 _WAIT_TEXT = build(Wait())
@@ -51,6 +63,9 @@ class Session(deadlines.Session, Protocol):
 
     def call(self, pair: Pair) -> None:
         """Asks the session's agent to make one more connection, for the client of `pair`."""
+
+    def job_over(self) -> None:
+        """Notes that the session's job is over, so its agent does not come back."""
 
     def linked(self, pair: Pair, took: float) -> None:
         """Notes that the client and the agent of `pair` are linked.
@@ -204,6 +219,8 @@ class Pair(Runner):
     def _endpoint_ended(self, endpoint: Endpoint, progress: Progress) -> None:
         if progress is Progress.CLOSED:
             reason = endpoint.pump.close.reason if endpoint.pump.close else ""
+            if endpoint.side is Side.CLIENT and endpoint.pump.close and endpoint.pump.close.code == JOB_OVER:
+                self._session.job_over()
             self.usage.because(endpoint.side, "closed" + (" (%s)" % reason if reason else ""))
         else:
             self.usage.because(endpoint.side, endpoint.pump.why)

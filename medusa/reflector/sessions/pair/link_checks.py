@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
-from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
+from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig
 from medusa.session import Side
@@ -184,7 +184,7 @@ class LinkChecks:
         if verdict is Verdict.PING:
             yield Ping(link.side)
         elif verdict is Verdict.LOST:
-            yield Lost(link.side, "silent for %g s" % (LOST_AFTER * link.keepalive.interval))
+            yield Lost(link.side, "silent for %g s" % link.keepalive.limit)
 
     @property
     def _message_interval(self) -> float:
@@ -225,8 +225,8 @@ class LinkChecks:
 def _answers_pings(link: Link) -> bool:
     """Returns True if the peer counts as lost when it is silent for too long.
 
-    Returns False if its silence means nothing. This is so if the peer is plain (cannot answer pings), or if its
-    connection is not read now. If such a peer has hung up, it counts as lost all the same, with two exceptions:
+    Returns False if the peer is plain (cannot answer pings), or if its connection is not read now. But if such a peer
+    has hung up, returns True. Two kinds of peer never count as lost because they have hung up:
 
     - An agent: its last output has to wait until the client reads it.
     - A plain peer whose FIN ends only one direction: it may still read.

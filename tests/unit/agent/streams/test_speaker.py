@@ -72,6 +72,18 @@ def test_an_offer_that_comes_late_does_not_end_the_stream_that_the_client_uses(g
         assert streams.take_up(offer, Stuck(), context, lambda *_: None) is expected  # type: ignore[arg-type]
 
 
+def test_an_offer_that_is_older_than_another_one_moves_nothing(guard: Guard) -> None:
+    streams = Streams(Commands(guard, time.monotonic, Timeouts()), Shared())
+    context = Context(None, guard, {}, [].append)  # type: ignore[arg-type]  # no signals
+
+    def offer(number: int, resume: bool = True) -> object:
+        return streams.take_up(StreamOffer(STREAM_ID, resume, number=number), Stuck(), context, lambda *_: None)  # type: ignore[arg-type]
+
+    stream = offer(1, resume=False)
+    assert [offer(number) for number in (3, 2, 1, 0, 3, 4)] == [stream, None, None, stream, stream, stream]
+    assert offer(2, resume=False) is None
+
+
 def test_an_offer_of_a_new_stream_that_says_bytes_have_arrived_leaves_nothing_behind(guard: Guard) -> None:
     commands, shared = Commands(guard, time.monotonic, Timeouts()), Shared()
     streams = Streams(commands, shared)

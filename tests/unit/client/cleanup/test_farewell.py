@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import socket
 
 import pytest
@@ -68,3 +69,17 @@ def test_it_gives_up() -> None:
 def test_a_reflector_that_ends_with_mlogin_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medusa.client.cleanup.farewell.INTERVAL", None)  # fails at a pause before another attempt
     Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, insecure_tls=False, embedded=True).say()
+
+
+def test_the_reflector_is_told_that_the_job_is_over() -> None:
+    heard: list[object] = []
+
+    def reflector(sock: socket.socket) -> None:
+        sock.sendall(switching(read_request(sock)))
+        link = blocking_websocket(sock)
+        heard.append(link.receive())
+        link.abort()
+
+    with ScriptedServer(reflector) as server:
+        dataclasses.replace(farewell(server), stream="").say()
+    assert heard == [Close(4001, "the job is over")]

@@ -11,6 +11,9 @@ from medusa.client.streams.redial import NOT_THERE_TIMEOUT, NoReturn, Redial
 from medusa.protocol.channels.frames import RESULT
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Linkup, Notice, StreamAnswer, Ticket, Wait
+from medusa.protocol.messages import Close
+from medusa.session import JOB_OVER
+from medusa.transports.base import ClosedTransport
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.link import LinkLost, Loss
 from tests.unit.client.streams.returns import AGENT, World
@@ -36,7 +39,8 @@ def test_a_stream_goes_on_over_another_link_without_a_lost_or_doubled_byte(world
     mine.write(STDIN, b"b")
     agents.write(STDOUT, b"2")
     assert world.conversation.parted
-    assert world.resume().received == world.conversation.stream.received
+    offer = world.resume()
+    assert (offer.received, offer.number) == (world.conversation.stream.received, 2)
     world.talk()
     world.talk()
     assert bytes(agents.readers[STDIN].read(9, 0.0)) == b"ab"
@@ -176,7 +180,8 @@ def test_the_time_of_keep() -> None:
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["no reflector", "no agent"])
-def test_a_job_that_has_ended_does_not_come_back(world: World, there: bool) -> None:
+def test_a_job_that_has_ended_does_not_come_back(world: World, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medusa.client.streams.way_back.CLOSE_TIMEOUT", 0.01)
     world.reflector.answers = [] if there else [ConnectRefused("down") for _ in range(99)]
     world.cut()
     world.wait(10)
@@ -185,6 +190,11 @@ def test_a_job_that_has_ended_does_not_come_back(world: World, there: bool) -> N
     with pytest.raises(LinkLost, match="reset"):
         world.wait(WATCH_INTERVAL)
     assert not world.conversation.parted
+    assert world.returning.job_over, "the reflector has not answered"
+    if there:
+        with pytest.raises(ClosedTransport) as told:
+            world.hear()
+        assert told.value.close == Close(JOB_OVER, "the job is over")
 
 
 def test_an_agent_that_answers_at_once_is_not_given_up(world: World) -> None:
@@ -275,3 +285,15 @@ def test_links_over_which_nothing_arrives_are_not_replaced_many_times_a_second(w
         world.cut()
         world.resume()
         assert world.reflector.attempts[-1] == lost_at + pause
+
+
+def test_a_silent_job_that_is_over_is_not_waited_for(world: World) -> None:
+    mine = world.conversation.open("session", command="cat")
+    world.talk()
+    world.over = True
+    mine.write(STDIN, b"a")
+    world.wait(7)
+    assert not world.conversation.parted
+    world.wait(2)
+    assert world.conversation.parted
+    assert world.returning.active

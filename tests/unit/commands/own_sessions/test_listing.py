@@ -47,6 +47,7 @@ def test_for_how_long_a_session_is_kept_is_shown_if_one_is() -> None:
     names, row, other = cells([away, {**ENTRY, "id": "x"}])
     assert (names[-1], row[-1], other[-1]) == ("KEPT", "10m00s", "-")
     assert "absent" in row
+    assert cells([{**ENTRY, "state": "held", "held_for": "detached", "held_until": None}])[1][-1] == "job"
 
 
 def test_an_older_reflector_tells_less() -> None:

@@ -78,11 +78,11 @@ class TestWhereAPeerGoes:
             bench.admission.enter_forwarded(bench.accepted, NAME, Side.AGENT, fail, None)
         assert bench.forwarded == []
 
-    @pytest.mark.parametrize(("login", "side"), [("", Side.CLIENT), ("alice", Side.AGENT)])
+    @pytest.mark.parametrize(("login", "side", "status"), [("", Side.CLIENT, 503), ("alice", Side.AGENT, 404)])
     def test_a_forwarded_peer_that_opens_a_session_or_has_shown_nothing(
-        self, bench: Bench, login: str, side: Side
+        self, bench: Bench, login: str, side: Side, status: int
     ) -> None:
-        with refused(404):
+        with refused(status, retry_after=int(status == 503)):
             bench.admission.enter_forwarded(bench.accepted, SessionName("new", login), side, fail, None)
         assert bench.registry.sessions() == []
 

@@ -1,0 +1,108 @@
+"""Finds the code that nothing uses in the programs that agent_strip.py strips."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def without_unused(sources: dict[Path, str], untyped: Callable[[str], str]) -> dict[Path, str]:
+    """Returns `sources` without the functions, classes and constants at their tops whose names occur nowhere else.
+
+    A name that a string consists of counts as used, and so does `main`.
+
+    Args:
+        sources: all files of the program.
+        untyped: removes the types from a source, and keeps the lines.
+    """
+    trees = {path: ast.parse(untyped(source)) for path, source in sources.items()}
+    unused = {(path, number): item for path, tree in trees.items() for number, item in enumerate(tree.body)}
+    used = {"main"}
+    while found := [place for place, item in unused.items() if (removable(item) or "main") in used]:
+        for place in found:
+            used.update(names(unused.pop(place), place[0]))
+    lines = {path: source.split("\n") for path, source in sources.items()}
+    for (path, _), item in unused.items():
+        blank(lines[path], item)
+    return {path: "\n".join(left) for path, left in lines.items()}
+
+
+def removable(item: ast.stmt) -> str | None:
+    """Returns the name that the statement gives to something, if that is all that it does, else None."""
+    if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        done = [node.func if isinstance(node, ast.Call) else node for node in item.decorator_list]
+        return item.name if all(isinstance(node, ast.Name) and node.id == "dataclass" for node in done) else None
+    target = item.targets[0] if isinstance(item, ast.Assign) and len(item.targets) == 1 else None
+    return target.id if isinstance(target, ast.Name) and not target.id.startswith("__") else None
+
+
+def names(item: ast.stmt, path: Path) -> Iterator[str]:
+    """Yields the names in the statement. An import at the top of a module does not use what it imports."""
+    if isinstance(item, ast.ImportFrom) and path.name != "__init__.py":
+        return
+    for node in ast.walk(item):
+        for field in ("id", "attr", "arg", "name", "value"):
+            found = getattr(node, field, None)
+            if isinstance(found, str):
+                yield found
+
+
+def without_imports(source: str, untyped: str) -> str:
+    """Returns `source` without the names that it imports at its top for types only.
+
+    Call it for no file from which others import such names.
+
+    Args:
+        untyped: `source` without its types.
+    """
+    tree, lines = ast.parse(source), source.split("\n")
+    used = set(evaluated(ast.parse(untyped)))
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            kept = [alias for alias in node.names if (alias.asname or alias.name) in used]
+            if len(kept) < len(node.names):
+                blank(lines, node)
+                rest = ast.ImportFrom(node.module, kept, node.level)
+                lines[node.lineno - 1] = ast.unparse(rest) if kept else ""
+    return "\n".join(lines)
+
+
+def without_methods(source: str, used: set[str]) -> str:
+    """Returns `source` without the methods that nothing calls, neither those in `used` nor what these call.
+
+    `used` are the names of the methods that other files call. It is for ptyprocess, of which the agent needs little.
+    """
+    tree, lines = ast.parse(source), source.split("\n")
+    methods = [item for node in tree.body if isinstance(node, ast.ClassDef) for item in node.body]
+    functions = [item for item in methods if isinstance(item, ast.FunctionDef)]
+    called: set[str] = set()
+    more = {"__init__", "__del__", *used}
+    while more - called:
+        called |= more
+        nodes = [node for item in functions if item.name in called for node in ast.walk(item)]
+        more = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    for item in functions:
+        if item.name not in called:
+            lines[blank(lines, item)] = " " * item.col_offset + "pass"
+    return "\n".join(lines)
+
+
+def blank(lines: list[str], item: ast.stmt) -> int:
+    """Makes the lines of the statement empty. Returns the index of the first one."""
+    decorators: list[ast.expr] = getattr(item, "decorator_list", [])
+    first = min([item.lineno, *(node.lineno for node in decorators)]) - 1
+    last = item.end_lineno or item.lineno
+    lines[first:last] = [""] * (last - first)
+    return first
+
+
+def evaluated(tree: ast.AST) -> Iterator[str]:
+    """Yields the names that the program looks up. Those in the types of fields are not: they stay texts."""
+    for name, value in ast.iter_fields(tree):
+        if name != "annotation":
+            for node in value if isinstance(value, list) else [value]:
+                if isinstance(node, ast.Name):
+                    yield node.id
+                elif isinstance(node, ast.AST):
+                    yield from evaluated(node)
