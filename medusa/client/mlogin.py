@@ -12,7 +12,6 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
@@ -24,6 +23,7 @@ from medusa.client.forwarding.forwarder import forwarder_for
 from medusa.client.launchers.base import JobRequest, Launcher
 from medusa.client.ledger import Ledger
 from medusa.client.login import words
+from medusa.client.login.on_pipes import MakeSession, OnPipes
 from medusa.client.login.wish import Wish
 from medusa.client.outcome import (
     INTERRUPTED,
@@ -63,33 +63,11 @@ from medusa.client.terminal.read_ahead import read_ahead
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal, carried_modes, end_of_file
-from medusa.client.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
-
-
-class OnPipes(Protocol):
-    """What uses the conversation with the agent if mlogin uses no terminal: PipesSession, or what takes its place.
-
-    Attributes:
-        opened: True if the agent may have started something.
-        answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
-    """
-
-    answered: bool
-
-    @property
-    def opened(self) -> bool: ...
-
-    def run(self, **wish: object) -> Exit:
-        """Runs a command that `wish` describes, or something else. Raises Failure and Interrupted."""
-
-
-MakeSession = Callable[[Conversation, Messages, Signals, Timeouts], OnPipes]
-"""Makes what takes the place of PipesSession."""
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
