@@ -79,7 +79,9 @@ def run(settings: Settings, make: MakeSession | None = None) -> int:
         make: makes what takes the place of a command on pipes; None for such a command. With it, `settings.pty` must
             be False.
     """
-    messages = Messages(quiet=settings.quiet, dumb=is_dumb(), prog=settings.prog)
+    shares = settings.shares_terminal
+    messages = Messages(quiet=settings.quiet, dumb=shares or is_dumb(), prog=settings.prog)
+    messages.raw = shares and os.isatty(2)
     login = Login(settings, messages, make)
     try:
         return login.run()
@@ -289,7 +291,10 @@ class Login:
         else:
             escape = self._settings.escape
             leave = f"{show_character(escape)}. ends it" if escape else ""
-        progress = Progress(self._messages, leave)
+        settings = self._settings
+        if settings.shares_terminal:
+            leave = ""
+        progress = Progress(self._messages, leave, always=settings.shares_terminal, silent=not settings.tells_links)
         returning = Returning(dialer, self._settings.keep, progress, self._timeouts)
         returning.over = lambda: self._reflector_over() or launcher.over()
         return returning

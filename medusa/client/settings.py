@@ -109,6 +109,9 @@ class Settings:
         account: the account of `login`, `subuser` and `key`. mlogin sets it before it makes the launcher.
         insecure_tls: True to accept any TLS certificate of the reflector and of Manta.
         headers: the header fields to send to the reflector in addition.
+        shares_terminal: True if another program uses the terminal of standard error, and may have made it raw. Then
+            only whole lines are shown, and each loss of the link is told by one.
+        tells_links: False to say nothing about lost links.
         prog: the program that the messages name.
         tell: a function that shows a line to the user.
         timeouts: all timeouts and intervals.
@@ -152,6 +155,8 @@ class Settings:
     account: Account | None = None
     insecure_tls: bool = False
     headers: Headers = NO_HEADERS
+    shares_terminal: bool = False
+    tells_links: bool = True
     prog: str = "mlogin"
     tell: Callable[[str], None] = lambda text: None
     timeouts: Timeouts = DEFAULT_TIMEOUTS

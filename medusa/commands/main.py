@@ -46,6 +46,7 @@ COMMANDS = {
     "ssh-proxy": Command(
         "let ssh, scp, rsync and editors into a session, as ProxyCommand", "medusa.commands.ssh.proxy"
     ),
+    "ssh-config": Command("print or install the lines for ~/.ssh/config", "medusa.commands.ssh.config"),
     "config": Command("show and edit the user's config file, with its profiles", "medusa.commands.config.command"),
     "archive": Command("write the agent archive that this installation carries", "medusa.commands.archive"),
     "publish": Command("put the agent's archive where jobs find it", "medusa.commands.publish"),

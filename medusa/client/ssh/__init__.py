@@ -8,6 +8,7 @@ session       a session of the client's: a shell, a command or a subsystem
 forwards      forwarded connections in both directions, and listeners in the job
 relay         passes bytes between a channel of SSH and one of the agent
 pipes         the transport: two descriptors that are read and written without blocking
+config_file   blocks for ~/.ssh/config, and how they are installed
 host_key      the user's host key, and the file that tells ssh of it
 refusals      tells the client, in the codes of SSH, why the agent has refused something
 """

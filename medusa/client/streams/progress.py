@@ -23,20 +23,23 @@ class Progress:
 
     Args:
         leave: how the user can end the wait, such as `~. ends it`; "" if there is no such way.
+        always: True to tell the user of each link that is back, however soon.
+        silent: True to tell nothing.
 
     Attributes:
         deadline: the time at which to call `check` next; infinite while there is a link.
     """
 
-    def __init__(self, messages: Messages, leave: str = "") -> None:
-        self._messages = messages
+    def __init__(self, messages: Messages, leave: str = "", *, always: bool = False, silent: bool = False) -> None:
+        self._messages, self._always, self._silent = messages, always, silent
         self._leave = leave
         self._since = self._line_at = self.deadline = math.inf
         self._told = False
 
     def tell(self, words: str) -> None:
         """Shows a line to the user."""
-        self._messages.error(words)
+        if not self._silent:
+            self._messages.error(words)
 
     def begin(self, since: float, *, told: bool, drained: bool) -> None:
         """Starts to tell the user that the link is lost. Call it after the loss.
@@ -58,6 +61,9 @@ class Progress:
         """
         if now < self.deadline:
             return
+        if self._silent:
+            self.deadline = math.inf
+            return
         elapsed = now - self._since
         why = f"; {reason}" if reason and elapsed >= FIRST_LINE_AFTER else ""
         minutes, seconds = divmod(int(elapsed), 60)
@@ -76,7 +82,7 @@ class Progress:
     def done(self, now: float) -> None:
         """Tells the user that the link is back. After a short loss that the user was not told of, tells nothing."""
         elapsed = now - self._since
-        if self._told or elapsed >= SHOW_AFTER:
+        if not self._silent and (self._told or self._always or elapsed >= SHOW_AFTER):
             self._messages.error(f"reconnected after {elapsed:.0f} s")
         self._since = self._line_at = self.deadline = math.inf
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 from medusa.client.settings import Settings
 from medusa.commands.own_sessions.options import WAIT_TIMEOUT, Access
+from medusa.commands.user_config.parser import UserOptionParser
 from medusa.protocol.session_id import UUID
 
 SUFFIX = ".medusa"
 """The end of the host's name by which ssh knows a session."""
+
+
+_REPEATED = ("config", "reflector", "account", "subuser", "key")
+"""The options that another program gets too, if they were typed."""
 
 
 def session_of(host: str) -> str:
@@ -43,3 +50,21 @@ def joining(prog: str, session: str, found: Access, given: SimpleNamespace) -> S
         headers=found.headers,
         prog=prog,
     )
+
+
+def repeated(
+    parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str], *, profile: bool = False
+) -> Iterator[str]:
+    """Yields the options of the command line `words` that say where sessions are, for another command line.
+
+    Args:
+        given: all options.
+        profile: True if --profile is among them.
+    """
+    typed = parser.typed(words)
+    for name in (*_REPEATED, *(["profile"] if profile else [])):
+        value = getattr(given, name, None)
+        if name in typed and value is not None:
+            yield f"--{name}={os.path.abspath(value) if name == 'config' else value}"
+    if given.insecure_tls and "insecure_tls" in typed:
+        yield "--insecure-tls"

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import SimpleNamespace
 
-from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.client.outcome import OWN_ERROR, Failure, Interrupted
 from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options import VARIABLES
-from medusa.commands.own_sessions.options import access, add_access_options
-from medusa.commands.ssh.joining import joining, session_of
+from medusa.commands.own_sessions.options import Access, access, add_access_options
+from medusa.commands.ssh.joining import joining, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 
 PROG = "medusa ssh-proxy"
 
-USAGE = f"{PROG} SESSION [OPTION...]"
+USAGE = f"{PROG} SESSION [OPTION...]\n       {PROG} --profile NAME [OPTION...]"
 
 DESCRIPTION = """Speak the SSH protocol on standard input and output, as a server, and run what the ssh client asks for
 in the job of one of your sessions: commands, terminals, sftp, forwarded ports and sockets. It is made for ssh's option
@@ -29,7 +31,8 @@ SECTIONS = (
     Section(
         "SESSION",
         text="A session's --name, its id, or the beginning of its id, with or without .medusa; `medusa ls` lists your "
-        "sessions.",
+        "sessions. With --profile alone: the session that has the name of the profile. If there is none, the profile's "
+        "job is started, as by `mlogin -d`, and goes on after the connection.",
     ),
     Section(
         "Examples",
@@ -39,6 +42,7 @@ SECTIONS = (
             ("ssh train.medusa", "a shell in the job of the session `train`"),
             ("scp out.csv train.medusa:", "also sftp, rsync, git, and editors that use ssh"),
             ("ssh -L 8888:localhost:8888 train.medusa", "a port of the job"),
+            ("ssh gpu.medusa", "a profile's job, after `medusa ssh-config --profile gpu --write`"),
         ),
     ),
     Section(VARIABLES),
@@ -58,27 +62,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `argv`: the arguments, without the command's name. None for the arguments of this process.
     """
-    settings = parse(sys.argv[1:] if argv is None else argv)
-    if os.isatty(0):
-        print(f"{PROG}: ssh runs this program, by ProxyCommand: see `medusa ssh-config`", file=sys.stderr)
-        return OWN_ERROR
-    return serve(settings)
+    try:
+        settings = parse(sys.argv[1:] if argv is None else argv)
+        return serve(settings)
+    except Failure as failure:
+        _tell(str(failure))
+    except Interrupted as interrupted:
+        _tell(str(interrupted))
+        return interrupted.status
+    return OWN_ERROR
 
 
 def serve(settings: Settings) -> int:
-    """Joins the session of `settings`, and serves one ssh client. Returns the exit status."""
+    """Joins the session of `settings`, and serves one ssh client. Returns the exit status. Raises Failure."""
     from medusa.client.aio.aio_session import AioSession  # these take long to import
     from medusa.client.mlogin import run
     from medusa.client.ssh.host_key import host_key
     from medusa.client.ssh.proxy import serve as serve_ssh
 
-    try:
-        key = host_key()
-    except Failure as failure:
-        print("\n".join(f"{PROG}: {line}" for line in str(failure).splitlines()), file=sys.stderr)
-        return OWN_ERROR
-
-    program = functools.partial(serve_ssh, key=key.private)
+    program = functools.partial(serve_ssh, key=host_key().private)
     return run(settings, functools.partial(AioSession, program=program, ignored=IGNORED))
 
 
@@ -86,7 +88,7 @@ def make_parser() -> UserOptionParser:
     """Returns the parser of the options."""
     parser = UserOptionParser(PROG, DESCRIPTION, OWN_ERROR, usage=USAGE, sections=SECTIONS)
     group = parser.add_argument_group("What to reach")
-    group.add_argument("session", metavar="SESSION", help="which session; see below")
+    group.add_argument("session", nargs="?", metavar="SESSION", help="which session; see below")
     add_keep_option(group)
     group.add_argument("-q", "--quiet", action="store_true", help="errors only: no line about a lost link")
     add_access_options(parser)
@@ -96,7 +98,7 @@ def make_parser() -> UserOptionParser:
 def parse(argv: Sequence[str]) -> Settings:
     """Returns the settings, from the command line `argv`, the environment and the config file.
 
-    Raises SystemExit(255) if an option is wrong.
+    Starts a session if a profile needs one. Raises Failure and Interrupted, and SystemExit(255) if an option is wrong.
     """
     parser, words = make_parser(), list(argv)
     given = parser.parse_args(words)
@@ -104,7 +106,25 @@ def parse(argv: Sequence[str]) -> Settings:
         found = access(parser, given, words)
     except Failure as failure:
         parser.error(str(failure))
-    session = session_of(given.session)
-    if not session:
+    session = session_of(given.session or "")
+    if not session and parser.profile is None:
         parser.error("which session? `medusa ls` lists yours")
-    return joining(PROG, session, found, given)
+    if os.isatty(0):
+        raise Failure("ssh runs this program, by ProxyCommand: see `medusa ssh-config`")
+    if not session:
+        session = _of_profile(parser, given, words, found)
+    settings = joining(PROG, session, found, given)
+    return dataclasses.replace(settings, shares_terminal=True, tells_links=not given.quiet)
+
+
+def _of_profile(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str], found: Access) -> str:
+    from medusa.commands.ssh.on_demand import session_for  # takes long to import
+
+    profile = parser.profile or ""
+    options = list(repeated(parser, given, words))
+    tell = (lambda words: None) if given.quiet else _tell
+    return session_for(profile, profile, found, options, tell)
+
+
+def _tell(words: str) -> None:
+    print("\n".join(f"{PROG}: {line}" for line in words.splitlines()), file=sys.stderr)
