@@ -29,9 +29,9 @@ SECTIONS = (
     Section(
         "What is printed",
         text="Without SESSION: one block for all hosts *.medusa, whose names are those of sessions. With SESSION, "
-        "which need not run yet: the block of that session alone. With --all: one for each session that runs, and one for "
-        "each profile of the config file. With --profile NAME alone: the block of that profile. Its first connection "
-        "starts a job.",
+        "which need not run yet: the block of that session alone. With --all: one for each session that runs, and "
+        "one for each profile of the config file. With --profile NAME alone: the block of that profile, whose first "
+        "connection starts a job.",
     ),
     Section(
         "Examples",
