@@ -73,6 +73,16 @@ class Listener(asyncssh.SSHListener):
         pass
 
 
+class Listeners(dict[Any, Any]):
+    """The listeners of a connection, for asyncssh. A client may cancel one that could not be made.
+
+    asyncssh ends the whole connection then. OpenSSH's client asks for that, if its user does.
+    """
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        return super().pop(key, *(default or (asyncssh.SSHListener(),)))
+
+
 class Forwards:
     """All forwarded connections and listeners of one SSH connection.
 

@@ -11,7 +11,7 @@ import asyncssh
 
 from medusa.client.aio.driver import Driver
 from medusa.client.ssh import forwards, session
-from medusa.client.ssh.forwards import LOOPBACK, Connection, Forwards, Listener
+from medusa.client.ssh.forwards import LOOPBACK, Connection, Forwards, Listener, Listeners
 from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.relay import Relay
 from medusa.client.ssh.session import Session
@@ -40,6 +40,7 @@ class Server(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._conn = conn
+        conn._local_listeners = Listeners()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.over.done():
