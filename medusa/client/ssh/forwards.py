@@ -147,7 +147,7 @@ class Forwards:
             await back(connection, peer)
         except asyncssh.ChannelOpenError as error:
             io.refuse("refused", f"the ssh client has refused the connection: {error.reason}")
-        except OSError as error:
+        except (asyncssh.Error, OSError) as error:
             io.refuse("refused", f"the ssh client has gone ({error})")
         else:
             io.accept()

@@ -101,7 +101,7 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         if self._waiter is not None:
             self._waiter.cancel()
         if self._io is not None:
-            self._io.close()
+            self._io.close(at_once=True)  # a command that does not read must end too
 
     # ------------------------------------------------------------------ how it ends
 
