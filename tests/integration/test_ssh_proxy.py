@@ -92,7 +92,7 @@ def test_many_commands_over_one_connection(ssh: Ssh) -> None:
         "": (b"echo in a shell; exit 4\n", 4, b"in a shell\n", b""),
     }
     ssh.environ["WHAT"] = "this"
-    runs = [ssh.start(*ssh.shared(HOST, line)) for line in cases]
+    runs = [ssh.start(*ssh.shared("-T", HOST, line)) for line in cases]
     for run, (typed, *expected) in zip(runs, cases.values(), strict=True):
         with run:
             out, err = run.communicate(typed, 3 * PATIENCE)
@@ -100,7 +100,7 @@ def test_many_commands_over_one_connection(ssh: Ssh) -> None:
 
 
 def test_a_terminal(ssh: Ssh) -> None:
-    line = "stty size; trap 'echo caught' INT; read x; read x; stty size; exit 6"
+    line = "trap 'echo caught' INT; stty size; read x; read x; stty size; exit 6"
     with terminal(ssh.command(*ssh.shared("-t", HOST, line)), ssh.environ, columns=111, lines=33) as screen:
         screen.until("33 111\r\n")
         screen.type("\x03\n")
