@@ -26,6 +26,7 @@ def ask_helper(answer: Callable[[], Any], deadline: float) -> Steps[Any]:
         socket.timeout: the helper has not answered before `deadline`, a time of time.monotonic().
     """
     reader, writer = os.pipe()
+    os.set_blocking(reader, False)  # a caller may pass the event of an earlier pipe that had the same descriptor
     pid, at_work = 0, True
     try:
         try:
@@ -56,7 +57,10 @@ def _read(reader: int, deadline: float) -> Steps[bytes]:
     while True:
         if not (yield Wait({reader: select.POLLIN}, deadline)):
             raise socket.timeout(TIMED_OUT)
-        chunk = os.read(reader, 1 << 16)
+        try:
+            chunk = os.read(reader, 1 << 16)
+        except BlockingIOError:
+            continue
         if not chunk:
             return data
         data += chunk
