@@ -127,8 +127,11 @@ class Connection:
         """Closes the socket so that its peer sees a reset, and not an end in good order."""
         if not self.over:
             self.over = True
-            if self._sock.family != socket.AF_UNIX:
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            try:
+                if self._sock.family != socket.AF_UNIX:
+                    self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            except OSError:
+                pass  # the peer has reset it
             self._sock.close()
 
     def _shut(self, how: int) -> None:

@@ -73,7 +73,11 @@ class Listener:
         if self._path is not None:
             sock.setblocking(False)
             return sock, ""
-        return prepared(sock), host_port(peer[0], peer[1])
+        try:
+            return prepared(sock), host_port(peer[0], peer[1])
+        except OSError:  # some systems do not let a connection be configured that is reset already
+            sock.close()
+            return None
 
     @property
     def is_file(self) -> bool:
@@ -91,7 +95,10 @@ class Listener:
             sock.close()
         self._sockets.clear()
         if self._path is not None and not self.removed:
-            os.unlink(self._path)
+            try:
+                os.unlink(self._path)
+            except OSError:
+                pass  # its directory cannot be written any more
         self._path = None
 
 
