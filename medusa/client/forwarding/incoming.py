@@ -21,7 +21,7 @@ from medusa.transports.forwarding.connection import Connection
 from medusa.transports.forwarding.connections import Connections
 from medusa.transports.forwarding.dialling import dial
 from medusa.transports.forwarding.lookups import Lookups
-from medusa.transports.forwarding.refusal import LIMIT, CannotForward
+from medusa.transports.forwarding.refusal import IN_USE, LIMIT, NOT_PERMITTED, CannotForward
 from medusa.transports.forwarding.refusal import REFUSED as CODE_REFUSED
 from medusa.transports.steps import Work
 
@@ -97,7 +97,9 @@ class Incoming:
         elif event.type == REFUSED:
             self._forget(channel)
             reason = event.value
-            self._report.refused(reason._replace(words=f"cannot listen on {reason.words or forward.listen}"))
+            if reason.code in (IN_USE, NOT_PERMITTED):  # the words of others do not begin with the place
+                reason = reason._replace(words=f"cannot listen on {reason.words or forward.listen}")
+            self._report.refused(reason)
         elif event.type == CLOSE:
             words = printable(event.value.words or event.value.code, MAX_WORDS)
             self._report.problem(f"{self._places[channel]} in the job is not forwarded any more: {words}")
