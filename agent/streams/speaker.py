@@ -61,6 +61,7 @@ class StreamSpeaker:
         self._close: Callable[[str, str], None] = _no_link
         self.keep = self.number = 0
         self.parked_since: Optional[float] = None
+        self._stays = False  # the client comes back even if all its commands have ended
         self._reported = False  # True after the first RESULT: a stream on which nothing has run yet is not complete
         self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers the channel
         self._sessions: Dict[Channel, Opened] = {}
@@ -109,6 +110,7 @@ class StreamSpeaker:
         self._close("", TAKEN_OVER)
         self._link, self._close, self.keep, self.parked_since = link, close, offer.keep, None
         self.number = max(self.number, offer.number)
+        self._stays = offer.stays
         try:
             while self._offers:  # all of them now, because their time limit went on without a link
                 self._open_next()
@@ -300,7 +302,7 @@ class StreamSpeaker:
     @property
     def _complete(self) -> bool:
         """True if the client was told how all of its commands have ended, and nothing else is left to resume."""
-        return self._reported and not self._offers and self._end.complete
+        return self._reported and not (self._stays or self._offers) and self._end.complete
 
     def give_up(self, words: str) -> None:
         """Ends a stream that has no link, and its commands. `words` say why, for the log."""

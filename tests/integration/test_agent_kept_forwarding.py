@@ -1,4 +1,4 @@
-"""What an agent forwards for a client that has lost its link; the test is reflector, client and programs."""
+"""What an agent keeps for a client that forwards and has lost its link; the test is reflector, client and programs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from medusa.protocol.resume.offer import StreamOffer
 from tests.agents import Agent, stop
 from tests.integration.test_agent_forwarding import Target, closed, everything, listener
 from tests.integration.test_agent_home import Home, finish, home, resume
+from tests.streamclients import STREAM_ID
 from tests.waiting import PATIENCE
 
 __all__ = ["home"]
@@ -57,3 +58,16 @@ def test_what_is_given_up_is_reset_and_removed(home: Home, agent: Agent, tmp_pat
         everything(peer)
     assert finish(home, agent)[0] == 143
     assert not path.exists()
+
+
+def test_a_client_that_stays_comes_back_after_all_its_commands(home: Home, agent: Agent) -> None:
+    client = home.stream(StreamOffer(STREAM_ID, stays=True))
+    assert client.run("exit 3").outcome() == {"status": 3}
+    client.until(lambda: not client.stream.kept)
+    client.link.abort()
+    agent.logged("is kept for")
+    assert resume(home, client).gone is None
+    assert client.run("exit 4").outcome() == {"status": 4}
+    assert client.leave() == "done"
+    client.link.abort()
+    assert finish(home, agent)[0] == 0

@@ -69,7 +69,7 @@ class Driver:
 
     async def begin(self) -> None:
         """Offers the agent a stream, and waits for its answer. Raises Failure if there is none, or the link ends."""
-        self._round(functools.partial(self._conversation.begin, HARMLESS))
+        self._round(functools.partial(self._conversation.begin, HARMLESS, stays=True))
         first: list[asyncio.Future[Any]] = [self._answered, self.over]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if self.over.done():

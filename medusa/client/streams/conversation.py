@@ -104,19 +104,22 @@ class Conversation:
         self._companion = companion
         self._id = secrets.token_hex(16)
         self._offers = 0
-        self._start = HARMLESS
+        self._start, self._stays = HARMLESS, False
         self._late: list[Event] = []
         self._heard: list[Control] = []
 
-    def begin(self, start: Start) -> None:
+    def begin(self, start: Start, *, stays: bool = False) -> None:
         """Sends the message `start`, with the offer of the stream in it.
 
         An agent that knows no streams ignores the offer, and starts the command that the message asks for.
 
+        Args:
+            stays: True if this end comes back after the loss of its link even if all its commands have ended.
+
         Raises:
             LinkLost: the link has ended.
         """
-        self._start = start
+        self._start, self._stays = start, stays
         self._offer()
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
@@ -344,6 +347,6 @@ class Conversation:
         """Sends the offer: over the first link to begin the stream, over a new link to go on with it."""
         resume, keep = self.speech is Speech.STREAM, 0 if self._returning is None else self._returning.keep
         self._offers += 1
-        received = self.stream.received
-        offer = StreamOffer(self._id, resume=resume, received=received, keep=keep, number=self._offers)
+        received, number = self.stream.received, self._offers
+        offer = StreamOffer(self._id, resume, received, keep=keep, number=number, stays=self._stays)
         self.link.send_control(dataclasses.replace(HARMLESS if resume else self._start, stream=offer))

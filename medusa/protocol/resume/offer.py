@@ -29,6 +29,8 @@ class StreamOffer:
         number: the number of this offer: the client numbers its offers of the stream 1, 2, 3 and so on, over all links.
             The agent refuses an offer if it has already got one with a larger number. 0: the client does not number its
             offers.
+        stays: True if the client comes back after the loss of its link even if all its commands have ended, because it
+            may start more of them.
     """
 
     id: str
@@ -39,6 +41,7 @@ class StreamOffer:
     security: str = "plain"
     keep: int = KEEP
     number: int = 0
+    stays: bool = False
 
 
 def check_identifier(value: Any) -> str:
@@ -62,7 +65,9 @@ def check_offer(value: Any) -> Optional[StreamOffer]:
         keep = _check_integer(value.get("keep", KEEP), MAX_KEEP)
         resume = value.get("resume", False) is True
         number = _check_integer(value.get("number", 0), (1 << 53) - 1)
-        return StreamOffer(check_identifier(value.get("id")), resume, received, message, keep=keep, number=number)
+        stays = value.get("stays", False) is True
+        name = check_identifier(value.get("id"))
+        return StreamOffer(name, resume, received, message, keep=keep, number=number, stays=stays)
     except ValueError:
         return None
 

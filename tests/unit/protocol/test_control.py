@@ -34,7 +34,7 @@ EVERY = [
     Start(),
     Start(modes="030000000800", env={"LANG": "de_DE.UTF-8", "ODD": "\udcff"}, named=("PATH",)),
     Start(stream=StreamOffer(32 * "a")),
-    Start(stream=StreamOffer(32 * "0", resume=True, received=7, keep=0)),
+    Start(stream=StreamOffer(32 * "0", resume=True, received=7, keep=0, stays=True)),
     Call(32 * "b"),
     Ticket("1.a-B_c"),
     Kept(),
