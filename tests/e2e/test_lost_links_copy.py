@@ -13,15 +13,15 @@ from tests.terminals import ROOT, environment, mlogin
 from tests.waiting import PATIENCE, Deadline
 
 SEED = 15
-DATA = random.Random(SEED).randbytes(5_000_000)
+DATA = random.Random(SEED).randbytes(2_000_000)
 
 
 def test_copies_go_on(home: Path) -> None:
     (home.parent / "src").mkdir()
     (home.parent / "src" / "large").write_bytes(DATA)
-    for number in range(200):
+    for number in range(100):
         (home.parent / "src" / f"{number}").write_bytes(DATA[: number * 50])
-    with running() as reflector, cuts(reflector.port, SEED, mean=1_000_000, spared=4) as proxy:
+    with running() as reflector, cuts(reflector.port, SEED, mean=400_000, spared=4) as proxy:
         url = f"http://127.0.0.1:{proxy.port}"
         command = mlogin("-q", "--name", "train", "--reflector", url, "-c", "echo begun; cat")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

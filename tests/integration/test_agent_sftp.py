@@ -81,24 +81,15 @@ def test_files_by_sftp(tmp_path: Path, server: str) -> None:
         assert run.channel.readers[0].complete
 
 
-def test_broken_packets_end_one_server_only(tmp_path: Path) -> None:
+def test_ends_of_servers(tmp_path: Path) -> None:
     with served(tmp_path, "") as client:
+        assert client.open("sftp", cwd="no").refusal().words.endswith("/no: No such file or directory")
         broken, other = client.open("sftp").started(), client.open("sftp").started()
         broken.give(b"\xff" * 8)
         client.until(lambda: broken.closed)
         assert broken.closed.words == "the SFTP server has ended: status 1"
         assert ask(other, INIT)[0][0] == p.VERSION
-
-
-def test_server_ends_with_its_channel(tmp_path: Path) -> None:
-    with served(tmp_path, "") as client:
-        run = client.open("sftp").started()
-        assert session_members(run.pid)
-        run.channel.close()
+        assert session_members(other.pid)
+        other.channel.close()
         client.pump()
-        wait_until_session_is_gone(run.pid)
-
-
-def test_files_below_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with served(tmp_path, "") as client:
-        assert client.open("sftp", cwd="no").refusal().words.endswith("/no: No such file or directory")
+        wait_until_session_is_gone(other.pid)

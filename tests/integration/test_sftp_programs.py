@@ -102,7 +102,7 @@ class _Channel:
     def is_closing(self) -> bool:
         return False
 
-    def get_extra_info(self, name: str) -> str:
+    def get_extra_info(self, name: str, default: str = "") -> str:
         return "SSH-2.0-OpenSSH"
 
     def get_child(self, *words: Any) -> Any:
