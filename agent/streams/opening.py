@@ -18,9 +18,6 @@ from agent.terminals.viewer import Streaming, Viewer
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.control import Resize
 
-OPENABLE = ("session", "attach", "info", "sftp")
-"""The kinds of channels that this agent opens."""
-
 Opened = Union[SessionChannel, Viewer]
 
 

@@ -9,10 +9,9 @@ from agent.link_ends import TAKEN_OVER, comes_back
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.streams.forwards import Forwards
-from agent.streams.opening import OPENABLE, Opened, Opener, amend
+from agent.streams.opening import Opened, Opener, amend
 from agent.streams.shared import Shared
 from agent.terminals.terminal import Leave
-from medusa import __version__
 from medusa.protocol.channels.channel import Channel, Event, State
 from medusa.protocol.channels.frames import GOAWAY, OPEN, REQUEST
 from medusa.protocol.channels.kinds import Role
@@ -157,11 +156,8 @@ class StreamSpeaker:
             self._over(event)
         elif self._forwards.happened(event):
             return
-        elif event.type == OPEN and event.channel.kind in OPENABLE:
-            self._offers[event.channel] = event.value
         elif event.type == OPEN:
-            words = "the agent (version %s) cannot open channels of the kind %s" % (__version__, event.channel.kind)
-            event.channel.refuse("unsupported", words)
+            self._offers[event.channel] = event.value
         elif event.type == REQUEST and event.channel in self._offers:
             amend(self._offers[event.channel], event.value)
         elif event.channel in self._sessions:

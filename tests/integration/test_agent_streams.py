@@ -132,12 +132,6 @@ def test_terminals_are_limited(stream: StreamClient) -> None:
     stream.run("true").outcome()
 
 
-def test_kinds_of_later_versions_are_refused(stream: StreamClient) -> None:
-    refusal = stream.open("sftp").refusal()
-    assert refusal.code == "unsupported"
-    assert "cannot open channels of the kind sftp" in refusal.words
-
-
 # ---------------------------------------------------------------------- input and output
 
 
