@@ -32,13 +32,19 @@ class Forwarder:
     Args:
         forwards: what to forward.
         report: tells the user about it.
+        alone: True if the session does nothing else, so that the session itself says why it is over.
         clock: a function that returns monotonic seconds.
     """
 
     def __init__(
-        self, forwards: Sequence[Forward], report: Report, clock: Callable[[], float] = time.monotonic
+        self,
+        forwards: Sequence[Forward],
+        report: Report,
+        *,
+        alone: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._forwards, self._report, self._clock = forwards, report, clock
+        self._forwards, self._report, self._alone, self._clock = forwards, report, alone, clock
         self._lookups = Lookups(clock)
         self._listeners = Listeners(report, clock)
         self._connections = Connections()
@@ -75,7 +81,8 @@ class Forwarder:
 
     def unavailable(self) -> None:
         """Gives up, because the agent knows no streams."""
-        self._report.problem(TOO_OLD)
+        if not self._alone:
+            self._report.problem(TOO_OLD)
         self.close()
 
     # ------------------------------------------------------------------ in each round
@@ -150,4 +157,5 @@ class Forwarder:
 
 def forwarder_for(settings: Settings, messages: Messages) -> Forwarder:
     """Returns what forwards the connections that the user's options ask for. `messages`: shows lines to the user."""
-    return Forwarder(settings.forwards, Report(messages.error, messages.say if settings.no_command else None))
+    alone = settings.no_command
+    return Forwarder(settings.forwards, Report(messages.error, messages.say if alone else None), alone=alone)

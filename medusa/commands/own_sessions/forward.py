@@ -106,7 +106,7 @@ def parse(argv: Sequence[str]) -> Settings:
         forwards=forwards(given),
         no_command=True,
         stdio=given.stdio_forward,
-        quiet=given.quiet,
+        quiet=given.quiet or given.stdio_forward is not None,
         launcher="held",
         joins=True,
         reflector=found.reflector,

@@ -1,0 +1,250 @@
+"""`mlogin -L -R -D -N -W` and `medusa forward`: real programs, and real connections in both directions."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cuts import cuts
+from tests.own_sessions import environ
+from tests.ports import free_port
+from tests.reflectors import running
+from tests.terminals import ROOT, assert_nothing_left, environment, mlogin, run_alone
+from tests.waiting import PATIENCE
+
+REQUEST = b"\x05\x01\x00\x05\x01\x00\x03\x09localhost" + b"%b"
+BYTES = bytes(range(256)) * 4096
+
+
+class Echo(socketserver.BaseRequestHandler):
+    """Sends everything back after the other end has ended its direction, with `> ` in front."""
+
+    def handle(self) -> None:
+        self.request.settimeout(PATIENCE)
+        data = b""
+        while more := self.request.recv(65536):
+            data += more
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"> " + data)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 512
+    daemon_threads = True
+
+
+class UnixServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+@contextlib.contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def serving_tcp() -> Iterator[int]:
+    """The port of a server that echoes."""
+    server = Server(("127.0.0.1", 0), Echo)
+    with serving(server):
+        yield int(server.server_address[1])
+
+
+class Forwards:
+    """A program that forwards, and what it says."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, env=env, cwd=ROOT, text=True, **pipes)
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Reads lines until one matches, and returns the match."""
+        assert self.process.stderr is not None
+        lines = []
+        for line in self.process.stderr:
+            lines.append(line)
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(lines)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode
+
+
+@contextlib.contextmanager
+def forwards(command: list[str], env: dict[str, str]) -> Iterator[Forwards]:
+    program = Forwards(command, env)
+    try:
+        yield program
+        assert program.end() == 130
+    finally:
+        program.process.kill()
+        program.process.wait()
+        assert program.process.stderr is not None
+        program.process.stderr.close()
+
+
+def through(address: int | Path, data: bytes = b"x") -> bytes:
+    """What comes back after `data` and the end of this direction."""
+    with socket.socket(socket.AF_INET if isinstance(address, int) else socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(("127.0.0.1", address) if isinstance(address, int) else str(address))
+        return exchange(sock, data)
+
+
+def exchange(sock: socket.socket, data: bytes) -> bytes:
+    sender = threading.Thread(target=lambda: (sock.sendall(data), sock.shutdown(socket.SHUT_WR)))
+    sender.start()
+    found = b""
+    while more := sock.recv(65536):
+        found += more
+    sender.join()
+    return found
+
+
+def by_socks(proxy: int, port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", proxy), PATIENCE) as sock:
+        sock.sendall(REQUEST % struct.pack("!H", port))
+        answer = b""
+        while len(answer) < 12:
+            answer += sock.recv(12 - len(answer))
+        return exchange(sock, b"x") if answer[:4] == b"\x05\x00\x05\x00" else answer
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("home")
+    yield home
+    assert_nothing_left(home)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with serving_tcp() as port:
+        yield port
+
+
+def test_both_directions(home: Path, port: int, tmp_path: Path) -> None:
+    here, there, server = tmp_path / "here", tmp_path / "there", tmp_path / "server"
+    closed = free_port()
+    options = [
+        "-L",
+        f"0:localhost:{port}",
+        "-R",
+        f"0:localhost:{port}",
+        "-D",
+        "0",
+        "-R",
+        "0",
+        "-L",
+        f"0:localhost:{closed}",
+    ]
+    options += ["-L", f"{here}:{server}", "-R", f"{there}:{server}"]
+    with (
+        serving(UnixServer(str(server), Echo)),
+        forwards(mlogin("-N", "--name", "ports", *options), environ(home)) as program,
+    ):
+        local = int(program.until(rf"forwarding 127\.0\.0\.1:(\d+) to localhost:{port}\n")[1])
+        refused = int(program.until(rf"forwarding 127\.0\.0\.1:(\d+) to localhost:{closed}\n")[1])
+        proxy = int(program.until(r"forwarding 127\.0\.0\.1:(\d+) to whatever SOCKS asks for\n")[1])
+        remote = int(program.until(rf"forwarding 127\.0\.0\.1:(\d+) in the job to localhost:{port}\n")[1])
+        remote_proxy = int(program.until(r"forwarding 127\.0\.0\.1:(\d+) in the job to whatever SOCKS asks for\n")[1])
+        program.until(rf"forwarding {there} in the job to {server}\n")
+        assert through(local, BYTES) == b"> " + BYTES
+        assert through(remote, BYTES) == b"> " + BYTES
+        assert through(here) == through(there) == b"> x"
+        assert by_socks(proxy, port) == by_socks(remote_proxy, port) == b"> x"
+        assert by_socks(proxy, closed)[:4] == b"\x05\x00\x05\x05"
+        program.until(rf"not forwarded: in the job, localhost:{closed}: Connection refused")
+        assert by_socks(remote_proxy, closed)[:4] == b"\x05\x00\x05\x05"
+        program.until(rf"not forwarded: on this machine, localhost:{closed}: Connection refused")
+        with contextlib.suppress(ConnectionError):
+            assert through(refused) == b""
+        assert through(local) == b"> x"
+        command = [sys.executable, "-m", "medusa", "forward", "ports", "-W", f"localhost:{port}"]
+        run = subprocess.run(
+            command, input=BYTES, capture_output=True, env=environ(home), cwd=ROOT, timeout=PATIENCE, check=True
+        )
+        assert run.stdout == b"> " + BYTES
+        assert run.stderr == b""
+    assert not here.exists()
+    assert not there.exists()
+
+
+def test_many_and_one_that_stands(home: Path, port: int) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as stands,
+        contextlib.ExitStack() as stack,
+        forwards(
+            mlogin("-N", "-L", f"0:127.0.0.1:{port}", "-L", f"0:127.0.0.1:{stands.getsockname()[1]}"), environment(home)
+        ) as program,
+    ):
+        local, standing = (int(program.until(r"forwarding 127\.0\.0\.1:(\d+) to")[1]) for _ in range(2))
+        stalled = stack.enter_context(socket.create_connection(("127.0.0.1", standing), PATIENCE))
+        taken, _ = stands.accept()
+        stack.enter_context(taken)
+        stalled.settimeout(0.2)
+        with pytest.raises(TimeoutError):  # nobody reads at the other end
+            stalled.sendall(BYTES * 100)
+        many = [stack.enter_context(socket.create_connection(("127.0.0.1", local), PATIENCE)) for _ in range(200)]
+        assert {exchange(sock, b"%d" % number) for number, sock in enumerate(many)} == {b"> %d" % n for n in range(200)}
+
+
+def test_a_lost_link(home: Path, port: int) -> None:
+    with running() as reflector, cuts(reflector.port, 15, mean=400_000, spared=2) as proxy:
+        command = mlogin("-N", "-L", f"0:127.0.0.1:{port}", "--reflector", f"http://127.0.0.1:{proxy.port}")
+        with forwards(command, environment(home)) as program:
+            local = int(program.until(r"forwarding 127\.0\.0\.1:(\d+) to")[1])
+            assert through(local, BYTES * 3) == b"> " + BYTES * 3
+        assert proxy.cuts >= 2
+
+
+def test_a_command_beside_them(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = run_alone(mlogin("-c", "echo it runs", "-L", f"127.0.0.1:{port}:web:80"), environment(home))
+        assert (run.returncode, run.stdout) == (255, "")
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in run.stderr
+        run = run_alone(mlogin("-c", "echo it runs; exit 7", "-R", f"127.0.0.1:{port}:web:80"), environment(home))
+        assert (run.returncode, run.stdout) == (7, "it runs\n")
+        assert f"not forwarded: in the job, cannot listen on 127.0.0.1:{port}: Address already in use" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["-N"], "-N only forwards: what"),
+        (["-N", "-L", "1:web:80", "-c", "ls"], "-N runs nothing in the job: leave -c out"),
+        (["-W", "web:80", "-d"], "-W runs nothing in the job: leave -d out"),
+        (["-d", "-L", "1:web:80"], "what is forwarded ends then"),
+        (["-L", "web:80"], r"'web:80' is not \[BIND:\]PORT:HOST:PORT"),
+        (["-D", "70000"], "70000 is no port"),
+    ],
+)
+def test_wrong_options(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from medusa.commands.mlogin import parse
+
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert re.search(error, capsys.readouterr().err)
