@@ -13,7 +13,7 @@ from medusa.client.forwarding.report import MAX_WORDS, Report
 from medusa.client.places.socks import NotSocks
 from medusa.client.places.specs import Forward, Place
 from medusa.protocol.channels.channel import Channel, Event, State
-from medusa.protocol.channels.frames import CLOSE, OPEN, OPENED, REFUSED, Reason
+from medusa.protocol.channels.frames import CLOSE, OPEN, OPENED, REFUSED
 from medusa.protocol.channels.multiplexer import Channels
 from medusa.protocol.printable import printable
 from medusa.transports.dial.tcp import reason
@@ -129,7 +129,7 @@ class Incoming:
         if not goes_on or handshake.target is not None:
             del self._handshakes[channel]
         if not goes_on:
-            channel.close()
+            _end(channel)
         elif handshake.target is not None:
             self._dial(channel, handshake.target, handshake)
 
@@ -190,7 +190,7 @@ class Incoming:
             channel.refuse(code, words)
         else:
             item.handshake.answer(item.handshake.socks.refused(code))
-            channel.close(Reason(code, words))
+            _end(channel)
 
     def close(self) -> None:
         """Gives up the connections that were not made yet."""
@@ -198,6 +198,12 @@ class Incoming:
             item.work.close()
         self._dialling.clear()
         self._handshakes.clear()
+
+
+def _end(channel: Channel) -> None:
+    """Closes a connection so that its program gets the last answer: without an EOF, the agent would reset it."""
+    channel.end(0)
+    channel.close()
 
 
 def _place(fields: Mapping[str, object], asked: Place) -> Place:

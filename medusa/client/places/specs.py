@@ -114,7 +114,9 @@ def _forward(side: Side, fields: list[str] | None) -> Forward | None:
     alone = len(fields) == 1 or (len(fields) == 2 and not any(map(_is_path, fields)))
     if side is Side.DYNAMIC or (side is Side.REMOTE and alone):
         listen = _listen(fields)
-        return None if listen is None else Forward(side, listen)
+        if listen is None or (listen.path and side is Side.DYNAMIC):  # `-D DIR` is an option of Slurm
+            return None
+        return Forward(side, listen)
     size = 1 if _is_path(fields[-1]) else 2
     listen, target = _listen(fields[:-size]), _target(fields[-size:])
     return None if listen is None or target is None else Forward(side, listen, target)

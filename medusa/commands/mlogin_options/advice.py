@@ -20,6 +20,9 @@ HELP_OPTIONS = ("-h", "--help")
 SHARED = ("-i", "-n", "-N", "-q", "-t", "-T")
 """Options that take no value in mlogin, but take a value or have another meaning in programs of launchers."""
 
+NODES = "-N"
+"""An option of mlogin without a value. With a number, it is one of Slurm's: how many nodes the job is to have."""
+
 FOR_A_MANTA = ("--disk", "--memory", "--init", "--image", "--asset", "--assets", "--agent-object")
 """Options for the jobs of a Manta. Programs of other launchers have options of the same names."""
 
@@ -161,11 +164,10 @@ def _divided(words: Sequence[str], unknown: Sequence[str]) -> tuple[list[str], l
     """
     kept: list[str] = []
     moved: list[str] = []
-    left, takes = list(unknown), False
-    for word in words:
+    takes = False
+    for word, after in zip(words, [*words[1:], ""], strict=True):
         is_option = word.startswith("-")
-        if is_option and word in left:
-            left.remove(word)
+        if is_option and (word in unknown or (word == NODES and after.isdecimal())):
             moved.append(word)
             takes = "=" not in word
         elif takes and not is_option:

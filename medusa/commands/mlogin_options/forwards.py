@@ -11,10 +11,12 @@ from medusa.client.places.specs import Forward, Place, Side, parse_forward, pars
 from medusa.commands.options import OptionParser
 
 
-def add_forward_options(parser: OptionParser, *, alone: bool = False) -> None:
+def add_forward_options(parser: OptionParser, *, stdio: bool = False, alone: bool = False) -> None:
     """Adds the options that forward connections to a parser.
 
-    `alone`: True to add the options -N and -W too, which forward without a command.
+    Args:
+        stdio: True to add the option -W too.
+        alone: True to add the option -N too, which forwards without a command.
     """
     group = parser.add_argument_group("Forwarding")
     _add(group, "-L", "--local-forward", "[BIND:]PORT:HOST:PORT", Side.LOCAL, "listen here, and connect from the job")
@@ -25,8 +27,9 @@ def add_forward_options(parser: OptionParser, *, alone: bool = False) -> None:
     _add(group, "-D", "--dynamic-forward", "[BIND:]PORT", Side.DYNAMIC, dynamic)
     if alone:
         group.add_argument("-N", "--no-command", action="store_true", help="run nothing, only forward, until Control-C")
-        stdio = "connect standard input and output with this place, from the job"
-        group.add_argument("-W", "--stdio-forward", metavar="HOST:PORT", type=_target, help=stdio)
+    if stdio:
+        text = "connect standard input and output with this place, from the job"
+        group.add_argument("-W", "--stdio-forward", metavar="HOST:PORT", type=_target, help=text)
 
 
 def _add(group: argparse._ArgumentGroup, short: str, name: str, metavar: str, side: Side, text: str) -> None:

@@ -31,7 +31,7 @@ def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOpti
     parser.advise = advice.complaint
     _add_job(parser)
     _add_session(parser)
-    add_forward_options(parser, alone=True)
+    add_forward_options(parser, stdio=True, alone=True)
     _add_reflector(parser)
     add_manta_options(parser)
     _add_manta_job(parser)

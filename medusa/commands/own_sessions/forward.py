@@ -77,7 +77,7 @@ def make_parser() -> UserOptionParser:
     parser = UserOptionParser(PROG, DESCRIPTION, OWN_ERROR, usage=USAGE, sections=SECTIONS)
     group = parser.add_argument_group("In which session")
     group.add_argument("session", metavar="SESSION", help="which session; see below")
-    add_forward_options(parser, alone=True)
+    add_forward_options(parser, stdio=True)
     others = parser.add_argument_group("Others")
     add_keep_option(others)
     others.add_argument("-q", "--quiet", action="store_true", help="errors only")

@@ -53,9 +53,8 @@ GARBAGE = {
 def test_a_request(name: str, size: int) -> None:
     request, target, greeting, granted = REQUESTS[name]
     data, socks, used, answers = request + REST, Socks(), 0, b""
-    while socks.target is None:
+    while used < len(request):
         step = socks.feed(data[used : used + size])
-        assert socks.target is not None or step.used == len(data[used : used + size])
         used += step.used
         answers += step.answer
     assert (socks.target, used, answers, socks.granted()) == (target, len(request), greeting, granted)

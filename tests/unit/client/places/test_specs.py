@@ -62,7 +62,6 @@ def test_a_target(side: Side, text: str) -> None:
         ("0", Place()),
         (":1", Place(ALL, 1)),
         ("[::1]:1", Place("::1", 1)),
-        ("/a", Place(path="/a")),
     ],
 )
 def test_socks(side: Side, text: str, listen: Place) -> None:
@@ -75,7 +74,11 @@ def test_no_form(text: str) -> None:
         parse_forward(Side.LOCAL, text)
 
 
-@pytest.mark.parametrize("text", ["1:web:80", "web", "", "1:2:3"])
+def test_socks_on_a_unix_socket() -> None:
+    assert parse_forward(Side.REMOTE, "/a") == Forward(Side.REMOTE, Place(path="/a"))
+
+
+@pytest.mark.parametrize("text", ["1:web:80", "web", "", "1:2:3", "/a"])
 def test_no_place_for_socks(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not"):
         parse_forward(Side.DYNAMIC, text)
