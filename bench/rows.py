@@ -190,6 +190,15 @@ ROWS = (
         around=4.0,
     ),
     Row(
+        "session-forward",
+        ("forward",),
+        (Figure("bytes through a forwarded port, -L", "MB/s", ("MBps",), goal=Goal(0.8)),),
+        full=("--size", "1000m"),
+        quick=("--size", "50m"),
+        wire="session",
+        around=5.0,
+    ),
+    Row(
         "session-terminal",
         ("terminal",),
         (Figure("output on a terminal", "MB/s", ("MBps",), goal=Goal(1)),),

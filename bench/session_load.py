@@ -12,6 +12,7 @@ import json
 import os
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -20,13 +21,17 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from agent.process.inherited import adopt_orphans
+from bench.processes import reserved_ports
 
 READ_SIZE = 64 * 1024
 
 LINE = b"the quick brown fox jumps over the lazy dog 0123456789 and so on to the end\n"
+
+FORWARD_SIZE = 1 << 20
+"""Bytes that are sent, and read, at once through a forwarded port."""
 
 SLOW_READ = 4096
 """Bytes that a slow terminal reads at once."""
@@ -162,6 +167,52 @@ def stale(options: argparse.Namespace) -> dict[str, Any]:
         return {"stale_MB": (session.received - before) / 1e6, "end_s": round(session.last - begun, 3)}
 
 
+def forward(options: argparse.Namespace) -> dict[str, Any]:
+    """Measures how fast bytes come through a forwarded port (-L) of the session."""
+    with _source(options.size) as far, reserved_ports(1) as [near]:
+        spec = f"127.0.0.1:{near}:127.0.0.1:{far}"
+        with on_pipes([*options.program[:-1], "-L", spec, options.program[-1], "echo; sleep 1000"]) as session:
+            session.read(READ_SIZE, START_TIMEOUT)
+            return _receive(near, options.size)
+
+
+def _receive(port: int, size: int) -> dict[str, Any]:
+    """Reads a connection to its end. Returns the record. Raises Failed if there are not `size` bytes."""
+    buffer, received, first = bytearray(FORWARD_SIZE), 0, 0.0
+    with socket.create_connection(("127.0.0.1", port), START_TIMEOUT) as sock:
+        while count := sock.recv_into(buffer):
+            first = first or time.monotonic()
+            received += count
+    if received != size:
+        raise Failed(f"{received} of {size} bytes")
+    return {"bytes": size, "MBps": round(size / 1e6 / (time.monotonic() - first), 1)}
+
+
+@contextlib.contextmanager
+def _source(size: int) -> Iterator[int]:
+    """Context manager that sends `size` bytes over each connection, in a process of its own. Yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        pid = os.fork()
+        if pid == 0:
+            _send(server, size)
+    try:
+        yield port
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _send(server: socket.socket, size: int) -> NoReturn:
+    """Sends `size` bytes over each connection, until this process is killed."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    block = memoryview(os.urandom(FORWARD_SIZE))
+    while True:
+        with contextlib.suppress(OSError), server.accept()[0] as sock:
+            for at in range(0, size, len(block)):
+                sock.sendall(block[: size - at])
+
+
 def _read_slowly(session: Session, rate: float, over: Callable[[], bool]) -> None:
     """Reads at most `rate` bytes a second, to the end of the output, or until `over` returns True."""
     begun, before = time.monotonic(), session.received
@@ -191,7 +242,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--terminal-option", action="append", default=[], metavar="OPTION", help=text)
     parser.add_argument("program", nargs="+", help="the program, whose last argument will be the command")
     options = parser.parse_args(arguments)
-    if options.action != "pipe":
+    if options.action not in ("forward", "pipe"):
         options.program[1:1] = options.terminal_option
     return options
 
@@ -205,6 +256,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "pipe": pipe,
     "terminal": terminal,
     "stale": stale,
+    "forward": forward,
 }
 
 

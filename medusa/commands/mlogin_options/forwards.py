@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 
 from medusa.client.outcome import Failure
@@ -56,6 +56,19 @@ def _target(text: str) -> Place:
 def forwards(given: SimpleNamespace) -> tuple[Forward, ...]:
     """Returns what the options -L, -R and -D ask for. `given`: the values of all options."""
     return (*given.local_forward, *given.dynamic_forward, *given.remote_forward)
+
+
+def typed_forwards(given: SimpleNamespace, typed: Collection[str]) -> tuple[Forward, ...]:
+    """Returns what those of the options -L, -R and -D ask for that are on the command line.
+
+    Those in the config file are for mlogin: a second program could not listen on the same ports.
+
+    Args:
+        given: the values of all options.
+        typed: the names of the options on the command line.
+    """
+    names = ("local_forward", "dynamic_forward", "remote_forward")
+    return tuple(forward for name in names if name in typed for forward in getattr(given, name))
 
 
 def check_alone(given: SimpleNamespace) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.settings import DEFAULT_ESCAPE, Attachment, Settings
-from medusa.commands.mlogin_options.forwards import add_forward_options, forwards
+from medusa.commands.mlogin_options.forwards import add_forward_options, typed_forwards
 from medusa.commands.mlogin_options.process import add_escape_option, add_keep_option
 from medusa.commands.options import VARIABLES
 from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
@@ -108,7 +108,7 @@ def parse(argv: Sequence[str]) -> Settings:
         quiet=given.quiet,
         launcher="held",
         joins=True,
-        forwards=forwards(given),
+        forwards=typed_forwards(given, parser.typed(words)),
         reflector=found.reflector,
         wait_timeout=WAIT_TIMEOUT,
         keep=given.keep,

@@ -13,7 +13,7 @@ from typing import Any
 from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.settings import DEFAULT_ESCAPE, Settings
 from medusa.commands.mlogin_options import types
-from medusa.commands.mlogin_options.forwards import add_forward_options, forwards
+from medusa.commands.mlogin_options.forwards import add_forward_options, typed_forwards
 from medusa.commands.mlogin_options.process import add_process_options
 from medusa.commands.options import VARIABLES, unrecognized
 from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
@@ -122,7 +122,7 @@ def parse(argv: Sequence[str]) -> Settings:
         no_input=given.no_input,
         launcher="held",
         joins=True,
-        forwards=forwards(given),
+        forwards=typed_forwards(given, parser.typed(own)),
         reflector=found.reflector,
         wait_timeout=WAIT_TIMEOUT,
         keep=given.keep,

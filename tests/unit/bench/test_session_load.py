@@ -26,6 +26,14 @@ def test_each_action_gives_a_record(arguments: list[str], keys: set[str], capfd:
     assert record.get("bytes", 1) > 0
 
 
+def test_a_forwarded_port(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "program"  # -L BIND:PORT:HOST:PORT COMMAND
+    program.write_text("#!/bin/sh\nIFS=:; set -- $2; echo; exec socat TCP-LISTEN:$2,bind=$1,reuseaddr TCP:$3:$4\n")
+    os.chmod(program, 0o755)
+    assert main(["forward", "--size", "2m", "--", str(program), "x"]) == 0
+    assert json.loads(capfd.readouterr().out)["bytes"] == 2 << 20
+
+
 @pytest.mark.parametrize("script", ['eval "$1"; echo more', 'eval "$1"; exit 3', "exit 0"])
 def test_wrong_output_is_a_failure(script: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     program = tmp_path / "program"
