@@ -26,9 +26,18 @@ def test_each_action_gives_a_record(arguments: list[str], keys: set[str], capfd:
     assert record.get("bytes", 1) > 0
 
 
+FORWARDS = """#!/bin/sh
+IFS=:
+set -- $2
+(until socat -u OPEN:/dev/null TCP:$1:$2 2>/dev/null; do :; done; echo) &
+exec socat TCP-LISTEN:$2,bind=$1,reuseaddr,fork TCP:$3:$4
+"""
+"""A program that listens as `-L BIND:PORT:HOST:PORT` says, and then writes a line."""
+
+
 def test_a_forwarded_port(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    program = tmp_path / "program"  # -L BIND:PORT:HOST:PORT COMMAND
-    program.write_text("#!/bin/sh\nIFS=:; set -- $2; echo; exec socat TCP-LISTEN:$2,bind=$1,reuseaddr TCP:$3:$4\n")
+    program = tmp_path / "program"
+    program.write_text(FORWARDS)
     os.chmod(program, 0o755)
     assert main(["forward", "--size", "2m", "--", str(program), "x"]) == 0
     assert json.loads(capfd.readouterr().out)["bytes"] == 2 << 20
