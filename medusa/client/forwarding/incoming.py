@@ -101,8 +101,8 @@ class Incoming:
                 reason = reason._replace(words=f"cannot listen on {reason.words or forward.listen}")
             self._report.refused(reason)
         elif event.type == CLOSE:
-            words = printable(event.value.words or event.value.code, MAX_WORDS)
-            self._report.problem(f"{self._places[channel]} in the job is not forwarded any more: {words}")
+            words = printable(event.value.words, MAX_WORDS) or str(self._places[channel])
+            self._report.problem(f"not forwarded any more: in the job, {words}")
             self._forget(channel)
 
     def _forget(self, channel: Channel) -> None:
