@@ -201,6 +201,13 @@ def test_names_that_lead_out_of_the_copy(bench: Bench, name: bytes) -> None:
     assert os.listdir() == ["src"]
 
 
+def test_a_job_makes_no_program_for_others(bench: Bench) -> None:
+    Path("a").touch()
+    Path("a").chmod(0o4755)
+    bench.copy(Downloads, "a", "b", preserve=True)
+    assert stat.S_IMODE(Path("b").stat().st_mode) == 0o755
+
+
 def test_nothing_is_written_through_a_link_that_the_job_has_made(bench: Bench) -> None:
     Path("mine").write_text("mine")
     Path("src").mkdir()
