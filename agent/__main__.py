@@ -76,6 +76,7 @@ SECTIONS = (
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
             ("MEDUSA_GUEST", "true: leave alone what makes itself a daemon"),
             ("MEDUSA_HOLD", "seconds for which to come back after a lost link"),
+            ("MEDUSA_OUTPUT_WAIT", "sets --output-wait"),
             ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
             ("MEDUSA_PYTHON", "the Python to use, instead of the first suitable one on PATH"),
             ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
@@ -163,6 +164,8 @@ def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
     add_header_options(add)
     text = "for how many seconds to try again while the reflector cannot be reached (%(default)g)"
     add("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help=text)
+    add = parser.add_argument_group("While a link is lost").add_argument
+    config.add_output_wait(add, timeouts.parted_timeout)
     add = parser.add_argument_group("At the end").add_argument
     text = "seconds between SIGHUP and SIGKILL for what outlives the session (%(default)g)"
     add("--grace", metavar="S", type=seconds, default=timeouts.hangup_grace, help=text)
@@ -215,7 +218,9 @@ def _run(
     try:
         signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
-        context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
+        wait = config.output_wait(options.output_wait, environ, timeouts.parted_timeout)
+        times = replace(timeouts, parted_timeout=wait)
+        context = Context(signals, guard, environ, log, times, inherited=inherited, passed_on=PASSED_ON)
         seconds = environ.get("MEDUSA_HOLD", "")
         holding = Holding(context.incarnation, int(seconds) if seconds.isdecimal() else HOLD_TIME)
         link, dialer, guest = _connect(options, assets, environ, holding)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 from agent.terminals.registry import Terminals
 from medusa.protocol.resume.budget import Budget
@@ -23,12 +23,14 @@ class Shared:
         terminals: the terminals, which may outlive the streams.
         exits: the number of commands on terminals that have ended by themselves. `terminals` counts those of clients
             with streams, so they are not counted here.
+        parked: a function that returns for each stream without a link the time until which it is kept.
     """
 
     def __init__(self, preface: bytes = b"", greet: Optional[Callable[[], bytes]] = None) -> None:
         self.memory = Budget(MAX_MEMORY)
         self.terminals = Terminals(self.memory)
         self.exits = 0
+        self.parked: Callable[[], List[float]] = list
         self._preface, self._greet = preface, greet
 
     def take_preface(self) -> bytes:

@@ -19,6 +19,7 @@ from agent import config
 from agent.command.encoding import to_bytes
 from agent.config import Config, ConfigError, NotConfigured, checked_url
 from agent.dial.announce import public_part
+from agent.timeouts import DEFAULT_TIMEOUTS
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
 from medusa.protocol import attach_path
@@ -51,6 +52,7 @@ SECTIONS = (
         (
             ("MEDUSA_HOLD, MEDUSA_SESSION", "set --hold and --session"),
             ("MEDUSA_RELEASE_ON_EXIT", "true: as --release-on-exit"),
+            ("MEDUSA_OUTPUT_WAIT", "sets --output-wait"),
             ("MEDUSA_URL_COMMAND, MEDUSA_REFLECTOR", "set --url-command and --reflector"),
             ("MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG", "the URL to dial, and the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
@@ -74,6 +76,7 @@ class Options:
         insecure_tls: True if the certificate of the server at the URL that `command` prints is not to be verified.
         headers: further header fields for the request to the URL that `command` prints.
         release: True to end the hold as soon as a user ends the shell, for example by `exit`.
+        output_wait: seconds for which output waits for a client whose link is lost.
     """
 
     hold: float
@@ -83,6 +86,7 @@ class Options:
     insecure_tls: bool = False
     headers: Headers = NO_HEADERS
     release: bool = False
+    output_wait: float = DEFAULT_TIMEOUTS.parted_timeout
 
     def target(self, environ: Mapping[str, str], timeout: float) -> Config:
         """Returns the configuration with the URL to dial. If there is a URL command, runs it to get the URL.
@@ -132,14 +136,15 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
     headers = config.headers_of(given.header, given.header_command, environ)
     release = given.release_on_exit or config.switch("MEDUSA_RELEASE_ON_EXIT", environ)
+    wait = config.output_wait(given.output_wait, environ, DEFAULT_TIMEOUTS.parted_timeout)
     if hold == 0 or command:
-        return Options(hold, session, None, command, insecure, headers, release)
+        return Options(hold, session, None, command, insecure, headers, release, wait)
     try:
         if base:
             found = Config(_attach_url(base, session), insecure, headers=headers)
         else:
             found = config.obtain(None, given.config, insecure, environ, assets, headers)
-        return Options(hold, session, found, release=release)
+        return Options(hold, session, found, release=release, output_wait=wait)
     except NotConfigured as error:
         raise NotConfigured("no configuration: %s%s" % (_WAYS, error.more), error.more) from None
 
@@ -153,6 +158,7 @@ def make_parser() -> HelpParser:
     add("--hold", metavar="S", type=seconds, help="seconds in which users can come (%d); 0: no session" % HOLD)
     text = "end the hold as soon as a user leaves by `exit`; by default it goes on, however users leave"
     add("--release-on-exit", action="store_true", help=text)
+    config.add_output_wait(add, DEFAULT_TIMEOUTS.parted_timeout)
     add("--session", metavar="ID", help="the session's id; by default one that nobody can guess")
     add = parser.add_argument_group("Where to dial, one of").add_argument
     text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"

@@ -148,7 +148,8 @@ class Login:
                     return self._start_detached(link, launcher, dialer, signals, returning)
                 return status_of(self._session(link, launcher, console, info, typed, returning))
             except Detached:
-                raise Detached(words.detached(self._settings, dialer)) from None
+                told = not returning.unsaid
+                raise Detached(words.detached(self._settings, dialer, told=told)) from None
             finally:
                 returning.close()
                 if self._left_to_guard:
