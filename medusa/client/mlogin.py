@@ -155,8 +155,8 @@ class Login:
                 if self._left_to_guard:
                     ledger.end_kept()
                 unsaid = returning.job_over or returning.unsaid is not None
-                offer = None if returning.job_over else returning.unsaid
-                if unsaid and (farewell := dialer.farewell(offer)):
+                what = None if returning.job_over else returning.unsaid
+                if unsaid and (farewell := dialer.farewell(what)):
                     ledger.add("farewell", farewell.text)
                 # Only the guard process then learns when the job ends, if its processes are on this machine.
                 local = launcher.sees_end and not launcher.queues and ledger.awaits
