@@ -77,6 +77,7 @@ SECTIONS = (
             ("MEDUSA_NO_FORWARDING", "true: as --no-forwarding"),
             ("MEDUSA_GUEST", "true: leave alone what makes itself a daemon"),
             ("MEDUSA_HOLD", "seconds for which to come back after a lost link"),
+            ("MEDUSA_OUTPUT_WAIT", "sets --output-wait"),
             ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
             ("MEDUSA_PYTHON", "the Python to use, instead of the first suitable one on PATH"),
             ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
@@ -167,6 +168,8 @@ def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
     add("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help=text)
     add = parser.add_argument_group("The session").add_argument
     add("--no-forwarding", action="store_true", help="forward no connections: no mlogin -L, -R and -D")
+    add = parser.add_argument_group("While a link is lost").add_argument
+    config.add_output_wait(add, timeouts.parted_timeout)
     add = parser.add_argument_group("At the end").add_argument
     text = "seconds between SIGHUP and SIGKILL for what outlives the session (%(default)g)"
     add("--grace", metavar="S", type=seconds, default=timeouts.hangup_grace, help=text)
@@ -219,7 +222,9 @@ def _run(
     try:
         signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
-        context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
+        wait = config.output_wait(options.output_wait, environ, timeouts.parted_timeout)
+        times = replace(timeouts, parted_timeout=wait)
+        context = Context(signals, guard, environ, log, times, inherited=inherited, passed_on=PASSED_ON)
         context = replace(context, forbidden=config.no_forwarding(options.no_forwarding, environ))
         seconds = environ.get("MEDUSA_HOLD", "")
         holding = Holding(context.incarnation, int(seconds) if seconds.isdecimal() else HOLD_TIME)

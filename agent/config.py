@@ -9,10 +9,12 @@ import glob
 import http.client
 import json
 import os
+from argparse import ArgumentTypeError
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote, urlsplit
 
+from medusa.option_types import seconds
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers, from_variable, header_option
 
 VARIABLE = "MEDUSA_AGENT_CONFIG"
@@ -262,6 +264,29 @@ def _flag(path: str, name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigError("%s: %s: neither true nor false" % (path, name))
     return value
+
+
+def add_output_wait(add: Callable[..., object], default: float) -> None:
+    """Adds the option `--output-wait` to a parser, by the parser's method `add_argument`."""
+    text = "seconds for which a program on a terminal waits if the link of the client that typed last is lost (%g)"
+    add("--output-wait", metavar="S", type=seconds, help=text % default)
+
+
+def output_wait(given: Optional[float], environ: Mapping[str, str], default: float) -> float:
+    """Returns the seconds for which output waits for a client whose link is lost.
+
+    Args:
+        given: the value of `--output-wait`; None if it is not given. Then MEDUSA_OUTPUT_WAIT counts, if it is set.
+
+    Raises:
+        ConfigError: MEDUSA_OUTPUT_WAIT is wrong.
+    """
+    if given is not None:
+        return given
+    try:
+        return seconds(environ.get("MEDUSA_OUTPUT_WAIT") or str(default))
+    except ArgumentTypeError as error:
+        raise ConfigError("MEDUSA_OUTPUT_WAIT: %s" % error) from None
 
 
 def switch(name: str, environ: Mapping[str, str]) -> bool:

@@ -79,7 +79,8 @@ class Guard:
 
     def _write(self, data: bytes) -> None:
         try:
-            os.write(self.fd, data)
+            while data:
+                data = data[os.write(self.fd, data) :]  # a signal may end a long write early
         except OSError:
             pass
 

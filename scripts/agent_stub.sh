@@ -39,7 +39,7 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
       shift
       unset MEDUSA_SELF MEDUSA_PYTHON MEDUSA_SIGNED_URL MEDUSA_AGENT_CONFIG MEDUSA_CONFIG MEDUSA_URL_COMMAND \
         MEDUSA_REFLECTOR MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS MEDUSA_HEADER MEDUSA_HEADER_COMMAND \
-        MEDUSA_NO_FORWARDING
+        MEDUSA_RELEASE_ON_EXIT MEDUSA_OUTPUT_WAIT MEDUSA_NO_FORWARDING
       exec "$@"
     fi
     medusa_program=$(command -v "$medusa_python" 2>/dev/null) || continue

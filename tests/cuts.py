@@ -29,6 +29,7 @@ class CutProxy:
         port: that of the proxy.
         cuts: how many connections were cut.
         off: set it to True to cut no more.
+        refuses: set it to True to close new connections at once.
     """
 
     def __init__(self, port: int, seed: int, mean: int, spared: int = 0) -> None:
@@ -36,7 +37,7 @@ class CutProxy:
         self._server = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._server.getsockname()[1]
         self.cuts = self._count = 0
-        self.off = False
+        self.off = self.refuses = False
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -66,6 +67,9 @@ class CutProxy:
                 near, _ = self._server.accept()
             except OSError:
                 return
+            if self.refuses:
+                near.close()
+                continue
             self._count += 1
             try:
                 far = socket.create_connection(("127.0.0.1", self._to))

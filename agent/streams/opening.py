@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 from agent.command.file_server import resolve_files
 from agent.command.wish import resolve_session
@@ -55,9 +55,14 @@ class Opener:
             return self._attach(channel, fields)
         if channel.kind == "sftp":
             return self._serve_files(channel, fields)
-        channel.accept(terminals=self._shared.terminals.describe())
+        channel.accept(terminals=self._shared.terminals.describe(), parked=self._parked())
         channel.close()
         return None
+
+    def _parked(self) -> List[int]:
+        """Returns for how many more seconds each stream without a link is kept."""
+        now = self._context.clock()
+        return [max(0, round(until - now)) for until in self._shared.parked()]
 
     def _start(self, channel: Channel, fields: Mapping[str, Any]) -> Opened:
         context, commands, terminals = self._context, self._commands, self._shared.terminals
@@ -94,7 +99,9 @@ class Opener:
         return SessionChannel(channel, pipes, self._commands, self._context, {0: STDOUT})
 
     def _attach(self, channel: Channel, fields: Mapping[str, Any]) -> Viewer:
-        terminal, pty = self._shared.terminals.find(fields["terminal"]), fields["pty"]
+        left = self._parked()
+        words = left and "; clients whose links are lost: %d, kept for %d s at most" % (len(left), max(left))
+        terminal, pty = self._shared.terminals.find(fields["terminal"], words or ""), fields["pty"]
         size = None if pty is None else Resize(pty["columns"], pty["lines"])
         viewer = Viewer(channel, terminal, self._context, self._stream, size, read_only=fields["read_only"])
         viewer.replay(fields["replay"])

@@ -26,6 +26,7 @@ class Streams:
         self._commands, self._shared = commands, shared
         self._known: Dict[str, StreamSpeaker] = {}
         self.keeps = False
+        shared.parked = lambda: [stream.kept_until for stream in self.parked]
 
     def take_up(
         self, offer: StreamOffer, link: Link, context: Context, close: Callable[[str, str], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 from agent.terminals.registry import Terminals
 from medusa.protocol.resume.budget import Budget
@@ -25,6 +25,7 @@ class Shared:
         lookups: looks up the names of the targets of forwarded connections.
         exits: the number of commands on terminals that have ended by themselves. `terminals` counts those of clients
             with streams, so they are not counted here.
+        parked: a function that returns for each stream without a link the time until which it is kept.
     """
 
     def __init__(self, preface: bytes = b"", greet: Optional[Callable[[], bytes]] = None) -> None:
@@ -32,6 +33,7 @@ class Shared:
         self.terminals = Terminals(self.memory)
         self.lookups = Lookups()
         self.exits = 0
+        self.parked: Callable[[], List[float]] = list
         self._preface, self._greet = preface, greet
 
     def take_preface(self) -> bytes:

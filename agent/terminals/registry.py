@@ -75,10 +75,10 @@ class Terminals:
         terminal = self._known[self._last] = make(self._last)
         return terminal
 
-    def find(self, wanted: Union[int, str, None]) -> Terminal:
+    def find(self, wanted: Union[int, str, None], words: str = "") -> Terminal:
         """Returns the terminal whose number or name is `wanted`; the last terminal if `wanted` is None.
 
-        If several terminals have the name, returns the last of them.
+        If several terminals have the name, returns the last of them. `words` are added to the text of an exception.
 
         Raises:
             CannotStart: there is no such terminal, or too many clients show it.
@@ -90,7 +90,7 @@ class Terminals:
                 return terminal
         known = ", ".join(filter(None, (self._label(terminal) for terminal in self._known.values())))
         which = "no terminal" if wanted is None else "no terminal %s" % wanted
-        raise CannotStart("this job has %s%s" % (which, known and "; it has: " + known), "no-terminal")
+        raise CannotStart("this job has %s%s%s" % (which, known and "; it has: " + known, words), "no-terminal")
 
     @staticmethod
     def _label(terminal: Terminal) -> str:

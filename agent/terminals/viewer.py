@@ -260,9 +260,12 @@ class Viewer:
             why: the reason why the client leaves.
         """
         if not self.over:
+            now = self._context.clock()
+            if self._leave_at is not None:
+                why = Leave.DETACHED
+                self.feed(now)
             self._end()
-            why = why if self._leave_at is None else Leave.DETACHED
-            self._terminal.leave(self, why, self._context.clock())
+            self._terminal.leave(self, why, now)
 
     def _end(self) -> None:
         self.over = True

@@ -173,7 +173,8 @@ class Wrap:
         title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), MAX_TITLE), outcome.status)
         preface = format_tail(self._tail.bytes(), title)
         passed_on = frozenset(PASSED_ON_BY_SESSION).difference(ENDS_STEP)
-        context = replace(self._context, environ=environ, login_shell=False, passed_on=passed_on)
+        times = replace(self._timeouts, parted_timeout=self._options.output_wait)
+        context = replace(self._context, environ=environ, login_shell=False, passed_on=passed_on, timeouts=times)
         Hold(self._options, outcome.words, context, self._context.environ, self._assets, preface).run()
 
 

@@ -19,6 +19,7 @@ from agent import config
 from agent.command.encoding import to_bytes
 from agent.config import Config, ConfigError, NotConfigured, checked_url
 from agent.dial.announce import public_part
+from agent.timeouts import DEFAULT_TIMEOUTS
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
 from medusa.protocol import attach_path
@@ -52,6 +53,7 @@ SECTIONS = (
             ("MEDUSA_HOLD, MEDUSA_SESSION", "set --hold and --session"),
             ("MEDUSA_NO_FORWARDING", "true: as --no-forwarding"),
             ("MEDUSA_RELEASE_ON_EXIT", "true: as --release-on-exit"),
+            ("MEDUSA_OUTPUT_WAIT", "sets --output-wait"),
             ("MEDUSA_URL_COMMAND, MEDUSA_REFLECTOR", "set --url-command and --reflector"),
             ("MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG", "the URL to dial, and the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
@@ -76,6 +78,7 @@ class Options:
         headers: further header fields for the request to the URL that `command` prints.
         forbidden: why the agent forwards no connections; "" if it does.
         release: True to end the hold as soon as a user ends the shell, for example by `exit`.
+        output_wait: seconds for which output waits for a client whose link is lost.
     """
 
     hold: float
@@ -86,6 +89,7 @@ class Options:
     headers: Headers = NO_HEADERS
     release: bool = False
     forbidden: str = ""
+    output_wait: float = DEFAULT_TIMEOUTS.parted_timeout
 
     def target(self, environ: Mapping[str, str], timeout: float) -> Config:
         """Returns the configuration with the URL to dial. If there is a URL command, runs it to get the URL.
@@ -136,14 +140,15 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     headers = config.headers_of(given.header, given.header_command, environ)
     release = given.release_on_exit or config.switch("MEDUSA_RELEASE_ON_EXIT", environ)
     forbidden = config.no_forwarding(given.no_forwarding, environ)
+    wait = config.output_wait(given.output_wait, environ, DEFAULT_TIMEOUTS.parted_timeout)
     if hold == 0 or command:
-        return Options(hold, session, None, command, insecure, headers, release, forbidden)
+        return Options(hold, session, None, command, insecure, headers, release, forbidden, wait)
     try:
         if base:
             found = Config(_attach_url(base, session), insecure, headers=headers)
         else:
             found = config.obtain(None, given.config, insecure, environ, assets, headers)
-        return Options(hold, session, found, release=release, forbidden=forbidden)
+        return Options(hold, session, found, release=release, forbidden=forbidden, output_wait=wait)
     except NotConfigured as error:
         raise NotConfigured("no configuration: %s%s" % (_WAYS, error.more), error.more) from None
 
@@ -158,6 +163,7 @@ def make_parser() -> HelpParser:
     text = "end the hold as soon as a user leaves by `exit`; by default it goes on, however users leave"
     add("--release-on-exit", action="store_true", help=text)
     add("--no-forwarding", action="store_true", help="forward no connections: no mlogin -L, -R and -D")
+    config.add_output_wait(add, DEFAULT_TIMEOUTS.parted_timeout)
     add("--session", metavar="ID", help="the session's id; by default one that nobody can guess")
     add = parser.add_argument_group("Where to dial, one of").add_argument
     text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"

@@ -163,14 +163,15 @@ class Login:
                     return self._start_detached(link, launcher, dialer, signals, returning)
                 return status_of(self._session(link, launcher, console, info, typed, returning))
             except Detached:
-                raise Detached(words.detached(self._settings, dialer)) from None
+                told = not returning.unsaid
+                raise Detached(words.detached(self._settings, dialer, told=told)) from None
             finally:
                 returning.close()
                 if self._left_to_guard:
                     ledger.end_kept()
                 unsaid = returning.job_over or returning.unsaid is not None
-                offer = None if returning.job_over else returning.unsaid
-                if unsaid and (farewell := dialer.farewell(offer)):
+                what = None if returning.job_over else returning.unsaid
+                if unsaid and (farewell := dialer.farewell(what)):
                     ledger.add("farewell", farewell.text)
                 # Only the guard process then learns when the job ends, if its processes are on this machine.
                 local = launcher.sees_end and not launcher.queues and ledger.awaits

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.cuts import cuts
 from tests.reflectors import Reflector, running
 from tests.signing import Key, allow, write_key
 from tests.terminals import MLOGIN, Terminal, environment, processes_of, run_alone, terminal
@@ -117,6 +118,27 @@ def test_a_client_that_is_gone_leaves_its_terminal(user: User, how: str) -> None
             shell.until(f"\\rhalf{number - 1} and whole")
             end(shell, how, number)
     assert user.states() == ["held"]
+
+
+def test_the_user_leaves_while_the_link_is_lost(home: Path) -> None:
+    """At once; what was typed meanwhile, and that the user has left, is told to the job later."""
+    with running() as reflector, cuts(reflector.port, 1, mean=1 << 40) as proxy:
+        user = User(home, "--reflector", f"http://127.0.0.1:{proxy.port}")
+        with user.mlogin(*SHELL) as shell:
+            shell.until(PROMPT)
+            proxy.refuses = True
+            proxy.cut_all()
+            shell.until(r"reconnecting \.\.\. ")
+            shell.type("echo typed''later\r~d")
+            shell.until("mlogin: detached; the job goes on")
+            shell.until("the link is lost; if the agent cannot be told within 30 s, it keeps the terminal for 1 h only")
+            assert shell.status() == 0
+        proxy.refuses = False
+        wait_until(lambda: user.states() == ["held"], "the agent's return")
+        with user.attach() as shell:
+            shell.until("typedlater")
+            shell.type("exit 6\r")
+            assert shell.status() == 6
 
 
 def test_the_job_of_a_killed_client_that_keeps_nothing_ends(user: User) -> None:

@@ -339,3 +339,29 @@ def _memory(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise AssertionError(pid)
+
+
+def test_a_client_detaches_over_a_new_link_and_is_gone_at_once(home: Home, agent: Agent) -> None:
+    """So does mlogin's guard, after `~d` without a link: what was typed arrives too."""
+    client = home.stream(StreamOffer(STREAM_ID, keep=60))
+    run = client.run("read x; echo got $x; read y; exit 3", pty=PTY).started()
+    client.link.abort()
+    other = home.stream(StreamOffer("2" * 32, keep=60))
+    parked = other.open("info").started().opened["parked"]  # type: ignore[index]
+    assert [0 < left <= 60 for left in parked] == [True]
+    assert "; clients whose links are lost: 1, kept for" in other.attach(9).refusal().words
+    client.stream.link_down()
+    run.channel.write(0, b"one\n")
+    run.channel.request("detach")
+    resume(home, client)
+    client.pump()
+    client.link.close(1000, "done")
+    client.link.abort()
+    again = other.attach(pty=PTY)
+    again.until(b"got one\r\n")
+    assert other.open("info").started().opened["parked"] == []  # type: ignore[index]
+    again.give(b"two\n")
+    assert again.outcome() == {"status": 3}
+    other.leave()
+    other.link.abort()
+    assert finish(home, agent)[0] == 0

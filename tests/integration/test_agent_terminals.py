@@ -147,6 +147,7 @@ def test_what_there_is_can_be_asked(first: StreamClient) -> None:
 
     assert run.opened is not None
     (found,) = terminals()
+    assert first.open("info").started().opened["parked"] == []  # type: ignore[index]
     expected = {"number": run.opened["terminal"], "name": "a-name", "command": "read x; exit 7", "pid": run.pid}
     assert found == {**expected, "columns": 80, "lines": 25, "viewers": 1, "detached": False}
     run.detach()

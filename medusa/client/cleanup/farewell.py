@@ -1,8 +1,9 @@
 """Tells the agent, after mlogin has ended, that mlogin does not come back. Opens a new connection for that.
 
 The guard process (a helper of mlogin) does this if mlogin had lost its connection when it ended. Otherwise the agent
-would wait for mlogin, and keep the session's command running. If the job is over, the guard process tells the reflector
-that. Otherwise the reflector would keep the session for the agent.
+would wait for mlogin: it would keep the command of a user who has ended the session, and would later end the terminal
+of a user who has detached. If the job is over, the guard process tells the reflector that. Otherwise the reflector
+would keep the session for the agent.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 from medusa.protocol.control import Control, Linkup, Start, StreamAnswer, build, parse
 from medusa.protocol.http.own_header import Field
-from medusa.protocol.messages import Close, Text
+from medusa.protocol.messages import Binary, Close, Text
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.session import JOB_OVER
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
@@ -47,6 +48,8 @@ class Farewell:
         headers: the header fields of the request. One of them is the ticket, a secret.
         stream: the id of the client's byte stream, which the agent is to end; "" if the job is over.
         received: the number of bytes of the stream that have arrived at mlogin.
+        messages: messages of the stream, in hexadecimal digits, that the agent gets before. They have what was typed,
+            and the request to detach. Without messages, the agent ends what runs on the stream.
         insecure_tls: True to accept any certificate.
         embedded: True if the reflector belongs to mlogin, and ends with it. Then one failed connection means that the
             reflector is gone, and the proxy that the environment names is not used.
@@ -56,6 +59,7 @@ class Farewell:
     headers: Sequence[Field]
     stream: str
     received: int
+    messages: Sequence[str]
     insecure_tls: bool
     embedded: bool
 
@@ -106,7 +110,22 @@ class Farewell:
         offer = StreamOffer(self.stream, resume=True, received=self.received)
         link.send_nowait(Text(build(dataclasses.replace(_NO_COMMAND, stream=offer))))
         _hear(link, StreamAnswer, deadline)
+        for message in self.messages:
+            _send(link, Binary(bytes.fromhex(message)), deadline)
         link.close(1000, "done", max(0.0, deadline - time.monotonic()))
+
+
+def _send(link: Transport, message: Binary, deadline: float) -> None:
+    """Sends a message. Raises TimeoutError, ClosedTransport and BrokenTransport."""
+    poll = select.poll()
+    poll.register(link.fileno(), select.POLLOUT)
+    link.send_nowait(message)
+    while link.wants_write:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        poll.poll(left * 1000)
+        link.flush()
 
 
 def _hear(link: Transport, kind: type[Control], deadline: float) -> None:

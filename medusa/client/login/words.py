@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 
+from medusa.client.cleanup import farewell
 from medusa.client.launchers.base import Launcher
 from medusa.client.session import walltime
 from medusa.client.session.input.escape import show_character
@@ -18,6 +19,9 @@ from medusa.client.terminal.tty import Terminal
 from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
 from medusa.transports.link import Link
+
+UNTOLD = "if the agent cannot be told within %d s, it keeps the terminal for %s only"
+"""Said to a user who has left a terminal while the link was lost. The second value is the time of --keep."""
 
 
 def changed_data(settings: Settings, terminal: Terminal, stdout: Stdout) -> str:
@@ -66,11 +70,15 @@ def cannot_attach(settings: Settings) -> str:
     return "standard input is no terminal; --read-only only watches"
 
 
-def detached(settings: Settings, dialer: Dialer) -> str:
-    """Returns a text for a user who has just left a session. The text says how to come back."""
+def detached(settings: Settings, dialer: Dialer, *, told: bool = True) -> str:
+    """Returns a text for a user who has just left a session. The text says how to come back.
+
+    `told`: False if the agent does not know yet that the user has left.
+    """
     where = "" if dialer.embedded else f" --reflector {shlex.quote(printable(dialer.url.base))}"
     session = shlex.quote(printable(settings.name or dialer.url.session))
-    return f"detached; the job goes on\n  to come back: medusa attach {session}{where}"
+    lost = "" if told else f"\n  the link is lost; {UNTOLD % (farewell.TIMEOUT, walltime.words(settings.keep))}"
+    return f"detached; the job goes on{lost}\n  to come back: medusa attach {session}{where}"
 
 
 def started(settings: Settings, dialer: Dialer) -> list[str]:

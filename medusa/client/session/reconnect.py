@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from medusa.client.cleanup.farewell import Farewell
 from medusa.client.outcome import Failure
 from medusa.client.session.session_url import NOT_AUTHORISED, TAKEN, SessionUrl
+from medusa.client.streams.returning import Unsaid
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -19,7 +20,6 @@ from medusa.protocol import attach_path
 from medusa.protocol.features import ABOUT, HEADER, HOLD, JOIN, KEPT, NOTICE, TICKET
 from medusa.protocol.http import about
 from medusa.protocol.http.own_header import Field, has_authorization
-from medusa.protocol.resume.offer import StreamOffer
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, connect_steps
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
@@ -158,22 +158,22 @@ class Dialer:
         self._keep_ticket(transport)
         return transport
 
-    def farewell(self, offer: StreamOffer | None) -> Farewell | None:
-        """Returns the record with which the guard process tells the agent that mlogin does not come back.
+    def farewell(self, unsaid: Unsaid | None) -> Farewell | None:
+        """Returns the record with which the guard process tells the agent what it may not know at mlogin's end.
 
         Returns None if mlogin has no ticket.
 
         Args:
-            offer: the offer to go on with the stream, which has the stream's id. None if the job is over: the record
-                then tells the reflector that.
+            unsaid: what the agent may not know. None if the job is over: the record then tells the reflector that.
         """
         if self._ticket is None:
             return None
         path = self.url.base.rstrip("/") + self.url.path(attach_path.CLIENT)
         fields = [*self.sent_headers, (HEADER, _FEATURES), (JOIN, "1"), (TICKET, self._ticket)]
         insecure = self._insecure_tls and not self.embedded
-        stream, received = ("", 0) if offer is None else (offer.id, offer.received)
-        return Farewell(path, fields, stream, received, insecure, embedded=self.embedded)
+        stream, received = ("", 0) if unsaid is None else (unsaid.offer.id, unsaid.offer.received)
+        messages = [] if unsaid is None else [message.hex() for message in unsaid.messages]
+        return Farewell(path, fields, stream, received, messages, insecure, embedded=self.embedded)
 
     def _address(self, own: Sequence[Field], deadline: float) -> Steps[tuple[str, Sequence[Field]]]:
         """Finds the URL and the header fields that identify mlogin as the session's client.

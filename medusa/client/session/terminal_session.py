@@ -99,7 +99,7 @@ class TerminalSession:
         ended = ended_by(step, lambda lost: SessionEnded(Ending.LINK_LOST, describe(lost)))
         if ended is None:
             return None
-        ended = self.leaving.at_end(ended, self._remote)
+        ended = self.leaving.at_end(ended, self._remote, self._input)
         if ended.step.drain:
             self._show(self._remote.rest())
         if ended.step.close is not None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from medusa.client.streams.companion import Companion
-from medusa.client.streams.returning import Returning
+from medusa.client.streams.returning import Returning, Unsaid
 from medusa.protocol import control
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import GOAWAY, Reason
@@ -276,8 +276,24 @@ class Conversation:
             self.finish(reason)
             answered = self.link.close(close, timeout)
         if not answered and self._returning is not None:
-            self._returning.leave(StreamOffer(self._id, resume=True, received=self.stream.received))
+            self._returning.leave(Unsaid(self._resuming))
         return answered
+
+    def part(self) -> None:
+        """Leaves the stream as it is. Notes the messages that the agent may not have received: see Returning.unsaid.
+
+        After that, abort the link, and call nothing else.
+        """
+        messages: list[bytes] = []
+        self.stream.link_up(self.stream.acknowledged)
+        while message := self.stream.next_message(self._clock()):
+            messages.append(b"".join(message))
+        if self._returning is not None:
+            self._returning.leave(Unsaid(self._resuming, messages))
+
+    @property
+    def _resuming(self) -> StreamOffer:
+        return StreamOffer(self._id, resume=True, received=self.stream.received)
 
     def fail(self, error: StreamError) -> Event:
         """Ends the stream, because a method of a channel has raised `error`. Returns the event GOAWAY."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from medusa.client.streams.backoff import Backoff
 from medusa.client.streams.job_silence import JobSilence, JobWatch
@@ -37,6 +38,18 @@ def is_final(lost: LinkLost) -> bool:
     return lost.loss is Loss.CLOSED and lost.code in FINAL and lost.detail != AGENT_LOST_REASON
 
 
+class Unsaid(NamedTuple):
+    """What the agent may not know at the end of a session, because the link was lost.
+
+    Attributes:
+        offer: the offer to go on with the stream.
+        messages: the messages of the stream that the agent may not have received. If there are none, the stream ends.
+    """
+
+    offer: StreamOffer
+    messages: Sequence[bytes] = ()
+
+
 class Returning:
     """Brings one stream back over a new link, each time that its link is lost.
 
@@ -50,7 +63,7 @@ class Returning:
         over: a function that returns True if the job has ended, so that the stream cannot go on. It must not block.
         active: True while the link is lost and a new one is being made.
         job_over: True if the job has ended, and the reflector may not know it.
-        unsaid: the offer with the stream's id, if the agent may not know that the session has ended; else None.
+        unsaid: what the agent may not know at the end of the session; None if it knows all.
     """
 
     over: Callable[[], bool] = staticmethod(lambda: False)
@@ -79,7 +92,7 @@ class Returning:
         self._moved, self._fruitless, self._back_at = (0, 0), 0, -math.inf
         self._at_once = False
         self.job_over = False
-        self.unsaid: StreamOffer | None = None
+        self.unsaid: Unsaid | None = None
 
     @property
     def keep(self) -> int:
@@ -207,13 +220,13 @@ class Returning:
         self._back_at = now
         return answer
 
-    def leave(self, offer: StreamOffer) -> None:
-        """Sets `unsaid` to `offer`, because the session has ended and the agent may not know it.
+    def leave(self, unsaid: Unsaid) -> None:
+        """Sets `unsaid`, because the session ends here and the agent may not know it.
 
-        Does nothing if the stream ends with its link. `offer`: the offer to go on with the stream.
+        Does nothing if the stream ends with its link.
         """
         if self.lasting:
-            self.unsaid = offer
+            self.unsaid = unsaid
 
     def close(self) -> None:
         """Stops making a new link, if the link is lost."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from medusa.client.session.detaching.rounds import until
 from medusa.client.session.ending import Ending, SessionEnded
+from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.remote.base import Remote
 from medusa.protocol.errors import StreamError
 from medusa.transports.link import LinkLost
@@ -50,17 +51,21 @@ class Leaving:
         self.check(remote)
         return self._refusal or ("" if self._kept else NOT_KEPT)
 
-    def at_end(self, ended: SessionEnded, remote: Remote) -> SessionEnded:
-        """Returns how the session ends for the user. `ended`: how the session's loop has ended.
+    def at_end(self, ended: SessionEnded, remote: Remote, typed: UserInput) -> SessionEnded:
+        """Returns how the session ends for the user.
 
         If the user leaves the session, this asks the agent to keep the terminal, and waits for its answer. It does the
         same if the user's terminal was closed and the session is to go on. The result is then one of these:
 
         - DETACHED: the agent has confirmed that it keeps the terminal.
-        - PARTED: the agent has not confirmed it in time, or the link was lost.
+        - PARTED: the agent has not confirmed it in time, or the link is lost. The guard process is to tell it.
         - the end of the command, if that comes first.
 
         In all other cases, the result is `ended`.
+
+        Args:
+            ended: how the session's loop has ended.
+            typed: the input that was not sent to the agent.
         """
         if ended.ending is Ending.HUNG_UP and self._on_hangup and not self.refusal(remote):
             ended = SessionEnded(Ending.DETACHED)
@@ -68,9 +73,15 @@ class Leaving:
             return ended
         try:
             remote.detach()
-            confirmed = until(remote, lambda found: found.detached, self._timeout)
-            return SessionEnded(Ending.DETACHED if confirmed else Ending.PARTED)
+            if not remote.parted:
+                until(remote, lambda found: found.detached or found.parted, self._timeout)
+            if remote.detached:
+                return SessionEnded(Ending.DETACHED)
         except SessionEnded as other:
             return other
-        except (LinkLost, StreamError):
+        except StreamError:
             return SessionEnded(Ending.PARTED)
+        except LinkLost:
+            pass
+        remote.part(typed.take)
+        return SessionEnded(Ending.PARTED)

@@ -27,7 +27,7 @@ _READ_SIZE = 64 * 1024
 
 _TERMINAL_GONE = "the terminal is gone"
 
-SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
+SUSPEND_NOTICE = "suspended; the reflector ends a session whose mlogin stays silent"
 
 KEPT_NOTICE = "suspended; the session is kept for the time of --keep"
 

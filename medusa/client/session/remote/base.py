@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from medusa.transports.link import Link, LinkLost
@@ -75,6 +75,12 @@ class Remote(Protocol):
     @property
     def detached(self) -> bool:
         """True if the agent has confirmed that it keeps the terminal without this client."""
+
+    def part(self, take: Callable[[int], bytes]) -> None:
+        """Notes what is to be sent to the agent after mlogin's end, because the agent has not confirmed `detach`.
+
+        After that, call nothing else. `take`: a function that returns up to so many bytes of input that was not sent.
+        """
 
     def flush(self) -> None:
         """Sends as much of what waits to be sent as the link accepts now. Raises LinkLost."""

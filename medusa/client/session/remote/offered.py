@@ -97,6 +97,9 @@ class OfferedRemote:
     def detach(self) -> None:
         raise AssertionError("it is not detachable")
 
+    def part(self, take: Callable[[int], bytes]) -> None:
+        raise AssertionError("it is not detachable")
+
     def flush(self) -> None:
         self._conversation.send()
 

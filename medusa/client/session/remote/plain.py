@@ -66,6 +66,9 @@ class PlainRemote:
     def detach(self) -> None:
         raise AssertionError("it is not detachable")
 
+    def part(self, take: Callable[[int], bytes]) -> None:
+        raise AssertionError("it is not detachable")
+
     def flush(self) -> None:
         self.link.flush()
 

@@ -117,6 +117,13 @@ class StreamRemote:
     def detached(self) -> bool:
         return self._left
 
+    def part(self, take: Callable[[int], bytes]) -> None:
+        writer = self._channel.writers.get(STDIN)
+        room = 0 if writer is None or writer.stopped else self._channel.room(STDIN)
+        if room and (data := take(room)):
+            self._channel.write(STDIN, data)
+        self._conversation.part()
+
     def flush(self) -> None:
         self._conversation.send()
 

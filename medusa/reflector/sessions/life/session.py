@@ -161,9 +161,10 @@ class Session(Holding):
             self._renew_tickets()
         else:
             self._context.metrics.joined(took)
-        for other in self._waiting():
-            if other.called_over is None:
-                self.call(other)
+        if self.home is None:  # else the agent was called as soon as a client came, or as the home link was back
+            for other in self._waiting():
+                if other.called_over is None:
+                    self.call(other)
 
     def _renew_tickets(self) -> None:
         """Gives all peers new tickets, which contain the time at which the session was first linked."""

@@ -68,8 +68,19 @@ def test_wrong_options(words: str, reason: str) -> None:
 
 
 def test_a_wrong_variable_is_named() -> None:
-    with pytest.raises(ConfigError, match="MEDUSA_HOLD: '-1' is not a number of seconds"):
-        parse([], {"MEDUSA_HOLD": "-1"})
+    for name in ("MEDUSA_HOLD", "MEDUSA_OUTPUT_WAIT"):
+        with pytest.raises(ConfigError, match=f"{name}: '-1' is not a number of seconds"):
+            parse([], {name: "-1"})
+
+
+def test_how_long_output_waits() -> None:
+    environ = {"MEDUSA_SIGNED_URL": URL, "MEDUSA_OUTPUT_WAIT": "5"}
+    found = [
+        parse([], {**environ, "MEDUSA_OUTPUT_WAIT": ""}),
+        parse([], environ),
+        parse(["--output-wait", "7"], environ),
+    ]
+    assert [options.output_wait for options in found] == [60, 5, 7]
 
 
 def test_the_command_is_asked_for_the_url_of_the_session() -> None:

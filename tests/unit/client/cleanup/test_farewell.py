@@ -7,7 +7,7 @@ import pytest
 
 from medusa.client.cleanup.farewell import Farewell
 from medusa.protocol.control import Linkup, Start, StreamAnswer, Wait, build, parse
-from medusa.protocol.messages import Close, Text
+from medusa.protocol.messages import Binary, Close, Text
 from tests.blocking import blocking_websocket
 from tests.servers import ScriptedServer, read_request, switching
 
@@ -16,7 +16,7 @@ STREAM = "5" * 32
 
 def farewell(server: ScriptedServer) -> Farewell:
     url = server.url("/attach/4711/client", "http")
-    return Farewell(url, [("Medusa-Ticket", "secret")], STREAM, 17, insecure_tls=False, embedded=False)
+    return Farewell(url, [("Medusa-Ticket", "secret")], STREAM, 17, [], insecure_tls=False, embedded=False)
 
 
 def test_the_agent_is_told_over_a_new_link(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_the_agent_is_told_over_a_new_link(monkeypatch: pytest.MonkeyPatch) -> N
         assert isinstance(start, Text)
         heard.append(parse(start.text))
         link.send(Text(build(StreamAnswer(STREAM, 9, "a" * 32))))
-        heard.append(link.receive())
+        heard.extend([link.receive(), link.receive(), link.receive()])
         link.abort()
 
     def busy(sock: socket.socket) -> None:
@@ -42,14 +42,14 @@ def test_the_agent_is_told_over_a_new_link(monkeypatch: pytest.MonkeyPatch) -> N
         sock.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
 
     with ScriptedServer(busy, agent) as server:
-        said = farewell(server)
+        said = dataclasses.replace(farewell(server), messages=[b"typed".hex(), b"detach".hex()])
         Farewell.parse(said.text).say()
-    ticket, start, close = heard
+    ticket, start, typed, detach, close = heard
     assert ticket == "secret"
     assert isinstance(start, Start)
     assert start.stream is not None
     assert (start.stream.id, start.stream.resume, start.stream.received) == (STREAM, True, 17)
-    assert close == Close(1000, "done")
+    assert (typed, detach, close) == (Binary(b"typed"), Binary(b"detach"), Close(1000, "done"))
 
 
 @pytest.mark.parametrize("status", [403, 410])
@@ -63,12 +63,12 @@ def test_a_session_that_has_ended_needs_no_farewell(status: int) -> None:
 
 
 def test_it_gives_up() -> None:
-    Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, insecure_tls=False, embedded=False).say(0.0)
+    Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, [], insecure_tls=False, embedded=False).say(0.0)
 
 
 def test_a_reflector_that_ends_with_mlogin_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medusa.client.cleanup.farewell.INTERVAL", None)  # fails at a pause before another attempt
-    Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, insecure_tls=False, embedded=True).say()
+    Farewell("http://127.0.0.1:1/attach/x/client", [], STREAM, 0, [], insecure_tls=False, embedded=True).say()
 
 
 def test_the_reflector_is_told_that_the_job_is_over() -> None:

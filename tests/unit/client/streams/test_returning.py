@@ -8,7 +8,7 @@ import pytest
 from medusa.client.streams.backoff import Backoff
 from medusa.client.streams.job_silence import WATCH_INTERVAL
 from medusa.client.streams.redial import NOT_THERE_TIMEOUT, NoReturn, Redial
-from medusa.protocol.channels.frames import RESULT
+from medusa.protocol.channels.frames import REQUEST, RESULT
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Linkup, Notice, StreamAnswer, Ticket, Wait
 from medusa.protocol.messages import Close
@@ -275,8 +275,27 @@ def test_an_end_without_a_link_leaves_a_farewell(world: World) -> None:
     assert not world.conversation.close("disconnected by the user", reason=None, timeout=0.0)  # type: ignore[arg-type]
     world.returning.close()
     assert world.returning.unsaid is not None
-    assert world.returning.unsaid.id == world.id
+    assert world.returning.unsaid.offer.id == world.id
     assert not world.conversation.parted
+
+
+def test_what_was_not_sent_is_left_to_the_guard(world: World) -> None:
+    mine = world.conversation.open("session", command="cat")
+    world.talk()
+    mine.write(STDIN, b"lost")
+    world.round()
+    world.cut()
+    mine.write(STDIN, b" and late")
+    mine.request("detach")
+    world.conversation.part()
+    unsaid = world.returning.unsaid
+    assert unsaid is not None
+    assert unsaid.offer.id == world.id
+    assert world.end.link_up(unsaid.offer.received)
+    events = [event for message in unsaid.messages for event in world.end.receive(message, world.now)]
+    assert [event.value for event in events if event.type == REQUEST] == [{"type": "detach"}]
+    assert world.channel is not None
+    assert world.channel.readers[STDIN].read(100, world.now) == b"lost and late"
 
 
 def test_links_over_which_nothing_arrives_are_not_replaced_many_times_a_second(world: World) -> None:

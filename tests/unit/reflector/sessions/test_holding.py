@@ -11,6 +11,7 @@ from structlog.types import EventDict
 from medusa.protocol.control import Ticket
 from medusa.protocol.http.about import About
 from medusa.reflector.config import Timeouts
+from medusa.reflector.sessions.life.home import Home
 from medusa.reflector.tickets.ended import mark_of
 from medusa.session import Input, Side, State
 from medusa.session.holding import HomeInput, HomeState
@@ -91,6 +92,17 @@ def test_a_lost_home_link(bench: Holding, logs: list[EventDict]) -> None:
     third.linked()
     assert session.held_until is None
     assert outcomes(logs) == []
+
+
+def test_the_agent_is_called_once_for_each_client(bench: Holding, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, agent = bench.home()
+    clients = [bench.client(joins=True)[1] for _ in range(3)]
+    again: list[str] = []
+    monkeypatch.setattr(Home, "call", lambda home, leg: again.append(leg))
+    for client in clients:
+        bench.answer(agent)
+        client.linked()
+    assert again == []
 
 
 def test_a_home_link_of_the_same_process_replaces_the_present_one(bench: Holding) -> None:
