@@ -197,6 +197,6 @@ def test_a_profile_is_started_once_and_survives_lost_links(tmp_path_factory: pyt
             way.cut_all()
             out, err = run.communicate(BYTES[70000:], 6 * PATIENCE)
         assert (run.returncode, first + out == BYTES) == (0, True)
-        assert re.fullmatch(rb"(medusa ssh-proxy: reconnected after \d+ s\r?\n)+", err)
+        assert re.search(rb"^medusa ssh-proxy: reconnected after \d+ s\r?$", err, re.MULTILINE)
         subprocess.run([*MEDUSA, "kill", "box"], env=given, cwd=ROOT, check=True, capture_output=True)
         wait_until(lambda: not processes_of(home), "all processes to end")
