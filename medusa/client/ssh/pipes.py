@@ -7,12 +7,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from medusa.client.pipes.descriptors import enlarge
 from medusa.client.pipes.sink import Writable
 from medusa.client.terminal.stdin import Stdin
 from medusa.protocol.resume.byte_queue import Buffer
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 128 * 1024
 """Bytes that are read at once. asyncssh copies what it has not parsed yet for each packet, so more would be slower."""
+
+MUCH = 64 * 1024
+"""Bytes. After as many were read at once, or wait to be written, the pipe is enlarged."""
 
 HIGH_WATER = 256 * 1024
 """Bytes. While as many wait to be written, nothing more is read, and the channels send no more."""
@@ -35,6 +39,7 @@ class PipeTransport(asyncio.Transport):
         self._source, self._target = Stdin(stdin), Writable(stdout)
         self._out: deque[Buffer] = deque()
         self._size = 0
+        self._enlarged: set[int] = set()
         self._protocol: asyncio.Protocol | None = None
         self._reading = self._writing = self._soon = self._closing = False
         self._over: asyncio.Future[None] = self._loop.create_future()
@@ -88,6 +93,7 @@ class PipeTransport(asyncio.Transport):
             return
         if data is None or self._protocol is None:
             return
+        self._enlarge(self._source.fileno(), len(data))
         if data:
             self._protocol.data_received(data)
         else:
@@ -102,6 +108,7 @@ class PipeTransport(asyncio.Transport):
         try:
             while self._out and (written := self._target.write(list(self._out))):
                 self._took(written)
+            self._enlarge(self._target.fileno(), self._size)
         except OSError as error:
             self._out.clear()
             self._end(error)
@@ -111,6 +118,11 @@ class PipeTransport(asyncio.Transport):
         self._watch()
         if was_full and not self.full:
             self.drained()
+
+    def _enlarge(self, fd: int, size: int) -> None:
+        if size >= MUCH and fd not in self._enlarged:
+            self._enlarged.add(fd)
+            enlarge(fd)
 
     def _took(self, size: int) -> None:
         self._size -= size
