@@ -20,6 +20,9 @@ ANY = "*.medusa"
 OWN = "medusa_config"
 """The file of the blocks, beside the user's config."""
 
+LONGEST_WAIT = 86_400
+"""Seconds that ssh waits for a job. Other clients that read the config of ssh do not know the value `none`."""
+
 _HEAD = "# Written by `medusa ssh-config --write`, which replaces the blocks of the hosts that it is given.\n"
 
 _INCLUDE = re.compile(rb"\s*include[\s=](?:.*[/\s\"=])?" + OWN.encode() + rb"[\s\"]*$", re.IGNORECASE)
@@ -51,7 +54,7 @@ def block(host: str, command: Sequence[str], known_hosts: Path, *, waits: bool =
             "    ForwardAgent no",
             "    ForwardX11 no",
             f"    Ciphers {_CIPHERS}",
-            *(["    ConnectTimeout none"] if waits else []),
+            *([f"    ConnectTimeout {LONGEST_WAIT}"] if waits else []),
             "",
         ]
     )
