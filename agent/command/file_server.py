@@ -28,7 +28,8 @@ def resolve_files(fields: Mapping[str, Any], environ: Mapping[str, str], own: Ca
     """Returns the SFTP server to start for a channel that the client opens.
 
     Args:
-        fields: the fields of the client's OPEN. `cwd` is where relative paths begin; `~` is the user's home directory.
+        fields: the fields of the client's OPEN. `cwd` is where relative paths begin; `~` is the user's home
+            directory. `own` asks for the agent's own server.
         environ: the agent's environment.
         own: the agent's own server: a function that returns the exit status.
 
@@ -39,16 +40,16 @@ def resolve_files(fields: Mapping[str, Any], environ: Mapping[str, str], own: Ca
     if cwd == "~" or cwd.startswith("~/"):
         cwd = to_text(os.path.expanduser(to_bytes(cwd)))
     cwd = directory(cwd)
-    found = _server(environ)
+    found = _server(environ, own_wanted=fields["own"])
     if found is None:
         return Launch(("the agent's own SFTP server",), cwd, {}, DEFAULT_SIZE, function=own)
     env = {name: value for name, value in environ.items() if not configures_agent(name, value)}
     return Launch((found,), cwd, env, DEFAULT_SIZE)
 
 
-def _server(environ: Mapping[str, str]) -> Optional[str]:
+def _server(environ: Mapping[str, str], *, own_wanted: bool) -> Optional[str]:
     if VARIABLE in environ:
         return environ[VARIABLE] or None
-    if account() is None:  # OpenSSH's server does not run for a user without an account, as in containers
+    if own_wanted or account() is None:  # OpenSSH's server does not run for a user without an account, as in containers
         return None
     return next((found for place in PLACES for found in [which(place)] if found), None)

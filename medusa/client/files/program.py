@@ -50,7 +50,7 @@ class Program:
             Failure: the copy could not begin, or it was cut off.
         """
         try:
-            channel = await driver.open("sftp")
+            channel = await driver.open("sftp", own=True)  # it is faster for small files, and says why something fails
         except ChannelRefused as error:
             old = " (its agent is too old to copy files)" if error.code == "unsupported" else ""
             raise Failure(f"the session refuses: {error}{old}") from None

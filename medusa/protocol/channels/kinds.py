@@ -154,7 +154,7 @@ KINDS: Dict[str, Kind] = {
         ((), ()),
     ),
     "accepted": Kind(Role.AGENT, {"listener": (check_integer(1, (1 << 32) - 1), REQUIRED), "peer": (_PATH, "")}),
-    "sftp": Kind(Role.CLIENT, {"cwd": (_PATH, "")}),
+    "sftp": Kind(Role.CLIENT, {"cwd": (_PATH, ""), "own": (_boolean, False)}),
     "info": Kind(Role.CLIENT, {}, ((), (0,))),
 }
 
