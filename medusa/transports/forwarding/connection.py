@@ -11,7 +11,7 @@ from medusa.protocol.channels.frames import Reason
 
 READ, WRITE = select.POLLIN, select.POLLOUT
 
-READ_SIZE = 128 * 1024 - 90
+READ_SIZE = 256 * 1024 - 90
 """The most bytes that are read from a socket at once. With the headers of frames they fit into one message of a client.
 
 If the limit were a little larger, a tiny message would follow each full one.
