@@ -179,24 +179,26 @@ def test_a_profile_is_started_once_and_survives_lost_links(tmp_path_factory: pyt
         (place / "config").write_text(f"reflector = http://127.0.0.1:{way.port}\n{profile}")
         given = {**environ(home), "MEDUSA_CONFIG": str(place / "config")}
         ssh = Ssh(tmp_path_factory.mktemp("s"), given, "--profile", "box")
-        runs = [ssh.start("box.medusa", "ps -o ppid= -p $$") for _ in range(2)]
-        found = []
-        for run in runs:
-            with run:
-                out, err = run.communicate(timeout=6 * PATIENCE)
-            assert run.returncode == 0, err
-            found.append((out, len(re.findall(b"starting a session", err))))
-        assert found[0][0] == found[1][0]  # one agent
-        assert found[0][1] + found[1][1] == 1
-        with ssh.start("box.medusa", "cat") as run:
-            assert run.stdin is not None
-            assert run.stdout is not None
-            run.stdin.write(BYTES[:70000])
-            run.stdin.flush()
-            first = os.read(run.stdout.fileno(), 1000)
-            way.cut_all()
-            out, err = run.communicate(BYTES[70000:], 6 * PATIENCE)
-        assert (run.returncode, first + out == BYTES) == (0, True)
-        assert re.search(rb"^medusa ssh-proxy: reconnected after \d+ s\r?$", err, re.MULTILINE)
-        subprocess.run([*MEDUSA, "kill", "box"], env=given, cwd=ROOT, check=True, capture_output=True)
-        wait_until(lambda: not processes_of(home), "all processes to end")
+        try:
+            runs = [ssh.start("box.medusa", "ps -o ppid= -p $$") for _ in range(2)]
+            found = []
+            for run in runs:
+                with run:
+                    out, err = run.communicate(timeout=6 * PATIENCE)
+                assert run.returncode == 0, err
+                found.append((out, len(re.findall(b"starting a session", err))))
+            assert found[0][0] == found[1][0]  # one agent
+            assert found[0][1] + found[1][1] == 1
+            with ssh.start("box.medusa", "cat") as run:
+                assert run.stdin is not None
+                assert run.stdout is not None
+                run.stdin.write(BYTES[:70000])
+                run.stdin.flush()
+                first = os.read(run.stdout.fileno(), 1000)
+                way.cut_all()
+                out, err = run.communicate(BYTES[70000:], 6 * PATIENCE)
+            assert (run.returncode, first + out == BYTES) == (0, True)
+            assert re.search(rb"^medusa ssh-proxy: reconnected after \d+ s\r?$", err, re.MULTILINE)
+        finally:
+            subprocess.run([*MEDUSA, "kill", "box"], env=given, cwd=ROOT, capture_output=True)
+            wait_until(lambda: not processes_of(home), "all processes to end")
