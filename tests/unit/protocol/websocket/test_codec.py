@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,9 +13,6 @@ from medusa.protocol.websocket.header import build_header, parse_close, parse_he
 from medusa.protocol.websocket.masking import NO_MASK, PURE_LIMIT, apply_mask_pure
 from medusa.protocol.websocket.relay import WEBSOCKET
 from tests.frames import BINARY, CLOSE, CONT, ILLEGAL, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
-
-FAST = 5.0
-"""Seconds for what takes a tenth of that; quadratic work takes minutes."""
 
 # RFC 6455 section 5.7, as sent by a server or a client.
 RFC_EXAMPLES = [
@@ -150,13 +146,12 @@ def test_an_error_is_raised_once_and_ends_everything() -> None:
 
 
 def test_work_grows_with_the_bytes_alone() -> None:
-    begun = time.monotonic()
+    """Work that grew with their square would take minutes: longer than a test may last."""
     payload = bytes(range(256)) * 16384
     pieces = [frame(CONT if at else BINARY, payload[at : at + 64], fin=False) for at in range(0, len(payload), 64)]
     assert read(server(), b"".join(pieces) + frame(CONT)) == [Binary(payload)]
     assert read(server(), *cut(frame(BINARY, payload[:65536]), 1)) == [Binary(payload[:65536])]
     assert read(server(), frame(PONG) * 50_000) == [Pong()] * 50_000
-    assert time.monotonic() - begun < FAST
 
 
 @pytest.mark.parametrize("step", [1, 7, 64, 1000, 1 << 20])
