@@ -31,7 +31,7 @@ from typing import Protocol
 
 from medusa.client import processes
 from medusa.client.cleanup import emulator, tty_modes
-from medusa.client.cleanup.farewell import Farewell
+from medusa.client.cleanup.farewell import TIMEOUT, Farewell
 from medusa.client.cleanup.note import Note
 from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.timeouts import Timeouts
@@ -59,6 +59,9 @@ file       the path of the file to remove; also removes its directory if nothing
 
 COMMAND_TIMEOUT = 300.0
 """Seconds that the guard process waits for a command to end."""
+
+OVER_TIMEOUT = 5.0
+"""Seconds in which the guard process tries to tell the reflector that the job is over. Only lists depend on it."""
 
 
 AWAIT_INTERVAL = 1.0
@@ -242,7 +245,7 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
     _run_all("after", entries)
     for kind, value in entries:
         _remove(kind, value)
-    with _farewells([value for kind, value in entries if kind == "over"]):
+    with _farewells([value for kind, value in entries if kind == "over"], OVER_TIMEOUT):
         pass
 
 
@@ -269,18 +272,19 @@ def _await_ends(groups: Sequence[int], interval: float) -> None:
 
 
 @contextlib.contextmanager
-def _farewells(texts: Iterable[str]) -> Iterator[None]:
+def _farewells(texts: Iterable[str], timeout: float = TIMEOUT) -> Iterator[None]:
     """Context manager that tells agents, in threads, that mlogin does not come back.
 
     The threads start before the `with` block. After the block, it waits for their end.
 
     Args:
         texts: a text for each agent, in the form of Farewell.text.
+        timeout: seconds after which it gives up.
     """
 
     def say(text: str) -> None:
         with contextlib.suppress(Exception):
-            Farewell.parse(text).say()
+            Farewell.parse(text).say(timeout)
 
     threads = [threading.Thread(target=say, args=(text,)) for text in texts]
     for thread in threads:

@@ -139,6 +139,7 @@ def test_the_user_leaves_while_the_link_is_lost(home: Path) -> None:
             shell.until("typedlater")
             shell.type("exit 6\r")
             assert shell.status() == 6
+        wait_until(lambda: not processes_of(home), "the guard, which tells the reflector that the job is over")
 
 
 def test_the_job_of_a_killed_client_that_keeps_nothing_ends(user: User) -> None:
