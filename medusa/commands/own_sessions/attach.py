@@ -10,10 +10,9 @@ from medusa.client.settings import DEFAULT_ESCAPE, Attachment, Settings
 from medusa.commands.mlogin_options.forwards import add_forward_options, typed_forwards
 from medusa.commands.mlogin_options.process import add_escape_option, add_keep_option
 from medusa.commands.options import VARIABLES
-from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
+from medusa.commands.own_sessions.options import access, add_access_options, join_settings
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
-from medusa.protocol.session_id import UUID
 
 PROG = "medusa attach"
 
@@ -100,25 +99,15 @@ def parse(argv: Sequence[str]) -> Settings:
     session = None if given.session is None else given.session.strip()
     if session == "":
         parser.error("which session? `medusa ls` lists yours")
-    return Settings(
+    return join_settings(
+        PROG,
+        session,
+        given.keep,
+        found,
         attach=Attachment(steal=given.steal, read_only=given.read_only),
         pty=True,
         escape=DEFAULT_ESCAPE if given.escape is None else given.escape[0],
         escape_given=given.escape is not None,
         quiet=given.quiet,
-        launcher="held",
-        joins=True,
         forwards=typed_forwards(given, parser.typed(words)),
-        reflector=found.reflector,
-        wait_timeout=WAIT_TIMEOUT,
-        keep=given.keep,
-        session=session.lower() if session is not None and UUID.fullmatch(session.lower()) else None,
-        beginning=session,
-        login=found.signing.account,
-        subuser=found.signing.subuser,
-        key=found.signing.key,
-        unsigned_first=found.unsigned_first,
-        insecure_tls=found.signing.insecure_tls,
-        headers=found.headers,
-        prog=PROG,
     )

@@ -11,10 +11,9 @@ from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options import VARIABLES
-from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
+from medusa.commands.own_sessions.options import access, add_access_options, join_settings
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
-from medusa.protocol.session_id import UUID
 
 PROG = "medusa cp"
 
@@ -109,23 +108,12 @@ def parse(argv: Sequence[str]) -> tuple[Settings, Copy, SimpleNamespace]:
         copy = parse_copy(given.paths)
     except (Failure, ValueError) as error:
         parser.error(str(error))
-    session = copy.session.strip().lower()
-    settings = Settings(
+    settings = join_settings(
+        PROG,
+        copy.session.strip(),
+        given.keep,
+        found,
         pty=False,
         quiet=True,
-        launcher="held",
-        joins=True,
-        reflector=found.reflector,
-        wait_timeout=WAIT_TIMEOUT,
-        keep=given.keep,
-        session=session if UUID.fullmatch(session) else None,
-        beginning=copy.session.strip(),
-        login=found.signing.account,
-        subuser=found.signing.subuser,
-        key=found.signing.key,
-        unsigned_first=found.unsigned_first,
-        insecure_tls=found.signing.insecure_tls,
-        headers=found.headers,
-        prog=PROG,
     )
     return settings, copy, given

@@ -16,11 +16,10 @@ from medusa.commands.mlogin_options import types
 from medusa.commands.mlogin_options.forwards import add_forward_options, typed_forwards
 from medusa.commands.mlogin_options.process import add_process_options
 from medusa.commands.options import VARIABLES, unrecognized
-from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
+from medusa.commands.own_sessions.options import access, add_access_options, join_settings
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
-from medusa.protocol.session_id import UUID
 from medusa.protocol.terminal import environment
 
 PROG = "medusa exec"
@@ -109,7 +108,11 @@ def parse(argv: Sequence[str]) -> Settings:
     session = given.session.strip()
     if not session:
         parser.error("which session? `medusa ls` lists yours")
-    return Settings(
+    return join_settings(
+        PROG,
+        session,
+        given.keep,
+        found,
         command=shell_line(command),
         login_shell=given.login,
         pty=given.pty,
@@ -120,21 +123,7 @@ def parse(argv: Sequence[str]) -> Settings:
         send_env=(*environment.DEFAULT, *(word for words in given.send_env for word in words)),
         quiet=True,
         no_input=given.no_input,
-        launcher="held",
-        joins=True,
         forwards=typed_forwards(given, parser.typed(own)),
-        reflector=found.reflector,
-        wait_timeout=WAIT_TIMEOUT,
-        keep=given.keep,
-        session=session.lower() if UUID.fullmatch(session.lower()) else None,
-        beginning=session,
-        login=found.signing.account,
-        subuser=found.signing.subuser,
-        key=found.signing.key,
-        unsigned_first=found.unsigned_first,
-        insecure_tls=found.signing.insecure_tls,
-        headers=found.headers,
-        prog=PROG,
     )
 
 

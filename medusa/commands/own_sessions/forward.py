@@ -10,10 +10,9 @@ from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.forwards import add_forward_options, forwards
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options import VARIABLES
-from medusa.commands.own_sessions.options import WAIT_TIMEOUT, access, add_access_options
+from medusa.commands.own_sessions.options import access, add_access_options, join_settings
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
-from medusa.protocol.session_id import UUID
 
 PROG = "medusa forward"
 
@@ -101,24 +100,14 @@ def parse(argv: Sequence[str]) -> Settings:
         parser.error("which session? `medusa ls` lists yours")
     if not (forwards(given) or given.stdio_forward):
         parser.error("forward what? Give -L, -R, -D or -W")
-    return Settings(
+    return join_settings(
+        PROG,
+        session,
+        given.keep,
+        found,
         pty=False,
         forwards=forwards(given),
         no_command=True,
         stdio=given.stdio_forward,
         quiet=given.quiet or given.stdio_forward is not None,
-        launcher="held",
-        joins=True,
-        reflector=found.reflector,
-        wait_timeout=WAIT_TIMEOUT,
-        keep=given.keep,
-        session=session.lower() if UUID.fullmatch(session.lower()) else None,
-        beginning=session,
-        login=found.signing.account,
-        subuser=found.signing.subuser,
-        key=found.signing.key,
-        unsigned_first=found.unsigned_first,
-        insecure_tls=found.signing.insecure_tls,
-        headers=found.headers,
-        prog=PROG,
     )

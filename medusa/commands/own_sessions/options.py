@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from medusa.client.outcome import Failure
+from medusa.client.settings import Settings
 from medusa.commands.manta_options import (
     SigningOptions,
     add_account_options,
@@ -16,6 +17,7 @@ from medusa.commands.manta_options import (
 )
 from medusa.commands.mlogin_options import signing, types
 from medusa.commands.user_config.parser import UserOptionParser
+from medusa.protocol.session_id import UUID
 from medusa.transports.dial import is_raw
 from medusa.transports.dial.headers import Headers
 
@@ -71,3 +73,32 @@ def access(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str
     options = signing.chosen(parser, manta, typed)
     who, unsigned_first = signing.for_reflector(manta, options, typed, insecure_tls=given.insecure_tls)
     return Access(given.reflector, who, unsigned_first, headers)
+
+
+def join_settings(prog: str, session: str | None, keep: int, found: Access, **others: Any) -> Settings:
+    """Returns the settings with which mlogin joins a session that runs, and starts no job.
+
+    Args:
+        prog: the name of the program, for messages.
+        session: the session's name, its id, or the beginning of its id. None to take the only session.
+        keep: for how many seconds to try to come back after a lost link.
+        found: how the user's sessions are reached.
+        others: further settings: what to do in the session.
+    """
+    return Settings(
+        launcher="held",
+        joins=True,
+        reflector=found.reflector,
+        wait_timeout=WAIT_TIMEOUT,
+        keep=keep,
+        session=session.lower() if session is not None and UUID.fullmatch(session.lower()) else None,
+        beginning=session,
+        login=found.signing.account,
+        subuser=found.signing.subuser,
+        key=found.signing.key,
+        unsigned_first=found.unsigned_first,
+        insecure_tls=found.signing.insecure_tls,
+        headers=found.headers,
+        prog=prog,
+        **others,
+    )

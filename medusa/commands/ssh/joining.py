@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 from medusa.client.settings import Settings
-from medusa.commands.own_sessions.options import WAIT_TIMEOUT, Access
+from medusa.commands.own_sessions.options import Access, join_settings
 from medusa.commands.user_config.parser import UserOptionParser
-from medusa.protocol.session_id import UUID
 
 SUFFIX = ".medusa"
 """The end of the host's name by which ssh knows a session."""
@@ -31,24 +30,14 @@ def joining(prog: str, session: str, found: Access, given: SimpleNamespace) -> S
         prog: the program that messages name.
         given: all options.
     """
-    return Settings(
+    return join_settings(
+        prog,
+        session,
+        given.keep,
+        found,
         pty=False,
         quiet=True,
         no_input=True,
-        launcher="held",
-        joins=True,
-        reflector=found.reflector,
-        wait_timeout=WAIT_TIMEOUT,
-        keep=given.keep,
-        session=session.lower() if UUID.fullmatch(session.lower()) else None,
-        beginning=session,
-        login=found.signing.account,
-        subuser=found.signing.subuser,
-        key=found.signing.key,
-        unsigned_first=found.unsigned_first,
-        insecure_tls=found.signing.insecure_tls,
-        headers=found.headers,
-        prog=prog,
     )
 
 
