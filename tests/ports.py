@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import secrets
 import select
 import socket
@@ -15,17 +16,23 @@ from tests.waiting import MS
 HOST = "127.0.0.1"
 
 _LOWEST, _ENOUGH = 10_000, 10_000
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_given: set[int] = set()
 
 
 def free_port() -> int:
     """A free port of loopback, below the range from which the kernel gives ports to programs that bind to 0.
 
-    The port is not held, unlike those of bench.processes.reserved_ports: a program may listen there, end and start
-    again.
+    No other test of this run gets the port, also in another process of pytest-xdist. It is not held, unlike those of
+    bench.processes.reserved_ports: a program may listen there, end and start again.
     """
-    given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    kernels = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        port = secrets.choice(range(_LOWEST, max(given, _LOWEST + _ENOUGH)))
+        port = secrets.choice(range(_LOWEST + _PROCESS, max(kernels, _LOWEST + _ENOUGH), _PROCESSES))
+        if port in _given:
+            continue
+        _given.add(port)
         with socket.socket() as sock:
             try:
                 sock.bind((HOST, port))

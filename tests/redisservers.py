@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from tests.ports import HOST, free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 class RedisServer:
@@ -72,7 +72,7 @@ class RedisServer:
 
     def ask(self, *command: Any) -> Any:
         """Its answer to a command."""
-        with redis.Redis(**self.target, socket_timeout=20) as client:
+        with redis.Redis(**self.target, socket_timeout=PATIENCE) as client:
             return client.execute_command(*command)
 
     def pass_time(self, seconds: float) -> None:

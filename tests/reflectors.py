@@ -33,7 +33,6 @@ from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 
-STOP_LIMIT = 15.0
 FLOOD = 200 * MS
 
 DEFAULTS = ("--port", "0", "--log-format", "json", "--drain-timeout", "0.1")
@@ -268,7 +267,7 @@ def _listening(process: subprocess.Popen[bytes], log_file: BinaryIO) -> tuple[st
 def _stop(reflector: Reflector, check: bool) -> None:
     if reflector.process.poll() is None:
         reflector.signal(signal.SIGTERM)
-        assert reflector.process.wait(STOP_LIMIT) == 0
+        assert reflector.process.wait(PATIENCE) == 0
     assert reflector.process.stdout is not None
     assert reflector.process.stdout.read() == b"", "one line on stdout and no more"
     if check:

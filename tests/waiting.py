@@ -12,8 +12,11 @@ T = TypeVar("T")
 MS = 0.001 * float(os.environ.get("TESTS_TIMEOUT_FACTOR", "1"))
 """Seconds in a millisecond of test time; TESTS_TIMEOUT_FACTOR stretches it on a slow machine."""
 
-PATIENCE = 10_000 * MS
-"""Seconds that a test waits for what must come: far more than it takes, so that a loaded machine does not fail it."""
+PATIENCE = 60_000 * MS
+"""Seconds that a test waits for what must come: a hundred times what it takes, so that a loaded machine fails no test.
+
+Only a test that fails anyway takes so long.
+"""
 
 POLL = 5 * MS
 

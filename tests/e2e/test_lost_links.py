@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from tests.cuts import cuts
+from tests.ports import free_port
 from tests.reflectors import running
 from tests.terminals import ROOT, environment, mlogin, processes_of, terminal
 from tests.waiting import PATIENCE, wait_until
@@ -56,11 +57,15 @@ def test_the_agent_is_killed(home: Path) -> None:
         opened.until(r"mlogin: local job \d+ killed by SIGKILL")
         opened.until("outcome unknown")
         assert opened.status() == 254
-        assert reflector.get("/sessions").json()["sessions"] == [], "mlogin has told that the job is over"
+        wait_until(lambda: not reflector.sessions(), "mlogin's guard, which tells that the job is over")
 
 
 def test_the_user_gives_up(home: Path) -> None:
-    with running(check=False) as reflector, terminal(mlogin("--reflector", reflector.url), environment(home)) as opened:
+    port = str(free_port())
+    with (
+        running("--port", port, check=False) as reflector,
+        terminal(mlogin("--reflector", reflector.url), environment(home)) as opened,
+    ):
         opened.until("you are in the job")
         reflector.process.kill()
         opened.until(r"reconnecting \.\.\. .*~\. ends it")
@@ -68,5 +73,5 @@ def test_the_user_gives_up(home: Path) -> None:
         opened.until("disconnected; outcome unknown")
         assert opened.status() == 254
         assert opened.modes() == opened.modes_at_start
-    with running("--port", str(reflector.port)):  # it does not know the ticket, so that the guard stops dialling
+    with running("--port", port):  # it does not know the ticket, so that the guard stops dialling
         wait_until(lambda: not processes_of(home), "the end of the job")

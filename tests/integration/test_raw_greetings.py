@@ -9,7 +9,7 @@ import pytest
 from tests.peers import BINARY, frame
 from tests.rawpeers import connect, framed, linked, plain
 from tests.reflectors import Reflector, command, new_id
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 FORMS = b"say MEDUSA/1 TARGET HOST, or ATTACH ID client|agent, as the first line"
 
@@ -60,7 +60,7 @@ def test_an_id_is_taken_once(reflector: Reflector) -> None:
 
 def test_a_port_that_cannot_be_had(reflector: Reflector) -> None:
     arguments = ["--port", "0", "--raw-port", str(reflector.raw_port)]
-    run = subprocess.run(command(arguments), capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command(arguments), capture_output=True, text=True, timeout=PATIENCE)
     assert (run.returncode, run.stdout) == (1, "")
     assert "give another --raw-port, or 0" in run.stderr
 

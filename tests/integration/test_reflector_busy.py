@@ -16,7 +16,7 @@ import pytest
 
 from tests.peers import BINARY, PING, PONG, Peer, frame
 from tests.reflectors import Reflector, Witness
-from tests.waiting import Deadline, wait_until
+from tests.waiting import PATIENCE, wait_until
 
 PAIRS = 4
 MIB = 1 << 20
@@ -49,7 +49,7 @@ class Flood:
 
     def done(self) -> bool:
         for thread in self._threads:
-            thread.join(Deadline(60).left)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
         return self._heard.digest() == self._sent.digest()
 

@@ -16,7 +16,7 @@ from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, CLOSE, Peer, upgrade
 from tests.reflectors import Reflector, new_id, running
 from tests.sites import Site
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 TLS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
 
@@ -84,5 +84,5 @@ def test_a_drain_takes_as_long_as_moving_takes(tmp_path: Path) -> None:
             client.linked()
             reflector.signal(signal.SIGTERM)
             assert [close_of(peer)[0] for peer in (link, client, answer)] == [1012] * 3
-        assert reflector.process.wait(60) == 0
+        assert reflector.process.wait(PATIENCE) == 0
         assert reflector.ended(session)["outcome"] == "shut_down"

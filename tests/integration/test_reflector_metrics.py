@@ -8,9 +8,9 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.peers import BINARY, TEXT, frame
-from tests.reflectors import STOP_LIMIT, Reflector, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, authorization, date
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example:8381"
 
@@ -66,7 +66,7 @@ def test_ready_until_it_drains() -> None:
             assert answer.headers["retry-after"] == "5"
             assert reflector.get("/healthz").status == 200
             client.fin()
-        assert reflector.process.wait(STOP_LIMIT) == 0
+        assert reflector.process.wait(PATIENCE) == 0
 
 
 def ask(reflector: Reflector, key: Key, owner: str, ago: float = 0) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reflectors import ROOT, STOP_LIMIT, command, running
+from tests.reflectors import ROOT, command, running
 from tests.waiting import PATIENCE, wait_until
 
 NO_PIPE = "sleep 0"
@@ -72,7 +72,7 @@ def test_it_works(redirection: str, workers: int) -> None:
         port = wait_until(lambda: port_of(pid), "a listening socket")
         wait_until(lambda: answers(port), "an answer")
         os.kill(pid, signal.SIGTERM)
-        out, err = process.communicate(timeout=STOP_LIMIT)
+        out, err = process.communicate(timeout=PATIENCE)
         assert b"Traceback" not in out + err
         assert process.returncode == 0
 
@@ -107,4 +107,4 @@ def test_what_systemd_is_told(workers: int, tmp_path: Path, monkeypatch: pytest.
             assert told() == b"READY=1"
             reflector.signal(signal.SIGTERM)
             assert told() == b"STOPPING=1"
-            assert reflector.process.wait(STOP_LIMIT) == 0
+            assert reflector.process.wait(PATIENCE) == 0

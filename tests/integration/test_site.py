@@ -96,13 +96,13 @@ def test_sessions_while_reflectors_are_replaced(own_site: Site, tmp_path: Path) 
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             submitted = [pool.submit(session, port) for _ in range(count)]
             for number, replaced in enumerate(ports, 1):
-                submitted[number * count // (REFLECTORS + 2)].result(60)
+                submitted[number * count // (REFLECTORS + 2)].result(PATIENCE)
                 old = running[replaced]
                 old.signal(signal.SIGTERM)
                 assert old.process.wait(2 * PATIENCE) == 0
                 forwarded += len(old.logged("carried"))
                 running[replaced] = start(stack, own_site, replaced)
-            outcomes = Counter(one.result(60) for one in submitted)
+            outcomes = Counter(one.result(PATIENCE) for one in submitted)
         forwarded += sum(len(one.logged("carried")) for one in running.values())
     assert outcomes == {GOOD: count}
     assert forwarded > count // 4, "two of three agents reach another reflector than their client"

@@ -8,6 +8,7 @@ from functools import partial
 
 from tests import sites
 from tests.peers import CLOSE, TEXT, Peer, close_frame, upgrade
+from tests.ports import free_port
 from tests.reflectors import Reflector, new_id
 from tests.sites import LONG, QUICK, Site
 from tests.waiting import PATIENCE, wait_until
@@ -129,10 +130,11 @@ class TestOwner:
     def test_is_started_again(self, own_site: Site) -> None:
         """At the same address its ids are free at once."""
         session = new_id()
-        with own_site.reflector(check=False) as here, own_site.reflector() as there:
+        port = str(free_port())
+        with own_site.reflector("--port", port, check=False) as here, own_site.reflector() as there:
             with sites.pair(here, there, session):
                 sites.kill(here)
-            with own_site.reflector("--port", str(here.port)) as again:
+            with own_site.reflector("--port", port) as again:
                 assert status(there, session) == 503
                 with sites.pair(again, there, session) as (client, agent):
                     talk(client, agent)

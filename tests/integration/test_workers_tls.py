@@ -56,7 +56,7 @@ def unmasked(payload: bytes) -> bytes:
 
 def exchange(socks: list[socket.socket], data: bytes, size: int) -> list[bytes]:
     """Each sends `data` and hears `size` bytes. In one thread: an SSLSocket takes no reader beside a writer."""
-    left, heard, deadline = [memoryview(data)] * len(socks), [bytearray() for _ in socks], Deadline(60)
+    left, heard, deadline = [memoryview(data)] * len(socks), [bytearray() for _ in socks], Deadline()
     for sock in socks:
         sock.setblocking(False)
     while any(len(part) < size for part in heard):

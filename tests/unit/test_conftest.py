@@ -28,7 +28,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterato
     pytester.makeconftest(CONFTEST.read_text())
     pytester.makepyfile(**SUITE)
     monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent.parent))
-    monkeypatch.setenv("TESTS_TIMEOUT_FACTOR", "0.1")
+    monkeypatch.setenv("TESTS_TIMEOUT_FACTOR", "0.02")
     monkeypatch.setenv("MEDUSA_PORT", "1")
     monkeypatch.delenv("CI", raising=False)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup

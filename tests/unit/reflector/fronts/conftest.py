@@ -18,6 +18,7 @@ from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
 from tests.unit.reflector.registries import Parts, registry_parts
+from tests.waiting import PATIENCE
 
 ADDRESS = ("127.0.0.1", 4711)
 CONFIG = ReflectorConfig(timeouts=Timeouts(head_timeout=0.05, linger_timeout=0.05, refusal_delay=0.0))
@@ -64,7 +65,7 @@ def bench() -> Iterator[Bench]:
     admission = Admission(CONFIG, parts.registry, None, claims=parts.claims, refusals=refusals)
     doorkeeper = Doorkeeper(CONFIG, parts.metrics, refusals, parts.registry.budget)
     peer, accepted = socket.socketpair()
-    peer.settimeout(10)
+    peer.settimeout(PATIENCE)
     sock = gevent.socket.socket(fileno=accepted.detach())
     with peer, sock:
         yield Bench(parts, admission, doorkeeper, peer, sock, Taker())

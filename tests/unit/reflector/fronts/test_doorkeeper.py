@@ -15,6 +15,7 @@ from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.relay.budget import Budget
 from tests.links import unix_pair
+from tests.waiting import PATIENCE
 
 CONFIG = ReflectorConfig(max_startups=(2, 100, 2), per_source_max_startups=1, trusted_proxy=("192.0.2.80",))
 HERE, PROXY = ("192.0.2.1", 4711), ("192.0.2.80", 4711)
@@ -34,7 +35,7 @@ def test_a_peer_that_is_dropped_reads_why(doorkeeper: Doorkeeper, logs: list[Eve
     with peer:
         peer.sendall(sent)
         assert doorkeeper.admit(gevent.socket.socket(fileno=accepted.detach()), HERE, b"sorry") is None
-        peer.settimeout(10)
+        peer.settimeout(PATIENCE)
         assert [peer.recv(100), peer.recv(100)] == [b"sorry", b""]
     assert [(entry["event"], entry["client"]) for entry in logs] == [("connection dropped", HERE[0])]
     first.end()

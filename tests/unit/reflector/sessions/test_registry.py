@@ -20,6 +20,7 @@ from medusa.session import Input
 from tests.unit.reflector.conftest import errors, refused, run_loop, until
 from tests.unit.reflector.registries import new_registry
 from tests.unit.reflector.sessions.conftest import NAME, OWNER, Bench, outcomes
+from tests.waiting import PATIENCE
 
 
 class Slow(MemoryDirectory):
@@ -31,7 +32,7 @@ class Slow(MemoryDirectory):
         self.error: DirectoryError | None = None
 
     def claim(self, session_id: str, owner: Owner, ttl: float = 60) -> Claim:
-        self.go_on.wait(5)
+        self.go_on.wait(PATIENCE)
         if self.error is not None:
             raise self.error
         return super().claim(session_id, owner, ttl)

@@ -18,6 +18,7 @@ from medusa.reflector.workers.handoff import Handoff
 from medusa.reflector.workers.rpc import OtherWorkers, Rpc
 from medusa.reflector.workers.sharding import KEY_SIZE
 from tests.links import unix_pair
+from tests.waiting import PATIENCE
 
 KEY = bytes(KEY_SIZE)
 
@@ -76,5 +77,5 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
     """The peer's end, and the accepted socket."""
     peer, accepted = unix_pair()
     with peer, accepted:
-        peer.settimeout(10)
+        peer.settimeout(PATIENCE)
         yield peer, accepted

@@ -21,10 +21,11 @@ def deadline() -> float:
 
 
 def test_a_port_that_nothing_listens_on() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(ConnectRefused, match="Connection refused") as caught:
-        open_socket(parse_url(f"ws://127.0.0.1:{port}/?signature=secret"), False, deadline())
+    with socket.socket() as bound:  # so that no other program listens there
+        bound.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{bound.getsockname()[1]}/?signature=secret"
+        with pytest.raises(ConnectRefused, match="Connection refused") as caught:
+            open_socket(parse_url(url), False, deadline())
     assert caught.value.retryable
     assert "secret" not in str(caught.value)
 
