@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,8 +27,8 @@ class Recipe:
     def __init__(self, title: str) -> None:
         sections = (ROOT / "docs/recipes.md").read_text().split("\n## ")
         (text,) = [body for heading, _, body in (section.partition("\n") for section in sections) if heading == title]
-        self._files = dict(_FILE.findall(text))
-        self.blocks = [block for block in _BLOCK.findall(text) if block not in self._files.values()]
+        self._files: dict[str, str] = dict(_FILE.findall(text))
+        self.blocks: list[str] = [block for block in _BLOCK.findall(text) if block not in self._files.values()]
 
     def block(self) -> str:
         """The next block of commands."""
