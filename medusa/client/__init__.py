@@ -2,7 +2,7 @@
 
 mlogin              runs mlogin: starts reflector and job, attaches, runs the session, returns the exit status
 choice              finds the session and the account that the options name
-login               makes the request for the user's command, and the texts that mlogin shows to the user
+login               the steps of one run of mlogin: requests, texts, the wait for the agent, the session
 embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
 pipes               runs a session on three pipes, byte for byte

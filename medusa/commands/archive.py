@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from medusa.client.archive import find_archive, write_archive
 from medusa.client.outcome import Failure
-from medusa.commands.options import VARIABLES, OptionParser
+from medusa.commands.options.parser import VARIABLES, OptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
 

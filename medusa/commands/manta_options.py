@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from medusa.client.outcome import Failure
-from medusa.commands.options import OptionParser
+from medusa.commands.options.parser import OptionParser
 from medusa.protocol.attach_path import LOGIN
 from medusa.transports.dial.headers import Headers, header_option
 

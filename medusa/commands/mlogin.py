@@ -17,7 +17,7 @@ from medusa.commands.manta_options import SigningOptions, header_options, manta_
 from medusa.commands.mlogin_options import advice, signing, types
 from medusa.commands.mlogin_options.forwards import check_alone, forwards
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_parser
-from medusa.commands.options import COMMON
+from medusa.commands.options.config_file import COMMON
 from medusa.commands.process.core_dumps import forbid_core_dump
 from medusa.commands.user_config.parser import UserOptionParser
 from medusa.commands.user_config.precedence import drop_of_others, prefer_nearer, set_profiles_target

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from medusa.client.archive import find_archive
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.option_types import seconds

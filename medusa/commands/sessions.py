@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from medusa.client.outcome import Failure
 from medusa.commands import tables
 from medusa.commands.manta_options import add_header_options, header_options, login_name
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.tables import duration, kept
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from medusa.client.outcome import Failure
 from medusa.client.session.session_url import SessionUrl
 from medusa.commands.manta_options import SigningOptions, add_signing_options, manta_options
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.attach_path import LOGIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medusa.commands import main as medusa
-from medusa.commands.options import OptionParser
+from medusa.commands.options.parser import OptionParser
 from medusa.help_text import HelpParser, Section, render, wrap
 from scripts.helppages.programs import REFLECTOR, pages
 

@@ -1,6 +1,11 @@
-"""Makes the request for the user's command, and the texts that mlogin shows to the user.
+"""The steps of one run of mlogin: requests, texts, the wait for the agent, the session.
 
-wish      makes the request for the agent: a command in a terminal, or a command on pipes
-words     makes the texts: warnings, how to leave a session, information about it
-on_pipes  the interface of what uses the conversation if mlogin uses no terminal
+session_runner  runs the session after the agent has attached
+wait            waits for the agent, and reads meanwhile what the user types
+job_request     makes the request for the job that is to run the agent
+guarded_ledger  starts the guard process, with the ledger that tells it what to undo
+announced       lists the session on this machine
+wish            makes the request for the agent: a command in a terminal, or a command on pipes
+words           makes the texts: warnings, how to leave a session, information about it
+on_pipes        the interface of what uses the conversation if mlogin uses no terminal
 """

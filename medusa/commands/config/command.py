@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from medusa.commands.config.edit import NoEditor, create, edit
 from medusa.commands.config.show import show
 from medusa.commands.mlogin_options.groups import make_parser as mlogin_parser
-from medusa.commands.options import VARIABLES, OptionParser
+from medusa.commands.options.parser import VARIABLES, OptionParser
 from medusa.commands.user_config.parser import FILES, default_file
 from medusa.help_text import Section
 from medusa.protocol.printable import printable

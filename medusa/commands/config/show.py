@@ -13,7 +13,8 @@ from medusa.client import launchers
 from medusa.client.settings import DEFAULT_ESCAPE
 from medusa.commands.manta_options import VARIABLES, login_name
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL
-from medusa.commands.options import COMMON, NOT_IN_A_FILE, name_of
+from medusa.commands.options.config_file import COMMON
+from medusa.commands.options.parser import NOT_IN_A_FILE, name_of
 from medusa.commands.user_config.parser import TARGET, Place, UserOptionParser
 from medusa.commands.user_config.precedence import of_other_launchers
 from medusa.protocol.printable import printable

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from medusa.client import launchers
 from medusa.client.launchers.base import Launcher
 from medusa.client.outcome import Failure
-from medusa.commands.options import unrecognized
+from medusa.commands.options.parser import unrecognized
 from medusa.option_types import DID_YOU_MEAN
 from medusa.protocol.printable import printable
 

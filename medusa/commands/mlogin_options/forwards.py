@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from medusa.client.outcome import Failure
 from medusa.client.places.specs import Forward, Place, Side, parse_forward, parse_target
-from medusa.commands.options import OptionParser
+from medusa.commands.options.parser import OptionParser
 
 
 def add_forward_options(parser: OptionParser, *, stdio: bool = False, alone: bool = False) -> None:

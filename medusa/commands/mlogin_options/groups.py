@@ -13,7 +13,7 @@ from medusa.commands.manta_options import add_header_options, add_manta_options
 from medusa.commands.mlogin_options import advice, texts, types
 from medusa.commands.mlogin_options.forwards import add_forward_options
 from medusa.commands.mlogin_options.process import add_process_options
-from medusa.commands.options import OptionParser
+from medusa.commands.options.parser import OptionParser
 from medusa.commands.user_config.parser import UserOptionParser
 from medusa.option_types import seconds
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import VARIABLES, SigningOptions, login_name
-from medusa.commands.options import COMMON
+from medusa.commands.options.config_file import COMMON
 from medusa.commands.user_config.parser import UserOptionParser
 from medusa.protocol.attach_path import LOGIN
 

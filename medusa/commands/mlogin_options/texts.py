@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.user_config.parser import FILES
 from medusa.help_text import Section
 

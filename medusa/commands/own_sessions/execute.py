@@ -15,7 +15,7 @@ from medusa.client.settings import DEFAULT_ESCAPE, Settings
 from medusa.commands.mlogin_options import types
 from medusa.commands.mlogin_options.forwards import add_forward_options, typed_forwards
 from medusa.commands.mlogin_options.process import add_process_options
-from medusa.commands.options import VARIABLES, unrecognized
+from medusa.commands.options.parser import VARIABLES, unrecognized
 from medusa.commands.own_sessions.options import access, add_access_options, join_settings
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section

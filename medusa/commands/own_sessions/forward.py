@@ -9,7 +9,7 @@ from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.forwards import add_forward_options, forwards
 from medusa.commands.mlogin_options.process import add_keep_option
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import access, add_access_options, join_settings
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from medusa.client.outcome import Failure
 from medusa.client.queries import local
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import Access, access, add_access_options
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section

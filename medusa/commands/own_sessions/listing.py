@@ -12,7 +12,7 @@ from typing import Any
 
 from medusa.client.outcome import Failure
 from medusa.commands import tables
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import Access, access, add_access_options
 from medusa.commands.tables import duration, kept, left
 from medusa.commands.user_config.parser import FILES, UserOptionParser

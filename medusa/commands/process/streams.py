@@ -47,6 +47,19 @@ def checked_streams(program: str) -> Iterator[None]:
             raise SystemExit(1) from None
 
 
+def complain(message: str) -> None:
+    """Writes `message` to stderr. If stderr is closed, or takes nothing, writes it to stdout."""
+    for name in ("stderr", "stdout"):
+        stream = getattr(sys, name)  # None if it was closed when Python started
+        try:
+            if stream is not None:
+                stream.write(message)
+                stream.flush()
+                return
+        except OSError:
+            setattr(sys, name, None)  # otherwise Python tries again at its end, and changes the exit status
+
+
 class _Refused(OSError):
     """Raised if a write to stdout has failed."""
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module, resources
 from types import SimpleNamespace
 
-from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, VARIABLES, OptionParser
+from medusa.commands.options.parser import VARIABLES, OptionParser
 from medusa.commands.process.core_dumps import limit_core_dumps
 from medusa.commands.process.streams import checked_streams, open_closed
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings, networks
@@ -20,6 +20,9 @@ from medusa.commands.reflector.variables import CONFIG, WAIT_TIMEOUT, adopt_old_
 from medusa.help_text import Section
 from medusa.protocol.attach_path import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
+
+LOG_FORMATS = ("json", "console")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 DEFAULTS = ReflectorConfig()
 

@@ -7,7 +7,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-from medusa.commands.options import OptionParser
+from medusa.commands.options.parser import OptionParser
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.client_address import parse_networks
 

@@ -29,8 +29,8 @@ def configure(
     """Sets up structlog for this process.
 
     Args:
-        log_format: one of LOG_FORMATS in medusa.commands.options.
-        level: one of LOG_LEVELS in medusa.commands.options; events below this level are dropped.
+        log_format: one of LOG_FORMATS in medusa.commands.reflector.command.
+        level: one of LOG_LEVELS in medusa.commands.reflector.command; events below this level are dropped.
         fd: the descriptor that the lines are written to.
         poll: the select.poll that gevent has not patched, because writing a log line must not switch greenlets.
         context: fields to add to every line.

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
-from medusa.commands.options import COMMON, BadFile, OptionParser, parse_config
+from medusa.commands.options.config_file import COMMON, BadFile, parse_config
+from medusa.commands.options.parser import OptionParser
 from medusa.reflector.config import FOREVER
 
 CONFIG, WAIT_TIMEOUT = "MEDUSA_REFLECTOR_CONFIG", "MEDUSA_REFLECTOR_WAIT_TIMEOUT"

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from medusa.client.outcome import Failure
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import Access, access, add_access_options
 from medusa.commands.ssh.joining import SUFFIX, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser

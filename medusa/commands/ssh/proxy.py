@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from medusa.client.outcome import OWN_ERROR, Failure, Interrupted
 from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.process import add_keep_option
-from medusa.commands.options import VARIABLES
+from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import Access, access, add_access_options
 from medusa.commands.ssh.joining import joining, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser

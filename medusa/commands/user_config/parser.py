@@ -14,7 +14,8 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from medusa.commands.options import COMMON, OptionParser, Setting, name_of
+from medusa.commands.options.config_file import COMMON, Setting
+from medusa.commands.options.parser import OptionParser, name_of
 from medusa.help_text import Section
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable

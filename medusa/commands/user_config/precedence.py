@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from medusa.client import launchers
-from medusa.commands.options import COMMON
+from medusa.commands.options.config_file import COMMON
 from medusa.commands.user_config.parser import TARGET, Place, UserOptionParser
 
 OF_MANTA = ("agent-object", "asset", "disk", "image", "init", "memory")

@@ -31,7 +31,7 @@ def test_every_way_out_has_a_status_and_a_word(
     said: str,
 ) -> None:
     def fail(login: mlogin.Login) -> int:
-        login.started = started
+        login.state.started = started
         raise error
 
     monkeypatch.setattr(mlogin.Login, "run", fail)

@@ -6,7 +6,7 @@ import pytest
 
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
-from medusa.commands.options import OptionParser
+from medusa.commands.options.parser import OptionParser
 
 
 def parse(*arguments: str) -> SigningOptions:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from medusa.commands.options import LOG_FORMATS, LOG_LEVELS
 from medusa.commands.reflector import logs
+from medusa.commands.reflector.command import LOG_FORMATS, LOG_LEVELS
 
 EVIL = "\x1b[2J\u009b31m\u202e\r\nforged=1\u2028\x00\x7f"
 

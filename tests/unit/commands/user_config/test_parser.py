@@ -10,7 +10,7 @@ from medusa.client.settings import Settings
 from medusa.commands import mlogin, publish, sessions, sign_url
 from medusa.commands.config import command as config
 from medusa.commands.mlogin_options import groups
-from medusa.commands.options import BadFile, Setting, parse_config
+from medusa.commands.options.config_file import BadFile, Setting, parse_config
 from medusa.commands.reflector import command as reflector
 from medusa.commands.reflector.variables import SHARED
 from medusa.commands.user_config.parser import UserOptionParser

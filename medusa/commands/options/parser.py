@@ -1,30 +1,25 @@
 """Parses the options of a program: from the command line, the environment (MEDUSA_<OPTION>) and a config file.
 
-An option on the command line overrides the environment, and the environment overrides the config file. A config file
-either has lines `key = value`, perhaps in sections, or is one JSON object, as in the original Medusa. In keys, `_` and
-`-` mean the same.
+An option on the command line overrides the environment, and the environment overrides the config file.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 import configargparse
 
+from medusa.commands.options.config_file import COMMON, BadFile, Sections, Setting, parse_config
+from medusa.commands.process.streams import complain
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 from medusa.service_variables import is_service_variable
-
-LOG_FORMATS = ("json", "console")
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 PREFIX = "MEDUSA_"
 """The prefix of the variables that set options."""
@@ -35,7 +30,6 @@ VARIABLES = "Variables"
 `help_sections` adds the variables of all options to this section.
 """
 
-
 NOT_IN_A_FILE = ("check", "config", "help", "profile", "version")
 """Options that a config file cannot set."""
 
@@ -44,34 +38,6 @@ NO_VARIABLE = ("MEDUSA_CHECK",)
 
 The options of these names can be set on the command line only.
 """
-
-
-COMMON = ""
-"""The name under which `parse_config` returns the settings before the first section."""
-
-_SECTION = re.compile(r"\[\s*([^\s\[\]:/=-][^\s\[\]:/=]*)\s*\]")
-
-
-class BadFile(Exception):
-    """Raised if a config file is malformed. The text gives the reason, and the line if it is known."""
-
-
-class Setting(NamedTuple):
-    """Holds a key and its value in a config file.
-
-    Attributes:
-        key: the name of the option, with `-` where the file has `_`.
-        value: text; in JSON any value.
-        line: the number of its line; None in JSON.
-    """
-
-    key: str
-    value: object
-    line: int | None = None
-
-
-Sections = dict[str, list[Setting]]
-"""The settings of a config file by their section: COMMON, or a profile's name."""
 
 
 class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[misc]
@@ -240,7 +206,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
             self.error(f"{printable(file)}: {error}")
 
     def _leave(self, status: int, message: str) -> NoReturn:
-        _complain(message)
+        complain(message)
         raise SystemExit(status)
 
     def values_of(self, file: str) -> dict[str, str | list[str]]:
@@ -322,19 +288,6 @@ def name_of(action: argparse.Action) -> str:
     return next((form[2:] for form in action.option_strings if form.startswith("--")), action.dest)
 
 
-def _complain(message: str) -> None:
-    """Writes `message` to stderr. If stderr is closed, or takes nothing, writes it to stdout."""
-    for name in ("stderr", "stdout"):
-        stream = getattr(sys, name)  # None if it was closed when Python started
-        try:
-            if stream is not None:
-                stream.write(message)
-                stream.flush()
-                return
-        except OSError:
-            setattr(sys, name, None)  # otherwise Python tries again at its end, and changes the exit status
-
-
 class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
     """Reads a config file for ConfigArgParse. `owner` is the parser of options that checks each key and value."""
 
@@ -345,58 +298,3 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 
     def get_syntax_description(self) -> str:
         return "key = value lines, or one JSON object"
-
-
-def parse_config(text: str, *, sections: bool = False) -> Sections:
-    """Returns the settings of a config file: name of the section -> list of settings, in their order.
-
-    The settings before the first section are in the section COMMON, which always exists. `sections`: True if a line
-    `[NAME]` starts a section.
-
-    Raises BadFile if the text is malformed.
-    """
-    if text.lstrip().startswith("{"):
-        return {COMMON: _json(text)}
-    found: Sections = {COMMON: []}
-    current = found[COMMON]
-    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        if not line or line.startswith("#"):
-            continue
-        if sections and line.startswith("["):
-            current = _section(found, number, line)
-        else:
-            current.append(_setting(number, line))
-    return found
-
-
-def _json(text: str) -> list[Setting]:
-    try:
-        return [Setting(_name(key), value) for key, value in json.loads(text, object_pairs_hook=_Pairs)]
-    except (ValueError, RecursionError) as error:
-        raise BadFile(f"not valid JSON: {error}") from None
-
-
-def _section(found: Sections, number: int, line: str) -> list[Setting]:
-    match = _SECTION.fullmatch(line)
-    if match is None or not match[1].isprintable():
-        raise BadFile(
-            f"line {number}: not of the form [NAME]; a name has no space and none of [ ] : / =, and begins with no -"
-        )
-    if match[1] in found:
-        raise BadFile(f"line {number}: there is a section [{match[1]}] already")
-    return found.setdefault(match[1], [])
-
-
-def _setting(number: int, line: str) -> Setting:
-    key, equals, value = line.partition("=")
-    if not equals or not key.strip():
-        raise BadFile(f"line {number}: not of the form key = value")
-    return Setting(_name(key.strip()), value.strip(), number)
-
-
-def _name(key: str) -> str:
-    return key.replace("_", "-")
-
-
-class _Pairs(list[tuple[str, object]]):
-    """A JSON object as a list of its keys and values. Unlike a dict, the list shows if a key is given twice."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from medusa.commands.options import OptionParser
+from medusa.commands.options.parser import OptionParser
 from tests.unit.commands.conftest import Complaint
 
 
@@ -196,9 +196,8 @@ def test_what_the_parser_could_not_see(
 
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
 def test_a_complaint_where_stderr_takes_nothing(stderr: str) -> None:
-    made = (
-        "from medusa.commands.options import *; p = OptionParser('prog', 'x'); p.parse_args([]); p.complain('no luck')"
-    )
+    made = "from medusa.commands.options.parser import *; p = OptionParser('prog', 'x'); "
+    made += "p.parse_args([]); p.complain('no luck')"
     command = ["sh", "-c", f'exec "$@" {stderr}', "sh", sys.executable, "-c", made]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     assert (done.returncode, done.stdout) == (1, b"prog: no luck\n")
