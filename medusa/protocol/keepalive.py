@@ -35,6 +35,8 @@ class Keepalive:
         answer_timeout: seconds for the peer to give a sign of life after each ping; None: it has all three intervals.
     """
 
+    __slots__ = ("_answer_by", "_answer_timeout", "_asked", "_asks", "_received", "_sent", "_timeout", "interval")
+
     def __init__(
         self, interval: float, now: float, idle_sender: bool = False, answer_timeout: Optional[float] = None
     ) -> None:

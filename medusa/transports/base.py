@@ -32,6 +32,8 @@ The memory for a larger read comes from the kernel, which takes longer than such
 READS_AT_ONCE = 16
 """The maximum number of reads in one call, so that a peer that floods this end cannot block the caller for long."""
 
+_NO_FIELDS: Mapping[str, str] = {}
+
 CLOSE_TIMEOUT = 2.0
 """The default time that `close` waits for the peer's Close, in seconds."""
 
@@ -83,7 +85,7 @@ class Transport:
         self._peer_close: Optional[Close] = None
         self._ended: Optional[Exception] = None  # why nothing more can be read
         self._write_error: Optional[BrokenTransport] = None  # why nothing more can be written; reading may still work
-        self.answer: Mapping[str, str] = {}
+        self.answer = _NO_FIELDS
         self.received = len(leftover)
         self.sent = 0
 

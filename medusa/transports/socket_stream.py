@@ -19,6 +19,8 @@ class SocketStream:
     The stream makes the socket non-blocking, and owns it from then on: `close` closes the socket.
     """
 
+    __slots__ = ("_fin_sent", "_sock")
+
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._fin_sent = False

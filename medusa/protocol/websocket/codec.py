@@ -70,6 +70,8 @@ class Fragments:
         size: the number of payload bytes of this message that have come so far.
     """
 
+    __slots__ = ("_data", "_kept", "_kind", "_utf8", "limit", "size", "started")
+
     def __init__(self, limit: int) -> None:
         self.started = False
         self.size = 0
@@ -144,6 +146,8 @@ class MessageCodec:
     Args:
         max_message: the limit of one message, in bytes.
     """
+
+    __slots__ = ("_at", "_buffer", "_failed", "_fragments", "_header", "_left", "_limit", "_parted", "_parts_above")
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._limit = max_message
@@ -295,6 +299,8 @@ class WebSocketCodec(MessageCodec):
             section 5.3). Without the C routine for masking, frames above PURE_LIMIT get the key of zeros instead.
         max_message: the limit of one message, in bytes.
     """
+
+    __slots__ = ("_new_key", "_role")
 
     def __init__(self, role: Role, new_key: Callable[[], bytes], max_message: int = MAX_MESSAGE) -> None:
         super().__init__(max_message)

@@ -43,6 +43,19 @@ class Pump:
         why: the reason why the source has ended, for the log. Set when a step returns LOST or BROKE_RULES.
     """
 
+    __slots__ = (
+        "close",
+        "left_out",
+        "left_out_count",
+        "listens",
+        "messages",
+        "sink",
+        "size",
+        "source",
+        "terminal",
+        "why",
+    )
+
     def __init__(self, source: RelayedTransport, sink: RelayedTransport | None = None) -> None:
         self.source = source
         self.sink = sink

@@ -67,9 +67,11 @@ class Usage:
         Only the session's name is taken from a client, and only the other fields from an agent. The first name that a
         client gives is kept.
         """
+        if about is NOTHING:
+            return
         if side is Side.CLIENT:
             self.about = self.about._replace(name=self.about.name or about.name)
-        elif about is not NOTHING:
+        else:
             self.about = about._replace(name=self.about.name)
 
     def linked(self) -> None:

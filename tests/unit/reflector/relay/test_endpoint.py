@@ -286,7 +286,7 @@ def test_a_bug_ends_this_connection_and_no_other(
     make: Make, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near, far = make()
-    monkeypatch.setattr(near.endpoint.pump, "step", lambda: 1 / 0)
+    monkeypatch.setattr(near.endpoint.transport, "relay_read", lambda _: 1 / 0)
     near.peer.send(frame(BINARY, b"x"))
     until(lambda: near.reported)
     assert (near.reported, far.reported) == ([Progress.LOST], [])
