@@ -80,6 +80,9 @@ class Relay:
         return True  # the other direction goes on
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # Without an error, the client has closed the channel. asyncssh does not report the EOF before that if the
+        # channel was paused at that time.
+        self._eof = self._eof or exc is None
         self._gone = True
         self._feed()
 
