@@ -45,7 +45,15 @@ class Site:
 
     def claimed(self, session: str) -> bool:
         """Whether a reflector holds a session of the internal API."""
-        return bool(self.redis.ask("EXISTS", f"medusa:session:{session}"))
+        return bool(self.redis.ask("EXISTS", _key(session)))
+
+    def expire(self, session: str) -> None:
+        """Lets the time of the claim on such a session be over."""
+        assert self.redis.ask("PEXPIRE", _key(session), 0)
+
+
+def _key(session: str) -> str:
+    return f"medusa:session:{session}"
 
 
 def dial(port: int) -> socket.socket:

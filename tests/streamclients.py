@@ -6,10 +6,12 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import CLOSE, DATA, EOF, GOAWAY, OPEN, OPENED, REFUSED, RESULT, STOP, Reason
 from medusa.protocol.channels.kinds import Role
@@ -18,7 +20,7 @@ from medusa.protocol.messages import Binary, Text
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.base import ClosedTransport
-from tests.agents import Client, Reflector
+from tests.agents import Client, Reflector, from_source, job_environ, launched, write_config
 from tests.blocking import BlockingTransport
 from tests.streams.wire import cut_frames, record
 from tests.waiting import PATIENCE, Deadline
@@ -268,7 +270,7 @@ class RawStream:
 
 
 class Legs:
-    """Further clients of the agent. The reflector calls the agent over the link of a client that lives."""
+    """Further clients of the agent. The reflector calls the agent over the link of a client that lives: `one_agent`."""
 
     def __init__(self, reflector: Reflector, keeper: StreamClient | Client) -> None:
         self.reflector, self.keeper, self.count = reflector, keeper, 0
@@ -304,3 +306,16 @@ class Legs:
             yield RawStream(client, f"{self.count:032x}")
         finally:
             client.link.abort()
+
+
+@contextlib.contextmanager
+def one_agent(directory: Path, timeouts: Timeouts = DEFAULT_TIMEOUTS, **environ: str) -> Iterator[Legs]:
+    """An agent for many clients; its config is in `directory`."""
+    reflector = Reflector()
+    command = from_source("--config", str(write_config(directory, reflector.url)), timeouts=timeouts)
+    with contextlib.closing(reflector), launched(command, job_environ(**environ)) as agent:
+        keeper = StreamClient(reflector.accept().link).start()
+        yield Legs(reflector, keeper)
+        assert keeper.leave() == "done"
+        assert agent.finish()[0] == 0
+        keeper.link.abort()

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.agents import Reflector, from_source, job_environ, launched, write_config
 from tests.emulators import Emulator
-from tests.streamclients import PTY, Legs, Run, StreamClient
+from tests.streamclients import PTY, Legs, Run, one_agent
 from tests.waiting import PATIENCE, Deadline
 
 NEW = {"columns": 60, "lines": 10, "term": "screen"}
@@ -21,15 +20,8 @@ TEXT = "".join(f"{number} line é漢字😀\n" for number in range(1, 101))
 @pytest.fixture(scope="module")
 def legs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Legs]:
     """One agent for all tests of this module."""
-    reflector = Reflector()
-    config = write_config(tmp_path_factory.mktemp("agent"), reflector.url)
-    environ = job_environ() | {"LC_ALL": "C.UTF-8", "TERM": "screen"}
-    with contextlib.closing(reflector), launched(from_source("--config", str(config)), environ) as agent:
-        keeper = StreamClient(reflector.accept().link).start()
-        yield Legs(reflector, keeper)
-        assert keeper.leave() == "done"
-        assert agent.finish()[0] == 0
-        keeper.link.abort()
+    with one_agent(tmp_path_factory.mktemp("agent"), LC_ALL="C.UTF-8", TERM="screen") as legs:
+        yield legs
 
 
 class Screen:

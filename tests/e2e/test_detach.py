@@ -44,6 +44,11 @@ class User:
     def states(self) -> list[str]:
         return [entry["state"] for entry in self.sessions()]
 
+    def has_detached(self) -> dict[str, Any] | None:
+        """The only session, if it is held because its user has detached."""
+        (entry,) = self.sessions()
+        return entry if (entry["state"], entry["held_for"]) == ("held", "detached") else None
+
     def mlogin(self, *words: str, **size: int) -> Any:
         return terminal([*MLOGIN, "--name", "train", *words, *self.options], self.environ, **size)
 
@@ -61,8 +66,9 @@ def reflector() -> Iterator[Reflector]:
 def user(reflector: Reflector, home: Path) -> Iterator[User]:
     user = User(home, "--reflector", reflector.url)
     yield user
-    for entry in user.sessions():
-        user.medusa("kill", entry["id"])
+    for session in reflector.states():
+        user.medusa("kill", session)
+    wait_until(lambda: not reflector.states(), "the end of all sessions")
 
 
 def leave(shell: Terminal) -> None:
@@ -78,8 +84,7 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
         shell.type("X=kept; echo here''too\r")
         shell.until("heretoo")
         leave(shell)
-    assert user.states() == ["held"]
-    wait_until(lambda: user.sessions()[0]["held_for"] == "detached", "the agent's news")
+    wait_until(user.has_detached, "the agent's news")
     with user.attach(columns=100, lines=30) as shell:  # the only one that is held
         shell.until("heretoo")
         shell.until(PROMPT)
@@ -94,10 +99,9 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
 def test_it_starts_detached_and_is_killed(user: User, by: str) -> None:
     line = f"until rm {user.home}/go 2>/dev/null; do sleep 0.1; done; kill -KILL $PPID"
     done = run_alone([*MLOGIN, "-d", "--name", "train", "-c", line, *user.options], user.environ)
-    (entry,) = user.sessions()
+    entry = wait_until(user.has_detached, "the agent's news")
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"session {entry['id']}")
     assert f"medusa attach train {' '.join(user.options)}" in done.stdout
-    assert entry["state"] == "held"
     assert any("kill -KILL" in line for line in processes_of(user.home).values())
     if by == "medusa kill":
         assert user.medusa("kill", "train").returncode == 0
@@ -117,7 +121,7 @@ def test_a_client_that_is_gone_leaves_its_terminal(user: User, how: str) -> None
             shell.type(" and whole\r")
             shell.until(f"\\rhalf{number - 1} and whole")
             end(shell, how, number)
-    assert user.states() == ["held"]
+    wait_until(lambda: user.states() == ["held"], "the end of the client")
 
 
 def test_the_user_leaves_while_the_link_is_lost(home: Path) -> None:

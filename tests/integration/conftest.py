@@ -1,6 +1,7 @@
 """For tests of the reflector: one that a module shares, two of one site, and a session that no test may disturb.
 
-For tests of the agent: what it dials, the agent itself, and the client's place in its session.
+For tests of the agent: what it dials, the agent itself, and the client's place in its session; or one agent that a
+module shares, and a client of it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tests.agents import from_source, job_environ, launched, write_config
 from tests.reflectors import Reflector, Witness, running
 from tests.signing import Key, allow, write_key
 from tests.sites import Site
+from tests.streamclients import Legs, StreamClient, one_agent
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,21 @@ def witness(reflector: Reflector) -> Iterator[Witness]:
         witness.check()
         yield witness
         witness.check()
+
+
+@pytest.fixture(scope="module")
+def legs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Legs]:
+    """One agent for a module's tests, with the times that the module names AGENT_TIMEOUTS."""
+    with one_agent(tmp_path_factory.mktemp("agent"), request.module.AGENT_TIMEOUTS) as legs:
+        yield legs
+
+
+@pytest.fixture
+def stream(legs: Legs) -> Iterator[StreamClient]:
+    """A client of that agent; the agent has to live on without it."""
+    with legs.stream() as client:
+        yield client
+        assert client.leave() == "done"
 
 
 @pytest.fixture

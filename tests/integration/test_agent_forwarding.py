@@ -15,7 +15,7 @@ import pytest
 
 from agent.timeouts import Timeouts
 from tests.agents import Reflector, from_source, job_environ, launched, write_config
-from tests.streamclients import Legs, Run, StreamClient
+from tests.streamclients import Run, StreamClient
 from tests.waiting import PATIENCE, wait_until
 
 NOISE = bytes(range(256)) * 4096
@@ -23,25 +23,7 @@ MAX_ACCEPTED = 512
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
-@pytest.fixture(scope="module")
-def legs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Legs]:
-    """One agent for all tests of this module."""
-    reflector = Reflector()
-    config = write_config(tmp_path_factory.mktemp("agent"), reflector.url)
-    command = from_source("--config", str(config), timeouts=Timeouts(listener_interval=0.05))
-    with contextlib.closing(reflector), launched(command, job_environ()) as agent:
-        keeper = StreamClient(reflector.accept().link).start()
-        yield Legs(reflector, keeper)
-        assert keeper.leave() == "done"
-        assert agent.finish()[0] == 0
-        keeper.link.abort()
-
-
-@pytest.fixture
-def stream(legs: Legs) -> Iterator[StreamClient]:
-    with legs.stream() as client:
-        yield client
-        assert client.leave() == "done"
+AGENT_TIMEOUTS = Timeouts(listener_interval=0.05)
 
 
 class Target:
@@ -257,20 +239,22 @@ def test_a_listener(stream: StreamClient) -> None:
     run, where = listener(stream)
     assert where["host"] == "127.0.0.1"
     hosts = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
-    peers = [socket.create_connection((host, where["port"]), PATIENCE) for host in hosts]
-    stream.until(lambda: len(stream.offered) == len(peers))
-    offers = [fields for _, fields in stream.offered]
-    assert all(fields["listener"] == run.channel.number for fields in offers)
-    for peer, fields, accepted in zip(peers, offers, stream.accept(len(peers)), strict=True):
+    pairs = []
+    for address in hosts:
+        peer = socket.create_connection((address, where["port"]), PATIENCE)
+        stream.until(lambda: stream.offered)
         host, port = peer.getsockname()[:2]
-        assert fields["peer"] == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        assert stream.offered[0][1] == {"listener": run.channel.number, "peer": name}
+        (accepted,) = stream.accept()
+        pairs.append((peer, accepted))
         peer.sendall(b"one")
         peer.shutdown(socket.SHUT_WR)
         stream.until(lambda: accepted.channel.readers[0].complete)  # noqa: B023
         assert accepted.output[0] == b"one"
     run.channel.close()
     stream.pump()
-    for peer, accepted in zip(peers, [r for r in stream.runs.values() if r.channel.kind == "accepted"], strict=True):
+    for peer, accepted in pairs:
         accepted.give(b"two")  # the connections of a listener that has ended go on
         accepted.end()
         with peer:

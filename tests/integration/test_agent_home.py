@@ -13,7 +13,7 @@ import pytest
 from medusa.protocol.control import Call, Start, StreamAnswer, Ticket
 from medusa.protocol.messages import Binary, Close, Ping, Text
 from medusa.protocol.resume.offer import StreamOffer
-from tests.agents import Agent, Client, Reflector, alive, session_members, stop, wait_until_session_is_gone
+from tests.agents import Agent, Client, Reflector, alive, stop, wait_until_session_is_gone
 from tests.streamclients import PTY, STREAM_ID, StreamClient
 from tests.waiting import PATIENCE, wait_until
 
@@ -52,8 +52,8 @@ class Home:
             self.link.link.send(close, PATIENCE)
         self.link.link.abort()
 
-    def back(self, ticket: str = "second") -> None:
-        self.link = self.reflector.accept(ticket)
+    def back(self, ticket: str = "second", hold: int = 60) -> None:
+        self.link = self.reflector.accept(ticket, hold)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_lost_home_link_is_dialled_again_while_clients_go_on(home: Home, agent
     client.link.abort()
     status, log = finish(home, agent)
     assert status == 0
-    assert "not connected: busy (status 503); the agent goes on dialling" in log or "status 503" in log
+    assert "status 503" in log
     assert "home link is back" in log
 
 
@@ -143,7 +143,7 @@ def test_a_final_close_ends_the_session_and_what_is_kept(home: Home, agent: Agen
     status, log = agent.finish()
     assert status == 0
     assert "session over: " + words in log
-    assert session_members(pid) == {}
+    wait_until_session_is_gone(pid)
 
 
 @pytest.mark.parametrize(("answer", "status"), [("410 over", 410), ("403 no", 403)])
@@ -178,18 +178,18 @@ def test_nobody_comes(dialled: Reflector, agent: Agent) -> None:
     assert (status, log.splitlines()[-1].partition(": ")[2]) == (3, "session over: nobody came in 1 s")
 
 
-def test_the_home_link_cannot_be_had_back(dialled: Reflector, agent: Agent) -> None:
-    home = Home.__new__(Home)
-    home.reflector, home.count, home.link = dialled, 0, dialled.accept("ticket", 1)
+def test_the_home_link_cannot_be_had_back(home: Home, agent: Agent) -> None:
     client = home.stream(StreamOffer(STREAM_ID, keep=60))
     pid = client.run("exec sleep 1000").pid
+    home.lose()
+    home.back(hold=1)
     client.link.abort()
     home.lose()
-    dialled.close()
+    home.reflector.close()
     status, log = agent.finish()
     assert status == 0
     assert "session over: the reflector could not be reached for 1 s" in log
-    assert not alive(pid)
+    wait_until_session_is_gone(pid)
 
 
 def test_a_stream_survives_its_links(home: Home, agent: Agent, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_signal_ends_what_is_kept_and_says_so_at_home(home: Home, agent: Agent
     status, log = finish(home, agent)
     assert status == 128 + signal.SIGTERM
     assert "session over: stopped by SIGTERM" in log
-    assert not alive(pid)
+    wait_until_session_is_gone(pid)
 
 
 def test_a_client_that_acknowledges_nothing_has_the_home_link_checked(home: Home, agent: Agent) -> None:
@@ -326,7 +326,7 @@ def test_many_returns_leave_nothing_behind(home: Home, agent: Agent) -> None:
         resume(home, client)
     run.give(b"end\n")
     run.until(b"end\n")
-    wait_until(lambda: len(os.listdir(f"/proc/{agent.pid}/fd")) == len(fds))
+    wait_until(lambda: len(os.listdir(f"/proc/{agent.pid}/fd")) <= len(fds))
     assert _memory(agent.pid) - used < 2048
     client.leave()
     client.link.abort()

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.timeouts import Timeouts
-from tests.agents import Reflector, from_source, job_environ, launched, wait_until_session_is_gone, write_config
-from tests.streamclients import PTY, Legs, Run, StreamClient
+from tests.agents import wait_until_session_is_gone
+from tests.streamclients import PTY, Run, StreamClient
 from tests.waiting import wait_until
 
 NOISE = random.Random(1).randbytes(3 << 20)
 
 
-@pytest.fixture(scope="module")
-def legs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Legs]:
-    """One agent for all tests of this module."""
-    reflector = Reflector()
-    config = write_config(tmp_path_factory.mktemp("agent"), reflector.url)
-    command = from_source("--config", str(config), timeouts=Timeouts(hangup_grace=0.3))
-    with contextlib.closing(reflector), launched(command, job_environ()) as agent:
-        keeper = StreamClient(reflector.accept().link).start()
-        yield Legs(reflector, keeper)
-        assert keeper.leave() == "done"
-        assert agent.finish()[0] == 0
-        keeper.link.abort()
-
-
-@pytest.fixture
-def stream(legs: Legs) -> Iterator[StreamClient]:
-    with legs.stream() as client:
-        yield client
-        assert client.leave() == "done"
+AGENT_TIMEOUTS = Timeouts(hangup_grace=0.3)
 
 
 def test_command_on_pipes(stream: StreamClient) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,25 +14,14 @@ from agent.terminals.ring import MAX_KEPT
 from agent.timeouts import Timeouts
 from medusa.protocol.channels.kinds import MAX_NAME
 from medusa.protocol.terminal.usual import RESET
-from tests.agents import Reflector, from_source, job_environ, launched, wait_until_session_is_gone, write_config
+from tests.agents import wait_until_session_is_gone
 from tests.streamclients import PTY, Legs, StreamClient
 from tests.waiting import wait_until
 
 SMALL = {"columns": 60, "lines": 20, "term": "xterm"}
 
 
-@pytest.fixture(scope="module")
-def legs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Legs]:
-    """One agent for all tests of this module."""
-    reflector = Reflector()
-    config = write_config(tmp_path_factory.mktemp("agent"), reflector.url)
-    command = from_source("--config", str(config), timeouts=Timeouts(hangup_grace=0.3))
-    with contextlib.closing(reflector), launched(command, job_environ()) as agent:
-        keeper = StreamClient(reflector.accept().link).start()
-        yield Legs(reflector, keeper)
-        assert keeper.leave() == "done"
-        assert agent.finish()[0] == 0
-        keeper.link.abort()
+AGENT_TIMEOUTS = Timeouts(hangup_grace=0.3)
 
 
 @pytest.fixture

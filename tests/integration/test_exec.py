@@ -67,7 +67,7 @@ def test_it_is_listed(home: Path) -> None:
     out, err = start(home, "ls").communicate(timeout=PATIENCE)
     assert err == b""
     (_, row) = out.decode().splitlines()
-    assert re.fullmatch(r"train  [0-9a-f]{4}  local job \d+ on \S+ +linked +\d+s +- +-", row)
+    assert re.fullmatch(r"train  [0-9a-f]{4}  local job \d+ on \S+ +linked +\S+ +- +-", row)
 
 
 def test_git_and_rsync_as_documented(home: Path, tmp_path: Path) -> None:

@@ -95,8 +95,7 @@ class TestOwner:
                 assert own_site.claimed(session), "the end of the old session has freed nothing"
 
     def test_is_killed(self, own_site: Site) -> None:
-        lasting = {**QUICK, "claim_ttl": 3.0}
-        with own_site.reflector(timeouts=lasting, check=False) as here, own_site.reflector(timeouts=QUICK) as there:
+        with own_site.reflector(check=False) as here, own_site.reflector() as there:
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
                 sites.kill(here)
@@ -104,7 +103,8 @@ class TestOwner:
                 agent.until_fin()
             assert status(there, session, "slave") == 503
             assert status(there, session) == 503
-            wait_until(lambda: status(there, session) == 101, "an id that is free")
+            own_site.expire(session)
+            assert status(there, session) == 101
 
     def test_stops_while_the_directory_is_asked(self, own_site: Site) -> None:
         before, session = new_id(), new_id()

@@ -38,10 +38,16 @@ GREETING = b"ATTACH id agent"
 
 
 class Site:
-    """The agent's end of a connection that was accepted here, and the owner's listening socket."""
+    """The agent's end of a connection that was accepted here, and the owner's listening socket.
 
-    def __init__(self, queue: FairQueue) -> None:
-        self.timeouts = Timeouts(connect_timeout=PATIENCE, forward_answer_timeout=100 * MS, linger_timeout=50 * MS)
+    Args:
+        answer_timeout: how long the owner may take to answer.
+    """
+
+    def __init__(self, queue: FairQueue, answer_timeout: float) -> None:
+        self.timeouts = Timeouts(
+            connect_timeout=PATIENCE, forward_answer_timeout=answer_timeout, linger_timeout=50 * MS
+        )
         config = ReflectorConfig(timeouts=self.timeouts)
         self.forward_out = ForwardOut(config, AUTH, queue, Budget(), RefusalLog(config, Metrics()))
         self.agent, self._sock = socket.socketpair()
@@ -65,8 +71,8 @@ class Site:
 
 
 @pytest.fixture
-def site(queue: FairQueue) -> Iterator[Site]:
-    with contextlib.closing(Site(queue)) as site:
+def site(queue: FairQueue, request: pytest.FixtureRequest) -> Iterator[Site]:
+    with contextlib.closing(Site(queue, getattr(request, "param", PATIENCE))) as site:
         yield site
 
 
@@ -127,7 +133,11 @@ def test_an_agent_that_the_owner_refuses_gets_the_owners_answer(site: Site, kind
     assert site.agent.recv(100) == b"", "it is no link, and its connection is closed"
 
 
-@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 4", b"SSH-2.0-OpenSSH_9.6\r\n"])
+@pytest.mark.parametrize(
+    ("site", "answer"),
+    [(100 * MS, None), *((PATIENCE, answer) for answer in (b"", b"HTTP/1.1 4", b"SSH-2.0-OpenSSH_9.6\r\n"))],
+    indirect=["site"],
+)
 def test_an_owner_that_gives_no_answer_is_reported_and_the_agent_gets_nothing(site: Site, answer: bytes | None) -> None:
     """None: it is silent; else it says so much and hangs up."""
     forwarding = site.forward()
