@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.signing import Key, Keys
-from tests.terminals import assert_nothing_left
+from tests.terminals import ROOT, assert_nothing_left
 from tests.waiting import wait_until
+
+PROGRAMS = ("agent", "bench", "medusa")
+"""The packages that programs under test are made of."""
 
 # Prefixes of variables of the developer's shell, or of make, that would configure the programs under test.
 FOREIGN = (
@@ -33,7 +37,11 @@ FOREIGN = (
 OFTEN_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        # Each program under test reads these. Without them it starts half as fast; PYTHONDONTWRITEBYTECODE may be set.
+        for package in PROGRAMS:
+            compileall.compile_dir(ROOT / package, quiet=1)
     # An example may take any time: the machine may be suspended meanwhile.
     settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("no deadline")

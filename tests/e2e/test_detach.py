@@ -44,10 +44,10 @@ class User:
     def states(self) -> list[str]:
         return [entry["state"] for entry in self.sessions()]
 
-    def has_detached(self) -> dict[str, Any] | None:
-        """The only session, if it is held because its user has detached."""
+    def has_detached(self) -> dict[str, Any]:
+        """The only session, if it is held because its user has detached; otherwise nothing."""
         (entry,) = self.sessions()
-        return entry if (entry["state"], entry["held_for"]) == ("held", "detached") else None
+        return entry if (entry["state"], entry["held_for"]) == ("held", "detached") else {}
 
     def mlogin(self, *words: str, **size: int) -> Any:
         return terminal([*MLOGIN, "--name", "train", *words, *self.options], self.environ, **size)

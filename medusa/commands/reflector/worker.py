@@ -4,12 +4,7 @@ The supervisor (medusa.reflector.workers.supervisor) starts it. Pipes join its s
 supervisor.
 """
 
-# ruff: noqa: E402
 from __future__ import annotations
-
-from gevent import monkey
-
-monkey.patch_all()
 
 import hashlib
 import os
@@ -20,7 +15,7 @@ import gevent
 import gevent.event
 import gevent.os
 
-from medusa.commands.reflector.serve import configure_log
+from medusa.commands.reflector.serve import configure_log  # lets gevent patch the standard library
 from medusa.reflector.cluster.lease import Holder
 from medusa.reflector.config import ConfigError
 from medusa.reflector.net import fd_limit

@@ -85,7 +85,8 @@ def test_a_step_that_is_stopped_stops_the_agent_too(guard: Guard) -> None:
     if pid == 0:
         os.setpgid(0, 0)  # the kernel stops no process of an orphaned group, and that of the tests may be one
         signals = StopSignals(ENDS_STEP, set(PASSED_ON).difference(ENDS_STEP))
-        outcome = run(guard, signals, Tail(), "/bin/sh", "-c", "kill -TTIN $PPID; sleep 0.01; exit 7")
+        script = "trap 'exit 7' CONT; kill -TTIN $PPID; while :; do sleep 0.01; done"
+        outcome = run(guard, signals, Tail(), "/bin/sh", "-c", script)
         os._exit(outcome.status)
     try:
         assert os.WSTOPSIG(os.waitpid(pid, os.WUNTRACED)[1]) == signal.SIGTTIN
