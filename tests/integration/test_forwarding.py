@@ -6,11 +6,9 @@ import contextlib
 import re
 import signal
 import socket
-import socketserver
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cuts import cuts
+from tests.echoes import echoing, echoing_at, exchange, through
 from tests.own_sessions import environ
 from tests.ports import free_port
 from tests.reflectors import running
@@ -26,47 +25,6 @@ from tests.waiting import PATIENCE
 
 REQUEST = b"\x05\x01\x00\x05\x01\x00\x03\x09localhost" + b"%b"
 BYTES = bytes(range(256)) * 4096
-
-
-class Echo(socketserver.BaseRequestHandler):
-    """Sends everything back after the other end has ended its direction, with `> ` in front."""
-
-    def handle(self) -> None:
-        self.request.settimeout(PATIENCE)
-        data = b""
-        while more := self.request.recv(65536):
-            data += more
-        with contextlib.suppress(OSError):
-            self.request.sendall(b"> " + data)
-
-
-class Server(socketserver.ThreadingTCPServer):
-    request_queue_size = 512
-    daemon_threads = True
-
-
-class UnixServer(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-
-
-@contextlib.contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextlib.contextmanager
-def serving_tcp() -> Iterator[int]:
-    """The port of a server that echoes."""
-    server = Server(("127.0.0.1", 0), Echo)
-    with serving(server):
-        yield int(server.server_address[1])
 
 
 class Forwards:
@@ -105,29 +63,6 @@ def forwards(command: list[str], env: dict[str, str]) -> Iterator[Forwards]:
         program.process.stderr.close()
 
 
-def through(address: int | Path, data: bytes = b"x") -> bytes:
-    """What comes back after `data` and the end of this direction."""
-    with socket.socket(socket.AF_INET if isinstance(address, int) else socket.AF_UNIX) as sock:
-        sock.settimeout(PATIENCE)
-        sock.connect(("127.0.0.1", address) if isinstance(address, int) else str(address))
-        return exchange(sock, data)
-
-
-def exchange(sock: socket.socket, data: bytes) -> bytes:
-    def send() -> None:
-        with contextlib.suppress(OSError):  # a reset may come at any time: what has come back counts
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    found = b""
-    while more := sock.recv(65536):
-        found += more
-    sender.join()
-    return found
-
-
 def by_socks(proxy: int, port: int) -> bytes:
     with socket.create_connection(("127.0.0.1", proxy), PATIENCE) as sock:
         sock.sendall(REQUEST % struct.pack("!H", port))
@@ -146,7 +81,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with serving_tcp() as port:
+    with echoing() as port:
         yield port
 
 
@@ -167,7 +102,7 @@ def test_both_directions(home: Path, port: int, tmp_path: Path) -> None:
     ]
     options += ["-L", f"{here}:{server}", "-R", f"{there}:{server}"]
     with (
-        serving(UnixServer(str(server), Echo)),
+        echoing_at(server),
         forwards(mlogin("-N", "--name", "ports", *options), environ(home)) as program,
     ):
         local = int(program.until(rf"forwarding 127\.0\.0\.1:(\d+) to localhost:{port}\n")[1])

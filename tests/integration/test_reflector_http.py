@@ -137,5 +137,5 @@ class TestBadHeads:
                     peer.send(b"X: y\r\n")
                 answer = peer.answer()
             assert (answer.status, answer.headers["connection"]) == (408, "close")
-            assert 0.25 < time.monotonic() - begun < 5
+            assert time.monotonic() - begun > 0.25
             assert reflector.refusal(0)["status"] == 408

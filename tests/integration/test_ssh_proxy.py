@@ -7,16 +7,14 @@ import os
 import random
 import re
 import shlex
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cuts import CutProxy
+from tests.echoes import echoing, through
 from tests.own_sessions import environ, train
 from tests.reflectors import running
 from tests.sshclients import MEDUSA, Ssh
@@ -38,48 +36,6 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
         with client.master(HOST):
             yield client
     assert_nothing_left(home)
-
-
-@contextlib.contextmanager
-def echo() -> Iterator[int]:
-    """The port of a server that sends back what comes, and ends each connection as its client does."""
-
-    def serve(sock: socket.socket) -> None:
-        with sock:
-            while data := sock.recv(65536):
-                sock.sendall(data)
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-def echoed(family: int, address: Any, data: bytes) -> bytes:
-    """What comes back over one connection, after this side has ended its direction."""
-    with socket.socket(family) as sock:
-        sock.settimeout(PATIENCE)
-        sock.connect(address)
-
-        def send() -> None:
-            with contextlib.suppress(OSError):  # a reset may come at any time: what has come back counts
-                sock.sendall(data)
-                sock.shutdown(socket.SHUT_WR)
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        found = b"".join(iter(lambda: sock.recv(65536), b""))
-        sender.join()
-    return found
 
 
 def test_many_commands_over_one_connection(ssh: Ssh) -> None:
@@ -119,18 +75,14 @@ def test_keys_are_changed_on_the_way(ssh: Ssh) -> None:
 
 def test_connections_are_forwarded_both_ways(ssh: Ssh, tmp_path: Path) -> None:
     here, there = str(ssh.place / "l"), str(ssh.place / "r")
-    with echo() as port:
+    with echoing() as port:
         for option, spec in (("-L", f"{here}:127.0.0.1:{port}"), ("-R", f"{there}:127.0.0.1:{port}")):
             assert ssh.run(*ssh.shared("-O", "forward", option, spec, HOST)) == (0, b"", b"")
         status, out, _ = ssh.run(*ssh.shared("-O", "forward", "-R", f"0:127.0.0.1:{port}", HOST))
         assert status == 0
-        for family, address in (
-            (socket.AF_UNIX, here),
-            (socket.AF_UNIX, there),
-            (socket.AF_INET, ("127.0.0.1", int(out))),
-        ):
-            assert echoed(family, address, BYTES) == BYTES
-        assert ssh.run("-W", f"127.0.0.1:{port}", HOST, typed=b"abc") == (0, b"abc", b"")
+        for address in (here, there, int(out)):
+            assert through(address, BYTES) == b"> " + BYTES
+        assert ssh.run("-W", f"127.0.0.1:{port}", HOST, typed=b"abc") == (0, b"> abc", b"")
         taken = f"{port}:127.0.0.1:{port}"
         status, _, err = ssh.run(*ssh.shared("-O", "forward", "-R", taken, HOST))
         assert (status, b"remote port forwarding failed" in err) == (255, True)
