@@ -36,9 +36,9 @@ def test_a_home_link_that_does_not_answer_a_call_is_lost(bench: Holding) -> None
     _, client = bench.client()
     until(lambda: home.machine.state is HomeState.ABSENT)
     _, agent = bench.home()
+    assert home.is_there
     assert called(agent)
     client.fin()
-    assert home.is_there
 
 
 @pytest.mark.parametrize("by", ["pong", "leg"])
