@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.client.outcome import OWN_ERROR
 from medusa.client.settings import DEFAULT_ESCAPE, Attachment, Settings
 from medusa.commands.mlogin_options.forwards import add_forward_options, typed_forwards
 from medusa.commands.mlogin_options.process import add_escape_option, add_keep_option
 from medusa.commands.options.parser import VARIABLES
-from medusa.commands.own_sessions.options import access, add_access_options, join_settings
+from medusa.commands.own_sessions.options import access, add_access_options, join_settings, session_given
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 
@@ -92,13 +92,8 @@ def parse(argv: Sequence[str]) -> Settings:
     """
     parser, words = make_parser(), list(argv)
     given = parser.parse_args(words)
-    try:
-        found = access(parser, given, words)
-    except Failure as failure:
-        parser.error(str(failure))
-    session = None if given.session is None else given.session.strip()
-    if session == "":
-        parser.error("which session? `medusa ls` lists yours")
+    found = access(parser, given, words)
+    session = None if given.session is None else session_given(parser, given)
     return join_settings(
         PROG,
         session,

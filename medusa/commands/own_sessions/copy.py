@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from medusa.client.files.places import Copy, parse_copy
-from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.client.outcome import OWN_ERROR
 from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options.parser import VARIABLES
@@ -103,10 +103,10 @@ def parse(argv: Sequence[str]) -> tuple[Settings, Copy, SimpleNamespace]:
     """
     parser, words = make_parser(), list(argv)
     given = parser.parse_args(words)
+    found = access(parser, given, words)
     try:
-        found = access(parser, given, words)
         copy = parse_copy(given.paths)
-    except (Failure, ValueError) as error:
+    except ValueError as error:
         parser.error(str(error))
     settings = join_settings(
         PROG,

@@ -16,7 +16,7 @@ from medusa.commands.mlogin_options import types
 from medusa.commands.mlogin_options.forwards import add_forward_options, typed_forwards
 from medusa.commands.mlogin_options.process import add_process_options
 from medusa.commands.options.parser import VARIABLES, unrecognized
-from medusa.commands.own_sessions.options import access, add_access_options, join_settings
+from medusa.commands.own_sessions.options import access, add_access_options, join_settings, session_given
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
@@ -100,14 +100,12 @@ def parse(argv: Sequence[str]) -> Settings:
     at = words.index("--") if "--" in words else len(words)
     own, command = words[:at], words[at + 1 :]
     given = parser.parse_args(own)
+    found = access(parser, given, own)
     try:
-        found = access(parser, given, own)
         env = types.variables(given.env)
     except Failure as failure:
         parser.error(str(failure))
-    session = given.session.strip()
-    if not session:
-        parser.error("which session? `medusa ls` lists yours")
+    session = session_given(parser, given)
     return join_settings(
         PROG,
         session,

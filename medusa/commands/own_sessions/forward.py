@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.client.outcome import OWN_ERROR
 from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.forwards import add_forward_options, forwards
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options.parser import VARIABLES
-from medusa.commands.own_sessions.options import access, add_access_options, join_settings
+from medusa.commands.own_sessions.options import access, add_access_options, join_settings, session_given
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 
@@ -91,13 +91,8 @@ def parse(argv: Sequence[str]) -> Settings:
     """
     parser, words = make_parser(), list(argv)
     given = parser.parse_args(words)
-    try:
-        found = access(parser, given, words)
-    except Failure as failure:
-        parser.error(str(failure))
-    session = given.session.strip()
-    if not session:
-        parser.error("which session? `medusa ls` lists yours")
+    found = access(parser, given, words)
+    session = session_given(parser, given)
     if not (forwards(given) or given.stdio_forward):
         parser.error("forward what? Give -L, -R, -D or -W")
     return join_settings(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from medusa.client.outcome import Failure
 from medusa.client.queries import local
 from medusa.commands.options.parser import VARIABLES
-from medusa.commands.own_sessions.options import Access, access, add_access_options
+from medusa.commands.own_sessions.options import Access, access, add_access_options, session_given
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
@@ -45,13 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     parser = make_parser()
     given = parser.parse_args(words)
-    try:
-        way = access(parser, given, words)
-    except Failure as failure:
-        parser.error(str(failure))
-    session = given.session.strip()
-    if not session:
-        parser.error("which session? `medusa ls` lists yours")
+    way = access(parser, given, words)
+    session = session_given(parser, given)
     try:
         print(f"killed {printable(_kill(session, way))}")
     except Failure as failure:

@@ -83,10 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     parser = make_parser()
     given = parser.parse_args(words)
-    try:
-        way = access(parser, given, words)
-    except Failure as failure:
-        parser.error(str(failure))
+    way = access(parser, given, words)
     entries, lines, status = _local(), [], 0
     if way.reflector is not None:
         try:

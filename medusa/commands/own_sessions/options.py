@@ -24,6 +24,9 @@ from medusa.transports.dial.headers import Headers
 WAIT_TIMEOUT = 60.0
 """Seconds to wait until the agent, which is running, has attached. The reflector usually gives up earlier."""
 
+WHICH_SESSION = "which session? `medusa ls` lists yours"
+"""The error of a command that lacks its argument SESSION."""
+
 
 class Access(NamedTuple):
     """Says how the user's sessions are reached: at which reflector, and with which account.
@@ -57,13 +60,27 @@ def add_access_options(parser: UserOptionParser) -> None:
 def access(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> Access:
     """Returns the values of the options for reflector, account and key.
 
+    Calls `parser.error` if a part of the account is missing, a login is malformed, or header fields cannot be sent.
+
     Args:
         given: what the parser returned.
         words: the command line.
-
-    Raises:
-        Failure: a part of the account is missing, a login is malformed, or header fields cannot be sent.
     """
+    try:
+        return _access(parser, given, words)
+    except Failure as failure:
+        parser.error(str(failure))
+
+
+def session_given(parser: UserOptionParser, given: SimpleNamespace) -> str:
+    """Returns the argument SESSION. Calls `parser.error` if it is empty."""
+    session: str = given.session.strip()
+    if not session:
+        parser.error(WHICH_SESSION)
+    return session
+
+
+def _access(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> Access:
     headers = header_options(given)
     if given.reflector is None:
         return Access(None, signing.nobody(insecure_tls=given.insecure_tls), False, headers)

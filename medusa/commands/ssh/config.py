@@ -61,10 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     if given.session is not None and given.all:
         parser.error("--all means all sessions: leave SESSION out")
-    try:
-        found = access(parser, given, words)
-    except Failure as failure:
-        parser.error(str(failure))
+    found = access(parser, given, words)
     try:
         if "header" in parser.typed(words):
             raise Failure("--header is not written: others could read it; put it into the config file")

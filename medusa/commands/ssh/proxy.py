@@ -14,7 +14,7 @@ from medusa.client.outcome import OWN_ERROR, Failure, Interrupted
 from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options.parser import VARIABLES
-from medusa.commands.own_sessions.options import Access, access, add_access_options
+from medusa.commands.own_sessions.options import WHICH_SESSION, Access, access, add_access_options
 from medusa.commands.ssh.joining import joining, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
@@ -102,13 +102,10 @@ def parse(argv: Sequence[str]) -> Settings:
     """
     parser, words = make_parser(), list(argv)
     given = parser.parse_args(words)
-    try:
-        found = access(parser, given, words)
-    except Failure as failure:
-        parser.error(str(failure))
+    found = access(parser, given, words)
     session = session_of(given.session or "")
     if not session and parser.profile is None:
-        parser.error("which session? `medusa ls` lists yours")
+        parser.error(WHICH_SESSION)
     if os.isatty(0):
         raise Failure("ssh runs this program, by ProxyCommand: see `medusa ssh-config`")
     if not session:
