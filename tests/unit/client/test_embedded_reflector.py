@@ -12,7 +12,7 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
-from tests.waiting import MS
+from tests.waiting import MS, PATIENCE
 
 STUB = """
 import os, sys
@@ -64,7 +64,7 @@ with open({str(told)!r}, "w") as file:
     ids=["ends", "says something else", "says nothing"],
 )
 def test_a_start_that_fails_is_reported(signals: Signals, script: str, why: str) -> None:
-    timeouts = Timeouts(reflector_start_timeout=(50 if script == LIVES else 10_000) * MS)
+    timeouts = Timeouts(reflector_start_timeout=50 * MS if script == LIVES else PATIENCE)
     with pytest.raises(Failure, match=why), embedded_reflector(Ledger(), signals, stub(script), timeouts):
         pytest.fail("started")
 

@@ -70,7 +70,7 @@ def test_a_reflector_may_be_away_or_still_hold_the_link_before(signals: Signals)
 
 
 def test_the_last_try_is_at_the_end_of_the_time_even_if_the_reflector_asks_for_more(signals: Signals) -> None:
-    timeouts = dataclasses.replace(EAGER, reconnect_timeout=50 * MS)
+    timeouts = dataclasses.replace(EAGER, reconnect_timeout=300 * MS)
     with ScriptedServer(Refuse(521, "Retry-After: 1000\r\n"), accept) as server:
         dialer(server, signals, timeouts).reconnect().abort()
 
