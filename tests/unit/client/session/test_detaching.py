@@ -31,7 +31,7 @@ from medusa.protocol.control import Exit, Start, Started
 from medusa.protocol.messages import Close
 from tests.unit.client.peers import Desk, Peer
 from tests.unit.client.streampeers import StreamPeer
-from tests.waiting import MS, Clock
+from tests.waiting import MS, PATIENCE, Clock
 
 START = Start("", "xterm", 80, 24, "/bin/bash", ("--norc",))
 
@@ -85,13 +85,20 @@ class Stage(Desk):
         self.kept.append(True)
         return self.can_leave
 
-    def run(self, script: Callable[[Keeper], None], *, typed: bytes = b"", how: Attachment | None = None) -> Exit:
+    def run(
+        self,
+        script: Callable[[Keeper], None],
+        *,
+        typed: bytes = b"",
+        how: Attachment | None = None,
+        confirm_timeout: float = PATIENCE,
+    ) -> Exit:
         os.write(self.keyboard, typed)
         with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, self.peer(script):
             console = self.console(terminal, signals)
             notices = WalltimeNotices(lambda: JobState(alive=True, words="runs"), 60.0)
             session = TerminalSession(self.remote(how), console, UserInput(b"~"), list, notices)
-            session.leaving = Leaving(self.keep, timeout=200 * MS)
+            session.leaving = Leaving(self.keep, timeout=confirm_timeout)
             return session.run()
 
     def peer(self, script: Callable[[Keeper], None]) -> Peer:
@@ -177,7 +184,7 @@ def test_an_agent_that_does_not_confirm_it(stage: Stage) -> None:
         peer.hear_detach(confirm=False)
 
     with pytest.raises(Detached):
-        stage.run(agent)
+        stage.run(agent, confirm_timeout=100 * MS)
 
 
 @pytest.mark.parametrize("why", [NOT_KEPT, NOT_LEFT])
