@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Each program under test reads these. Without them it starts half as fast; PYTHONDONTWRITEBYTECODE may be set.
         for package in PROGRAMS:
-            compileall.compile_dir(ROOT / package, quiet=1)
+            compileall.compile_dir(ROOT / package, quiet=2)
     # An example may take any time: the machine may be suspended meanwhile.
     settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("no deadline")
