@@ -19,6 +19,7 @@ Only a test that fails anyway takes so long.
 """
 
 POLL = 5 * MS
+LONGEST_POLL = 100 * MS
 
 
 class Clock:
@@ -60,7 +61,8 @@ def wait_until(
 ) -> T:
     """Calls `condition` until its result is true, and returns the result.
 
-    For things that give no event to wait for, such as another program's process or file.
+    For things that give no event to wait for, such as another program's process or file. The pauses between the calls
+    grow to a tenth of the time that has passed, because a condition may cost much, such as the start of a program.
 
     Args:
         what: a name for the error message.
@@ -70,10 +72,10 @@ def wait_until(
     Raises:
         AssertionError: the condition was still false after `seconds`.
     """
-    deadline, late = Deadline(seconds), False
+    begun, deadline, late = time.monotonic(), Deadline(seconds), False
     while not (value := condition()):
         if late:
             raise AssertionError(f"still waiting for {what or condition} after {seconds:g} s")
-        nap(POLL)
+        nap(min(max(POLL, (time.monotonic() - begun) / 10), LONGEST_POLL))
         late = deadline.passed  # call once more after the deadline: this process may have been suspended
     return value
