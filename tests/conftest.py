@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -109,15 +110,21 @@ def home(tmp_path: Path) -> Iterator[Path]:
 def children() -> dict[str, str]:
     """The child processes of this one, zombies included, with their names."""
     found = {}
-    for path in Path("/proc").glob("[0-9]*"):
+    for pid in _pids_of_children() | _pids_of_children():  # if a child is reaped meanwhile, another may be passed over
         try:
-            pid, rest = (path / "stat").read_text().split(" (", 1)
+            name, fields = Path(f"/proc/{pid}/stat").read_text().partition(" (")[2].rsplit(") ", 1)
         except (FileNotFoundError, ProcessLookupError):
             continue
-        name, fields = rest.rsplit(") ", 1)
-        state, parent = fields.split()[:2]
-        if int(parent) == os.getpid():
-            found[f"process {pid}"] = f"zombie {name}" if state == "Z" else name
+        found[f"process {pid}"] = f"zombie {name}" if fields.startswith("Z") else name
+    return found
+
+
+def _pids_of_children() -> set[str]:
+    """To look at all processes of the machine, twice for each test, would take minutes in all."""
+    found: set[str] = set()
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            found.update(Path(f"/proc/self/task/{thread}/children").read_text().split())
     return found
 
 
