@@ -7,8 +7,9 @@ FAST = medusa/protocol/websocket/_fastrelay.c
 TRAVELS = scripts/agent_boot.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
 SCRIPTS = scripts/setup scripts/*.sh deploy/*.sh .ci/run $(ARCHIVE)
 PYTEST  = .venv/bin/python -m pytest
-# Three test processes for the two cores of the smallest machine: tests wait much. PYTEST_ARGS="-x -k name" runs a part of the tests.
-WORKERS = -n 3 --dist loadgroup
+# Three test processes for the two cores of the smallest machine: tests wait much. A module is run by one of them, because its
+# tests share what takes long to set up; the unit tests, which are many and short, are last. PYTEST_ARGS="-x -k name" runs a part.
+WORKERS = -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: session test lint fmt types imports unit interop fuzz chaos bench coverage archive standalone dist clean help
 .DEFAULT_GOAL := help

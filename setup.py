@@ -133,7 +133,7 @@ TEST = [
     "pyyaml>=6",
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3",
-    "pytest-xdist>=3.6",
+    "pytest-xdist>=3.7",
     # Makes the completions of shells, also when a wheel is built.
     "shtab>=1.13",
     # Builds the wheels that tests look into and install.

@@ -57,20 +57,6 @@ def pytest_configure(config: pytest.Config) -> None:
             )  # still ignored here, but a program that is executed starts with the default
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives all tests of a module that share a fixture to one process of pytest-xdist: it is set up once."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None and _shares(item):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}.{item.path.stem}"))
-
-
-def _shares(item: pytest.Item) -> bool:
-    """Whether the test uses a fixture that its module has in common."""
-    info = getattr(item, "_fixtureinfo", None)
-    return info is not None and any(found[-1].scope == "module" for found in info.name2fixturedefs.values())
-
-
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """Fails a test that leaves a child process, also a zombie, or an open file, pipe, socket or terminal."""

@@ -17,8 +17,6 @@ import pytest
 from tests.waiting import PATIENCE
 from tests.wheels import ROOT, copy_sources, link_packages
 
-pytestmark = pytest.mark.xdist_group("container")
-
 DOCKERFILE = ROOT / "deploy/Dockerfile"
 
 # The life of the container's program: it gets healthy, and is asked to stop.

@@ -32,7 +32,6 @@ from tests.terminals import (
 from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
 pytestmark = [
-    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(
         not shutil.which("slurmctld", path="/usr/sbin:/usr/bin"), reason="needs slurmctld, slurmd, munged"
     ),

@@ -18,8 +18,6 @@ from tests.signing import Key, allow, write_key
 from tests.waiting import PATIENCE
 from tests.wheels import ROOT, earlier
 
-pytestmark = pytest.mark.xdist_group("versions")
-
 ROWS = re.findall(
     r"^\| (new|old) \| (new|old) \| (new|old) \| yes", (ROOT / "docs/install.md").read_text(), re.MULTILINE
 )

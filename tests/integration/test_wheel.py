@@ -16,8 +16,6 @@ from scripts.helppages.__main__ import completions, man_pages
 from tests.terminals import assert_nothing_left, environment, run_alone
 from tests.wheels import AS_PIPX, ROOT, WITHOUT_C, built, copy_sources, link_packages, unpacked_sdist
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 OF_DOCKER = {"Dockerfile", "Dockerfile.dockerignore"}
 
 

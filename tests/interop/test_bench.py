@@ -43,7 +43,6 @@ needs_servers = pytest.mark.skipif(bool(missing(SERVERS)), reason=f"needs {', '.
 
 
 @needs_node
-@pytest.mark.xdist_group("bench-packages")
 @pytest.mark.parametrize("name", ["ws", "watershed", "websockets"])
 def test_a_peer_relay_pairs_forwards_and_closes(name: str) -> None:
     install_packages()
@@ -69,7 +68,6 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 
 
 @needs_servers
-@pytest.mark.xdist_group("bench-loadgen")
 def test_the_benchmark_works(tmp_path: Path) -> None:
     """One quick run with a relay of each kind."""
     only = "medusa,haproxy,socat,c-copy,ssh-jump,two-doors,mlogin,mlogin-cut"
@@ -91,7 +89,6 @@ def test_the_benchmark_works(tmp_path: Path) -> None:
 
 
 @needs_servers
-@pytest.mark.xdist_group("bench-loadgen")
 @pytest.mark.parametrize(
     ("only", "row", "number"),
     [

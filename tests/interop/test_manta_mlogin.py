@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from tests.interop import mantas
 from tests.interop.mantas import LOGIN, NEW, OLD, Home, Mlogin, Place, door_place, make_home, muskie_place
@@ -32,11 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return make_home(tmp_path_factory.mktemp("user"), "-t", "rsa", "-b", "2048", "-m", "PEM")
 
 
-def _grouped(name: str) -> ParameterSet:
-    return pytest.param(name, marks=pytest.mark.xdist_group(name))
-
-
-@pytest.fixture(scope="module", params=[_grouped(f"{d} {s}") for d in ("muskie", "door") for s in ("http", "https")])
+@pytest.fixture(scope="module", params=[f"{d} {s}" for d in ("muskie", "door") for s in ("http", "https")])
 def place(request: pytest.FixtureRequest, home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     door, scheme = request.param.split()
     if door == "muskie":
