@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from typing import Callable, Deque, Dict, List, Optional, Protocol, Set, Tuple
+from typing import Callable, Deque, Dict, FrozenSet, List, Optional, Protocol, Set, Tuple
 
 from agent.process.inherited import adopts_orphans
 from agent.process.process_tree import ProcessTree, Termination, children, ended_line
@@ -16,10 +16,17 @@ from medusa.protocol.control import Exit
 
 
 class Command(Protocol):
-    """The interface of a command that was started: a TerminalChild or a PipeChild."""
+    """The interface of a command that was started: a TerminalChild or a PipeChild.
+
+    Attributes:
+        pipes: device and inode number of each of its pipes.
+        background: True if processes that it has put into the background may outlive it.
+    """
 
     pid: int
     exit: Optional[Exit]
+    pipes: FrozenSet[Tuple[int, int]]
+    background: bool
 
     def foreground(self) -> List[int]:
         """Returns the id of the terminal's foreground process group, in a list; an empty list if there is none.
@@ -82,20 +89,31 @@ class Commands:
     def end(self, *commands: Command) -> None:
         """Closes the given commands, and begins to end what is left of their processes. Other commands are not touched.
 
+        A command with `background` leaves processes behind, as under an sshd: all of them if it has ended by itself,
+        else those that hold neither its pipes nor a terminal.
+
         This method misses a process that has left its command's kernel session, if the process's parent has ended
         before this call. `end_all` finds such a process too.
         """
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
+        over = [command for command in found if command.background and command.exit is not None]
+        self._forget([command.pid for command in over])
+        for background in (False, True):
+            self._end([command for command in found if command not in over and command.background is background])
+        for command in commands:
+            command.close()
+        self.step()
+
+    def _end(self, found: List[Command]) -> None:
         pids = [command.pid for command in found]
         if found and all(command.exit is not None for command in found) and not self._has_orphans():
             self._forget(pids)
         elif found:
-            tree = ProcessTree(pids, [group for command in found for group in command.foreground()], guest=self._guest)
+            groups = [group for command in found for group in command.foreground()]
+            pipes = {pipe for command in found for pipe in command.pipes} if found[0].background else None
+            tree = ProcessTree(pids, groups, guest=self._guest, pipes=pipes)
             self._ending.update(pids)
             self._terminations.append((pids, Termination(tree, self._clock(), self._timeouts)))
-        for command in commands:
-            command.close()
-        self.step()
 
     def _has_orphans(self) -> bool:
         """True if the agent may have adopted processes that commands have left behind. False if there are none.

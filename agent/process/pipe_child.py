@@ -34,12 +34,15 @@ class PipeChild:
         pid: the pid of the command, which leads its own kernel session. The session has no terminal.
         fds: the agent's ends of stdin, stdout and stderr, non-blocking; -1 after `close`.
         exit: how the command ended; None until `Commands.reap` has found that it has ended.
+        pipes, background: see `Command`.
     """
 
     def __init__(self, pid: int, fds: List[int]) -> None:
         self.pid = pid
         self.fds = fds
         self.exit: Optional[Exit] = None
+        self.pipes = frozenset((found.st_dev, found.st_ino) for found in map(os.fstat, fds))
+        self.background = False
         self._small = {STDIN, STDOUT, STDERR}  # the pipes that still have their first size
 
     @classmethod

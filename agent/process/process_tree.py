@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import time
-from typing import Dict, Iterable, List, Optional, Set
+from typing import Container, Dict, Iterable, List, Optional, Set, Tuple
 
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.process_table import PROC, Process, processes
@@ -21,6 +21,9 @@ MAX_LISTINGS = 10
 
 GUEST = "guest"
 """The line to record in a guard (helper process) if processes that made themselves daemons are left alone."""
+
+_TERMINALS = {5, *range(136, 144)}
+"""The major device numbers of terminals: /dev/tty, /dev/pts/0 and so on."""
 
 _STARTED = "session "
 _ENDED = "ended "
@@ -41,6 +44,24 @@ def ignores_hangup(pid: int, proc: str = PROC) -> bool:
     return found is not None and bool(int(found.group(1), 16) >> (signal.SIGHUP - 1) & 1)
 
 
+def holds(pid: int, files: Container[Tuple[int, int]], proc: str = PROC) -> bool:
+    """True if stdin, stdout or stderr of the process is a terminal or one of `files`, or if the system cannot tell.
+
+    Args:
+        files: device and inode number (os.fstat) of each.
+    """
+    for fd in range(3):
+        try:
+            found = os.stat("%s/%d/fd/%d" % (proc, pid, fd))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+        if (found.st_dev, found.st_ino) in files or os.major(found.st_rdev) in _TERMINALS:
+            return True
+    return False
+
+
 class ProcessTree:
     """The live processes of some kernel sessions, those that the agent has adopted, and the descendants of all these.
 
@@ -54,6 +75,8 @@ class ProcessTree:
         spared: the pids of the children that the adopter had before the sessions. They do not belong to the tree.
         guest: True to leave daemons out. Then only processes in these sessions belong to the tree, except those that
             ignore SIGHUP.
+        pipes: if given, only the leaders belong to the tree, and processes that hold one of these pipes or a terminal
+            (see `holds`). The others have been put into the background.
         proc: the directory /proc, or a substitute for tests.
     """
 
@@ -66,12 +89,13 @@ class ProcessTree:
         proc: str = PROC,
         *,
         guest: bool = False,
+        pipes: Optional[Container[Tuple[int, int]]] = None,
     ) -> None:
         self._sessions = frozenset(sessions)
         self._groups = {*self._sessions, *groups}
         self._adopter = adopter
         self._spared = frozenset(spared)
-        self._proc, self._guest = proc, guest
+        self._proc, self._guest, self._pipes = proc, guest, pipes
         self._found: Set[int] = set()
 
     def members(self) -> Optional[Set[int]]:
@@ -93,6 +117,8 @@ class ProcessTree:
                 tree.add(pid)
                 roots += below.get(pid, ())
         self._found = tree.intersection(process.pid for process in found if process.alive)
+        if self._pipes is not None:
+            self._found = {pid for pid in self._found if pid in self._sessions or holds(pid, self._pipes, self._proc)}
         return self._found
 
     def _is_root(self, process: Process) -> bool:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Callable, List, Optional, Union
+from typing import Callable, FrozenSet, List, Optional, Tuple, Union
 
 from agent.command.resolve import Launch
 from agent.poller import READ, WRITE
@@ -40,6 +40,7 @@ class TerminalChild:
         pid: the pid of the command, which leads its own kernel session.
         fd: the descriptor of the terminal's master side, non-blocking; -1 after `close`.
         exit: how the command ended; None until `Commands.reap` has found that it has ended.
+        pipes, background: see `Command`.
         full: True if so much input waits for the terminal that the caller should not read more from the link.
     """
 
@@ -47,6 +48,8 @@ class TerminalChild:
         self.pid = pid
         self.fd = fd
         self.exit: Optional[Exit] = None
+        self.pipes: FrozenSet[Tuple[int, int]] = frozenset()
+        self.background = False
         self.full = False
         self._clock, self._timeouts = clock, timeouts
         self._input = bytearray()

@@ -73,11 +73,13 @@ class Opener:
             context.log(note)
         if fields["pty"] is None:
             pipes = PipeChild.start(launch, context.guard, context.inherited)
+            pipes.background = fields["background"]
             commands.add(pipes)
             opened: Opened = SessionChannel(channel, pipes, commands, context)
             pid = pipes.pid
         else:
             child = TerminalChild.start(launch, context.guard, context.clock, context.timeouts, context.inherited)
+            child.background = fields["background"]
             commands.add(child)
             terminal = terminals.add(
                 lambda number: Terminal(number, fields, child, launch.size, terminals.memory, commands, context)

@@ -83,7 +83,7 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         }
         env = environment.checked(given, given)
         named = [name for name in env if not environment.checked({name: env[name]})]
-        return {"command": self._command, "pty": self._pty, "env": env, "named": named}
+        return {"command": self._command, "pty": self._pty, "env": env, "named": named, "background": True}
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
         if self._io is not None:

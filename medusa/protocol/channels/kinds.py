@@ -130,6 +130,7 @@ KINDS: Dict[str, Kind] = {
             "login": (_boolean, None),
             "cwd": (_PATH, ""),
             "name": (_NAME, ""),
+            "background": (_boolean, False),
         },
         ((STDIN,), (STDOUT, STDERR)),
         True,

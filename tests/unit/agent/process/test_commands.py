@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -74,6 +75,38 @@ def test_end_of_one_command_does_not_touch_another(shell: Shell, commands: Comma
     wait_until(lambda: not any(map(lives, pids)))
     assert ProcessTree([other.pid]).members() == {other.pid}
     assert live_sessions(guard.lines()) == [other.pid]  # type: ignore[attr-defined]
+
+
+LEFT = """
+sleep 1000 & echo $!
+sleep 1000 </dev/null >{log} 2>&1 & echo $!
+(trap '' HUP; exec sleep 1000 </dev/null >/dev/null) & echo $!
+while ! [ -e {log} ]; do :; done
+"""
+
+
+def test_the_client_of_a_command_with_background_goes_first(shell: Shell, commands: Commands, tmp_path: Path) -> None:
+    child = shell(LEFT.format(log=tmp_path / "log") + "sleep 1000")
+    child.background = True
+    holds_output, free, holds_errors = pids_of(child, 3)
+    wait_until(lambda: os.readlink(f"/proc/{free}/fd/2") == str(tmp_path / "log"))
+    commands.end(child)
+    wait_for_end(commands)
+    wait_until(lambda: not lives(holds_output) and not lives(holds_errors))
+    assert ProcessTree([child.pid]).members() == {free}
+    os.kill(free, signal.SIGKILL)
+
+
+def test_a_command_with_background_ends_by_itself(shell: Shell, commands: Commands, tmp_path: Path) -> None:
+    child = shell(LEFT.format(log=tmp_path / "log"))
+    child.background = True
+    left = pids_of(child, 3)
+    exit_of(commands, child)
+    commands.end(child)
+    assert not commands.ending
+    assert ProcessTree([child.pid]).members() == {*left}
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_a_command_that_has_ended_needs_no_termination(shell: Shell, commands: Commands, guard: Guard) -> None:
