@@ -124,6 +124,9 @@ TEST = [
     # Renders the chart of deploy/helm: Helm's own engine, as a library. It has no wheel for other machines.
     'helm-python-sdk>=0.2.2,<0.3; platform_machine == "x86_64" and sys_platform == "linux"',
     "hypothesis>=6.100",
+    # Jupyter, for a recipe of docs/recipes.md.
+    "ipykernel>=6.29",
+    "jupyter-server>=2.14",
     "kosoku",
     # Later ones want a python-dateutil that what moto and s3fs stand on does not take.
     "kubernetes<37",
@@ -138,6 +141,8 @@ TEST = [
     "shtab>=1.13",
     # Builds the wheels that tests look into and install.
     "setuptools>=70.1",
+    # For a recipe.
+    "tensorboard>=2.18",
     "twine>=6",
     "wsproto>=1.2",
 ]

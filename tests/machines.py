@@ -78,6 +78,8 @@ def machine(place: Path) -> Iterator[Machine]:
             made = Machine(place, json.load(answer)["child-pid"])
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"  # the number is told before the directories are in their places
+        # Slurm asks for an address other than 127.0.0.1; nothing is sent to it.
+        subprocess.run([*made.enter, "ip", "address", "add", "192.0.2.1/32", "dev", "lo"], check=True)
         yield made
         made.check()
 
@@ -86,7 +88,7 @@ def machine(place: Path) -> Iterator[Machine]:
 def reaching(machines: list[Machine], port: int, place: Path) -> Iterator[None]:
     """These machines have the reflector of this port at REFLECTOR."""
     door, here = place / "door", f"TCP-LISTEN:{REFLECTOR.rpartition(':')[2]},bind=127.0.0.1,fork,reuseaddr"
-    commands = [["socat", f"UNIX-LISTEN:{door},fork", f"TCP:127.0.0.1:{port}"]]
+    commands = [["socat", f"UNIX-LISTEN:{door},fork,unlink-close=0", f"TCP:127.0.0.1:{port}"]]
     commands += [[*each.enter, "socat", here, f"UNIX-CONNECT:{door}"] for each in machines]
     with contextlib.ExitStack() as stack:
         for command in commands:

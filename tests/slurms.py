@@ -10,7 +10,7 @@ import getpass
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medusa.client import processes
@@ -61,12 +61,15 @@ PartitionName=main Nodes={node} Default=YES MaxTime=INFINITE DefaultTime=60 Stat
 class Slurm:
     """One cluster.
 
+    Args:
+        enter: the beginning of a command line that runs the rest on the cluster's machine, if that is another one.
+
     Attributes:
         environ: variables by which Slurm's commands find it.
     """
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, place: Path, enter: Sequence[str] = ()) -> None:
+        self.place, self._enter = place, enter
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         controller, daemon = free_port(), free_port()
         for name in ("munge", "state", "spool"):
@@ -144,12 +147,14 @@ class Slurm:
 
     def _run(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, **self.environ, "LC_ALL": "C"}
-        return subprocess.run(command, env=environ, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE)
+        return subprocess.run(
+            [*self._enter, *command], env=environ, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE
+        )
 
     def _spawn(self, name: str, *arguments: str) -> None:
         with open(self.place / f"{name}.out", "ab") as out:
             self._daemons[name] = subprocess.Popen(
-                [name, *arguments],
+                [*self._enter, name, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -160,9 +165,9 @@ class Slurm:
 
 
 @contextlib.contextmanager
-def slurm(place: Path) -> Iterator[Slurm]:
+def slurm(place: Path, enter: Sequence[str] = ()) -> Iterator[Slurm]:
     """A cluster that runs."""
-    cluster = Slurm(place)
+    cluster = Slurm(place, enter)
     try:
         cluster.start()
         yield cluster

@@ -1,12 +1,81 @@
-"""Recipes that use a port of the job."""
+"""Recipes that use a port of the job: Jupyter in a Slurm job, TensorBoard."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 
+from tests.e2e.recipes import kernel
+from tests.e2e.recipes.conftest import Recipe
 from tests.machines import Machine
+from tests.slurms import Slurm, slurm
+from tests.waiting import wait_until
+
+JUPYTER_AS_ROOT = {"ServerApp": {"allow_root": True}}
+"""A setting for root, which the tests need and users do not."""
+
+SCALAR = """
+from tensorboard.summary import Writer
+writer = Writer("run")
+writer.add_scalar("loss", 0.25, step=7)
+writer.close()
+"""
+
+SCALARS = "http://localhost:6006/data/plugin/scalars/scalars?run=.&tag=loss"
 
 
+pytestmark = pytest.mark.xdist_group("recipes")
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
+
+
+@pytest.fixture
+def cluster(node: Machine, tmp_path: Path) -> Iterator[Slurm]:
+    """A Slurm on the node, where jobs are submitted too."""
+    if not shutil.which("slurmctld", path="/usr/sbin:/usr/bin"):
+        pytest.skip("needs slurmctld, slurmd, munged")
+    with slurm(tmp_path, node.enter) as running:
+        node.environ.update(running.environ)
+        yield running
+
+
+@needs("jupyter_server", "ipykernel")
+def test_jupyter_in_a_slurm_job(recipe: Callable[[str], Recipe], here: Machine, node: Machine, cluster: Slurm) -> None:
+    jupyter = recipe("Jupyter in a Slurm job")
+    (node.home / ".jupyter").mkdir()
+    (node.home / ".jupyter/jupyter_server_config.json").write_text(json.dumps(JUPYTER_AS_ROOT))
+    node.run(jupyter.block())
+    with here.terminal(jupyter.block()) as forward:
+        forward.until("forwarding 127.0.0.1:8888 to localhost:8888")
+        ask = jupyter.block()
+        url = wait_until(lambda: re.search(r"http://localhost:8888/\?token=\w+", here.run(ask)), "Jupyter's address")[0]
+        cell = "import os; print(6 * 7, os.environ['SLURM_JOB_ID'])"
+        (job,) = cluster.jobs()
+        assert here.run(f"python {kernel.__file__} '{url}' \"{cell}\"") == f"42 {job}\n"
+        forward.type("\x03")
+        assert forward.status() == 130
+    here.run("medusa kill lab")
+    wait_until(lambda: not cluster.jobs(), "the end of the job")
+
+
+@needs("tensorboard")
 @pytest.mark.usefixtures("train")
-def test_before_you_begin(here: Machine) -> None:
-    assert here.run("ssh train.medusa 'echo $HOSTNAME'") == here.run("echo $HOSTNAME")
+def test_tensorboard(recipe: Callable[[str], Recipe], here: Machine) -> None:
+    here.run(f"medusa exec train -- python -c '{SCALAR}'")
+    with here.terminal(recipe("TensorBoard").block()) as board:
+        board.until(r"TensorBoard \S+ at http://localhost:6006/")
+        assert "<title>TensorBoard</title>" in here.run("curl -fsS http://localhost:6006/")
+        ask = f"curl -sS '{SCALARS}'"
+        found = wait_until(lambda: (answer := here.run(ask)).startswith("[[") and answer, "the scalar")
+        assert [point[1:] for point in json.loads(found)] == [[7, 0.25]]
+        board.type("\x03")
+        board.status()
