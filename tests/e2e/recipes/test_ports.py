@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -30,9 +31,6 @@ writer.close()
 SCALARS = "http://localhost:6006/data/plugin/scalars/scalars?run=.&tag=loss"
 
 
-pytestmark = pytest.mark.xdist_group("recipes")
-
-
 def needs(*packages: str) -> pytest.MarkDecorator:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
@@ -48,6 +46,17 @@ def cluster(node: Machine, tmp_path: Path) -> Iterator[Slurm]:
         yield running
 
 
+def _url(printed: str) -> str:
+    """The address of Jupyter; "" if there is none yet."""
+    found = re.search(r"http://localhost:8888/\?token=\w+", printed)
+    return found[0] if found else ""
+
+
+def _points(answer: str) -> list[list[float]]:
+    """What TensorBoard knows of a scalar; [] if it has not read it yet."""
+    return cast(list[list[float]], json.loads(answer)) if answer.startswith("[") else []
+
+
 @needs("jupyter_server", "ipykernel")
 def test_jupyter_in_a_slurm_job(recipe: Callable[[str], Recipe], here: Machine, node: Machine, cluster: Slurm) -> None:
     jupyter = recipe("Jupyter in a Slurm job")
@@ -57,7 +66,7 @@ def test_jupyter_in_a_slurm_job(recipe: Callable[[str], Recipe], here: Machine, 
     with here.terminal(jupyter.block()) as forward:
         forward.until("forwarding 127.0.0.1:8888 to localhost:8888")
         ask = jupyter.block()
-        url = wait_until(lambda: re.search(r"http://localhost:8888/\?token=\w+", here.run(ask)), "Jupyter's address")[0]
+        url = wait_until(lambda: _url(here.run(ask)), "Jupyter's address")
         cell = "import os; print(6 * 7, os.environ['SLURM_JOB_ID'])"
         (job,) = cluster.jobs()
         assert here.run(f"python {kernel.__file__} '{url}' \"{cell}\"") == f"42 {job}\n"
@@ -75,7 +84,7 @@ def test_tensorboard(recipe: Callable[[str], Recipe], here: Machine) -> None:
         board.until(r"TensorBoard \S+ at http://localhost:6006/")
         assert "<title>TensorBoard</title>" in here.run("curl -fsS http://localhost:6006/")
         ask = f"curl -sS '{SCALARS}'"
-        found = wait_until(lambda: (answer := here.run(ask)).startswith("[[") and answer, "the scalar")
-        assert [point[1:] for point in json.loads(found)] == [[7, 0.25]]
+        found = wait_until(lambda: _points(here.run(ask)), "the scalar")
+        assert [point[1:] for point in found] == [[7, 0.25]]
         board.type("\x03")
         board.status()
