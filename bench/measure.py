@@ -71,7 +71,7 @@ def noise(record: dict[str, Any]) -> float:
 
 def _command(row: Row, kind: Kind, relay: Relay, generator: Path, core: int, quick: bool) -> list[str]:
     if isinstance(kind, SessionKind):
-        return [*pinned(None), sys.executable, "-m", "bench.session_load", *row.options(quick), *relay.flags]
+        return [*pinned(None), sys.executable, "-m", "bench.loads", *row.options(quick), *relay.flags]
     target = ["--port", str(relay.port), "--pid", ",".join(map(str, relay.pids)), *relay.flags, "-q"]
     return [*pinned(core, "KILL"), str(generator), *row.options(quick), *target]
 

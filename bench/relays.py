@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -92,7 +94,7 @@ class SiteKind:
 
 @dataclass(frozen=True)
 class SessionKind:
-    """A program that runs a command elsewhere. See bench/session_load.py, which is its load generator.
+    """A program that runs a command elsewhere. See bench/loads, which is its load generator.
 
     Attributes:
         start: a context manager that starts what the program needs, and yields it as a Relay. The Relay's flags end
@@ -136,8 +138,8 @@ def _mlogin() -> Iterator[Relay]:
 
 
 def _mlogin_at(port: int, keep: str) -> tuple[str, ...]:
-    program = [sys.executable, "-m", "medusa.commands.mlogin", "-q", "--keep", keep, "--config", os.devnull]
-    return ("--", *program, "--reflector", f"http://127.0.0.1:{port}", "-c")
+    program = ["-q", "--keep", keep, "--config", os.devnull]
+    return ("--", *_MLOGIN, *program, "--reflector", f"http://127.0.0.1:{port}", "-c")
 
 
 def _mlogin_cut_every(seconds: float) -> Callable[[], contextlib.AbstractContextManager[Relay]]:
@@ -164,6 +166,35 @@ def _ssh() -> Iterator[Relay]:
         yield Relay(port, pid, ("--terminal-option=-tt", "--", *program))
 
 
+@contextlib.contextmanager
+def _session() -> Iterator[tuple[Relay, list[str]]]:
+    """Context manager that runs a reflector with a session. Yields both as a relay, and the options that name them."""
+    with _relay(_MEDUSA, None) as relay:
+        options = ["--config", os.devnull, "--reflector", f"http://127.0.0.1:{relay.port}"]
+        command = [*_MLOGIN, *options, "-q", "--name", "target", "-c", "echo listening here; exec sleep 10000"]
+        with serving("mlogin", command, None, port=None) as (pid, _):
+            yield Relay(relay.port, relay.pid, helpers=(pid,)), options
+
+
+@contextlib.contextmanager
+def _ssh_proxy() -> Iterator[Relay]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch, _session() as (relay, options):
+        state = ["env", f"XDG_STATE_HOME={scratch}"]  # the host key is kept there
+        block = [*state, *_MEDUSA_COMMAND, "ssh-config", *options, "target"]
+        text = subprocess.run(block, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True).stdout
+        config = Path(scratch, "config")
+        config.write_text(text.replace("ProxyCommand ", f"ProxyCommand {' '.join(state)} "))
+        yield dataclasses.replace(relay, flags=("--", require("ssh"), "-q", "-F", str(config), "target.medusa"))
+
+
+@contextlib.contextmanager
+def _cp() -> Iterator[Relay]:
+    with _session() as (relay, options):
+        yield dataclasses.replace(relay, flags=("--", *_MEDUSA_COMMAND, "cp", "-q", *options, "target:"))
+
+
+_MEDUSA_COMMAND = [sys.executable, "-m", "medusa"]
+_MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
 _MEDUSA = RelayKind("medusa", _reflector(), "pull pump")
 _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "websocket": (
@@ -186,6 +217,14 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("mlogin", _mlogin, "channel windows, 1.5 MiB"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
     ),
+    "ssh-proxy": (
+        SessionKind("ssh-proxy", _ssh_proxy, "channel windows"),
+        SessionKind("ssh", _ssh, "channel window, 2 MiB"),
+    ),
+    "cp": (
+        SessionKind("medusa-cp", _cp, "requests, 4 MiB"),
+        SessionKind("scp", _ssh, "requests, 2 MiB"),
+    ),
     "cut": (
         SessionKind("mlogin-uncut", _mlogin_cut_every(0), "channel windows, 1.5 MiB"),
         SessionKind("mlogin-cut", _mlogin_cut_every(1), "channel windows, 1.5 MiB"),
@@ -203,6 +242,8 @@ YARDSTICKS = {
     "workers": "medusa",
     "site": "medusa",
     "session": "ssh",
+    "ssh-proxy": "ssh",
+    "cp": "scp",
     "cut": "mlogin-uncut",
 }
 """For each wire, the contestant with which the others are compared."""
@@ -213,6 +254,8 @@ SUBJECTS = {
     "workers": "two-workers",
     "site": "two-doors",
     "session": "mlogin",
+    "ssh-proxy": "ssh-proxy",
+    "cp": "medusa-cp",
     "cut": "mlogin-cut",
 }
 """For each wire, the contestant that should reach the goals of its rows."""

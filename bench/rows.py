@@ -93,6 +93,42 @@ def _delay(title: str, percentile: str, goal: Goal | None = None) -> Figure:
     return Figure(f"{title}, {percentile}", "us", ("rtt_us", percentile), False, goal)
 
 
+def _forward(name: str, title: str, *arguments: str) -> Row:
+    return Row(
+        name,
+        ("forward", *arguments),
+        (Figure(title, "MB/s", ("MBps",), goal=Goal(0.8)),),
+        full=("--size", "800m"),
+        quick=("--size", "50m"),
+        wire="session",
+        around=4.0,
+    )
+
+
+def _copy(name: str, title: str, goal: float | None, *arguments: str, wire: str = "ssh-proxy") -> Row:
+    return Row(
+        name,
+        ("copy", *arguments),
+        (Figure(title, "MB/s", ("MBps",), goal=None if goal is None else Goal(goal)),),
+        full=("--size", "800m"),
+        quick=("--size", "50m"),
+        wire=wire,
+        around=6.0,
+    )
+
+
+def _tree(name: str, title: str, *arguments: str) -> Row:
+    return Row(
+        name,
+        ("copy", *arguments),
+        (Figure(title, "1/s", ("files_per_s",), goal=Goal(1)),),
+        full=("--count", "10000"),
+        quick=("--count", "300"),
+        wire="cp",
+        around=6.0,
+    )
+
+
 def idle_limit() -> int:
     """Returns how many files a process may have open: the hard limit."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -189,14 +225,27 @@ ROWS = (
         wire="session",
         around=4.0,
     ),
+    _forward("forward-down", "-L, from the job"),
+    _forward("forward-down-4", "-L, from the job, 4 connections", "--connections", "4"),
+    _forward("forward-up", "-L, to the job", "--up"),
+    _forward("forward-up-4", "-L, to the job, 4 connections", "--up", "--connections", "4"),
     Row(
-        "session-forward",
-        ("forward",),
-        (Figure("bytes through a forwarded port, -L", "MB/s", ("MBps",), goal=Goal(0.8)),),
-        full=("--size", "1000m"),
-        quick=("--size", "50m"),
+        "forward-echo",
+        ("forward-echo",),
+        (_delay("-L, a small request", "p50"), _delay("-L, a small request", "p99")),
+        full=("--count", "3000"),
+        quick=("--count", "300"),
         wire="session",
-        around=5.0,
+        around=3.0,
+    ),
+    Row(
+        "forward-connect",
+        ("forward-connect",),
+        (Figure("-L, connections one after another", "1/s", ("connections_per_s",)),),
+        full=("--count", "500"),
+        quick=("--count", "100"),
+        wire="session",
+        around=4.0,
     ),
     Row(
         "session-terminal",
@@ -216,6 +265,21 @@ ROWS = (
         wire="session",
         around=5.0,
     ),
+    _copy("scp-up", "scp, a file to the job", 0.5, "--up"),
+    _copy("scp-down", "scp, a file from the job", 0.5),
+    Row(
+        "ssh-first",
+        ("first",),
+        (Figure("ssh, connect and run `true`", "ms", ("first_ms",), False),),
+        full=("--count", "5"),
+        quick=("--count", "1"),
+        wire="ssh-proxy",
+        around=6.0,
+    ),
+    _copy("cp-up", "a file to the job", None, "--up", wire="cp"),
+    _copy("cp-down", "a file from the job", None, wire="cp"),
+    _tree("cp-many-up", "10,000 small files to the job", "--up"),
+    _tree("cp-many-down", "10,000 small files from the job"),
     Row(
         "session-cut",
         ("pipe",),

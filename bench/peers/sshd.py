@@ -30,6 +30,7 @@ UsePAM no
 UseDNS no
 PidFile none
 AllowTcpForwarding local
+Subsystem sftp internal-sftp
 """
 
 CLIENT = """\
