@@ -15,6 +15,9 @@ from medusa.protocol.resume.byte_queue import Buffer
 READ_SIZE = 128 * 1024
 """Bytes that are read at once. asyncssh copies what it has not parsed yet for each packet, so more would be slower."""
 
+AT_ONCE = 2
+"""How often is read before anything is sent, as long as there is more: what was read then leaves in one message."""
+
 MUCH = 64 * 1024
 """Bytes. After as many were read at once, or wait to be written, the pipe is enlarged."""
 
@@ -86,13 +89,19 @@ class PipeTransport(asyncio.Transport):
         await asyncio.shield(self._over)
 
     def _readable(self) -> None:
+        for _ in range(1 if self._source.may_block else AT_ONCE):
+            if not self._read() or self._closing or self.full:
+                break
+
+    def _read(self) -> bool:
+        """Reads once. Returns True if there may be more."""
         try:
             data = self._source.read(READ_SIZE)
         except OSError as error:
             self._end(error)
-            return
+            return False
         if data is None or self._protocol is None:
-            return
+            return False
         self._enlarge(self._source.fileno(), len(data))
         if data:
             self._protocol.data_received(data)
@@ -101,6 +110,7 @@ class PipeTransport(asyncio.Transport):
             self._protocol.eof_received()
             self._flush()
         self._watch()
+        return len(data) == READ_SIZE
 
     def _flush(self) -> None:
         self._soon = False

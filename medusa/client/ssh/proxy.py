@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import asyncssh
+from asyncssh.constants import MSG_IGNORE
 
 from medusa import __version__
 from medusa.client.aio.driver import Driver
@@ -67,6 +68,7 @@ async def serve(driver: Driver, messages: Messages, key: bytes, stdin: int = 0, 
     conn: asyncssh.SSHServerConnection | None = None
     try:
         conn = await _connect(transport, server, key)
+        _send_without_padding(conn)
         error = await server.over
     except (asyncssh.Error, OSError) as lost:
         error = lost
@@ -88,6 +90,21 @@ async def serve(driver: Driver, messages: Messages, key: bytes, stdin: int = 0, 
 
 def _is_goodbye(error: Exception) -> bool:
     return isinstance(error, asyncssh.DisconnectError) and error.code == asyncssh.DISC_BY_APPLICATION
+
+
+def _send_without_padding(conn: asyncssh.SSHServerConnection) -> None:
+    """Makes a connection send no MSG_IGNORE.
+
+    asyncssh sends one before each packet, for ciphers in CBC mode, which CIPHERS does not have. Each costs as much as
+    the packet itself.
+    """
+    send = conn.send_packet
+
+    def send_packet(kind: int, *fields: bytes, **named: Any) -> None:
+        if kind != MSG_IGNORE:
+            send(kind, *fields, **named)
+
+    conn.send_packet = send_packet  # type: ignore[method-assign]
 
 
 async def _connect(transport: PipeTransport, server: Server, key: bytes) -> asyncssh.SSHServerConnection:
