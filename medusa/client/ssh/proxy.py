@@ -104,7 +104,7 @@ def _send_without_padding(conn: asyncssh.SSHServerConnection) -> None:
         if kind != MSG_IGNORE:
             send(kind, *fields, **named)
 
-    conn.send_packet = send_packet  # type: ignore[method-assign]
+    conn.send_packet = send_packet  # type: ignore[assignment, method-assign]
 
 
 async def _connect(transport: PipeTransport, server: Server, key: bytes) -> asyncssh.SSHServerConnection:

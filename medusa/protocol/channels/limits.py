@@ -50,10 +50,11 @@ After Control-C, the user may still see as many bytes of output: they have been 
 TERMINAL_DELAY = 0.1
 """Seconds. A terminal's window is the number of bytes that its reader takes in this time plus one round trip."""
 
-MAX_QUEUED = 256 * 1024 - 90
-"""The most bytes of data that may wait in one channel. They fit into one message of the stream, as eight frames.
+MAX_QUEUED = 256 * 1024 - 100
+"""The most bytes of data that may wait in one channel.
 
-If the limit were a little larger, each full message would be followed by a tiny one.
+As eight frames they fill one of the longest messages, or two of half that length. If the limit were a little larger,
+each of these messages or pairs would be followed by a tiny one.
 """
 
 QUEUED_HIGH = 512 * 1024

@@ -8,14 +8,12 @@ import struct
 
 from medusa.protocol.channels.channel import Channel, State
 from medusa.protocol.channels.frames import Reason
+from medusa.protocol.channels.limits import MAX_QUEUED
 
 READ, WRITE = select.POLLIN, select.POLLOUT
 
-READ_SIZE = 256 * 1024 - 90
-"""The most bytes that are read from a socket at once. With the headers of frames they fit into one message of a client.
-
-If the limit were a little larger, a tiny message would follow each full one.
-"""
+READ_SIZE = MAX_QUEUED
+"""The most bytes that are read from a socket at once."""
 
 MAX_PIECES = 64
 """The most pieces that are written to a socket at once."""

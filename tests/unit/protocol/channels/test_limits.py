@@ -28,7 +28,7 @@ def test_the_limits() -> None:
         "MIN_TERMINAL_WINDOW": 16 * KIB,
         "MAX_TERMINAL_WINDOW": 256 * KIB,
         "TERMINAL_DELAY": 0.1,
-        "MAX_QUEUED": 256 * KIB - 90,
+        "MAX_QUEUED": 256 * KIB - 100,
         "QUEUED_HIGH": 512 * KIB,
         "MIN_QUEUED": KIB,
         "MAX_QUEUED_CONTROL": 256 * KIB,
