@@ -211,7 +211,8 @@ class Leg:
 
     def _answer(self, offer: StreamOffer, received: int, *, gone: Optional[bool] = None) -> None:
         features = (HOLD,) if self._streams.keeps else ()
-        answer = StreamAnswer(offer.id, received, self._context.incarnation, features, gone=gone)
+        incarnation = self._context.incarnation
+        answer = StreamAnswer(offer.id, received, incarnation, features, gone=gone, message=MAX_MESSAGE)
         self._link.queue(Text(control.build(answer)))
 
     # ------------------------------------------------------------------ the end

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
 from medusa.protocol.resume.offer import MAX_KEEP, StreamOffer, check_identifier, check_offer
+from medusa.protocol.resume.records import LEAST_LIMIT
 
 REFLECTOR_PREFIX = "medusa:"
 PEER_PREFIX = "mlogin:"
@@ -230,6 +231,7 @@ class StreamAnswer(Control):
         incarnation: names the agent's process, 32 hexadecimal digits.
         features: the names of what the agent supports beyond this version.
         gone: True if the agent does not have the stream that the client wants to resume. Then there is no stream.
+        message: the length of the longest message that the agent reads, in bytes.
     """
 
     id: str = field(metadata=_IDENTIFIER)
@@ -238,6 +240,7 @@ class StreamAnswer(Control):
     features: Optional[Tuple[str, ...]] = field(default=(), metadata=_FEATURES)
     version: int = field(default=1, metadata=_check(check_integer(1, 1)))
     gone: Optional[bool] = field(default=None, metadata=_TRUE)
+    message: int = field(default=LEAST_LIMIT, metadata=_check(check_integer(LEAST_LIMIT, 1 << 53)))
 
 
 @dataclass(frozen=True)

@@ -357,7 +357,7 @@ class Conversation:
     def _resume(self, answer: StreamAnswer) -> bool:
         """Begins to use the link. Returns False if the agent lacks bytes that this side does not keep any more."""
         self.link.limit_messages(MAX_MESSAGE, PARTS_ABOVE)
-        return self.stream.link_up(answer.received)
+        return self.stream.link_up(answer.received, answer.message)
 
     def _offer(self) -> None:
         """Sends the offer: over the first link to begin the stream, over a new link to go on with it."""

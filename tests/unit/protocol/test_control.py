@@ -41,7 +41,7 @@ EVERY = [
     Kept("detached"),
     Kept("hold", 31536000),
     StreamAnswer(32 * "a", 0, 32 * "c", ("call",)),
-    StreamAnswer(32 * "a", 7, 32 * "c", (), gone=True),
+    StreamAnswer(32 * "a", 7, 32 * "c", (), gone=True, message=1 << 18),
     Resize(0, 65535),
     Started(1),
     Error("no such file"),

@@ -99,6 +99,26 @@ def test_an_agent_of_part_2_goes_on_with_its_terminal(agent: Agent, answer: Star
     assert agent.answer() == [Arrived(control=None)]
 
 
+@pytest.mark.parametrize(("fields", "longest"), [({}, 128 * 1024), ({"message": 1 << 20}, 256 * 1024)])
+def test_messages_are_as_long_as_the_agent_reads(agent: Agent, fields: dict[str, object], longest: int) -> None:
+    agent.answer(**fields)
+    channel = agent.conversation.open("tcp", host="node", port=80)
+    agent.talk()
+    [far] = agent.channels
+    far.accept()
+    sizes = []
+    while len(sizes) < 20:
+        agent.talk()
+        channel.write(0, bytes(channel.room(0)))
+        agent.conversation.send()
+        while (message := agent.transport.receive_nowait()) is not None:
+            assert isinstance(message, Binary)
+            sizes.append(len(message.data))
+            agent.end.receive(message.data, agent.now)
+        far.readers[0].read(1 << 20, agent.now)
+    assert longest - 100 < max(sizes) <= longest
+
+
 def test_an_answer_about_another_stream_counts_as_none(agent: Agent) -> None:
     assert agent.answer(id="f" * 32) == [Arrived()]
     assert agent.conversation.speech is Speech.NONE
