@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 from medusa.client.outcome import OWN_ERROR, Failure, Interrupted
@@ -78,10 +79,27 @@ def serve(settings: Settings) -> int:
     from medusa.client.aio.aio_session import AioSession  # these take long to import
     from medusa.client.mlogin import run
     from medusa.client.ssh.host_key import host_key
-    from medusa.client.ssh.proxy import serve as serve_ssh
 
+    with _no_library_found():
+        from medusa.client.ssh.proxy import serve as serve_ssh
     program = functools.partial(serve_ssh, key=host_key().private)
     return run(settings, functools.partial(AioSession, program=program, ignored=IGNORED))
+
+
+@contextlib.contextmanager
+def _no_library_found() -> Iterator[None]:
+    """Context manager: ctypes finds no library.
+
+    asyncssh looks for two, for algorithms that this connection does not need. It runs ldconfig, gcc and ld for that,
+    some times, which takes a tenth of a second.
+    """
+    from ctypes import util
+
+    find, util.find_library = util.find_library, lambda name: None
+    try:
+        yield
+    finally:
+        util.find_library = find
 
 
 def make_parser() -> UserOptionParser:

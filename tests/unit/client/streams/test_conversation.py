@@ -106,7 +106,7 @@ def test_messages_are_as_long_as_the_agent_reads(agent: Agent, fields: dict[str,
     agent.talk()
     [far] = agent.channels
     far.accept()
-    sizes = []
+    sizes: list[int] = []
     while len(sizes) < 20:
         agent.talk()
         channel.write(0, bytes(channel.room(0)))
