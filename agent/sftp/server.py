@@ -102,7 +102,9 @@ def _close(server: Server, number: int, fields: Fields) -> bytes:
 def _read(server: Server, number: int, fields: Fields) -> bytes:
     fd, offset, size = server.handles.file(fields.text()).fd, fields.long(), fields.number()
     data = os.pread(fd, min(size, p.MAX_DATA), offset)
-    return packet(p.DATA, number, text(data)) if data or not size else _status(number, p.EOF, "End of file")
+    if size and not data:
+        return _status(number, p.EOF, "End of file")
+    return packet(p.DATA, number, p.NUMBER.pack(len(data)), data)
 
 
 def _write(server: Server, number: int, fields: Fields) -> bytes:

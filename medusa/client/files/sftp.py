@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,9 @@ from medusa.protocol.sftp.packets import BadPacket, Cutter, Fields, packet, text
 
 MAX_OUTSTANDING = 4 * 1024 * 1024
 """Bytes of files. While requests for so many wait for their answers, a piece of work has only one such request."""
+
+TAKEN = 64 * 1024
+"""The most bytes of small requests that are sent at once. Larger ones are not copied for that."""
 
 _WORDS = {
     p.EOF: "end of file",
@@ -73,7 +77,7 @@ class Sftp:
         self._cutter = Cutter()
         self._last = p.PROTOCOL_VERSION
         self._tickets: dict[int, Ticket] = {}
-        self._out: list[bytes] = []
+        self._out: deque[bytes] = deque()
         self.queued = 0
         self.outstanding = 0
         self.chunk = p.USUAL_DATA
@@ -87,22 +91,24 @@ class Sftp:
             size: how many bytes of a file it carries or asks for.
         """
         self._last = self._last % 0xFFFFFFFF + 1
-        return self._post(kind, self._last, b"".join(fields), size)
+        return self._post(kind, self._last, *fields, size=size)
 
-    def _post(self, kind: int, number: int, fields: bytes, size: int) -> Ticket:
+    def _post(self, kind: int, number: int, *fields: bytes, size: int = 0) -> Ticket:
         ticket = self._tickets[number] = Ticket(size)
-        data = packet(kind, number, fields)
+        data = packet(kind, number, *fields)
         self._out.append(data)
         self.queued += len(data)
         self.outstanding += size
         return ticket
 
     def take(self) -> bytes:
-        """Returns the requests that wait to be sent, and forgets them."""
-        data = b"".join(self._out)
-        self._out.clear()
-        self.queued = 0
-        return data
+        """Returns the next requests that wait to be sent, a large one or many small ones, and forgets them."""
+        taken, size = list[bytes](), 0
+        while self._out and (not taken or size + len(self._out[0]) <= TAKEN):
+            taken.append(self._out.popleft())
+            size += len(taken[-1])
+        self.queued -= size
+        return b"".join(taken)
 
     def feed(self, data: bytes) -> Sequence[Ticket]:
         """Takes bytes that have come from the server. Returns the tickets whose answers are complete now.
@@ -126,7 +132,7 @@ class Sftp:
 
     def begin(self) -> Steps:
         """Agrees with the server on the version, and asks for its limits. Raises BadPacket and SftpError."""
-        _, fields = yield self._post(p.INIT, p.PROTOCOL_VERSION, b"", 0)
+        _, fields = yield self._post(p.INIT, p.PROTOCOL_VERSION)
         if fields.number() < p.PROTOCOL_VERSION:
             raise BadPacket("a version of SFTP before 3")
         names = []

@@ -17,12 +17,15 @@ ssh         a host that the user's `ssh` command reaches
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from medusa.client.launchers.base import Launcher
 from medusa.client.outcome import Failure
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 GROUP = "medusa.launchers"
 """The group of the entry points by which other packages add launchers.
@@ -50,7 +53,7 @@ SHORT = {"k8s": "kubernetes"}
 
 def names() -> list[str]:
     """Returns all names that can be given to --launcher, sorted."""
-    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))} - {EXISTING})
+    return sorted({*OURS, *(found.name for found in _others())} - {EXISTING})
 
 
 def of_target(text: str) -> str | None:
@@ -61,7 +64,7 @@ def of_target(text: str) -> str | None:
     name, colon, _ = text.partition(":")
     name = SHORT.get(name, name)
     ours = name in OURS and name != EXISTING
-    return name if colon and name and (ours or entry_points(group=GROUP, name=name)) else None
+    return name if colon and name and (ours or _others(name=name)) else None
 
 
 def find(name: str) -> type[Launcher]:
@@ -77,11 +80,18 @@ def find(name: str) -> type[Launcher]:
         module, _, attribute = OURS[name].partition(":")
         ours: type[Launcher] = getattr(importlib.import_module(module), attribute)
         return ours
-    for found in entry_points(group=GROUP, name=name):
+    for found in _others(name=name):
         return _load(found)
     known = names()
     hint = did_you_mean(name, [*SHORT, *known])
     raise Failure(f"there is no launcher `{printable(name)}`; there are {', '.join(map(printable, known))}{hint}")
+
+
+def _others(**wanted: str) -> EntryPoints:
+    """Returns the launchers of other packages. `wanted`: `name`, to return the one with this name only."""
+    from importlib.metadata import entry_points  # takes long to import
+
+    return entry_points(group=GROUP, **wanted)
 
 
 def _load(found: EntryPoint) -> type[Launcher]:

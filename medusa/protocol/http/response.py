@@ -5,7 +5,6 @@ No I/O.
 
 from __future__ import annotations
 
-import email.utils
 from typing import Optional, Tuple
 from urllib.parse import urljoin, urlsplit
 
@@ -94,8 +93,10 @@ def moved_to(status: int, location: Optional[str], url: str) -> Optional[str]:
 
 def timestamp(date: str) -> Optional[float]:
     """Returns the time of an HTTP date, in seconds since 1970. None if it is no date."""
+    from email.utils import mktime_tz, parsedate_tz  # take long to import
+
     try:
-        found = email.utils.parsedate_tz(date)
-        return None if found is None else float(email.utils.mktime_tz(found))
+        found = parsedate_tz(date)
+        return None if found is None else float(mktime_tz(found))
     except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
         return None  # older versions of Python raise all of these for a text that is no date

@@ -46,7 +46,7 @@ EXPAND_PATH = b"expand-path@openssh.com"
 HEAD = struct.Struct(">IBI")
 """The length, the type, and the number of the request."""
 
-_NUMBER, _LONG = struct.Struct(">I"), struct.Struct(">Q")
+NUMBER, _LONG = struct.Struct(">I"), struct.Struct(">Q")
 
 
 class BadPacket(Exception):
@@ -55,12 +55,12 @@ class BadPacket(Exception):
 
 def text(data: bytes) -> bytes:
     """Returns the field for a text or a handle: its length and its bytes."""
-    return _NUMBER.pack(len(data)) + data
+    return NUMBER.pack(len(data)) + data
 
 
-def packet(kind: int, number: int, fields: bytes) -> bytes:
+def packet(kind: int, number: int, *fields: bytes) -> bytes:
     """Returns a packet with the given type, the number of its request, and its other fields."""
-    return HEAD.pack(5 + len(fields), kind, number) + fields
+    return b"".join((HEAD.pack(5 + sum(map(len, fields)), kind, number), *fields))
 
 
 class Fields:
@@ -76,7 +76,7 @@ class Fields:
 
     def number(self) -> int:
         """Returns a number of 32 bits."""
-        return self._unpack(_NUMBER)
+        return self._unpack(NUMBER)
 
     def long(self) -> int:
         """Returns a number of 64 bits."""
@@ -135,7 +135,7 @@ class Cutter:
         packets, at, end = [], 0, len(view)
         self._wanted = 0
         while end - at >= 4:
-            (size,) = _NUMBER.unpack_from(view, at)
+            (size,) = NUMBER.unpack_from(view, at)
             if not 0 < size <= MAX_PACKET:
                 raise BadPacket("a packet of %d bytes" % size)
             if end - at < 4 + size:
