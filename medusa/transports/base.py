@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Buffer = Union[bytes, memoryview]
 
-READ_SIZE = 256 * 1024
-"""The size of one read from the stream, in bytes: enough for the longest message of a stream of channels."""
+READ_SIZE = 256 * 1024 + 16
+"""The size of one read from the stream, in bytes: enough for the longest message of a stream, with its header."""
 
 FIRST_READ = 64 * 1024
 """The size of a read, in bytes, after one that has brought fewer bytes than that.

@@ -25,7 +25,7 @@ from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint, EntryPoints
+    from importlib.metadata import EntryPoint
 
 GROUP = "medusa.launchers"
 """The group of the entry points by which other packages add launchers.
@@ -64,7 +64,7 @@ def of_target(text: str) -> str | None:
     name, colon, _ = text.partition(":")
     name = SHORT.get(name, name)
     ours = name in OURS and name != EXISTING
-    return name if colon and name and (ours or _others(name=name)) else None
+    return name if colon and name and (ours or any(found.name == name for found in _others())) else None
 
 
 def find(name: str) -> type[Launcher]:
@@ -80,18 +80,19 @@ def find(name: str) -> type[Launcher]:
         module, _, attribute = OURS[name].partition(":")
         ours: type[Launcher] = getattr(importlib.import_module(module), attribute)
         return ours
-    for found in _others(name=name):
-        return _load(found)
+    for found in _others():
+        if found.name == name:
+            return _load(found)
     known = names()
     hint = did_you_mean(name, [*SHORT, *known])
     raise Failure(f"there is no launcher `{printable(name)}`; there are {', '.join(map(printable, known))}{hint}")
 
 
-def _others(**wanted: str) -> EntryPoints:
-    """Returns the launchers of other packages. `wanted`: `name`, to return the one with this name only."""
+def _others() -> list[EntryPoint]:
+    """Returns the launchers of other packages."""
     from importlib.metadata import entry_points  # takes long to import
 
-    return entry_points(group=GROUP, **wanted)
+    return list(entry_points(group=GROUP))
 
 
 def _load(found: EntryPoint) -> type[Launcher]:

@@ -32,8 +32,15 @@ MIN_WINDOW = 4 * 1024
 FIRST_WINDOW = 64 * 1024
 """Bytes that the peer may send at first on a new sub (a direction of a channel), if so much memory is free."""
 
-MAX_WINDOW = 3 * 512 * 1024
-"""The limit of one window, in bytes."""
+MAX_QUEUED = 256 * 1024 - 512
+"""The most bytes of data that may wait in one channel.
+
+As frames, with a few WINDOW frames beside them, they fill one of the longest messages, or two of half that length. If
+the limit were a little larger, each of these messages or pairs would be followed by a tiny one.
+"""
+
+MAX_WINDOW = 6 * MAX_QUEUED
+"""The limit of one window, in bytes: a multiple of what is sent at once, so that no tiny rest has to be sent."""
 
 FIRST_TERMINAL_WINDOW = 32 * 1024
 """The first window of a terminal's output, in bytes. The agent may send as much before the client has taken any."""
@@ -50,14 +57,7 @@ After Control-C, the user may still see as many bytes of output: they have been 
 TERMINAL_DELAY = 0.1
 """Seconds. A terminal's window is the number of bytes that its reader takes in this time plus one round trip."""
 
-MAX_QUEUED = 256 * 1024 - 100
-"""The most bytes of data that may wait in one channel.
-
-As eight frames they fill one of the longest messages, or two of half that length. If the limit were a little larger,
-each of these messages or pairs would be followed by a tiny one.
-"""
-
-QUEUED_HIGH = 512 * 1024
+QUEUED_HIGH = 1024 * 1024
 """Bytes. If as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED bytes."""
 
 MIN_QUEUED = 1024
