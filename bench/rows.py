@@ -225,7 +225,7 @@ ROWS = (
         wire="session",
         around=4.0,
     ),
-    _forward("forward-down", "-L, from the job"),
+    _forward("session-forward", "-L, from the job"),
     _forward("forward-down-4", "-L, from the job, 4 connections", "--connections", "4"),
     _forward("forward-up", "-L, to the job", "--up"),
     _forward("forward-up-4", "-L, to the job, 4 connections", "--up", "--connections", "4"),
