@@ -37,6 +37,7 @@ class Connection:
     def __init__(self, channel: Channel, sock: socket.socket) -> None:
         self.channel, self.fd = channel, sock.fileno()
         self._sock, self._input = sock, channel.readers[0]
+        self._unread = True  # nothing was read from the socket yet, which may hold bytes already
         self._told_end = False  # the end of the channel's bytes was passed on to the socket
         self.over = False
 
@@ -59,7 +60,7 @@ class Connection:
         """Moves bytes in both directions. Returns True if bytes were read, because there may be more.
 
         Args:
-            events: what poll reported. The socket is read only if it may have bytes, or its end.
+            events: what poll reported. The socket is read only if it may have bytes, or its end: at first in any case.
 
         Raises:
             StreamError: too much waits to be sent, because the peer does not take it.
@@ -67,7 +68,7 @@ class Connection:
         moved = False
         try:
             self._deliver(now)
-            moved = bool(events & ~WRITE) and self._fetch()
+            moved = (self._unread or bool(events & ~WRITE)) and self._fetch()
         except OSError as error:
             self.channel.close(Reason("reset", error.strerror or str(error)))
             self.abort()
@@ -93,6 +94,7 @@ class Connection:
         size = self._room
         if not size:
             return False
+        self._unread = False
         try:
             data = self._sock.recv(size)
         except BlockingIOError:
