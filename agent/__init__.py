@@ -5,7 +5,7 @@ one thread. It never uses gevent, because after a fork, the parent's greenlets w
 
 __main__   the command line
 archived   starts the archive: checks its file, and imports the modules from memory
-config     finds, reads and deletes the session's configuration
+config     the configuration of the agent: finds it, reads it, deletes its copy in the object store
 dial       dials the reflector
 about      describes the agent's machine and job, for lists of sessions
 link_ends  decides what the end of a link means

@@ -9,9 +9,11 @@ import sys
 from dataclasses import replace
 from typing import Iterable, List, Mapping, NoReturn, Optional, Tuple
 
-from agent import config
 from agent.command.encoding import to_text
-from agent.config import add_header_options
+from agent.config.configuration import ConfigError
+from agent.config.manta_asset import ASSETS, delete_asset
+from agent.config.shared_options import add_header_options, add_output_wait, headers_of, no_forwarding, output_wait
+from agent.config.sources import obtain
 from agent.dial.announce import HOLD_TIME, Holding, public_part
 from agent.dial.first import Unreachable, connector, dial, jitter
 from agent.dial.legs import LegDialer
@@ -109,7 +111,7 @@ SECTIONS = (
 
 def main(
     argv: Optional[List[str]] = None,
-    assets: str = config.ASSETS,
+    assets: str = ASSETS,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     blocked: Optional[Iterable[int]] = None,
 ) -> int:
@@ -169,7 +171,7 @@ def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
     add = parser.add_argument_group("The session").add_argument
     add("--no-forwarding", action="store_true", help="forward no connections: no mlogin -L, -R and -D")
     add = parser.add_argument_group("While a link is lost").add_argument
-    config.add_output_wait(add, timeouts.parted_timeout)
+    add_output_wait(add, timeouts.parted_timeout)
     add = parser.add_argument_group("At the end").add_argument
     text = "seconds between SIGHUP and SIGKILL for what outlives the session (%(default)g)"
     add("--grace", metavar="S", type=seconds, default=timeouts.hangup_grace, help=text)
@@ -222,14 +224,14 @@ def _run(
     try:
         signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
-        wait = config.output_wait(options.output_wait, environ, timeouts.parted_timeout)
+        wait = output_wait(options.output_wait, environ, timeouts.parted_timeout)
         times = replace(timeouts, parted_timeout=wait)
         context = Context(signals, guard, environ, log, times, inherited=inherited, passed_on=PASSED_ON)
-        context = replace(context, forbidden=config.no_forwarding(options.no_forwarding, environ))
+        context = replace(context, forbidden=no_forwarding(options.no_forwarding, environ))
         seconds = environ.get("MEDUSA_HOLD", "")
         holding = Holding(context.incarnation, int(seconds) if seconds.isdecimal() else HOLD_TIME)
         link, dialer, guest = _connect(options, assets, environ, holding)
-    except config.ConfigError as error:
+    except ConfigError as error:
         log(str(error))
         return EXIT_BAD_CONFIG
     except Unreachable as error:
@@ -252,10 +254,10 @@ def _connect(
     options: argparse.Namespace, assets: str, environ: Mapping[str, str], holding: Holding
 ) -> Tuple[Transport, LegDialer, bool]:
     argument = options.url[0] if options.url else None
-    headers = config.headers_of(options.header, options.header_command, environ)
-    found = config.obtain(argument, options.config, options.insecure_tls, environ, assets, headers)
+    headers = headers_of(options.header, options.header_command, environ)
+    found = obtain(argument, options.config, options.insecure_tls, environ, assets, headers)
     _leave_stdin()  # only now: the configuration may be read from there
-    config.delete_asset(found.path, environ, log, assets)
+    delete_asset(found.path, environ, log, assets)
     if found.advice:
         log(found.advice)
     log("connecting to %s" % public_part(found.signed_url))

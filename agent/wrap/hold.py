@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Callable, Mapping, Optional
 from urllib.parse import parse_qs, urlsplit
 
-from agent import config
-from agent.config import Config, ConfigError
+from agent.config.configuration import Config, ConfigError, load
+from agent.config.manta_asset import delete_asset
 from agent.dial.announce import Holding
 from agent.dial.first import CONNECT_TIMEOUT, Unreachable, connector, jitter
 from agent.dial.legs import LegDialer
@@ -58,7 +58,7 @@ class Hold:
         self._words, self._context, self._preface = words, context, preface
         self._options = options
         self._target = Target(options, agent_environ, context.timeouts, incarnation=context.incarnation)
-        config.delete_asset(self._target.config.path, agent_environ, log, assets)
+        delete_asset(self._target.config.path, agent_environ, log, assets)
         self._hold = options.hold if options.command else min(options.hold, lifetime(self._target.config.signed_url))
         self._told = ""
 
@@ -188,7 +188,7 @@ class Target:
             return True
         used = self.config
         try:
-            fresh = config.load(used.path) if used.path else used
+            fresh = load(used.path) if used.path else used
         except ConfigError:
             return False
         insecure = fresh.insecure_tls or used.insecure_tls

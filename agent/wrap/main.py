@@ -12,10 +12,10 @@ import signal
 from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Tuple, Union
 
-from agent import config
 from agent.command.encoding import to_text
 from agent.command.environment import configures_agent
-from agent.config import ConfigError, NotConfigured
+from agent.config.configuration import ConfigError, NotConfigured
+from agent.config.manta_asset import ASSETS
 from agent.dial.first import Unreachable
 from agent.log import log
 from agent.process.context import Context
@@ -47,7 +47,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 def main(
     argv: List[str],
-    assets: str = config.ASSETS,
+    assets: str = ASSETS,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     inherited: Inherited = NOTHING,
 ) -> int:

@@ -15,9 +15,18 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, NoReturn, Optional
 from urllib.parse import unquote, urlsplit
 
-from agent import config
 from agent.command.encoding import to_bytes
-from agent.config import Config, ConfigError, NotConfigured, checked_url
+from agent.config.configuration import MAX_BYTES, Config, ConfigError, NotConfigured, checked_url
+from agent.config.manta_asset import ASSETS
+from agent.config.shared_options import (
+    add_header_options,
+    add_output_wait,
+    headers_of,
+    no_forwarding,
+    output_wait,
+    switch,
+)
+from agent.config.sources import configured, obtain
 from agent.dial.announce import public_part
 from agent.timeouts import DEFAULT_TIMEOUTS
 from medusa.help_text import HelpParser, Section
@@ -114,7 +123,7 @@ class _Parser(HelpParser):
         raise ConfigError(with_hint(message, self))
 
 
-def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Options:
+def parse(words: List[str], environ: Mapping[str, str], assets: str = ASSETS) -> Options:
     """Parses and returns the options. Environment variables replace options that are missing.
 
     Args:
@@ -135,19 +144,19 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     command, base = given.url_command, given.reflector
     if not (command or base or given.config):
         command = environ.get("MEDUSA_URL_COMMAND")
-        base = None if config.configured(environ) else environ.get("MEDUSA_REFLECTOR")
-    insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
-    headers = config.headers_of(given.header, given.header_command, environ)
-    release = given.release_on_exit or config.switch("MEDUSA_RELEASE_ON_EXIT", environ)
-    forbidden = config.no_forwarding(given.no_forwarding, environ)
-    wait = config.output_wait(given.output_wait, environ, DEFAULT_TIMEOUTS.parted_timeout)
+        base = None if configured(environ) else environ.get("MEDUSA_REFLECTOR")
+    insecure = given.insecure_tls or switch("MEDUSA_INSECURE_TLS", environ)
+    headers = headers_of(given.header, given.header_command, environ)
+    release = given.release_on_exit or switch("MEDUSA_RELEASE_ON_EXIT", environ)
+    forbidden = no_forwarding(given.no_forwarding, environ)
+    wait = output_wait(given.output_wait, environ, DEFAULT_TIMEOUTS.parted_timeout)
     if hold == 0 or command:
         return Options(hold, session, None, command, insecure, headers, release, forbidden, wait)
     try:
         if base:
             found = Config(_attach_url(base, session), insecure, headers=headers)
         else:
-            found = config.obtain(None, given.config, insecure, environ, assets, headers)
+            found = obtain(None, given.config, insecure, environ, assets, headers)
         return Options(hold, session, found, release=release, forbidden=forbidden, output_wait=wait)
     except NotConfigured as error:
         raise NotConfigured("no configuration: %s%s" % (_WAYS, error.more), error.more) from None
@@ -163,7 +172,7 @@ def make_parser() -> HelpParser:
     text = "end the hold as soon as a user leaves by `exit`; by default it goes on, however users leave"
     add("--release-on-exit", action="store_true", help=text)
     add("--no-forwarding", action="store_true", help="forward no connections: no mlogin -L, -R and -D")
-    config.add_output_wait(add, DEFAULT_TIMEOUTS.parted_timeout)
+    add_output_wait(add, DEFAULT_TIMEOUTS.parted_timeout)
     add("--session", metavar="ID", help="the session's id; by default one that nobody can guess")
     add = parser.add_argument_group("Where to dial, one of").add_argument
     text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"
@@ -171,7 +180,7 @@ def make_parser() -> HelpParser:
     add("--config", metavar="FILE", help="a file with the URL, as without wrap")
     add("--reflector", metavar="URL", help="a reflector without accounts, in a network that is trusted")
     parser.add_argument("--insecure-tls", action="store_true", help="trust any certificate")
-    config.add_header_options(parser.add_argument)
+    add_header_options(parser.add_argument)
     return parser
 
 
@@ -249,7 +258,7 @@ def _first_line(fd: int, until: float) -> str:
     data = b""
     poller = select.poll()
     poller.register(fd, select.POLLIN)
-    while b"\n" not in data and len(data) <= config.MAX_BYTES:
+    while b"\n" not in data and len(data) <= MAX_BYTES:
         if not poller.poll(max(0.0, 1000 * (until - time.monotonic()))):
             raise subprocess.TimeoutExpired("", 0)
         more = os.read(fd, 4096)

@@ -18,7 +18,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from medusa.client.launchers.kubernetes.api import Access, KubeClient
+from medusa.client.launchers.kubernetes.cluster.access import Access
+from medusa.client.launchers.kubernetes.cluster.api import KubeClient
 from medusa.client.operator import publish
 from medusa.reflector.cluster import forward_out
 from medusa.transports.tls import client_context

@@ -7,8 +7,8 @@ import functools
 import os
 from collections.abc import Iterator
 
-from medusa.client import ledger as ledgers
 from medusa.client.cleanup.note import Note
+from medusa.client.cleanup.undo import undo
 from medusa.client.ledger import Ledger
 from medusa.guard import Guard
 
@@ -20,7 +20,7 @@ def guarded_ledger() -> Iterator[Ledger]:
     Enter it before there is anything to undo.
     """
     note = Note()
-    guard = Guard.start(functools.partial(ledgers.undo, note=note), keep_fds=[fd for fd in (0, 1) if os.isatty(fd)])
+    guard = Guard.start(functools.partial(undo, note=note), keep_fds=[fd for fd in (0, 1) if os.isatty(fd)])
     ledger = Ledger(guard, note)
     try:
         yield ledger

@@ -12,7 +12,8 @@ import pytest
 
 from medusa.client import processes
 from medusa.client.cleanup import tty_modes
-from medusa.client.ledger import Ledger, left_open, undo
+from medusa.client.cleanup.undo import left_open, undo
+from medusa.client.ledger import Ledger
 from medusa.guard import Guard
 from tests.unit.client.peers import Told
 from tests.waiting import MS, wait_until

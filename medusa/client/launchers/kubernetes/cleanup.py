@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from medusa.client.launchers.kubernetes.api import Access, KubeClient
-from medusa.client.launchers.kubernetes.errors import NOT_FOUND, KubeError
+from medusa.client.launchers.kubernetes.cluster.access import Access
+from medusa.client.launchers.kubernetes.cluster.api import KubeClient
+from medusa.client.launchers.kubernetes.cluster.errors import NOT_FOUND, KubeError
 from medusa.client.launchers.kubernetes.objects import INSTANCE
 from medusa.client.launchers.polled import Clock
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts

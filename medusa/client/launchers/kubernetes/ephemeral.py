@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from medusa.client.launchers.base import JobRequest
 from medusa.client.launchers.kubernetes import status
-from medusa.client.launchers.kubernetes.errors import NOT_FOUND, KubeError
+from medusa.client.launchers.kubernetes.cluster.errors import NOT_FOUND, KubeError
 from medusa.client.launchers.kubernetes.options import PodOptions
 from medusa.client.launchers.polled import Job
 from medusa.client.outcome import Failure
@@ -45,7 +45,7 @@ Object = dict[str, Any]
 
 
 class Api(Protocol):
-    """The methods of medusa.client.launchers.kubernetes.api.KubeClient that EphemeralJob calls."""
+    """The methods of medusa.client.launchers.kubernetes.cluster.api.KubeClient that EphemeralJob calls."""
 
     def get(self, kind: str, name: str) -> Object: ...
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from medusa.client.launchers.base import JobRequest
 from medusa.client.launchers.kubernetes import cleanup, objects, status
-from medusa.client.launchers.kubernetes.api import Access
-from medusa.client.launchers.kubernetes.errors import BAD_REQUEST, CONFLICT, NOT_FOUND, KubeError
+from medusa.client.launchers.kubernetes.cluster.access import Access
+from medusa.client.launchers.kubernetes.cluster.errors import BAD_REQUEST, CONFLICT, NOT_FOUND, KubeError
 from medusa.client.launchers.kubernetes.options import PodOptions
 from medusa.client.launchers.polled import Clock, Job
 from medusa.client.ledger import Ledger
@@ -25,7 +25,7 @@ Object = dict[str, Any]
 
 
 class Api(cleanup.Deleter, Protocol):
-    """The methods of medusa.client.launchers.kubernetes.api.KubeClient that KubeJob calls."""
+    """The methods of medusa.client.launchers.kubernetes.cluster.api.KubeClient that KubeJob calls."""
 
     access: Access
 

@@ -9,7 +9,8 @@ import shlex
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.kubernetes import cleanup
-from medusa.client.launchers.kubernetes.api import KubeClient, find_access, require_client
+from medusa.client.launchers.kubernetes.cluster.access import find_access, require_client
+from medusa.client.launchers.kubernetes.cluster.api import KubeClient
 from medusa.client.launchers.kubernetes.ephemeral import EphemeralJob
 from medusa.client.launchers.kubernetes.job import KubeJob
 from medusa.client.launchers.kubernetes.options import help_text, parse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -74,7 +75,7 @@ class BatchJob(SlurmJob):
         Returns:
             Lines for the user if the job cannot be cancelled; otherwise none.
         """
-        with self._stack:
+        with contextlib.closing(self._files):
             if self.joined:
                 self.await_end()
                 if not clean:

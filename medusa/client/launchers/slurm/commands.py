@@ -280,8 +280,6 @@ def time_of_day(moment: float, now: float) -> str:
 
 
 # Slurm's commands exit with status 1 after every error. Only the text on stderr tells the errors apart.
-
-
 def is_unknown_job(stderr: str) -> bool:
     """True if a Slurm command failed because Slurm does not know the job, or no longer knows it.
 

@@ -1,12 +1,10 @@
 """The base class of a Slurm job and of a step in a job.
 
-It asks squeue for the state, writes the script that runs the agent, and renews the agent's config while the job waits.
+It asks squeue for the state, and renews the agent's config while the job waits.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -14,33 +12,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from medusa.client import processes
 from medusa.client.launchers.base import JobRequest
 from medusa.client.launchers.polled import Clock, Job
-from medusa.client.launchers.script import DIRECT, with_settings
 from medusa.client.launchers.slurm import commands
+from medusa.client.launchers.slurm.job_files import JobFiles
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
-
-MAX_SPOOLED_SCRIPT = 1 << 20
-"""Bytes of a script for sbatch, at most.
-
-Slurm accepts four times that by default. But its controller stores every script, so ours are kept small.
-"""
-
-# Shell lines that run in the job before the agent. If the node can see the private directory, the agent reads the
-# latest config from it, and writes its log to it.
-_PROLOGUE = (
-    'if [ -r "$MEDUSA_PLACE/config.json" ]; then',
-    # An archive of an earlier version (--archive) reads MEDUSA_CONFIG.
-    "  MEDUSA_AGENT_CONFIG=$MEDUSA_PLACE/config.json; MEDUSA_CONFIG=$MEDUSA_AGENT_CONFIG",
-    "  export MEDUSA_AGENT_CONFIG MEDUSA_CONFIG; unset MEDUSA_SIGNED_URL MEDUSA_INSECURE_TLS",
-    "fi",
-    'if [ -w "$MEDUSA_PLACE" ]; then exec 2>>"$MEDUSA_PLACE/job.log"; fi',
-)
-
 
 _SACCT = ("--noheader", "--parsable2", "--allocations", "--duplicates", "--format=State")
 """The options of sacct for the state of each run of a job."""
@@ -77,18 +56,13 @@ class SlurmJob(Job):
     ) -> None:
         super().__init__("not submitted")
         self._ledger = ledger
-        self._archive = archive
         self._arguments = arguments
         self._timeouts = timeouts
         self._clock = clock
-        self._stack = contextlib.ExitStack()
+        self._files = JobFiles(ledger, archive, timeouts, clock)
         self._cluster: list[str] = []
-        self._directory: Path | None = None
-        # True if the job may see the private directory. Then the agent's config is kept there.
-        self._shared = True
         self._request: JobRequest | None = None
         self._slurm_state = self._host = ""
-        self._renew_at = 0.0
         # True if Slurm says that the job has ended. (`state` is also not alive if mlogin has given the job up.)
         self._ended = False
         self.job_id: str | None = None
@@ -106,9 +80,9 @@ class SlurmJob(Job):
             self.report_problem(str(error))
         else:
             self._update(entry, joined=joined)
-        if waiting and self._shared and self._clock.monotonic() >= self._renew_at:
+        if waiting:
             try:
-                self._write_config()
+                self._files.renew()
             except (OSError, Failure) as error:  # such as: the disk is full, or the ssh-agent no longer signs
                 self.report_problem(f"its URL is not renewed: {printable(str(error))}")
 
@@ -137,9 +111,9 @@ class SlurmJob(Job):
         # If squeue does not show the job, the job may still exist. Then `_ended` is False, so that close() cancels it.
         self._ended = entry is not None and not entry.alive
         if entry is None:
-            self.over("is not known to Slurm any more", self._log_tail())
+            self.over("is not known to Slurm any more", self._files.log_tail())
         elif not entry.alive:
-            self.over(entry.words(), self._log_tail())
+            self.over(entry.words(), self._files.log_tail())
         elif joined and entry.state in commands.REQUEUED:
             self.over(self._why_requeued())
         elif entry.state != commands.RUNNING:
@@ -170,6 +144,13 @@ class SlurmJob(Job):
                 return
             if self.state.alive:
                 self._clock.sleep(times.end_interval)
+
+    def _prepare(self, request: JobRequest, *, spooled: bool) -> tuple[Path, Path]:
+        """Writes the files for the job. Returns what JobFiles.prepare returns."""
+        self._request = request
+        prepared = self._files.prepare(request, spooled=spooled)
+        self.notices += filter(None, [self._files.notice])
+        return prepared
 
     def _cannot_reach_reflector(self, host: str) -> bool:
         """True if the job on the node `host` cannot reach mlogin's own reflector, which listens on loopback only.
@@ -238,91 +219,3 @@ class SlurmJob(Job):
             raise NoAnswer("") from None
         except OSError as error:
             raise NoAnswer(f"{command[0]}: {error.strerror}") from None
-
-    def _prepare(self, request: JobRequest, *, spooled: bool) -> tuple[Path, Path]:
-        """Writes the files for the job. Returns two paths: a private directory, and the script that runs the agent.
-
-        The directory is below XDG_STATE_HOME or the user's home, which the nodes usually share. It contains the agent's
-        config. If no directory can be made there, it is made below the directory for temporary files, without a config.
-        Then the agent gets its URL from the script, and this URL cannot be renewed.
-
-        Args:
-            spooled: True if Slurm stores a copy of the script, as sbatch does.
-        """
-        self._request = request
-        try:
-            return self._fill(_shared_directory(), spooled)
-        except OSError as error:
-            why = printable(f"{error.strerror}: {error.filename}" if error.filename else str(error))
-        self._shared = False
-        lifetime = f"{self._timeouts.url_lifetime / 60:.0f} min"
-        self.notices.append(
-            f"mlogin: no directory for the job ({why}): its URL, if it is signed, is valid for {lifetime} only."
-            " XDG_STATE_HOME names a directory that the nodes share"
-        )
-        return self._fill(None, spooled)
-
-    def _fill(self, parent: Path | None, spooled: bool) -> tuple[Path, Path]:
-        self._directory = self._stack.enter_context(self._ledger.private_directory(parent))
-        if self._shared:
-            self._write_config()
-        return self._directory, self._write_script(self._directory, spooled=spooled)
-
-    def _write_config(self) -> None:
-        """Writes a new config for the agent. Replaces the old file atomically, because the job may be reading it."""
-        assert self._request is not None
-        assert self._directory is not None
-        # Set before the URL is signed, so that a failure is not repeated at once: the ssh-agent may ask the user.
-        self._renew_at = self._clock.monotonic() + self._timeouts.renewal_interval
-        new = self._directory / "config.new"
-        new.touch(0o600)
-        new.write_text(json.dumps(self._request.config(self._timeouts.url_lifetime)))
-        new.replace(self._directory / "config.json")
-
-    def _write_script(self, directory: Path, *, spooled: bool) -> Path:
-        """Writes the shell script that runs the agent. Returns its path.
-
-        Args:
-            directory: the private directory.
-            spooled: True if Slurm stores a copy of the script. Then the script must be text, of at most
-                MAX_SPOOLED_SCRIPT bytes. If the archive is binary or larger, the script runs a copy of the archive in
-                `directory`.
-
-        Raises:
-            Failure: the archive has to be in `directory`, but the nodes do not share `directory`.
-        """
-        assert self._request is not None
-        settings = self._request.variables(self._timeouts.url_lifetime)
-        archive, lines = self._archive, []
-        if self._request.embedded is not None:  # the job has the user's variables, also those that name a proxy
-            lines.append(DIRECT)
-        if self._shared:
-            settings["MEDUSA_PLACE"] = str(directory)
-            lines += _PROLOGUE
-        data = archive.read_bytes()
-        if spooled and (len(data) > MAX_SPOOLED_SCRIPT or b"\0" in data):
-            if not self._shared:
-                raise Failure("the archive is too large for Slurm, so the job needs a directory that the nodes share")
-            (directory / "agent.sh").write_bytes(data)
-            archive = Path(os.devnull)
-            lines.append('exec sh "$MEDUSA_PLACE/agent.sh"')
-        script = directory / "script"
-        script.touch(0o600)
-        script.write_bytes(with_settings(archive, settings, lines))
-        return script
-
-    def _log_tail(self) -> list[str]:
-        return [] if self._directory is None else processes.tail(self._directory / "job.log")
-
-
-def _shared_directory() -> Path:
-    """Makes the directory for the files of jobs, and returns its path. Raises OSError if that fails.
-
-    It is below XDG_STATE_HOME or the user's home, which the nodes usually share.
-    """
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    if not os.path.isabs(state):
-        raise OSError(f"no home directory: {printable(state)}; set XDG_STATE_HOME to a directory that the nodes share")
-    path = Path(state) / "medusa"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -73,7 +74,7 @@ class StepJob(SlurmJob):
         super().look(waiting=waiting)
         status = None if self._process is None else self._process.poll()
         if status is not None and self.state.alive:
-            self.over(f"has no such step any more: srun {processes.ended(status)}", self._log_tail())
+            self.over(f"has no such step any more: srun {processes.ended(status)}", self._files.log_tail())
 
     def keep(self) -> bool:
         if self._process is not None:
@@ -86,7 +87,7 @@ class StepJob(SlurmJob):
         `clean`: True if the agent has reported the session's end. If False, finds out if Slurm has ended the whole job.
         """
         process, self._process = self._process, None
-        with self._stack:
+        with contextlib.closing(self._files):
             if process is not None:
                 if self.joined:
                     processes.wait_quietly(process, min(self._timeouts.slurm.end_grace, self.grace))

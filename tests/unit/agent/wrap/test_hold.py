@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from agent.config import Config, ConfigError, load
+from agent.config.configuration import Config, ConfigError, load
 from agent.timeouts import Timeouts
 from agent.wrap.hold import Target, lifetime
 from agent.wrap.options import Options

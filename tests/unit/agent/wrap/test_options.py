@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from agent.config import Config, ConfigError
+from agent.config.configuration import Config, ConfigError
 from agent.wrap.options import HOLD, Options, client_command, first_line, parse
 from medusa.transports.dial.headers import Headers
 

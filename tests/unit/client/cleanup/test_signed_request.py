@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from medusa.client.cleanup.signed_request import SignedRequest
-from medusa.client.ledger import Ledger, undo
+from medusa.client.cleanup.undo import undo
+from medusa.client.ledger import Ledger
 from medusa.protocol.http.head import Request
 from tests.servers import ScriptedServer, read_request
 from tests.waiting import PATIENCE

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from medusa.client.cleanup.undo import left_open
 from medusa.client.launchers.base import Settings
 from medusa.client.launchers.existing import ExistingLauncher
 from medusa.client.launchers.kubernetes.ephemeral import EphemeralJob
@@ -17,7 +18,7 @@ from medusa.client.launchers.slurm.batch import BatchJob
 from medusa.client.launchers.slurm.step import StepJob
 from medusa.client.launchers.ssh.connection import Connection
 from medusa.client.launchers.ssh.launcher import SshLauncher
-from medusa.client.ledger import Ledger, left_open
+from medusa.client.ledger import Ledger
 from tests.unit.client.launchers.kubernetes.test_job import Stage as KubernetesStage
 from tests.unit.client.launchers.manta.test_job import RENEWAL
 from tests.unit.client.launchers.manta.test_job import Stage as MantaStage

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from medusa.client.cleanup.undo import left_open
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.local import LocalLauncher
-from medusa.client.ledger import Ledger, left_open
+from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.unit.client.peers import Told

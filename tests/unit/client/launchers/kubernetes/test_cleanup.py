@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from medusa.client.launchers.kubernetes.cleanup import delete_all
-from medusa.client.launchers.kubernetes.errors import KubeError
+from medusa.client.launchers.kubernetes.cluster.errors import KubeError
 from tests.waiting import Clock
 
 JOB, SECRET = ("job", "a"), ("secret", "a")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from medusa.client.launchers.base import JobRequest, JobState
-from medusa.client.launchers.kubernetes.api import Access
-from medusa.client.launchers.kubernetes.errors import KubeError
+from medusa.client.launchers.kubernetes.cluster.access import Access
+from medusa.client.launchers.kubernetes.cluster.errors import KubeError
 from medusa.client.launchers.kubernetes.job import KubeJob
 from medusa.client.launchers.kubernetes.options import PodOptions
 from medusa.client.ledger import Ledger

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medusa.client.launchers.base import JobRequest, Settings
-from medusa.client.launchers.kubernetes import api
+from medusa.client.launchers.kubernetes.cluster import access
 from medusa.client.launchers.kubernetes.launcher import KubernetesLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
@@ -32,7 +32,7 @@ def test_the_official_client_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     with pytest.raises(Failure) as caught:
         KubernetesLauncher(Settings(arguments=("--image", "i", "--overrides", "pod.yaml")), Ledger())
-    assert str(caught.value) == api.NOT_INSTALLED
+    assert str(caught.value) == access.NOT_INSTALLED
 
 
 def test_mlogins_own_reflector_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

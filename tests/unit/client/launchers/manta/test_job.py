@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import pytest
 
 from medusa.client.cleanup.signed_request import SignedRequest
+from medusa.client.cleanup.undo import left_open
 from medusa.client.launchers.base import JobState, MantaJobOptions
 from medusa.client.launchers.manta.errors import MantaError
 from medusa.client.launchers.manta.job import MantaJob
-from medusa.client.ledger import Ledger, left_open
+from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS
 from tests.unit.client.launchers.manta.fake_api import ARCHIVE, JOB, FakeApi, error, request

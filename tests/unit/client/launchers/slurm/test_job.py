@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,5 +47,5 @@ def test_mlogins_own_reflector_is_dialled_without_the_users_proxy(tmp_path: Path
     job = RunningJob(Clock(), tmp_path)
     request = JobRequest(session_url=lambda lifetime: "http://127.0.0.1:4711/", embedded=embedded)
     _, script = job._prepare(request, spooled=True)
-    with job._stack:
+    with contextlib.closing(job._files):
         assert ("no_proxy" in script.read_text()) == (embedded is not None)

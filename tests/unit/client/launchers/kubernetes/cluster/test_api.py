@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from kubernetes.config import ConfigException, incluster_config
 
-from medusa.client.launchers.kubernetes import api
-from medusa.client.launchers.kubernetes.api import Access, KubeClient, find_access
-from medusa.client.launchers.kubernetes.errors import KubeError
+from medusa.client.launchers.kubernetes.cluster import access
+from medusa.client.launchers.kubernetes.cluster.access import Access, find_access
+from medusa.client.launchers.kubernetes.cluster.api import KubeClient
+from medusa.client.launchers.kubernetes.cluster.errors import KubeError
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import KubernetesTimeouts
 from tests.kube.access import EVERYTHING
@@ -67,7 +68,7 @@ def test_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_access_in_a_home_directory_and_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(api, "IN_POD", tmp_path / "pod")
+    monkeypatch.setattr(access, "IN_POD", tmp_path / "pod")
     with pytest.raises(Failure, match="the launcher `kubernetes`: "):
         find_access(None, None, None)
     (tmp_path / "pod").mkdir()
