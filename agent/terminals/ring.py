@@ -77,6 +77,12 @@ class Ring:
         at, tracker = self._line(first) or self._boundary(first)
         return Replay(self.start + at, tracker.restore() + _colours((self._last_dropped + self._kept[:at])[-COLOURS:]))
 
+    @property
+    def takes_note(self) -> bool:
+        """True if a line may follow the output: it ends in no escape sequence, and the alternate screen is off."""
+        tracker = self._state(len(self._kept))
+        return tracker.whole and not tracker.state.screen
+
     def clear(self) -> None:
         """Drops all output, and gives the memory back. Do not use this object afterwards."""
         self._kept.clear()

@@ -23,6 +23,8 @@ MAX_BEHIND = 256 * 1024
 
 _LEFT_OUT = b"\r\n[%d bytes of output were left out]\r\n"
 
+_DROPPED = b"\r\n[%d bytes of output were dropped while nobody watched]\r\n"
+
 _WHOLE_SCREEN = b"\x1b7\x1b[r\x1b8"
 """Ends a scroll region, as an emulator does if its size changes. It saves and restores the cursor, which would jump."""
 
@@ -232,9 +234,11 @@ class Viewer:
         note = b"" if before is None else _LEFT_OUT % (replay.offset - before)
         self._position = ring.end
         region = _WHOLE_SCREEN if self.size != self._terminal.size else b""
-        self._replay = memoryview(b"".join((RESET, note, replay.prefix, output, region)))
+        dropped = self._dropped = self._terminal.unseen(replay.offset)
+        # At the end, because the start of so much output has left the screen before the user looks.
+        end = _DROPPED % dropped if dropped and before is None and ring.takes_note else b""
+        self._replay = memoryview(b"".join((RESET, note, replay.prefix, output, region, end)))
         self._budget.use(len(self._replay) - self._budget.used)
-        self._dropped = self._terminal.unseen(replay.offset)
 
     # ------------------------------------------------------------------ the end
 

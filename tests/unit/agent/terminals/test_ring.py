@@ -70,6 +70,15 @@ def test_modes_and_colours_of_what_was_dropped_are_set() -> None:
     assert shown(ring)[0] == b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0;31m"
 
 
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [(b"$ ", True), (b"\x1b[?1049hvi\x1b[?1049l$ ", True), (b"\x1b[?1049hvi", False), (b"$ \x1b]2;a tit", False)],
+)
+def test_a_note_may_follow_lines_but_not_a_screen_or_the_start_of_a_sequence(output: bytes, expected: bool) -> None:
+    assert full(b"", b"line\n").takes_note
+    assert ring_of(output).takes_note is expected
+
+
 def test_colours_from_long_before_are_not_set() -> None:
     ring = ring_of(b"\x1b[31m", b"x" * 5000, b"\x1b[1m\n", b"line\n" * (MAX_KEPT // 5))
     assert shown(ring) == (b"\x1b[1m", b"line\n" * (MAX_KEPT // 5))
