@@ -274,5 +274,9 @@ class Opener(Owners):
 
 
 def shutting_down() -> Refusal:
-    """Returns the refusal (503) of a peer that comes while this reflector is shutting down."""
-    return Refusal(503, "this reflector is shutting down", retry_after=5)
+    """Returns the refusal (503) of a peer that comes while this reflector is shutting down.
+
+    Its Retry-After is short, because most such peers had to leave a moment ago: another reflector takes them now, or
+    this one in a moment, after its restart.
+    """
+    return Refusal(503, "this reflector is shutting down", retry_after=1)

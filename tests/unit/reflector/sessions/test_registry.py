@@ -59,7 +59,7 @@ def test_the_agents_place_is_kept_while_its_upgrade_is_under_way(bench: Bench) -
 
 def test_nobody_new_while_draining(bench: Bench) -> None:
     bench.registry.draining = True
-    with refused(503, retry_after=5):
+    with refused(503, retry_after=1):
         bench.registry.open(NAME, "a")
 
 
@@ -82,7 +82,7 @@ def test_draining_that_begins_while_the_directory_is_asked() -> None:
         bench.registry.open(NAME, "b")
     bench.registry.draining = True
     directory.go_on.set()
-    with refused(503, retry_after=5):
+    with refused(503, retry_after=1):
         opening.get()
     assert directory.lookup(str(NAME)) is None, "at once: a client that is refused may try another reflector"
 

@@ -158,7 +158,7 @@ class TestEndsOfAll:
     def test_while_draining_nobody_joins(self, bench: Bench) -> None:
         bench.linked("call")
         bench.registry.draining = True
-        with refused(503, "shutting down", retry_after=5):
+        with refused(503, "shutting down", retry_after=1):
             bench.registry.join(NAME, "a")
 
     def test_a_drain_of_a_forwarder_ends_the_pairs_that_it_forwards(self, bench: Bench) -> None:
