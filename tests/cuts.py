@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts its connections at random bytes, from a seed."""
+"""A TCP proxy that cuts its connections after random numbers of bytes, from a seed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class CutProxy:
 
     Args:
         port: where the connections lead.
-        seed: of the random numbers. The same connection, by its number, is cut at the same byte in each run.
-        mean: bytes between two cuts, on average.
+        seed: of the random numbers. The same connection, by its number, is cut after as many bytes in each run.
+        mean: bytes that a connection passes on before it is cut, on average, in both directions together.
         spared: the first connections, which are cut only after 64 KiB: before that, client and agent do not know yet
             whether they can come back.
 
@@ -101,31 +101,33 @@ class _Link:
             proxy._open.update(self._ends)
         for sock in self._ends:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        cut = numbers.randrange(2)
-        budgets = [proxy.budget(numbers) if way == cut else None for way in range(2)]
+        self._left = proxy.budget(numbers)
         self.threads = [
-            threading.Thread(target=self._pass, args=(near, far, budgets[0]), daemon=True),
-            threading.Thread(target=self._pass, args=(far, near, budgets[1]), daemon=True),
+            threading.Thread(target=self._pass, args=(near, far), daemon=True),
+            threading.Thread(target=self._pass, args=(far, near), daemon=True),
         ]
 
-    def _pass(self, source: socket.socket, target: socket.socket, budget: int | None) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while True:
-                cuts = budget is not None and not self._proxy.off
-                data = source.recv(min(65536, budget) if cuts and budget else 65536)
+                data = source.recv(min(65536, self._left) if self._left > 0 else 65536)
                 if not data:
                     target.shutdown(socket.SHUT_WR)
                     break
                 target.sendall(data)
-                if cuts and budget is not None:
-                    budget -= len(data)
-                    if budget <= 0:
-                        self._cut()
-                        break
+                if self._has_passed(len(data)):
+                    self._cut()
+                    break
         except OSError:
             self._cut(counts=False)
         finally:
             self._leave()
+
+    def _has_passed(self, count: int) -> bool:
+        """Notes that so many bytes were passed on. Returns whether it is time to cut the connection."""
+        with self._proxy._lock:
+            self._left -= count
+            return self._left <= 0 and not self._proxy.off
 
     def _cut(self, *, counts: bool = True) -> None:
         with self._proxy._lock:

@@ -21,7 +21,7 @@ TYPED = bytes(random.Random(SEED).choices(range(32, 127), k=50_000))
 
 
 def test_pipes(home: Path) -> None:
-    with running() as reflector, cuts(reflector.port, SEED, mean=1_000_000) as proxy:
+    with running() as reflector, cuts(reflector.port, SEED, mean=2_000_000) as proxy:
         command = mlogin("-q", "--reflector", f"http://127.0.0.1:{proxy.port}", "-c", "cat; exit 7")
         run = subprocess.run(
             command, input=PIPED, capture_output=True, cwd=ROOT, env=environment(home), timeout=10 * PATIENCE
@@ -33,7 +33,7 @@ def test_pipes(home: Path) -> None:
 def test_a_terminal(home: Path) -> None:
     (home.parent / "shown").write_bytes(SHOWN)
     line = f"stty raw -echo; echo ready; cat {home.parent / 'shown'}; head -c {len(TYPED)} | sha256sum; exit 7"
-    with running() as reflector, cuts(reflector.port, SEED, mean=50_000) as proxy:
+    with running() as reflector, cuts(reflector.port, SEED, mean=60_000) as proxy:
         url = f"http://127.0.0.1:{proxy.port}"
         command = mlogin("-q", "-t", "-e", "none", "--reflector", url, "-c", line)
         # Without mlogin's own words, which would stand amid the output.
