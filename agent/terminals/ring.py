@@ -6,6 +6,7 @@ import re
 from typing import List, NamedTuple, Optional, Tuple
 
 from medusa.protocol.resume.budget import Budget
+from medusa.protocol.resume.byte_queue import ByteQueue
 from medusa.protocol.terminal.tracker import Tracker
 
 MAX_KEPT = 1024 * 1024
@@ -47,14 +48,14 @@ class Ring:
 
     def __init__(self, memory: Optional[Budget] = None) -> None:
         self.start = self.end = 0
-        self._kept = bytearray()
+        self._kept = ByteQueue()
         self._budget = Budget(MAX_KEPT, memory)
         self._tracker = Tracker()  # follows the dropped bytes, whose effects a replay has to repeat
         self._last_dropped = b""
 
     def append(self, data: bytes) -> None:
         """Adds output, and drops the oldest output if there is too much."""
-        self._kept += data
+        self._kept.append(data)
         self.end += len(data)
         self._budget.use(len(data))
         excess = min(-self._budget.free, len(self._kept) - MIN_KEPT)
@@ -66,72 +67,73 @@ class Ring:
 
         `offset` must be at least `start` and at most `end`.
         """
-        at = offset - self.start
-        return bytes(self._kept[at : at + size])
+        return self._kept.read(offset - self.start, size)
 
     def replay(self, size: int) -> Replay:
         """Returns the place at which to begin, in order to show about the last `size` bytes."""
         first = max(0, len(self._kept) - size)
         if not first and not self.start:
             return Replay(0, b"")
-        at, tracker = self._line(first) or self._boundary(first)
-        return Replay(self.start + at, tracker.restore() + _colours((self._last_dropped + self._kept[:at])[-COLOURS:]))
+        kept = self.read(self.start, MAX_KEPT)
+        at, tracker = self._line(kept, first) or self._boundary(kept, first)
+        return Replay(self.start + at, tracker.restore() + _colours((self._last_dropped + kept[:at])[-COLOURS:]))
 
     @property
     def takes_note(self) -> bool:
         """True if a line may follow the output: it ends in no escape sequence, and the alternate screen is off."""
-        tracker = self._state(len(self._kept))
+        tracker = self._state(self.read(self.start, MAX_KEPT))
         return tracker.whole and not tracker.state.screen
 
     def clear(self) -> None:
         """Drops all output, and gives the memory back. Do not use this object afterwards."""
-        self._kept.clear()
+        self._kept.drop(len(self._kept))
         self.start = self.end
         self._budget.leave()
 
     def _drop(self, size: int) -> None:
-        dropped = bytes(self._kept[:size])
-        del self._kept[:size]
+        for piece in self._kept.views(0, size):
+            dropped = bytes(piece)
+            self._tracker.feed(dropped)
+            self._last_dropped = (self._last_dropped + dropped[-COLOURS:])[-COLOURS:]
+        self._kept.drop(size)
         self.start += size
         self._budget.use(-size)
-        self._tracker.feed(dropped)
-        self._last_dropped = (self._last_dropped + dropped)[-COLOURS:]
 
-    def _line(self, first: int) -> Optional[Tuple[int, Tracker]]:
+    def _line(self, kept: bytes, first: int) -> Optional[Tuple[int, Tracker]]:
         """Returns the index of the first line that begins at `first` or later, and the terminal's state there.
 
         Looks only at the first half of the output after `first`, and skips lines that begin inside an escape sequence.
         Returns None if it finds no line. Both indexes count the kept bytes from 0 on.
         """
-        tracker, fed, last = self._state(0), 0, first + (len(self._kept) - first) // 2
+        tracker, fed, last = self._state(b""), 0, first + (len(kept) - first) // 2
         if not first and self._last_dropped.endswith(b"\n") and tracker.whole:
             return 0, tracker
-        at = self._kept.find(b"\n", max(0, first - 1)) + 1
+        at = kept.find(b"\n", max(0, first - 1)) + 1
         while 0 < at <= last:
-            tracker.feed(bytes(self._kept[fed:at]))
+            tracker.feed(kept[fed:at])
             fed = at
             if tracker.whole:
                 return at, tracker
-            at = self._kept.find(b"\n", at) + 1
+            at = kept.find(b"\n", at) + 1
         return None
 
-    def _boundary(self, first: int) -> Tuple[int, Tracker]:
+    def _boundary(self, kept: bytes, first: int) -> Tuple[int, Tracker]:
         """Returns the index of the first character or sequence from `first` on, and the terminal's state there."""
-        tracker, at = self._state(first), first
-        while not tracker.whole and at < len(self._kept):
-            rest = bytes(self._kept[at:])
+        tracker, at = self._state(kept[:first]), first
+        while not tracker.whole and at < len(kept):
+            rest = kept[at:]
             size = tracker.unfinished(rest)
             tracker.feed(rest[:size])
             at += size
-        while at < min(len(self._kept), first + 3) and self._kept[at] & 0xC0 == 0x80:  # continues a character
+        while at < min(len(kept), first + 3) and kept[at] & 0xC0 == 0x80:  # continues a character
             at += 1
         return at, tracker
 
-    def _state(self, size: int) -> Tracker:
-        """Returns a tracker of the terminal's state after the first `size` bytes of the kept output."""
+    def _state(self, first: bytes) -> Tracker:
+        """Returns a tracker of the terminal's state after the bytes `first`, with which the kept output begins."""
         tracker = Tracker()
         tracker.state = self._tracker.state
-        tracker.feed(bytes(self._kept[:size]))
+        tracker.feed(first)
         return tracker
 
 

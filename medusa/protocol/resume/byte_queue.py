@@ -78,3 +78,18 @@ class ByteQueue:
             limit -= len(part)
             skip = 0
         return found
+
+    def read(self, skip: int, limit: int) -> bytes:
+        """Returns at most `limit` bytes from the offset `skip` on. They stay in the queue.
+
+        Finds the last bytes soonest. Copies nothing if the result is one whole piece.
+        """
+        found: List[Buffer] = []
+        at, stop = self._size, skip + limit
+        for piece in reversed(self._pieces):
+            at -= len(piece)
+            if at < stop:
+                found.append(piece[max(0, skip - at) : stop - at])
+            if at <= skip:
+                break
+        return b"".join(reversed(found))
