@@ -92,7 +92,7 @@ class LegDialer:
 
     def deadline(self) -> Optional[float]:
         """Returns the time of `clock` at which to call `step` even without an event; None to wait for events only."""
-        return min((leg.until for _, leg in self._dialled()), default=None)
+        return min(leg.until for _, leg in self._dialled()) if self._legs else None
 
     def step(self, events: Mapping[int, int]) -> List[Transport]:
         """Continues to dial each leg that has an event or whose deadline has come. Returns the links that are open now.
@@ -120,7 +120,7 @@ class LegDialer:
         self._legs.clear()
 
     def _dialled(self) -> List[Tuple[str, Work[Transport]]]:
-        return list(self._legs.items())[:MAX_DIALLED]
+        return list(self._legs.items())[:MAX_DIALLED] if self._legs else []
 
     def _dial(self, fields: Sequence[Field], deadline: float, *, again: bool = False) -> Steps[Transport]:
         """Dials the reflector in steps, which the caller carries out. The result of the steps is the transport.

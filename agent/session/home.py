@@ -134,7 +134,7 @@ class Home:
         slept, self._awake = self._sleep() - self._awake, self._sleep()
         try:
             if self._link is not None:
-                self._serve_link(self._link, slept)
+                self._serve_link(self._link, events, slept)
             elif not self.over:
                 self._dial(events, slept)
         except LinkLost as lost:
@@ -168,11 +168,11 @@ class Home:
         if self._leaving:
             self._say_goodbye(self._link)
 
-    def _serve_link(self, link: Link, slept: float) -> None:
+    def _serve_link(self, link: Link, events: Dict[int, int], slept: float) -> None:
         if slept >= _KEEPALIVES * self._context.timeouts.keepalive_interval:
             raise LinkLost(Loss.BROKEN, "this machine has slept for %d s" % slept)
         link.flush()
-        for _ in range(MESSAGES_PER_ROUND):
+        for _ in range(MESSAGES_PER_ROUND if link.unread or events.get(link.fileno()) else 0):
             message = link.receive()
             if message is None:
                 break

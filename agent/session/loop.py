@@ -167,13 +167,13 @@ class SessionLoop:
             self._home.serve(events)
         self._streams.expire(self._clock())
         self._check_doubt()
-        if any(leg.met for leg in self._legs):
+        if self._first_by is not None and any(leg.met for leg in self._legs):
             self._first_by = None
         self._legs = [leg for leg in self._legs if not leg.over]
         for transport in self._dialer.step(events) if self._dialer is not None else ():
             self._add(transport)
         self._commands.step()
-        if not self._dials and all(leg.closing for leg in self._legs):
+        if all(leg.closing for leg in self._legs) and not self._dials:
             self._check_end()
 
     def _check_doubt(self) -> None:
@@ -196,12 +196,12 @@ class SessionLoop:
         parts: Tuple[Optional[_Timed], ...] = (self._dialer, self._home, self._streams, *self._legs)
         due = [part.deadline() for part in parts if part is not None]
         due += [now + self._timeouts.processes_interval] if self._commands.ending else []
-        if self._home is not None and not (self._leaving or self._dials or self._legs):
+        if self._home is not None and not (self._legs or self._leaving or self._dials):
             due.append(self._first_by if self._hold is None else self._hold.deadline())
         due.append(self._shared.terminals.deadline(now))
         doubt = self._streams.doubt_at if self._home is not None else None
         due += [] if doubt == self._doubt else [doubt]
-        at = min((at for at in due if at is not None), default=None)
+        at = min([at for at in due if at is not None], default=None)
         return None if at is None else max(0.0, at - now)
 
     def _serve(self, leg: Leg, events: Dict[int, int]) -> None:

@@ -64,7 +64,8 @@ class Streams:
     def parked(self) -> List[StreamSpeaker]:
         """The streams that have no link and are kept, in the order in which they lost their links."""
         found = [stream for stream in self._known.values() if stream.parked_since is not None]
-        return sorted(found, key=lambda stream: stream.parked_since or 0.0)
+        found.sort(key=lambda stream: stream.parked_since or 0.0)
+        return found
 
     @property
     def needed(self) -> bool:
@@ -74,7 +75,8 @@ class Streams:
     @property
     def doubt_at(self) -> Optional[float]:
         """The first time at which the link of one of the streams becomes doubtful; None for never."""
-        return min((at for at in (stream.doubt_at for stream in self._known.values()) if at is not None), default=None)
+        due = [at for at in [stream.doubt_at for stream in self._known.values()] if at is not None]
+        return min(due) if due else None
 
     @property
     def kept_until(self) -> List[float]:
@@ -83,7 +85,7 @@ class Streams:
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `expire`; None if no stream has to expire."""
-        return min((stream.kept_until for stream in self.parked), default=None)
+        return min([stream.kept_until for stream in self.parked], default=None)
 
     def expire(self, now: float) -> None:
         """Ends each stream that has been without a link for longer than its client has asked to keep it."""

@@ -133,8 +133,8 @@ class StreamSpeaker:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         if self._offers:
             return self._clock()
-        due = [self._end.deadline(), self._leave_at, *(part.deadline() for part in self._parts)]
-        return min((at for at in due if at is not None), default=None)
+        due = [self._end.deadline(), self._leave_at, *[part.deadline() for part in self._parts]]
+        return min([at for at in due if at is not None], default=None)
 
     # ------------------------------------------------------------------ what arrives
 

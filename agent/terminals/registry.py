@@ -109,7 +109,7 @@ class Terminals:
     def deadline(self, now: float) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         due = [terminal.deadline(now) for terminal in self._known.values()]
-        return min((at for at in due if at is not None), default=None)
+        return min([at for at in due if at is not None], default=None)
 
     def serve(self, now: float, events: Mapping[int, int]) -> None:
         """Moves the input and output of all terminals. Call it in each round, before the links are served."""

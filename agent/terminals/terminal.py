@@ -157,7 +157,7 @@ class Terminal:
                 due.append(self._drain.deadline())
             if self.typist is not None and self.typist.parted_at is not None and self._waits(now):
                 due.append(self.typist.parted_at + self._context.timeouts.parted_timeout)
-        return min((at for at in due if at is not None), default=None)
+        return min([at for at in due if at is not None], default=None)
 
     # ------------------------------------------------------------------ bytes
 

@@ -97,7 +97,10 @@ class Keepalive:
         If this call comes at least one interval after `deadline()`, this process was suspended, and bytes from the peer
         may be waiting. In this case the peer gets at least one more interval before it counts as lost.
         """
-        if now >= self.deadline() + self.interval:
+        due = self.deadline()
+        if now < due:
+            return Verdict.OK
+        if now >= due + self.interval:
             self._received = max(self._received, now - (LOST_AFTER - 1) * self.interval)
             if self._answer_by is not None:
                 self._answer_by, self._asks = max(self._answer_by, now + self.interval), True

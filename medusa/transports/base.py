@@ -180,11 +180,13 @@ class Transport:
         self._raise_if_unflushed()
         frame = self._codec.binary(pieces)
         taken = self._write(frame)
+        if taken == sum(map(len, frame)):
+            return True
         for piece in frame:
             if taken < len(piece):
                 self._out += memoryview(piece)[taken:]
             taken = max(0, taken - len(piece))
-        return self.flush() if self._out else True
+        return self.flush()
 
     def announce(self, text: str) -> bool:
         """Sends a short text message, even while `wants_write` is True. Replaces an earlier such text that still waits.

@@ -111,6 +111,7 @@ def a_queue_of_bytes_keeps_nothing_that_was_dropped(code: Code) -> None:
         skip = min(chance.choice((0, 1, 5000)), len(kept))
         limit = chance.choice((0, 1, 65_000))
         assert b"".join(queue.views(skip, limit)) == kept[skip : skip + limit]
+        assert queue.read(skip, limit) == kept[skip : skip + limit]
         queue.drop(size)
         kept = kept[size:]
         assert len(queue) == len(kept)

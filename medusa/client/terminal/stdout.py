@@ -88,18 +88,22 @@ class Stdout:
                 self._pump()
 
     def _pump(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._waiting and self._ready():
-                piece = self._waiting[0][: self._size()]
+        waiting = self._waiting
+        try:
+            while waiting and self._ready():
+                first = waiting[0]
+                piece = first[: self._plain or self._size()]
                 written = self._write(piece)
                 self.pending -= written
                 self._plain = max(0, self._plain - written)
-                if written == len(self._waiting[0]):
-                    self._waiting.popleft()
+                if written == len(first):
+                    waiting.popleft()
                 else:
-                    self._waiting[0] = self._waiting[0][written:]
+                    waiting[0] = first[written:]
                 if written < len(piece):
                     return  # the descriptor takes no more
+        except BlockingIOError:
+            return
 
     def _size(self) -> int:
         """Returns the maximum size in bytes of the next write."""

@@ -169,11 +169,14 @@ class Channels(FrameParser):
         Raises:
             StreamError: the peer may not send these bytes now.
         """
-        channel = self._find(frames.DATA, number)
-        self._reader = None
-        if channel is None:
-            return
-        reader: Reader = find_sub(channel.readers, sub, channel)
+        reader, (channel, last) = self._reader, self._place  # of the last frame: most frames have the same
+        same = channel is not None and channel.number == number and last == sub and channel.state is State.OPEN
+        if reader is None or not same:
+            channel = self._find(frames.DATA, number)
+            self._reader = None
+            if channel is None:
+                return
+            reader = find_sub(channel.readers, sub, channel)
         if reader.over:
             raise StreamError("bad-order", "data after the end of sub %d of channel %d" % (sub, number))
         if reader.received + length > reader.limit:

@@ -106,6 +106,8 @@ class Outbox:
         if self.over:
             return pieces
         self._unacknowledged = max(0, -data)
+        if not (self._control or self._turns or self._windows.due or self._goodbye):
+            return pieces
         left = limit - self._take_control(pieces, min(limit, total))
         if not self._control and not self._windows.due:
             left -= self._take_turns(pieces, left, data - limit + left, total - limit + left)

@@ -6,6 +6,7 @@ The payload of a DATA frame is passed on as it arrives. Any other frame is passe
 from __future__ import annotations
 
 from medusa.protocol.channels.frames import DATA, HEADER, check_header
+from medusa.protocol.channels.limits import MAX_PAYLOAD
 
 
 class FrameParser:
@@ -54,7 +55,8 @@ class FrameParser:
                 at = self._gather(data, at)
             else:
                 kind, sub, length, number = HEADER.unpack_from(data, at)
-                check_header(kind, sub, length, number)
+                if kind != DATA or not (0 < length <= MAX_PAYLOAD and number):
+                    check_header(kind, sub, length, number)
                 stop = at + HEADER.size
                 if kind == DATA:
                     self._rest = length

@@ -114,8 +114,8 @@ class StreamEnd:
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `expire` and then `next_message`. None if there is nothing to wait for."""
-        due = [at for at in (self._stream.deadline(), self.channels.deadline()) if at is not None]
-        return min(due) if due else None
+        first, second = self._stream.deadline(), self.channels.deadline()
+        return first if second is None else second if first is None else min(first, second)
 
     def expire(self, now: float) -> List[Event]:
         """Refuses the channels of the peer that this end has not answered in time.

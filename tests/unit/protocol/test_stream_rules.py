@@ -19,6 +19,7 @@ CHANGES = [
     ("resume.stream", "free + MAX_KEPT_CONTROL)", "free)"),
     ("resume.byte_queue", "memoryview(piece)[skip : skip + limit]", "memoryview(piece)[skip : skip + limit + 1]"),
     ("resume.byte_queue", "size += self._start", "size += 0"),
+    ("resume.byte_queue", "piece[max(0, skip - at) : stop - at]", "piece[max(0, skip - at) : limit]"),
     ("resume.byte_queue", "while pieces and size >= len(pieces[0]):", "while pieces and size > len(pieces[0]):"),
     ("resume.stream", "MAX_MESSAGE) - 2 * RECORD.size", "MAX_MESSAGE) - RECORD.size"),
     # acknowledgements

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from agent.dial.announce import Holding
+from agent.poller import READ
 from agent.process.context import Context
 from agent.session.home import Home
 from agent.timeouts import Timeouts
@@ -21,7 +22,7 @@ def test_a_home_link_under_suspicion_is_soon_lost_unless_the_reflector_answers(a
     home.serve({})
     if answers:
         assert far.receive_nowait() == Ping()  # it sends a pong as well
-        home.serve({})
+        home.serve({near.fileno(): READ})
     clock.now += Timeouts().home_timeout
     home.serve({})
     lost = "home link lost: link lost: silent for 6 s; the agent dials again for 3600 s"
