@@ -17,7 +17,7 @@ from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 128 * 1024
 
 PIECE = 4096
 """Bytes. The kernel returns a terminal's output in pieces of at most this size. To ask for more costs memory and time.
