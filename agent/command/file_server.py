@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Callable, Mapping, Optional
 
-from agent.command.encoding import to_bytes, to_text
 from agent.command.environment import configures_agent
 from agent.command.login_shell import account
-from agent.command.resolve import DEFAULT_SIZE, Launch, directory, which
+from agent.command.resolve import DEFAULT_SIZE, Launch, directory, in_home, which
 
 VARIABLE = "MEDUSA_SFTP_SERVER"
 """The variable that names the SFTP server to start. If it is empty, the agent's own one is started."""
@@ -36,10 +34,7 @@ def resolve_files(fields: Mapping[str, Any], environ: Mapping[str, str], own: Ca
     Raises:
         CannotStart: there is no such directory.
     """
-    cwd = fields["cwd"]
-    if cwd == "~" or cwd.startswith("~/"):
-        cwd = to_text(os.path.expanduser(to_bytes(cwd)))
-    cwd = directory(cwd)
+    cwd = directory(in_home(fields["cwd"]))
     found = _server(environ, own_wanted=fields["own"])
     if found is None:
         return Launch(("the agent's own SFTP server",), cwd, {}, DEFAULT_SIZE, function=own)

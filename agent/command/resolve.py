@@ -152,6 +152,17 @@ def directory(cwd: str) -> str:
     return os.path.normpath(cwd)
 
 
+def in_home(cwd: str) -> str:
+    """Returns the path `cwd` with the user's home directory in the place of `~` at its front.
+
+    `~` alone counts as "", the agent's directory, if there is no home directory, as in containers.
+    """
+    if cwd != "~" and not cwd.startswith("~/"):
+        return cwd
+    home = os.path.expanduser(to_bytes(cwd))
+    return "" if cwd == "~" and not os.access(os.path.join(home, b"."), os.X_OK) else to_text(home)
+
+
 def _at(cwd: str, program: str) -> str:
     # A relative path starts at the command's directory, not at the agent's.
     return os.path.join(cwd, program) if os.path.dirname(program) else program

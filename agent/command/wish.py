@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional
 
-from agent.command.resolve import CannotStart, Launch, resolve
+from agent.command.resolve import CannotStart, Launch, in_home, resolve
 from medusa.protocol.control import Start
 from medusa.protocol.terminal.environment import checked
 
@@ -40,7 +40,7 @@ def _start(fields: Mapping[str, Any]) -> Start:
     """
     command, pty, login = fields["command"], fields["pty"] or {}, fields["login"]
     return Start(
-        fields["cwd"],
+        in_home(fields["cwd"]),
         pty.get("term", ""),
         pty.get("columns"),
         pty.get("lines"),

@@ -22,6 +22,11 @@ from medusa.protocol.printable import printable
 LOGIN_TIMEOUT = 120.0
 """Seconds until the client must have agreed on keys. Nobody types anything meanwhile."""
 
+SERVER_VERSION = f"OpenSSH_9.2 Medusa_{__version__}"
+"""The name of this server. If it begins with OpenSSH, the client tells the server that nobody reads its output any more.
+Otherwise `ssh host yes | head` would never end. asyncssh's client looks for OpenSSH to learn the order of SYMLINK's
+paths, which is that of OpenSSH's sftp-server."""
+
 FLUSH_TIMEOUT = 2.0
 """Seconds in which the client has to take the last words."""
 
@@ -54,17 +59,18 @@ class Tunnel:
         await self._transport.over()
 
 
-async def serve(driver: Driver, messages: Messages, key: bytes, stdin: int = 0, stdout: int = 1) -> int:
+async def serve(driver: Driver, messages: Messages, key: bytes, cwd: str = "", stdin: int = 0, stdout: int = 1) -> int:
     """Serves one ssh client. Returns the exit status after the client has gone.
 
     Args:
         driver: the conversation with the agent.
         messages: shows the user lines, beside what ssh shows.
         key: the host key, a private key in OpenSSH's format.
+        cwd: the directory of the job in which sessions start; `~` is the user's home directory.
     """
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
     transport = PipeTransport(stdin, stdout)
-    server = Server(driver, transport, messages.error)
+    server = Server(driver, transport, messages.error, cwd)
     conn: asyncssh.SSHServerConnection | None = None
     try:
         conn = await _connect(transport, server, key)
@@ -114,7 +120,7 @@ async def _connect(transport: PipeTransport, server: Server, key: bytes) -> asyn
         config=None,
         server_factory=lambda: server,
         server_host_keys=[asyncssh.import_private_key(key)],
-        server_version=f"Medusa_{__version__}",
+        server_version=SERVER_VERSION,
         encryption_algs=CIPHERS,
         encoding=None,
         line_editor=False,

@@ -25,13 +25,14 @@ class Server(asyncssh.SSHServer):
 
     Args:
         tell: shows the user a line.
+        cwd: the directory of the job in which sessions start.
 
     Attributes:
         over: is done after the connection has ended, with the error; None if it ended as it should.
     """
 
-    def __init__(self, driver: Driver, transport: PipeTransport, tell: Callable[[str], None]) -> None:
-        self._driver, self._transport = driver, transport
+    def __init__(self, driver: Driver, transport: PipeTransport, tell: Callable[[str], None], cwd: str = "") -> None:
+        self._driver, self._transport, self._cwd = driver, transport, cwd
         self._forwards = Forwards(driver, transport, tell)
         self._tell = tell
         self._relays: weakref.WeakSet[Relay] = weakref.WeakSet()
@@ -53,7 +54,9 @@ class Server(asyncssh.SSHServer):
 
     def session_requested(self) -> Any:
         chan = self._conn.create_server_channel(None, "strict", session.WINDOW, MAX_PACKET)
-        return chan, self._known(Session(self._driver, self._transport))
+        opened = Session(self._driver, self._transport, self._cwd)
+        chan._process_eow_at_openssh_dot_com_request = opened.unread  # asyncssh finds it by this name
+        return chan, self._known(opened)
 
     # ------------------------------------------------------------------ to the job
 

@@ -27,11 +27,15 @@ _STANDARD = ["ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT",
 
 
 class Session(Relay, asyncssh.SSHServerSession[bytes]):
-    """One session. It is opened at the agent as soon as the client has said what is to run."""
+    """One session. It is opened at the agent as soon as the client has said what is to run.
 
-    def __init__(self, driver: Driver, transport: PipeTransport) -> None:
+    Args:
+        cwd: the directory of the job in which it starts.
+    """
+
+    def __init__(self, driver: Driver, transport: PipeTransport, cwd: str) -> None:
         super().__init__(transport, {STDOUT: None, STDERR: asyncssh.EXTENDED_DATA_STDERR})
-        self._driver = driver
+        self._driver, self._cwd = driver, cwd
         self._pty: dict[str, object] | None = None
         self._kind = "session"
         self._command: str | None = None
@@ -64,7 +68,7 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         try:
             if self._kind == SFTP:
                 self._outputs = {0: None}
-                io = self._driver.open_nowait(SFTP)
+                io = self._driver.open_nowait(SFTP, cwd=self._cwd)
             else:
                 if self._pty is not None:
                     del self._outputs[STDERR]
@@ -83,7 +87,8 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         }
         env = environment.checked(given, given)
         named = [name for name in env if not environment.checked({name: env[name]})]
-        return {"command": self._command, "pty": self._pty, "env": env, "named": named, "background": True}
+        wish = {"command": self._command, "pty": self._pty, "env": env, "named": named, "cwd": self._cwd}
+        return {**wish, "background": True}
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
         if self._io is not None:
@@ -94,6 +99,15 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
     def signal_received(self, signal: str) -> None:
         if self._io is not None and self._kind != SFTP:
             self._io.request("signal", name=signal)
+
+    def unread(self, packet: Any) -> bool:
+        """Nobody reads the output of the client any more. The command is to find that out when it writes again."""
+        packet.check_end()
+        if self._io is not None:
+            for sub in (sub for sub, datatype in self._outputs.items() if datatype is None):
+                self._io.stop(sub)
+                self._pump(sub)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone = True

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from medusa.client.outcome import Failure
 from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import Access, access, add_access_options
-from medusa.commands.ssh.joining import SUFFIX, repeated, session_of
+from medusa.commands.ssh.joining import SUFFIX, add_cwd_option, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
@@ -73,12 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> UserOptionParser:
     """Returns the parser of the options."""
-    parser = UserOptionParser(PROG, DESCRIPTION, USAGE_ERROR, own=("all", "write"), usage=USAGE, sections=SECTIONS)
+    own = ("all", "cwd", "write")
+    parser = UserOptionParser(PROG, DESCRIPTION, USAGE_ERROR, own=own, usage=USAGE, sections=SECTIONS)
     group = parser.add_argument_group("What to print")
     group.add_argument("session", nargs="?", metavar="SESSION", help="which session; see below")
     group.add_argument("--all", action="store_true", help="each session that runs, and each profile")
     told = "install the blocks: in ~/.ssh/medusa_config, which ~/.ssh/config then includes"
     group.add_argument("--write", action="store_true", help=told)
+    add_cwd_option(group)
     add_access_options(parser)
     return parser
 
@@ -90,6 +92,7 @@ def _write_or_print(parser: UserOptionParser, given: SimpleNamespace, words: Seq
     key = host_key()
     alone = given.session is None and not given.all  # then --profile names what is reached
     options = list(repeated(parser, given, words, profile=not alone))
+    options += [f"--cwd={given.cwd}"] if "cwd" in parser.typed(words) else []
     blocks: dict[str, str] = {}
     for host, arguments in _hosts(parser, given, words, found):
         command = [*program(), "ssh-proxy", *arguments, *options]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 from medusa.client.settings import Settings
+from medusa.commands.mlogin_options import types
 from medusa.commands.own_sessions.options import Access, join_settings
 from medusa.commands.user_config.parser import UserOptionParser
 
 SUFFIX = ".medusa"
 """The end of the host's name by which ssh knows a session."""
 
+
+HOME = "~"
+"""The directory in the job in which sessions of ssh start, as at any sshd: scp counts on that."""
 
 _REPEATED = ("config", "reflector", "account", "subuser", "key")
 """The options that another program gets too, if they were typed."""
@@ -35,10 +40,17 @@ def joining(prog: str, session: str, found: Access, given: SimpleNamespace) -> S
         session,
         given.keep,
         found,
+        cwd=given.cwd,
         pty=False,
         quiet=True,
         no_input=True,
     )
+
+
+def add_cwd_option(group: Any) -> None:
+    """Adds the option --cwd to a parser, or to a group of its options."""
+    told = "start in this directory of the job; `.` is the one in which the job runs (default: the home directory)"
+    group.add_argument("--cwd", metavar="DIR", default=HOME, type=types.directory, help=told)
 
 
 def repeated(

@@ -16,7 +16,7 @@ from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import WHICH_SESSION, Access, access, add_access_options
-from medusa.commands.ssh.joining import joining, repeated, session_of
+from medusa.commands.ssh.joining import add_cwd_option, joining, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 
@@ -82,7 +82,7 @@ def serve(settings: Settings) -> int:
 
     with _no_library_found():
         from medusa.client.ssh.proxy import serve as serve_ssh
-    program = functools.partial(serve_ssh, key=host_key().private)
+    program = functools.partial(serve_ssh, key=host_key().private, cwd=settings.cwd)
     return run(settings, functools.partial(AioSession, program=program, ignored=IGNORED))
 
 
@@ -104,9 +104,10 @@ def _no_library_found() -> Iterator[None]:
 
 def make_parser() -> UserOptionParser:
     """Returns the parser of the options."""
-    parser = UserOptionParser(PROG, DESCRIPTION, OWN_ERROR, usage=USAGE, sections=SECTIONS)
+    parser = UserOptionParser(PROG, DESCRIPTION, OWN_ERROR, own=("cwd",), usage=USAGE, sections=SECTIONS)
     group = parser.add_argument_group("What to reach")
     group.add_argument("session", nargs="?", metavar="SESSION", help="which session; see below")
+    add_cwd_option(group)
     add_keep_option(group)
     group.add_argument("-q", "--quiet", action="store_true", help="errors only: no line about a lost link")
     add_access_options(parser)
