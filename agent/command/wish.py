@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional
 
+from agent.command.login_shell import login_of
 from agent.command.resolve import CannotStart, Launch, in_home, resolve
 from medusa.protocol.control import Start
 from medusa.protocol.terminal.environment import checked
@@ -30,7 +31,8 @@ def resolve_session(fields: Mapping[str, Any], environ: Mapping[str, str], *, lo
     if refused:
         raise CannotStart("these variables cannot be set, or are too large: %s" % ", ".join(refused[:10]))
     launch = resolve(start, None, environ)
-    return launch if fields["pty"] else replace(launch, env=_without_terminal(launch.env, start, environ))
+    env = launch.env if fields["pty"] else _without_terminal(launch.env, start, environ)
+    return replace(launch, env={**login_of(environ).variables, **env})  # jobs of some systems lack USER, for example
 
 
 def _start(fields: Mapping[str, Any]) -> Start:

@@ -39,6 +39,7 @@ from medusa.client.outcome import (
     TakenOver,
     status_of,
 )
+from medusa.client.queries import local
 from medusa.client.session.detaching.leaving import Leaving
 from medusa.client.session.input.escape import show_character
 from medusa.client.session.input.user_input import UserInput
@@ -177,6 +178,8 @@ class Login:
             with self._messages.waiting("starting a reflector"):
                 reflector = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
             base, self._reflector_over = reflector
+        elif embedded and self._settings.session is not None:  # the one of another mlogin, which ends with it
+            self._reflector_over = functools.partial(local.is_over, self._settings.session)
         with signals.interruptible(), signals.stoppable(), signals.asking():
             settings = self._settings
             url = SessionUrl(
@@ -264,8 +267,9 @@ class Login:
         """Notes in the ledger what the guard process has to do after mlogin's end."""
         if self.state.left_to_guard:
             ledger.end_kept()
-        unsaid = returning.job_over or returning.unsaid is not None
-        what = None if returning.job_over else returning.unsaid
+        job_over = returning.job_over and not self._settings.joins  # then the reflector has ended as well
+        unsaid = job_over or returning.unsaid is not None
+        what = None if job_over else returning.unsaid
         if unsaid and (farewell := dialer.farewell(what)):
             ledger.add("farewell", farewell.text)
         # Only the guard process then learns when the job ends, if its processes are on this machine.

@@ -107,6 +107,11 @@ def test_rsync_git_scp_and_sftp(ssh: Ssh, tmp_path: Path) -> None:
         scp -O -q -F {ssh.config} -o ControlPath={ssh.socket} {source}/b {HOST}:{there}/copy
         scp -q -F {ssh.config} -o ControlPath={ssh.socket} {HOST}:{there}/copy {there}/again
         echo "get {there}/copy {there}/third" | sftp -q -F {ssh.config} -o ControlPath={ssh.socket} {HOST}
+        mkdir ~/below
+        echo "put {source}/b fourth" | sftp -q -b - -F {ssh.config} -o ControlPath={ssh.socket} {HOST}:below
+        scp -3 -q -F {ssh.config} -o ControlPath={ssh.socket} {HOST}:~/below/fourth {HOST}:below/fifth
+        scp -3 -O -q -F {ssh.config} -o ControlPath={ssh.socket} {HOST}:~/below/fifth {HOST}:below/sixth
+        {shell} {HOST} 'cat ~/below/sixth; rm -r below' | cmp - {source}/b
     """
     subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=ssh.environ, check=True, timeout=3 * PATIENCE)
     assert (tmp_path / "clone" / ".git").is_dir()

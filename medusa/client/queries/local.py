@@ -70,6 +70,11 @@ def sessions(environ: Mapping[str, str] = os.environ) -> list[Entry]:
     return sorted(found, key=lambda entry: (entry["created"], entry["id"]))
 
 
+def is_over(session: str) -> bool:
+    """Returns True if the mlogin that runs the reflector of the session has ended. `session`: its id."""
+    return all(entry["id"] != session for entry in sessions())
+
+
 def _directory(environ: Mapping[str, str]) -> Path:
     base = environ.get("XDG_RUNTIME_DIR", "")
     return Path(base, "medusa") if os.path.isabs(base) else Path(tempfile.gettempdir(), f"medusa-{os.geteuid()}")

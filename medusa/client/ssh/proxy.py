@@ -13,7 +13,7 @@ from asyncssh.constants import MSG_IGNORE
 
 from medusa import __version__
 from medusa.client.aio.driver import Driver
-from medusa.client.outcome import OWN_ERROR
+from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR
 from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.server import Server
 from medusa.client.terminal.messages import Messages
@@ -23,12 +23,12 @@ LOGIN_TIMEOUT = 120.0
 """Seconds until the client must have agreed on keys. Nobody types anything meanwhile."""
 
 SERVER_VERSION = f"OpenSSH_9.2 Medusa_{__version__}"
-"""The name of this server. If it begins with OpenSSH, the client tells the server that nobody reads its output any more.
-Otherwise `ssh host yes | head` would never end. asyncssh's client looks for OpenSSH to learn the order of SYMLINK's
-paths, which is that of OpenSSH's sftp-server."""
+"""The name of this server. If it begins with OpenSSH, the client tells the server that nobody reads its output any
+more. Otherwise `ssh host yes | head` would never end. asyncssh's client looks for OpenSSH to learn the order of
+SYMLINK's paths, which is that of OpenSSH's sftp-server."""
 
 FLUSH_TIMEOUT = 2.0
-"""Seconds in which the client has to take the last words."""
+"""Seconds in which the client has to take the last words, and may end by itself after its sessions have ended."""
 
 CIPHERS = [
     "aes128-gcm@openssh.com",
@@ -62,6 +62,8 @@ class Tunnel:
 async def serve(driver: Driver, messages: Messages, key: bytes, cwd: str = "", stdin: int = 0, stdout: int = 1) -> int:
     """Serves one ssh client. Returns the exit status after the client has gone.
 
+    If it is cancelled because the conversation is over, it lets the client's sessions say why, or else is cancelled.
+
     Args:
         driver: the conversation with the agent.
         messages: shows the user lines, beside what ssh shows.
@@ -75,13 +77,12 @@ async def serve(driver: Driver, messages: Messages, key: bytes, cwd: str = "", s
     try:
         conn = await _connect(transport, server, key)
         _send_without_padding(conn)
-        error = await server.over
+        error = await asyncio.shield(server.over)
     except (asyncssh.Error, OSError) as lost:
         error = lost
     except asyncio.CancelledError:
-        if conn is not None:
-            why = str(driver.over.result()) if driver.over.done() else "medusa ssh-proxy was ended"
-            conn.disconnect(asyncssh.DISC_CONNECTION_LOST, why)
+        if conn is None or await _is_told(driver, conn, server):
+            return OUTCOME_UNKNOWN
         raise
     finally:
         transport.close()
@@ -92,6 +93,17 @@ async def serve(driver: Driver, messages: Messages, key: bytes, cwd: str = "", s
         return 0
     messages.error(f"the ssh client breaks the rules of SSH, or has failed: {printable(str(error), 300)}")
     return OWN_ERROR
+
+
+async def _is_told(driver: Driver, conn: asyncssh.SSHServerConnection, server: Server) -> bool:
+    """Ends the connection, because the conversation is over or a signal has come. True if the client says why."""
+    if driver.over.done() and server.told:
+        await asyncio.wait([server.over], timeout=FLUSH_TIMEOUT)
+        if server.over.done():
+            return True
+    why = "the session has ended" if driver.over.done() else "medusa ssh-proxy was ended"
+    conn.disconnect(asyncssh.DISC_CONNECTION_LOST, why)
+    return not driver.over.done()
 
 
 def _is_goodbye(error: Exception) -> bool:

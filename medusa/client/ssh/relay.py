@@ -21,7 +21,12 @@ class Relay:
     Args:
         transport: what carries SSH. While it is full, the agent's channel is not read: its window closes.
         outputs: the subs that the agent sends -> the datatype of SSH. None is the usual one.
+
+    Attributes:
+        told: True if the user was told why it has ended before its time.
     """
+
+    told = False
 
     def __init__(self, transport: PipeTransport, outputs: dict[int, int | None]) -> None:
         self._transport, self._outputs = transport, outputs

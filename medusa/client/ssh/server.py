@@ -50,10 +50,15 @@ class Server(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         return False
 
+    @property
+    def told(self) -> bool:
+        """True if a session of the client has told the user why it has ended before its time."""
+        return any(relay.told for relay in self._relays)
+
     # ------------------------------------------------------------------ sessions
 
     def session_requested(self) -> Any:
-        chan = self._conn.create_server_channel(None, "strict", session.WINDOW, MAX_PACKET)
+        chan: Any = self._conn.create_server_channel(None, "strict", session.WINDOW, MAX_PACKET)
         opened = Session(self._driver, self._transport, self._cwd)
         chan._process_eow_at_openssh_dot_com_request = opened.unread  # asyncssh finds it by this name
         return chan, self._known(opened)

@@ -9,8 +9,7 @@ from typing import Any
 import asyncssh
 
 from medusa.client.aio.driver import Driver
-from medusa.client.aio.errors import ChannelError, ChannelRefused
-from medusa.client.outcome import OUTCOME_UNKNOWN
+from medusa.client.aio.errors import ChannelError
 from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.refusals import exit_status
 from medusa.client.ssh.relay import Relay
@@ -149,9 +148,9 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
     def failed(self, error: ChannelError) -> None:
         if self._gone:
             return
-        status = exit_status(error) if isinstance(error, ChannelRefused) else OUTCOME_UNKNOWN
         try:
             self._chan.write_stderr(f"medusa: {error}\r\n".encode())
         except OSError:  # the channel is closing
             return
-        self._chan.exit(status)
+        self.told = True
+        self._chan.exit(exit_status(error))
