@@ -112,6 +112,8 @@ CHECKS = [
 ]
 
 TEST = [
+    # For a recipe.
+    "ansible-core>=2.17",
     "build>=1.2",
     # The schemas of GitHub's actions and GitLab's files.
     "check-jsonschema>=0.30",

@@ -1,7 +1,9 @@
-"""Recipes of programs that use ssh or a terminal: rsync, git, a debugger."""
+"""Recipes of programs that use ssh or a terminal: rsync, git, a debugger, Ansible."""
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import shutil
 from collections.abc import Callable
 
@@ -50,3 +52,13 @@ def test_a_debugger(recipe: Take, here: Machine, node: Machine) -> None:
         screen.until("42\r\n")
         screen.type("q\n")
         assert screen.status() == 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ansible") is None, reason="needs ansible-core")
+@pytest.mark.usefixtures("train")
+def test_an_ansible_playbook(recipe: Take, here: Machine, node: Machine) -> None:
+    ansible = recipe("An Ansible playbook")
+    ansible.write(here, "play.yml")
+    said = here.run(ansible.block())
+    assert re.search("ok=4 .*unreachable=0 .*failed=0", said), said
+    assert here.run("cat fetched/run.conf") == node.run("cat run.conf") == "lr = 0.1\n"
