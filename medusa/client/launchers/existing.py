@@ -30,7 +30,7 @@ class ExistingLauncher(Launcher):
         except HandshakeError:
             raise Failure(f"`{printable(settings.session)}` is no session's id") from None
         self._joins = settings.joins
-        self._state = JobState(alive=True, words="not here yet")
+        self._state = JobState(alive=True, words="no answer yet" if settings.joins else "not here yet")
 
     def create(self) -> str:
         return self._session

@@ -17,6 +17,9 @@ from medusa.client.terminal.read_ahead import read_ahead
 from medusa.client.terminal.tty import end_of_file
 from medusa.transports.link import Link
 
+JOIN_DELAY = 0.9
+"""Seconds. The agent of a session that runs comes sooner: a user need not be told that it is waited for."""
+
 
 def wait_for_agent(settings: Settings, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> None:
     """Waits until the agent has attached. Leaves standard input unread.
@@ -60,5 +63,6 @@ def _wait(settings: Settings, link: Link, launcher: Launcher, console: Console, 
         reconnect=dialer.reconnect if launcher.queues or not dialer.embedded else None,
         queues=launcher.queues,
     )
+    wait.tell_after = JOIN_DELAY if settings.joins else 0.0
     wait.take_ticket = dialer.take_ticket
     return wait

@@ -76,8 +76,10 @@ class WaitForAgent:
     Attributes:
         take_ticket: a function that is called with each new ticket of the reflector. With a ticket, mlogin can come
             back after the link is lost.
+        tell_after: for how many seconds `run` shows nothing.
     """
 
+    tell_after: float = 0.0
     take_ticket: Callable[[str], None] = staticmethod(lambda ticket: None)
 
     def __init__(
@@ -124,7 +126,8 @@ class WaitForAgent:
                     self._silence.check(now)
                 if now >= self._deadline:
                     raise self._too_late(state, now - begun)
-                self._report(state, now - begun)
+                if now - begun >= self.tell_after:
+                    self._report(state, now - begun)
                 if not self._launcher.asks:
                     self._terminal.make_attentive()  # mlogin may have come to the foreground
                 self._wait(now)

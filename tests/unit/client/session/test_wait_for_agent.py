@@ -47,10 +47,11 @@ class Stage(Desk):
         self.launcher = PlayedLauncher()
         self.next = NextLinks()
         self.deadline = self.clock.now + 600
+        self.tell_after = 0.0
         self._signals = signals
 
     def run(self, *, reconnects: bool = False, queues: bool = True) -> None:
-        WaitForAgent(
+        wait = WaitForAgent(
             self.link,
             self.launcher,
             self.console(Terminal(self.stdin, Ledger()), self._signals),
@@ -58,7 +59,9 @@ class Stage(Desk):
             reconnect=self.next if reconnects else None,
             queues=queues,
             clock=self.clock,
-        ).run()
+        )
+        wait.tell_after = self.tell_after
+        wait.run()
 
     def lose(self, close: Close | None) -> None:
         """Ends the first link, with a Close or without."""
@@ -85,6 +88,21 @@ def test_returns_at_linkup_and_leaves_what_follows(stage: Stage) -> None:
         stage.far.send(message)
     stage.run()
     assert stage.link.receive() == Binary(b"$ ")
+
+
+def test_what_comes_soon_is_not_told(stage: Stage) -> None:
+    stage.tell_after = 8
+
+    def poll() -> JobState:
+        stage.clock.now += 4
+        if stage.clock.now >= 1012:
+            stage.far.send(LINKUP)
+        return JobState(alive=True, words=f"{stage.clock.now:g}")
+
+    stage.launcher.poll = poll  # type: ignore[method-assign]
+    stage.run()
+    waits = [line.rpartition(" ")[2] for line in stage.said().splitlines() if "waiting for" in line]
+    assert waits == ["1008", "1012"]
 
 
 def test_the_reflectors_notices_and_its_silence_are_told(stage: Stage) -> None:
