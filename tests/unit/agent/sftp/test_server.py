@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.sftp import handles, server
+from agent.sftp import handles, requests
 from agent.sftp.server import Server
 from medusa.protocol.sftp import packets as p
 from medusa.protocol.sftp.attributes import NONE, Attributes
@@ -153,13 +153,13 @@ def test_rename_replaces_nothing(client: Client, kind: str) -> None:
 
 def test_directories(client: Client) -> None:
     assert client.status(p.MKDIR, text(b"d"), Attributes(mode=0o700).build())[0] == p.OK
-    for number in range(server.NAMES + 50):
+    for number in range(requests.NAMES + 50):
         Path("d", str(number)).touch()
     Path("d", os.fsdecode(b"\xff\n")).symlink_to("nowhere")
     handle = client.ask(p.OPENDIR, text(b"d"))[1].text()
     first, second = (client.names(p.READDIR, text(handle)) for _ in range(2))
     assert not client.names(p.READDIR, text(handle))
-    assert len(first) == server.NAMES
+    assert len(first) == requests.NAMES
     found = {name: (line, attributes) for name, line, attributes in first + second}
     assert {*found} == {b".", b"..", *map(os.fsencode, os.listdir("d"))}
     assert found[b"\xff\n"][0].startswith(b"lrwxrwxrwx   1 ")
