@@ -104,13 +104,19 @@ class PipeTransport(asyncio.Transport):
             return False
         self._enlarge(self._source.fileno(), len(data))
         if data:
-            self._protocol.data_received(data)
+            self._receive(self._protocol, data)
         else:
             self._closing = True
             self._protocol.eof_received()
             self._flush()
         self._watch()
         return len(data) == READ_SIZE
+
+    def _receive(self, protocol: asyncio.Protocol, data: bytes) -> None:
+        try:
+            protocol.data_received(data)
+        except ValueError as error:  # asyncssh raises it for some packets that are too short
+            self._end(error)
 
     def _flush(self) -> None:
         self._soon = False
@@ -157,7 +163,7 @@ class PipeTransport(asyncio.Transport):
             else:
                 self._loop.remove_writer(self._target.fileno())
 
-    def _end(self, error: OSError | None) -> None:
+    def _end(self, error: Exception | None) -> None:
         if self._over.done():
             return
         self._closing = True

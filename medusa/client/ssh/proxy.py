@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +60,15 @@ class Tunnel:
         await self._transport.over()
 
 
-async def serve(driver: Driver, messages: Messages, key: bytes, cwd: str = "", stdin: int = 0, stdout: int = 1) -> int:
+async def serve(
+    driver: Driver,
+    messages: Messages,
+    key: bytes,
+    cwd: str = "",
+    stdin: int = 0,
+    stdout: int = 1,
+    login_timeout: float = LOGIN_TIMEOUT,
+) -> int:
     """Serves one ssh client. Returns the exit status after the client has gone.
 
     If it is cancelled because the conversation is over, it lets the client's sessions say why, or else is cancelled.
@@ -69,16 +78,18 @@ async def serve(driver: Driver, messages: Messages, key: bytes, cwd: str = "", s
         messages: shows the user lines, beside what ssh shows.
         key: the host key, a private key in OpenSSH's format.
         cwd: the directory of the job in which sessions start; `~` is the user's home directory.
+        login_timeout: seconds until the client must have agreed on keys.
     """
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
     transport = PipeTransport(stdin, stdout)
     server = Server(driver, transport, messages.error, cwd)
     conn: asyncssh.SSHServerConnection | None = None
+    late = time.monotonic() + login_timeout
     try:
-        conn = await _connect(transport, server, key)
+        conn = await _connect(transport, server, key, login_timeout)
         _send_without_padding(conn)
         error = await asyncio.shield(server.over)
-    except (asyncssh.Error, OSError) as lost:
+    except (asyncssh.Error, OSError, ValueError) as lost:  # ValueError: a packet without the fields that it must have
         error = lost
     except asyncio.CancelledError:
         if conn is None or await _is_told(driver, conn, server):
@@ -89,6 +100,9 @@ async def serve(driver: Driver, messages: Messages, key: bytes, cwd: str = "", s
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
             await asyncio.wait_for(transport.over(), FLUSH_TIMEOUT)
         transport.abort()
+    if conn is None and time.monotonic() >= late:
+        messages.error(f"the ssh client has not agreed on keys within {login_timeout:.0f} s")
+        return OWN_ERROR
     if error is None or isinstance(error, (asyncssh.ConnectionLost, BrokenPipeError)) or _is_goodbye(error):
         return 0
     messages.error(f"the ssh client breaks the rules of SSH, or has failed: {printable(str(error), 300)}")
@@ -125,7 +139,9 @@ def _send_without_padding(conn: asyncssh.SSHServerConnection) -> None:
     conn.send_packet = send_packet  # type: ignore[assignment, method-assign]
 
 
-async def _connect(transport: PipeTransport, server: Server, key: bytes) -> asyncssh.SSHServerConnection:
+async def _connect(
+    transport: PipeTransport, server: Server, key: bytes, login_timeout: float
+) -> asyncssh.SSHServerConnection:
     return await asyncssh.connect_reverse(
         "",
         tunnel=Tunnel(transport),
@@ -140,6 +156,6 @@ async def _connect(transport: PipeTransport, server: Server, key: bytes) -> asyn
         x11_forwarding=False,
         allow_scp=False,
         gss_host=None,
-        login_timeout=LOGIN_TIMEOUT,
+        login_timeout=login_timeout,
         keepalive_interval=0,
     )
