@@ -22,6 +22,7 @@ class Timeouts:
         hangup_grace: time between SIGHUP and SIGKILL for the processes that are left of a session.
         kill_timeout: time for killed processes to vanish. A process in an uninterruptible call may live longer.
         processes_interval: time between two checks of the processes that are being ended.
+        left_interval: the least time between two looks whether background processes of ended commands have ended.
         quiet_timeout: time without output after which the terminal of an ended child counts as empty.
         drain_timeout: the longest time for which the terminal of an ended child is read. It is limited because a
             background process may write for ever. Time while the link accepts no data does not count.
@@ -54,6 +55,7 @@ class Timeouts:
     hangup_grace: float = 2.0
     kill_timeout: float = 1.0
     processes_interval: float = 0.02
+    left_interval: float = 1.0
     quiet_timeout: float = 0.2
     drain_timeout: float = 2.0
     input_interval: float = 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections import deque
@@ -11,7 +12,7 @@ from agent.process.inherited import adopts_orphans
 from agent.process.process_tree import ProcessTree, Termination, children, ended_line
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
-from medusa.process_table import own_children
+from medusa.process_table import own_children, processes
 from medusa.protocol.control import Exit
 
 
@@ -60,6 +61,8 @@ class Commands:
         self._known: Dict[int, Command] = {}
         self._adopts = adopts_orphans()
         self._ending: Set[int] = set()
+        self._left: Set[int] = set()  # kernel sessions of commands that are over; their background processes may live
+        self._left_checked = -math.inf
         self._terminations: Deque[Tuple[List[int], Termination]] = deque()  # with the pids of the commands
         self._whole: Optional[Termination] = None
 
@@ -69,16 +72,21 @@ class Commands:
 
     def reap(self) -> None:
         """Reaps all children of the agent that have ended, and sets `exit` of the commands. Call it on SIGCHLD."""
+        orphans = False
         while True:
             try:
                 # Wait for any child: the agent has adopted the orphans that the commands leave behind.
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if pid == 0:
-                return
+                break
             if pid in self._known:
                 self._known[pid].exit = _exit_of(status)
+            else:
+                orphans = True
+        if orphans and self._left:
+            self._check_left()
 
     def signal(self, number: int) -> None:
         """Sends a signal to the foreground processes of all commands that have not ended."""
@@ -97,12 +105,35 @@ class Commands:
         """
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
         over = [command for command in found if command.background and command.exit is not None]
-        self._forget([command.pid for command in over])
+        if over and self._has_orphans():
+            self._leave([command.pid for command in over])
+        else:
+            self._forget([command.pid for command in over])
         for background in (False, True):
             self._end([command for command in found if command not in over and command.background is background])
         for command in commands:
             command.close()
         self.step()
+
+    def _leave(self, pids: List[int]) -> None:
+        """Leaves the background processes of commands that are over. The guard ends them if the agent dies."""
+        self._left.update(pids)
+        for pid in pids:
+            self._known.pop(pid, None)
+            self._ending.discard(pid)
+        if pids:
+            self._check_left()
+
+    def _check_left(self) -> None:
+        """Makes the guard forget the kernel sessions in which no process is left: the system may use their ids again.
+
+        Does so at most once in `left_interval` seconds, because it lists all processes of the machine.
+        """
+        now = self._clock()
+        if now >= self._left_checked + self._timeouts.left_interval:
+            self._left_checked = now
+            living = {process.session for process in processes() or ()}
+            self._forget([session for session in self._left if session not in living])
 
     def _end(self, found: List[Command]) -> None:
         pids = [command.pid for command in found]
@@ -146,12 +177,13 @@ class Commands:
         self.reap()
         until = self._clock() + self._timeouts.processes_interval
         if self._whole is not None and self._whole.step(self._clock()):
-            self._forget(list(self._known))
+            self._forget([*self._known, *self._left])
             self._terminations.clear()
         for _ in range(len(self._terminations)):
             pids, termination = self._terminations.popleft()
             if termination.step(self._clock()):
-                self._forget(pids)
+                leave = any(self._known[pid].background for pid in pids if pid in self._known)
+                (self._leave if leave else self._forget)(pids)
             else:
                 self._terminations.append((pids, termination))
             if self._clock() >= until:
@@ -163,6 +195,7 @@ class Commands:
             self._guard.record(ended_line(pid))
             self._known.pop(pid, None)
             self._ending.discard(pid)
+            self._left.discard(pid)
 
 
 def describe_exit(end: Exit) -> str:

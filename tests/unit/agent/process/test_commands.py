@@ -85,7 +85,9 @@ while ! [ -e {log} ]; do :; done
 """
 
 
-def test_the_client_of_a_command_with_background_goes_first(shell: Shell, commands: Commands, tmp_path: Path) -> None:
+def test_the_client_of_a_command_with_background_goes_first(
+    shell: Shell, commands: Commands, guard: Guard, tmp_path: Path
+) -> None:
     child = shell(LEFT.format(log=tmp_path / "log") + "sleep 1000")
     child.background = True
     holds_output, free, holds_errors = pids_of(child, 3)
@@ -94,10 +96,26 @@ def test_the_client_of_a_command_with_background_goes_first(shell: Shell, comman
     wait_for_end(commands)
     wait_until(lambda: not lives(holds_output) and not lives(holds_errors))
     assert ProcessTree([child.pid]).members() == {free}
-    os.kill(free, signal.SIGKILL)
+    assert_guarded_until_they_end(commands, guard, child, [free])
 
 
-def test_a_command_with_background_ends_by_itself(shell: Shell, commands: Commands, tmp_path: Path) -> None:
+def assert_guarded_until_they_end(commands: Commands, guard: Guard, child: PipeChild, left: list[int]) -> None:
+    """The guard knows of a command while processes are left of it. Ends these processes."""
+    assert live_sessions(guard.lines()) == [child.pid]  # type: ignore[attr-defined]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(lives, left)))
+    other = PipeChild.start(launch("/bin/true"), guard)
+    other.background = True
+    commands.add(other)
+    exit_of(commands, other)
+    commands.end(other)
+    assert live_sessions(guard.lines()) == []  # type: ignore[attr-defined]
+
+
+def test_a_command_with_background_ends_by_itself(
+    shell: Shell, commands: Commands, guard: Guard, tmp_path: Path
+) -> None:
     child = shell(LEFT.format(log=tmp_path / "log"))
     child.background = True
     left = pids_of(child, 3)
@@ -105,8 +123,7 @@ def test_a_command_with_background_ends_by_itself(shell: Shell, commands: Comman
     commands.end(child)
     assert not commands.ending
     assert ProcessTree([child.pid]).members() == {*left}
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    assert_guarded_until_they_end(commands, guard, child, left)
 
 
 def test_a_command_that_has_ended_needs_no_termination(shell: Shell, commands: Commands, guard: Guard) -> None:
