@@ -36,7 +36,7 @@ class TestStopping:
                 reflector.signal(signal.SIGTERM)
                 wait_until(lambda: reflector.get("/healthz").json()["draining"])
                 answer = reflector.ask(upgrade(f"/attach/{new_id()}/master"))
-                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+                assert (answer.status, answer.headers["retry-after"]) == (503, "1")
                 assert answer.headers["connection"] == "close"
                 Witness(client, agent).check()
                 with reflector.attach(waiting, "slave") as late_agent:

@@ -98,7 +98,7 @@ class TestStopping:
                 wait_until(lambda: len(reflector.logged("draining")) == 2)
                 for _ in range(8):
                     answer = reflector.ask(upgrade(f"/attach/{new_id()}/master"))
-                    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+                    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
                 Witness(*pair).check()
                 with reflector.attach(waiting, "slave") as agent:
                     late.linked()

@@ -40,10 +40,10 @@ def what_waits_in_this_process_is_bounded(code: Code) -> None:
     for channel in channels:
         channel.write(0, bytes(channel.room(0)))
         assert channel.room(0) == 0
-    assert client._outbox.data == 5 * (256 * KIB - 512) + KIB
+    assert client._outbox.data == 4 * (256 * KIB - 512) + 2 * KIB
     for _ in range(8):
         taken(client)  # the control frames and some data
-    assert client._outbox.data < 1024 * KIB
+    assert client._outbox.data < 768 * KIB
     assert channels[5].room(0) > 32 * KIB
     fails("", lambda: channels[5].write(0, bytes(channels[5].room(0) + 1)))
 

@@ -57,8 +57,11 @@ After Control-C, the user may still see as many bytes of output: they have been 
 TERMINAL_DELAY = 0.1
 """Seconds. A terminal's window is the number of bytes that its reader takes in this time plus one round trip."""
 
-QUEUED_HIGH = 1024 * 1024
-"""Bytes. If as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED bytes."""
+QUEUED_HIGH = 768 * 1024
+"""Bytes. If as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED bytes.
+
+So four channels may queue MAX_QUEUED bytes each.
+"""
 
 MIN_QUEUED = 1024
 """Bytes of data that may wait in each channel at any time, however much waits in the others."""

@@ -9,7 +9,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 def test_the_limits() -> None:
-    assert (stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (4 * MIB, 256 * KIB)
+    assert (stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (3 * MIB, 256 * KIB)
     assert (records.MAX_MESSAGE, records.LEAST_LIMIT, records.PARTS_ABOVE) == (256 * KIB, 128 * KIB, 64 * KIB)
     assert stream.MIN_KEPT == 64 * KIB
     assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (512 * KIB, 0.05)
@@ -29,7 +29,7 @@ def test_the_limits() -> None:
         "MAX_TERMINAL_WINDOW": 256 * KIB,
         "TERMINAL_DELAY": 0.1,
         "MAX_QUEUED": 256 * KIB - 512,
-        "QUEUED_HIGH": 1024 * KIB,
+        "QUEUED_HIGH": 768 * KIB,
         "MIN_QUEUED": KIB,
         "MAX_QUEUED_CONTROL": 256 * KIB,
     }
