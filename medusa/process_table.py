@@ -52,21 +52,31 @@ def own_children() -> Optional[Set[int]]:
 def controlled_by(terminal: int, proc: str = PROC) -> Dict[int, int]:
     """Returns a dict of the processes that have `terminal` as their controlling terminal. Works on Linux only.
 
-    A key is the pid of a process. Its value is the id of the terminal's foreground process group.
+    A key is the pid of a process. Its value is the id of the terminal's foreground process group. Leaves out processes
+    in other containers: a terminal there may have the same device number.
 
     Args:
         terminal: the terminal's device number, such as os.fstat(0).st_rdev.
     """
-    found = {}
+    found, mine = {}, _mounts(os.path.join(proc, "self"))
     for pid in filter(str.isdigit, os.listdir(proc)):
         try:
             with open(os.path.join(proc, pid, "stat"), "rb") as file:
                 number, foreground = map(int, file.read().rpartition(b")")[2].split()[4:6])
         except (OSError, ValueError):
             continue  # the process has ended
-        if number and os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & 0xFFF00) == terminal:
+        same = number and os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & 0xFFF00) == terminal
+        if same and _mounts(os.path.join(proc, pid)) in ("", mine):
             found[int(pid)] = foreground
     return found
+
+
+def _mounts(directory: str) -> str:
+    """Returns the name of a process's mount namespace; "" if it is unknown, as that of another user's process."""
+    try:
+        return os.readlink(os.path.join(directory, "ns", "mnt"))
+    except OSError:
+        return ""
 
 
 def _read(directory: str) -> Optional[Process]:

@@ -51,6 +51,10 @@ def test_processes_of_a_terminal(tmp_path: Path) -> None:
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "stat").write_text(f"{pid} {stat}")
     assert controlled_by(os.makedev(136, 2), str(tmp_path)) == {7: 9, 9: 9}
+    for name, mounts in (("self", "here"), ("7", "there"), ("9", "here")):
+        (tmp_path / name / "ns").mkdir(parents=True)
+        (tmp_path / name / "ns" / "mnt").symlink_to(mounts)
+    assert controlled_by(os.makedev(136, 2), str(tmp_path)) == {9: 9}  # 7 is in another container
     assert controlled_by(0, str(tmp_path)) == {}
 
 
