@@ -93,28 +93,18 @@ def _delay(title: str, percentile: str, goal: Goal | None = None) -> Figure:
     return Figure(f"{title}, {percentile}", "us", ("rtt_us", percentile), False, goal)
 
 
+def _end_to_end(name: str, title: str, goal: float | None, *command: str, wire: str, around: float) -> Row:
+    figure = Figure(title, "MB/s", ("MBps",), goal=None if goal is None else Goal(goal))
+    full, quick = ("--size", "800m"), ("--size", "50m")
+    return Row(name, command, (figure,), full=full, quick=quick, wire=wire, around=around)
+
+
 def _forward(name: str, title: str, *arguments: str) -> Row:
-    return Row(
-        name,
-        ("forward", *arguments),
-        (Figure(title, "MB/s", ("MBps",), goal=Goal(0.8)),),
-        full=("--size", "800m"),
-        quick=("--size", "50m"),
-        wire="session",
-        around=4.0,
-    )
+    return _end_to_end(name, title, 0.8, "forward", *arguments, wire="session", around=4.0)
 
 
 def _copy(name: str, title: str, goal: float | None, *arguments: str, wire: str = "ssh-proxy") -> Row:
-    return Row(
-        name,
-        ("copy", *arguments),
-        (Figure(title, "MB/s", ("MBps",), goal=None if goal is None else Goal(goal)),),
-        full=("--size", "800m"),
-        quick=("--size", "50m"),
-        wire=wire,
-        around=6.0,
-    )
+    return _end_to_end(name, title, goal, "copy", *arguments, wire=wire, around=6.0)
 
 
 def _tree(name: str, title: str, *arguments: str) -> Row:

@@ -182,8 +182,10 @@ class Commands:
         for _ in range(len(self._terminations)):
             pids, termination = self._terminations.popleft()
             if termination.step(self._clock()):
-                leave = any(self._known[pid].background for pid in pids if pid in self._known)
-                (self._leave if leave else self._forget)(pids)
+                if any(self._known[pid].background for pid in pids if pid in self._known):
+                    self._leave(pids)
+                else:
+                    self._forget(pids)
             else:
                 self._terminations.append((pids, termination))
             if self._clock() >= until:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
-import gevent
 import pytest
 
 from medusa.reflector.cluster.byte_proxy import is_lost, open_byte_proxy
@@ -41,6 +41,12 @@ def plain() -> bool:
 
 @pytest.fixture
 def ends(queue: FairQueue, plain: bool) -> Iterator[Ends]:
+    with opened(queue, plain) as ends:
+        yield ends
+
+
+@contextlib.contextmanager
+def opened(queue: FairQueue, plain: bool) -> Iterator[Ends]:
     (peer, outer), (inner, owner) = unix_pair(), unix_pair()
     ends = Ends(SocketStream(peer), peer, SocketStream(owner))
     streams = SocketStream(outer), SocketStream(inner)
@@ -56,9 +62,11 @@ def test_one_end_is_gone_and_the_other_is_silent(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("plain", [True])
-def test_without_a_limit_one_end_may_go_on_alone(ends: Ends) -> None:
+def test_without_a_limit_one_end_may_go_on_alone(ends: Ends, queue: FairQueue) -> None:
     ends.peer.shutdown()
     assert receive(ends.owner) == b""
-    gevent.sleep(50 * MS)
+    with opened(queue, plain=False) as limited:
+        limited.peer.shutdown()
+        limited.over()
     send(ends.owner, b"much later")
     assert receive(ends.peer, 10) == b"much later"

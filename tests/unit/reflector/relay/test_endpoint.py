@@ -128,8 +128,9 @@ def test_a_breach_is_answered_then_all_is_discarded_until_the_peer_goes(make: Ma
     near, far = make()
     near.peer.send(frame(TEXT, b"medusa:{}"))
     until(lambda: near.reported)
-    near.peer.send(frame(BINARY, b"more") * 100)
-    gevent.sleep(0.01)
+    before, more = near.endpoint.transport.received, frame(BINARY, b"more") * 100
+    near.peer.send(more)
+    until(lambda: near.endpoint.transport.received == before + len(more))
     assert near.reported == [Progress.BROKE_RULES]
     assert [type(message) for message in read(client(), near.received())] == [Close]
     near.peer.close()
