@@ -55,7 +55,7 @@ class Timeouts:
     hangup_grace: float = 2.0
     kill_timeout: float = 1.0
     processes_interval: float = 0.02
-    left_interval: float = 1.0
+    left_interval: float = 5.0
     quiet_timeout: float = 0.2
     drain_timeout: float = 2.0
     input_interval: float = 0.05

@@ -62,7 +62,7 @@ class Commands:
         self._adopts = adopts_orphans()
         self._ending: Set[int] = set()
         self._left: Set[int] = set()  # kernel sessions of commands that are over; their background processes may live
-        self._left_checked = -math.inf
+        self._left_checked, self._left_due = -math.inf, False
         self._terminations: Deque[Tuple[List[int], Termination]] = deque()  # with the pids of the commands
         self._whole: Optional[Termination] = None
 
@@ -103,6 +103,7 @@ class Commands:
         This method misses a process that has left its command's kernel session, if the process's parent has ended
         before this call. `end_all` finds such a process too.
         """
+        self.reap()
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
         over = [command for command in found if command.background and command.exit is not None]
         if over and self._has_orphans():
@@ -127,15 +128,21 @@ class Commands:
     def _check_left(self) -> None:
         """Makes the guard forget the kernel sessions in which no process is left: the system may use their ids again.
 
-        Does so at most once in `left_interval` seconds, because it lists all processes of the machine.
+        Does so at most once in `left_interval` seconds, because it lists all processes of the machine. If it was too
+        soon, `step` does it later. Forgets none if the processes cannot be listed.
         """
         now = self._clock()
-        if now >= self._left_checked + self._timeouts.left_interval:
-            self._left_checked = now
-            living = {process.session for process in processes() or ()}
-            self._forget([session for session in self._left if session not in living])
+        if now < self._left_checked + self._timeouts.left_interval:
+            self._left_due = True
+            return
+        self._left_checked = now
+        found = processes()
+        living = self._left if found is None else {process.session for process in found}
+        self._forget([session for session in self._left if session not in living])
+        self._left_due = bool(self._left) and not self._adopts  # without adoption, no end of a process is noticed
 
     def _end(self, found: List[Command]) -> None:
+        """Begins to end what is left of some commands. Either all of them have `background`, or none."""
         pids = [command.pid for command in found]
         if found and all(command.exit is not None for command in found) and not self._has_orphans():
             self._forget(pids)
@@ -160,18 +167,26 @@ class Commands:
         if self._whole is not None:
             return
         groups = [group for command in self._known.values() for group in command.foreground()]
-        tree = ProcessTree(self._known, groups, os.getpid(), self._spared, guest=self._guest)
+        tree = ProcessTree([*self._known, *self._left], groups, os.getpid(), self._spared, guest=self._guest)
         self._whole = Termination(tree, self._clock(), self._timeouts)
         for command in self._known.values():
             command.close()
 
     @property
     def ending(self) -> bool:
-        """True while processes are being ended. Then call `step` every `processes_interval` (see agent/timeouts.py)."""
+        """True while processes are being ended."""
         return bool(self._terminations) or not (self._whole is None or self._whole.done)
+
+    def deadline(self, now: float) -> Optional[float]:
+        """Returns the time at which to call `step`; None if nothing is to be done."""
+        if self.ending:
+            return now + self._timeouts.processes_interval
+        return self._left_checked + self._timeouts.left_interval if self._left_due else None
 
     def step(self) -> None:
         """Continues to end the processes of the commands that were closed. Takes at most `processes_interval`."""
+        if self._left_due:
+            self._check_left()
         if not self._terminations and self._whole is None:
             return
         self.reap()

@@ -195,7 +195,7 @@ class SessionLoop:
         now = self._clock()
         parts: Tuple[Optional[_Timed], ...] = (self._dialer, self._home, self._streams, *self._legs)
         due = [part.deadline() for part in parts if part is not None]
-        due += [now + self._timeouts.processes_interval] if self._commands.ending else []
+        due.append(self._commands.deadline(now))
         if self._home is not None and not (self._legs or self._leaving or self._dials):
             due.append(self._first_by if self._hold is None else self._hold.deadline())
         due.append(self._shared.terminals.deadline(now))

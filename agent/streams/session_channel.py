@@ -225,7 +225,6 @@ class SessionChannel:
             self.end()
         elif kind == STOP:
             self._child.close(self._outputs[sub])
-            self._channel.end(sub)
         elif kind == REQUEST:
             self._request(value)
 

@@ -71,7 +71,8 @@ async def serve(
 ) -> int:
     """Serves one ssh client. Returns the exit status after the client has gone.
 
-    If it is cancelled because the conversation is over, it lets the client's sessions say why, or else is cancelled.
+    If it is cancelled, it ends the connection. It returns if the client's sessions have said why, or if a signal has
+    come; otherwise it raises CancelledError, and the caller says why.
 
     Args:
         driver: the conversation with the agent.
@@ -92,7 +93,7 @@ async def serve(
     except (asyncssh.Error, OSError, ValueError) as lost:  # ValueError: a packet without the fields that it must have
         error = lost
     except asyncio.CancelledError:
-        if conn is None or await _is_told(driver, conn, server):
+        if conn is not None and await _is_told(driver, conn, server):
             return OUTCOME_UNKNOWN
         raise
     finally:
@@ -110,7 +111,10 @@ async def serve(
 
 
 async def _is_told(driver: Driver, conn: asyncssh.SSHServerConnection, server: Server) -> bool:
-    """Ends the connection, because the conversation is over or a signal has come. True if the client says why."""
+    """Ends the connection, because the conversation is over or a signal has come.
+
+    Returns True if the user need not be told: a session of the client has said why, or the user has sent the signal.
+    """
     if driver.over.done() and server.told:
         await asyncio.wait([server.over], timeout=FLUSH_TIMEOUT)
         if server.over.done():

@@ -39,7 +39,7 @@ As frames, with a few WINDOW frames beside them, they fill one of the longest me
 the limit were a little larger, each of these messages or pairs would be followed by a tiny one.
 """
 
-MAX_WINDOW = 6 * (256 * 1024 - 512)
+MAX_WINDOW = 6 * MAX_QUEUED
 """The limit of one window, in bytes: a multiple of MAX_QUEUED, so that no tiny rest has to be sent."""
 
 FIRST_TERMINAL_WINDOW = 32 * 1024

@@ -12,11 +12,12 @@ import pytest
 from agent.process.commands import Commands
 from agent.process.pipe_child import STDOUT, PipeChild
 from agent.process.process_tree import ProcessTree, ended_line, live_sessions
+from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 from tests.agents import ROOT
 from tests.unit.agent.process.starting import exit_of, launch, wait_for_end
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE, Clock, wait_until
 
 Shell = Callable[[str], PipeChild]
 
@@ -124,6 +125,44 @@ def test_a_command_with_background_ends_by_itself(
     assert not commands.ending
     assert ProcessTree([child.pid]).members() == {*left}
     assert_guarded_until_they_end(commands, guard, child, left)
+
+
+IN_BACKGROUND = "sleep 1000 </dev/null >/dev/null 2>&1 & echo $!"
+
+
+def test_what_is_left_in_the_background_ends_with_the_session(shell: Shell, commands: Commands) -> None:
+    child = shell(IN_BACKGROUND)
+    child.background = True
+    (pid,) = pids_of(child, 1)
+    exit_of(commands, child)
+    commands.end(child)
+    assert lives(pid)
+    commands.end_all()
+    wait_for_end(commands)
+    wait_until(lambda: not lives(pid))
+
+
+def test_a_look_for_what_is_left_that_was_too_soon_comes_later(guard: Guard) -> None:
+    clock = Clock()
+    commands = Commands(guard, clock, Timeouts(hangup_grace=0))
+    pids = []
+    for _ in range(2):
+        child = PipeChild.start(launch("/bin/sh", "-c", IN_BACKGROUND), guard)
+        child.background = True
+        commands.add(child)
+        pids += pids_of(child, 1)
+        exit_of(commands, child)
+        commands.end(child)
+    due = commands.deadline(clock.now)
+    assert due == clock.now + Timeouts.left_interval
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(lives, pids)))
+    commands.step()
+    assert len(live_sessions(guard.lines())) == 2  # type: ignore[attr-defined]
+    clock.now = due
+    commands.step()
+    assert live_sessions(guard.lines()) == []  # type: ignore[attr-defined]
 
 
 def test_a_command_that_has_ended_needs_no_termination(shell: Shell, commands: Commands, guard: Guard) -> None:
