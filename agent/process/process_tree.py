@@ -75,8 +75,8 @@ class ProcessTree:
         spared: the pids of the children that the adopter had before the sessions. They do not belong to the tree.
         guest: True to leave daemons out. Then only processes in these sessions belong to the tree, except those that
             ignore SIGHUP.
-        pipes: if given, only the leaders belong to the tree, and processes that hold one of these pipes or a terminal
-            (see `holds`). The others have been put into the background.
+        pipes: if given, only the leaders belong to the tree, and processes whose stdin, stdout or stderr is one of
+            these pipes or a terminal. The others have been put into the background.
         proc: the directory /proc, or a substitute for tests.
     """
 
@@ -105,7 +105,7 @@ class ProcessTree:
             return None
         if self._guest:
             mine = (process.pid for process in found if process.alive and process.session in self._sessions)
-            return {pid for pid in mine if not ignores_hangup(pid, self._proc)}
+            return self._without_background({pid for pid in mine if not ignores_hangup(pid, self._proc)})
         roots = [process.pid for process in found if self._is_root(process)]
         below: Dict[int, List[int]] = {}
         for process in found:
@@ -116,10 +116,14 @@ class ProcessTree:
             if pid not in tree:
                 tree.add(pid)
                 roots += below.get(pid, ())
-        self._found = tree.intersection(process.pid for process in found if process.alive)
-        if self._pipes is not None:
-            self._found = {pid for pid in self._found if pid in self._sessions or holds(pid, self._pipes, self._proc)}
+        self._found = self._without_background(tree.intersection(process.pid for process in found if process.alive))
         return self._found
+
+    def _without_background(self, pids: Set[int]) -> Set[int]:
+        """Returns those of the processes that were not put into the background, if `pipes` is given; otherwise all."""
+        if self._pipes is None:
+            return pids
+        return {pid for pid in pids if pid in self._sessions or holds(pid, self._pipes, self._proc)}
 
     def _is_root(self, process: Process) -> bool:
         adopted = process.parent == self._adopter and process.pid not in self._spared

@@ -47,7 +47,7 @@ def announced(
     directory = _directory(environ)
     with contextlib.suppress(OSError):
         directory.mkdir(mode=0o700)
-    path = directory / (urllib.parse.quote(entry["id"], safe="") + _SUFFIX)
+    path = _path(directory, entry["id"])
     with noted(str(path)):
         fd = _written(path, json.dumps(entry).encode()) if _is_safe(directory) else None
         try:
@@ -70,9 +70,23 @@ def sessions(environ: Mapping[str, str] = os.environ) -> list[Entry]:
     return sorted(found, key=lambda entry: (entry["created"], entry["id"]))
 
 
-def is_over(session: str) -> bool:
-    """Returns True if the mlogin that runs the reflector of the session has ended. `session`: its id."""
-    return all(entry["id"] != session for entry in sessions())
+def is_over(session: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Returns True if the mlogin that runs the reflector of the session has ended; False if that cannot be found out.
+
+    `session`: its id.
+    """
+    try:
+        with _path(_directory(environ), session).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:  # for example: mlogin holds its lock
+        return False
+    return True
+
+
+def _path(directory: Path, session: str) -> Path:
+    return directory / (urllib.parse.quote(session, safe="") + _SUFFIX)
 
 
 def _directory(environ: Mapping[str, str]) -> Path:

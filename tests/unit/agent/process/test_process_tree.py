@@ -149,6 +149,7 @@ def test_daemons_of_a_job_that_is_somebody_elses_are_left_alone() -> None:
         alone, nohup, background = (int(leader.stdout.readline()) for _ in range(3))
         try:
             wait_until(lambda: ProcessTree([leader.pid], guest=True).members() == {leader.pid, background})
+            assert ProcessTree([leader.pid], guest=True, pipes=()).members() == {leader.pid}
             end_sessions([started_line(leader.pid), GUEST], Timeouts(hangup_grace=0))
             assert ProcessTree([leader.pid]).members() == {nohup}
             assert Path(f"/proc/{alone}").exists()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from medusa.client.queries.local import announced, sessions
+from medusa.client.queries.local import announced, is_over, sessions
 
 ENTRY: dict[str, Any] = {"id": "a/b", "name": "train", "created": 1.5, "reflector": "http://127.0.0.1:1"}
 
@@ -21,9 +21,11 @@ def test_it_is_there_as_long_as_mlogin_is(environ: dict[str, str], tmp_path: Pat
     older = {**ENTRY, "id": "0", "created": 1}
     with announced(ENTRY, environ), announced(older, environ):
         assert sessions(environ) == [older, ENTRY]
+        assert not is_over("a/b", environ)
         files = list(tmp_path.rglob("*"))
         assert {path.stat().st_mode & 0o777 for path in files} == {0o700, 0o600}
     assert list(tmp_path.iterdir()) == []
+    assert is_over("a/b", environ)
 
 
 def test_the_file_of_a_killed_mlogin_is_removed(environ: dict[str, str], tmp_path: Path) -> None:
@@ -32,6 +34,7 @@ def test_the_file_of_a_killed_mlogin_is_removed(environ: dict[str, str], tmp_pat
             os._exit(0)
     os.wait()
     assert len(list(tmp_path.rglob("*.json"))) == 1
+    assert is_over("a/b", environ)
     assert sessions(environ) == []
     assert list(tmp_path.rglob("*.json")) == []
 
