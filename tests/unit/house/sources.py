@@ -1,0 +1,70 @@
+"""The files that the rules of this project are about, and the texts in them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PLACES = ("agent/", "bench/", "docs/", "medusa/", "scripts/", "tests/", "CHANGELOG.md", "CONTRIBUTING.md", "README.md")
+
+
+def tracked() -> list[Path]:
+    """What git has, and what it would take with the next commit."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def tracked_sources(*suffixes: str) -> list[Path]:
+    return [path for path in tracked() if path.suffix in suffixes]
+
+
+def modules(folder: str) -> set[str]:
+    """The names of the modules and packages right below `folder`, private ones and the package itself left out."""
+    found = {path.stem for path in (ROOT / folder).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    return {f"{folder.replace('/', '.')}.{name}" for name in found - {"__init__"}}
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+def packages() -> list[Path]:
+    """The packages of the product, by their `__init__.py`."""
+    return [
+        path for path in tracked() if path.name == "__init__.py" and relative(path).startswith(("agent/", "medusa/"))
+    ]
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines and texts of a file's comments and docstrings; of a document or script, all of it."""
+    source = path.read_text()
+    if path.suffix != ".py":
+        yield 1, source
+        return
+    for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string.lstrip("# ")
+    yield from docstrings(ast.parse(source))
+
+
+def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The strings that stand alone as statements: docstrings, and texts below constants."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+
+
+def prose(*suffixes: str) -> Iterator[tuple[Path, int, str]]:
+    for path in tracked_sources(*suffixes):
+        if relative(path).startswith(PLACES):
+            yield from ((path, line, text) for line, text in texts(path))

@@ -1,0 +1,47 @@
+"""How long a file, a function and a line of a document may be, and how wide a folder."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.unit.house.sources import functions, packages, relative, tracked_sources
+
+MAX_FILE = 450
+MAX_FUNCTION = 60
+"""Lines. What is longer has more than one duty."""
+
+MAX_FILES = 9
+"""Files of a package, besides `__init__`: as many as a reader takes in at one look."""
+
+MAX_WIDTH = 120
+"""Characters in a line of a document. Lines of tables and lines with links may be longer."""
+
+
+def test_no_file_is_too_long() -> None:
+    sizes = {relative(path): len(path.read_text().splitlines()) for path in tracked_sources(".py", ".sh")}
+    assert {name: size for name, size in sizes.items() if size > MAX_FILE} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    long = {
+        f"{relative(path)}:{function.lineno} {function.name}": size
+        for path in tracked_sources(".py")
+        for function in functions(ast.parse(path.read_text()))
+        if (size := (function.end_lineno or 0) - function.lineno + 1) > MAX_FUNCTION
+    }
+    assert long == {}
+
+
+def test_no_folder_is_too_wide() -> None:
+    sizes = {relative(init.parent): len([*init.parent.glob("*.py")]) - 1 for init in packages()}
+    assert {name: size for name, size in sizes.items() if size > MAX_FILES} == {}
+
+
+def test_no_line_of_a_document_is_too_wide() -> None:
+    wide = [
+        f"{relative(path)}:{number}"
+        for path in tracked_sources(".md")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > MAX_WIDTH and not line.lstrip().startswith("|") and "](" not in line
+    ]
+    assert wide == []
