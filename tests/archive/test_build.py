@@ -1,4 +1,4 @@
-"""What mkshar.sh makes: the same bytes each time, small, and exactly what the agent needs."""
+"""What mkshar.sh makes: the same bytes each time, and exactly what the agent needs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ import pytest
 
 from tests.agents import ROOT
 
-MAX_SIZE = 112 * 1024
-"""Bytes. Linux allows 128 KiB (MAX_ARG_STRLEN) for one variable of the environment, in which some job systems hand over
-the script of a job. 16 KiB are left for the variable's name and for what a launcher puts before the archive."""
 MANIFEST = (ROOT / "scripts" / "agent.manifest").read_text().split()
 
 PROBE = """
@@ -41,12 +38,7 @@ def root(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_archive_is_small_plain_text_executable_and_well_formed(archive: Path) -> None:
-    """It may travel through anything that carries a shell script."""
-    data = archive.read_bytes()
-    assert len(data) <= MAX_SIZE
-    assert max(map(len, data.split(b"\n"))) < 200
-    assert set(data) <= {*range(32, 127), 10}
+def test_archive_is_executable_and_well_formed(archive: Path) -> None:
     assert archive.stat().st_mode & 0o777 == 0o755
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", archive], check=True)
