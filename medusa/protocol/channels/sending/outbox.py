@@ -17,7 +17,7 @@ WINDOW_FRAME = HEADER.size + LIMIT.size
 class Queue(Protocol):
     """The waiting frames of one channel, which are sent in the order in which they were queued.
 
-    The class Channel implements this protocol.
+    The class FrameQueue implements this protocol.
     """
 
     def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
