@@ -87,10 +87,11 @@ def _untyped(item: ast.stmt) -> ast.stmt:
         ("def f(\n    a: Dict[\n        str, int\n    ],\n) -> None:\n    pass\n", "def f(\n a\n\n,\n):\n pass"),
         ("x: List[int] = []\n", "x=[]"),
         ("def f() -> None:\n    x: int\n    self.y: int = 1\n", "def f():\n x:int\n self.y=1"),
-        ("class A(NamedTuple):\n    x: int = 1\n    y: str\n", "class A(NamedTuple):\n x:0=1\n y:0"),
+        ("class A(NamedTuple):\n    x: int = 1\n    y: str\n", "class A(NamedTuple):\n x:int=1\n y:int"),
         ('def f():\n    return """a\n    b"""\n', 'def f():\n return"""a\n    b"""'),
         ('def f(a):\n    return f"""{a}\n    b"""\n', 'def f(a):\n return f"""{a}\n    b"""'),
         ("if a:\n        x = [\n          1,\n        ]\n", "if a:\n  x=[\n   1,\n  ]"),
+        ("from __future__ import annotations\n\nx = 1\n", "\n\nx=1"),
         ("f = lambda a: a  # no type\n", "f=lambda a:a"),
         (
             "from a import B, c as d, e\n\nx: B = 1 if d - -d else e[1]\n",
