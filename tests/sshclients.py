@@ -50,12 +50,12 @@ class Ssh:
         return ("-S", str(self.socket), *words)
 
     @contextlib.contextmanager
-    def master(self, host: str) -> Iterator[None]:
-        """One connection for all runs with `shared`."""
+    def master(self, host: str) -> Iterator[subprocess.Popen[bytes]]:
+        """One connection for all runs with `shared`: the ssh that holds it."""
         with self.start("-M", "-N", *self.shared(host)) as process:
             try:
                 wait_until(self.socket.exists, "the connection", 3 * PATIENCE)
-                yield
+                yield process
             finally:
                 process.terminate()
                 process.wait(PATIENCE)
