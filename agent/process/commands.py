@@ -59,6 +59,9 @@ class Commands:
         self._guard, self._clock, self._timeouts, self._guest = guard, clock, timeouts, guest
         self._spared = children(os.getpid())
         self._known: Dict[int, Command] = {}
+        self._started = 0
+        self._numbers: Dict[int, int] = {}  # pid of a known command -> its number, in the order of their starts
+        self._orphans: Dict[int, int] = {}  # pid of an adopted process -> the last number when it was first found
         self._adopts = adopts_orphans()
         self._ending: Set[int] = set()
         self._left: Set[int] = set()  # kernel sessions of commands that are over; their background processes may live
@@ -68,7 +71,8 @@ class Commands:
 
     def add(self, command: Command) -> None:
         """Adds a command that was just started."""
-        self._known[command.pid] = command
+        self._started += 1
+        self._known[command.pid], self._numbers[command.pid] = command, self._started
 
     def reap(self) -> None:
         """Reaps all children of the agent that have ended, and sets `exit` of the commands. Call it on SIGCHLD."""
@@ -85,6 +89,7 @@ class Commands:
                 self._known[pid].exit = _exit_of(status)
             else:
                 orphans = True
+                self._orphans.pop(pid, None)
         if orphans and self._left:
             self._check_left()
 
@@ -106,10 +111,11 @@ class Commands:
         self.reap()
         found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
         over = [command for command in found if command.background and command.exit is not None]
-        if over and self._has_orphans():
-            self._leave([command.pid for command in over])
-        else:
-            self._forget([command.pid for command in over])
+        for command in over:
+            if self._may_have_left([command.pid]):
+                self._leave([command.pid])
+            else:
+                self._forget([command.pid])
         for background in (False, True):
             self._end([command for command in found if command not in over and command.background is background])
         for command in commands:
@@ -121,6 +127,7 @@ class Commands:
         self._left.update(pids)
         for pid in pids:
             self._known.pop(pid, None)
+            self._numbers.pop(pid, None)
             self._ending.discard(pid)
         if pids:
             self._check_left()
@@ -144,7 +151,7 @@ class Commands:
     def _end(self, found: List[Command]) -> None:
         """Begins to end what is left of some commands. Either all of them have `background`, or none."""
         pids = [command.pid for command in found]
-        if found and all(command.exit is not None for command in found) and not self._has_orphans():
+        if found and all(command.exit is not None for command in found) and not self._may_have_left(pids):
             self._forget(pids)
         elif found:
             groups = [group for command in found for group in command.foreground()]
@@ -153,14 +160,19 @@ class Commands:
             self._ending.update(pids)
             self._terminations.append((pids, Termination(tree, self._clock(), self._timeouts)))
 
-    def _has_orphans(self) -> bool:
-        """True if the agent may have adopted processes that commands have left behind. False if there are none.
+    def _may_have_left(self, pids: List[int]) -> bool:
+        """True if commands that have ended may have left processes. If this is False, `end` need not search for them.
 
-        If this is False and a command has ended, `end` need not search all processes of the machine for what is left of
-        the command.
+        The search lists all processes of the machine. What a command has left, the agent has adopted. An orphan that
+        was found before a command was started is none of its processes: what was left in the background once does not
+        make each later command expensive.
         """
         mine = own_children() if self._adopts else None
-        return mine is None or not mine <= {*self._known, *self._spared}
+        if mine is None:
+            return True
+        orphans = mine.difference(self._known, self._spared)
+        self._orphans = {pid: self._orphans.get(pid, self._started) for pid in orphans}
+        return any(found >= self._numbers[pid] for found in self._orphans.values() for pid in pids)
 
     def end_all(self) -> None:
         """Closes all commands, and begins to end all processes that descend from them or that the agent has adopted."""
@@ -211,6 +223,7 @@ class Commands:
         for pid in pids:
             self._guard.record(ended_line(pid))
             self._known.pop(pid, None)
+            self._numbers.pop(pid, None)
             self._ending.discard(pid)
             self._left.discard(pid)
 

@@ -44,6 +44,8 @@ def test_many_commands_over_one_connection(ssh: Ssh) -> None:
         "cat; echo err >&2; exit 3": (BYTES, 3, BYTES, b"err\n"),
         "head -c 3; exec <&-; echo": (BYTES, 0, BYTES[:3] + b"\n", b""),
         "kill -KILL $$": (b"", 255, b"", b""),
+        "(sleep 0.5; echo late; echo err >&2) & echo now": (b"", 0, b"now\nlate\n", b"err\n"),
+        "sleep 1000 >/dev/null 2>&1 & exit 5": (b"", 5, b"", b""),
         "no-such-command": (b"", 127, b"", b"bash: line 1: no-such-command: command not found\n"),
         'printf %s "$WHAT"': (b"", 0, b"this", b""),
         "": (b"echo in a shell; exit 4\n", 4, b"in a shell\n", b""),
