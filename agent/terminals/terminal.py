@@ -91,6 +91,8 @@ class Terminal:
     Attributes:
         memory: the memory that all streams and terminals of the agent share.
         ring: the last output.
+        mark: the value of the variable MARK of its programs; None if they have none. The terminal shows itself to none
+            of them.
         name: the name that the client has given to the terminal; "" for none.
         viewers: the viewers, in the order in which they came.
         typist: the viewer that typed last; None if no viewer may type.
@@ -121,6 +123,7 @@ class Terminal:
         self.typist: Optional[Watching] = None
         self.ended = self.told = self.detached = self.over = False
         self.keep = 0.0
+        self.mark: Optional[str] = None
         self._was_detached = False
         self._drain: Optional[Drain] = None
         self._clogged = False

@@ -58,6 +58,13 @@ def test_many_commands_over_one_connection(ssh: Ssh) -> None:
         assert [run.returncode, out, err.replace(b"/bin/bash", b"bash")] == expected
 
 
+@pytest.mark.parametrize(("typed", "status"), [(b"", 0), (b"\xff" * 8, 255)])
+def test_how_the_sftp_server_ends(ssh: Ssh, typed: bytes, status: int) -> None:
+    found, out, err = ssh.run(*ssh.shared("-s", HOST, "sftp"), typed=typed)
+    assert (found, out) == (status, b"")
+    assert (b"the SFTP server has ended" in err) is bool(typed)
+
+
 def test_a_terminal(ssh: Ssh) -> None:
     line = "trap 'echo caught' INT; stty size; read x; read x; stty size; exit 6"
     with terminal(ssh.command(*ssh.shared("-t", HOST, line)), ssh.environ, columns=111, lines=33) as screen:

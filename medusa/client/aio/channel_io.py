@@ -15,7 +15,10 @@ from medusa.protocol.resume.byte_queue import Buffer
 READ_SIZE = 256 * 1024
 """The most bytes that one call of `read` returns, unless its caller wants fewer."""
 
-_LOST = Reason("closed", "the other end has closed the channel")
+NO_ERROR = "closed"
+"""The code of the error that `closed` returns if the agent has closed the channel and has given no reason."""
+
+_LOST = Reason(NO_ERROR, "the other end has closed the channel")
 
 
 class Sender(Protocol):
@@ -157,7 +160,7 @@ class ChannelIO:
         Does nothing if it is closed. What arrives from now on is dropped.
         """
         self._sender.attempt(lambda: self.channel.close(reason, at_once=at_once))
-        self.ended(ChannelClosed(Reason("closed", "the channel was closed here")))
+        self.ended(ChannelClosed(Reason(NO_ERROR, "the channel was closed here")))
 
     # ------------------------------------------------------------------ the driver
 

@@ -23,7 +23,7 @@ class Relay:
         outputs: the subs that the agent sends -> the datatype of SSH. None is the usual one.
 
     Attributes:
-        told: True if the user was told why it has ended before its time.
+        told: True if the user was told why the conversation with the agent is over.
     """
 
     told = False

@@ -52,7 +52,7 @@ class Server(asyncssh.SSHServer):
 
     @property
     def told(self) -> bool:
-        """True if a session of the client has told the user why it has ended before its time."""
+        """True if a session of the client has told the user why the conversation with the agent is over."""
         return any(relay.told for relay in self._relays)
 
     # ------------------------------------------------------------------ sessions

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncssh
 
+from medusa.client.aio.channel_io import NO_ERROR
 from medusa.client.aio.driver import Driver
 from medusa.client.aio.errors import ChannelError
 from medusa.client.ssh.pipes import PipeTransport
@@ -39,6 +40,7 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         self._kind = "session"
         self._command: str | None = None
         self._result: Mapping[str, Any] | None = None
+        self._error: ChannelError | None = None
         self._waiter: asyncio.Task[None] | None = None
         self._all_passed = False
 
@@ -76,8 +78,7 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             self.failed(error)
             return
         self.attach(io)
-        if self._kind != SFTP:
-            self._waiter = asyncio.ensure_future(self._wait())
+        self._waiter = asyncio.ensure_future(self._wait_for_server() if self._kind == SFTP else self._wait())
 
     def _wish(self) -> dict[str, object]:
         given = {
@@ -127,15 +128,28 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             return
         self._exit()
 
+    async def _wait_for_server(self) -> None:
+        """Waits for the end of the SFTP server. The agent gives a reason if it has failed."""
+        assert self._io is not None
+        error = await self._io.closed()
+        if error.code == NO_ERROR:
+            self._result = {"status": 0, "signal": None}
+        else:
+            self._error = error
+        self._exit()
+
     def output_ended(self) -> None:
         self._all_passed = True
-        if self._kind == SFTP:
-            self._result = {"status": 0, "signal": None}
         self._exit()
 
     def _exit(self) -> None:
         """Tells the client how the command ended, after all of its output."""
-        if self._result is None or not self._all_passed or self._gone:
+        if not self._all_passed or self._gone:
+            return
+        if self._error is not None:
+            self.failed(self._error)
+            return
+        if self._result is None:
             return
         self._chan.write_eof()
         signal = self._result["signal"]
@@ -152,5 +166,5 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             self._chan.write_stderr(f"medusa: {error}\r\n".encode())
         except OSError:  # the channel is closing
             return
-        self.told = True
+        self.told = self._driver.over.done()
         self._chan.exit(exit_status(error))

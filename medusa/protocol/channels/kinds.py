@@ -143,6 +143,7 @@ KINDS: Dict[str, Kind] = {
             "replay": (check_integer(0, 1 << 20), 1 << 20),
             "read_only": (_boolean, False),
             "steal": (_boolean, False),
+            "inside": (_NAME, ""),
         },
         ((STDIN,), (STDOUT,)),
         True,
