@@ -47,8 +47,8 @@ from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.settings import Settings
-from medusa.client.streams.progress import Progress
-from medusa.client.streams.returning import Returning
+from medusa.client.streams.lost_link.progress import Progress
+from medusa.client.streams.lost_link.returning import Returning
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages, is_dumb
 from medusa.client.terminal.signals import Signals

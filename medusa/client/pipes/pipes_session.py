@@ -19,7 +19,9 @@ from medusa.client.session.input.keyboard import KEPT_NOTICE, SUSPEND_NOTICE
 from medusa.client.session.link_errors import describe
 from medusa.client.session.silence import Silence, SilenceWatch
 from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.streams.conversation import HARMLESS, Arrived, Conversation, Speech
+from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.negotiation import HARMLESS, Speech
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import FATAL, Signals

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from medusa.client.streams.backoff import Backoff
-from medusa.client.streams.job_silence import WATCH_INTERVAL
-from medusa.client.streams.redial import NOT_THERE_TIMEOUT, NoReturn, Redial
+from medusa.client.streams.lost_link.backoff import Backoff
+from medusa.client.streams.lost_link.job_silence import WATCH_INTERVAL
+from medusa.client.streams.lost_link.redial import NOT_THERE_TIMEOUT, NoReturn, Redial
 from medusa.protocol.channels.frames import REQUEST, RESULT
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Linkup, Notice, StreamAnswer, Ticket, Wait
@@ -181,7 +181,7 @@ def test_the_time_of_keep() -> None:
 
 @pytest.mark.parametrize("there", [False, True], ids=["no reflector", "no agent"])
 def test_a_job_that_has_ended_does_not_come_back(world: World, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medusa.client.streams.way_back.CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr("medusa.client.streams.lost_link.way_back.CLOSE_TIMEOUT", 0.01)
     world.reflector.answers = [] if there else [ConnectRefused("down") for _ in range(99)]
     world.cut()
     world.wait(10)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from medusa.client.streams.backoff import Backoff
+from medusa.client.streams.lost_link.backoff import Backoff
 from medusa.protocol.printable import printable
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused

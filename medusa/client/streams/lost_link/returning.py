@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from medusa.client.streams.backoff import Backoff
-from medusa.client.streams.job_silence import JobSilence, JobWatch
-from medusa.client.streams.progress import Progress
-from medusa.client.streams.redial import Dials, NoReturn, Redial
-from medusa.client.streams.sleep_watch import INTERVAL, SleepWatch
-from medusa.client.streams.way_back import WayBack
+from medusa.client.streams.lost_link.backoff import Backoff
+from medusa.client.streams.lost_link.job_silence import JobSilence, JobWatch
+from medusa.client.streams.lost_link.progress import Progress
+from medusa.client.streams.lost_link.redial import Dials, NoReturn, Redial
+from medusa.client.streams.lost_link.sleep_watch import INTERVAL, SleepWatch
+from medusa.client.streams.lost_link.way_back import WayBack
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Control, StreamAnswer, Ticket
 from medusa.protocol.features import HOLD

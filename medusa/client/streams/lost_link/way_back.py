@@ -6,7 +6,7 @@ import enum
 import math
 from collections.abc import Callable, Mapping
 
-from medusa.client.streams.redial import NoReturn, Redial
+from medusa.client.streams.lost_link.redial import NoReturn, Redial
 from medusa.protocol import control
 from medusa.protocol.control import Control, Linkup, StreamAnswer, Wait
 from medusa.protocol.messages import Close, Message, Ping, Text
