@@ -44,6 +44,19 @@ class Relay:
         self._feed()
         self.pump()
 
+    def hand_over(self, session: Any) -> None:
+        """Makes `session`, of asyncssh, take all that comes from the client, also what has come. Nothing is relayed."""
+        for name in ("data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
+            setattr(self, name, getattr(session, name))
+        for data in self._pending:
+            session.data_received(data, None)
+        if self._eof:
+            session.eof_received()
+        if self._paused:
+            session.pause_writing()
+        if self._held:
+            self._chan.resume_reading()
+
     def pump(self) -> None:
         """Passes on what has arrived from the agent. Call it after the transport was full."""
         for sub in self._outputs:

@@ -14,6 +14,7 @@ from medusa.client.aio.errors import ChannelError
 from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.refusals import exit_status
 from medusa.client.ssh.relay import Relay
+from medusa.client.ssh.scp import server as scp
 from medusa.protocol.channels.kinds import STDERR, STDOUT
 from medusa.protocol.terminal import environment, modes
 
@@ -66,6 +67,12 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         return subsystem == SFTP
 
     def session_started(self) -> None:
+        if self._pty is None and self._command is not None and scp.is_scp(self._command):
+            self._waiter = asyncio.ensure_future(self._copy(self._command))
+        else:
+            self._start()
+
+    def _start(self) -> None:
         try:
             if self._kind == SFTP:
                 self._outputs = {0: None}
@@ -79,6 +86,16 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             return
         self.attach(io)
         self._waiter = asyncio.ensure_future(self._wait_for_server() if self._kind == SFTP else self._wait())
+
+    async def _copy(self, command: str) -> None:
+        """Runs the job's scp, if it has one. Serves the client's scp here otherwise."""
+        try:
+            if await scp.job_has_scp(self._driver):
+                self._start()
+            else:
+                await scp.serve(self._driver, self._chan, command, self._cwd, self.hand_over)
+        except ChannelError as error:
+            self.failed(error)
 
     def _wish(self) -> dict[str, object]:
         given = {
