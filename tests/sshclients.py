@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.terminals import ROOT
 from tests.waiting import PATIENCE, wait_until
+
+needs_fuse = pytest.mark.skipif(
+    not (shutil.which("sshfs") and os.access("/dev/fuse", os.W_OK)), reason="needs sshfs and FUSE"
+)
 
 MEDUSA = [sys.executable, "-m", "medusa"]
 

@@ -1,4 +1,4 @@
-"""All that speaks ssh, in a job on a node with a read-only root that has no sshd, no ssh and no bash.
+"""All that speaks ssh, in a job without forwarding on a node with a read-only root that has no sshd, ssh and bash.
 
 The agent runs there from its archive, by Python 3.8 if this machine has one, or else by PyPy 3.9, which the set-up of
 the tests installs. Ansible's modules run by the tests' own Python, because PyPy takes seconds to start each of them.
@@ -28,7 +28,7 @@ from medusa.client.archive import find_archive
 from tests.archive.minimal import inside, make_root
 from tests.archive.test_run import runs
 from tests.own_sessions import environ, train
-from tests.sshclients import MEDUSA, Ssh
+from tests.sshclients import MEDUSA, Ssh, needs_fuse
 from tests.terminals import ROOT, assert_nothing_left
 from tests.waiting import PATIENCE
 
@@ -39,9 +39,6 @@ pytestmark = pytest.mark.skipif(not all(map(shutil.which, NEEDED)), reason=f"nee
 
 HIDDEN = ("ssh", "sshd", "scp", "sftp", "sftp-server", "bash", "/usr/lib/openssh/sftp-server")
 
-needs_fuse = pytest.mark.skipif(
-    not (shutil.which("sshfs") and os.access("/dev/fuse", os.W_OK)), reason="needs sshfs and FUSE"
-)
 needs_ansible = pytest.mark.skipif(importlib.util.find_spec("ansible") is None, reason="needs ansible-core")
 
 Digests = dict[str, str]
@@ -134,7 +131,8 @@ def node(place: Path) -> list[str]:
     (root / "config.json").touch()
     shutil.copy(find_archive(None), root / "agent.sh")
     binds = [word for path in shown for word in ("--ro-bind", str(path), str(path))]
-    return inside(root, *binds, "--tmpfs", "/usr/lib/openssh", "--tmpfs", "/home", "--setenv", "HOME", "/home")
+    environ = ("--setenv", "HOME", "/home", "--setenv", "MEDUSA_NO_FORWARDING", "true")
+    return inside(root, *binds, "--tmpfs", "/usr/lib/openssh", "--tmpfs", "/home", *environ)
 
 
 def _executable(name: str) -> Path:
@@ -153,7 +151,8 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
     with train(home, "--archive", str(job)):
         client = Ssh(place, environ(home), "train")
         with client.config.open("a") as config:
-            config.write(f"    ControlPath {client.socket}\n")
+            config.write(f"    ControlPath {client.socket}\n    SendEnv PYTHONPATH A_TOKEN MEDUSA_X\n")
+        client.environ.update(A_TOKEN="x", MEDUSA_X="y")
         with client.master(HOST):
             yield client
     assert_nothing_left(home)
@@ -188,6 +187,7 @@ def test_the_node(ssh: Ssh) -> None:
     status, out, err = ssh.run(HOST, line)
     assert (status, err) == (7, b"")
     assert re.match(rb"read-only\nPython 3\.[89]\.", out), out
+    assert ssh.run(HOST, "echo $PYTHONPATH $A_TOKEN ${MEDUSA_X-no}")[1] == f"{ROOT} x no\n".encode()
     digest = hashlib.sha256(BYTES).hexdigest().encode()
     assert ssh.run(HOST, "tee /dev/stderr | sha256sum", typed=BYTES) == (0, digest + b"  -\n", BYTES)
 
@@ -231,6 +231,8 @@ async def _use_asyncssh(ssh: Ssh, tree: Path) -> None:
     async with asyncssh.connect(HOST, sock=here, known_hosts=known, config=None, agent_path=None) as connection:
         run = await connection.run("tee /dev/stderr; exit 3", input=BYTES, encoding=None)
         assert (run.exit_status, run.stdout, run.stderr) == (3, BYTES, BYTES)
+        with pytest.raises(asyncssh.ChannelOpenError, match="the job's agent runs with --no-forwarding"):
+            await connection.open_connection("localhost", 22)
         async with connection.start_sftp_client() as sftp:
             await sftp.put(str(tree), "asyncssh", recurse=True, preserve=True)
             await sftp.get("asyncssh", str(tree.parent / "back"), recurse=True, preserve=True)
