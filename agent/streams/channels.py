@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 from agent.command.resolve import CannotStart
 from agent.process.commands import Commands
 from agent.process.context import Context
-from agent.streams.forwards import Forwards
 from agent.streams.opening import Opened, Opener, amend
 from agent.streams.shared import Shared
 from agent.terminals.terminal import Leave
 from agent.terminals.viewer import Streaming
 from medusa.protocol.channels.channel import Channel, Event, State
 from medusa.protocol.channels.frames import OPEN, REQUEST
+from medusa.protocol.channels.kinds import FORWARDED
 from medusa.protocol.channels.multiplexer import Channels
 
-Parts = List[Union[Opened, Forwards]]
+if TYPE_CHECKING:
+    from agent.streams.forwards import Forwards
+
+Parts = List[Union[Opened, "Forwards"]]
 """The objects that serve the channels. Each has one channel, except Forwards, which has many."""
 
 
@@ -30,7 +33,6 @@ class ServedChannels:
     Attributes:
         offers: the fields of OPEN of each channel that was not answered yet. A later round answers it.
         sessions: what serves each channel of a command or terminal.
-        forwards: what serves all other channels.
         reported: True after the first RESULT.
     """
 
@@ -39,26 +41,35 @@ class ServedChannels:
     ) -> None:
         self.offers: Dict[Channel, Dict[str, Any]] = {}
         self.sessions: Dict[Channel, Opened] = {}
-        self.forwards = Forwards(channels, context, shared.lookups)
         self.reported = False
-        self._commands, self._context = commands, context
+        self._forwards: Optional[Forwards] = None
+        self._channels, self._commands, self._context, self._shared = channels, commands, context, shared
         self._opener = Opener(commands, context, shared, stream)
 
     @property
     def parts(self) -> Parts:
         """All objects to pass to `serve`."""
-        return [self.forwards, *self.sessions.values()]
+        return [*([] if self._forwards is None else [self._forwards]), *self.sessions.values()]
+
+    @property
+    def forwarding(self) -> bool:
+        """True if something is forwarded."""
+        return self._forwards is not None and self._forwards.needed
 
     def wanted(self) -> Dict[int, int]:
         """Returns the events to poll for, as a mask for each descriptor."""
-        wanted = self.forwards.wanted()
+        wanted = {} if self._forwards is None else self._forwards.wanted()
         for session in self.sessions.values():
             wanted.update(session.wanted())
         return wanted
 
     def happened(self, event: Event) -> None:
         """Processes an event of a channel. Raises StreamError if too much waits to be sent."""
-        if self.forwards.happened(event):
+        if event.type == OPEN and event.channel.kind in FORWARDED and self._forwards is None:
+            from agent.streams.forwards import Forwards  # takes long to import, and few sessions forward
+
+            self._forwards = Forwards(self._channels, self._context, self._shared.lookups)
+        if self._forwards is not None and self._forwards.happened(event):
             return
         if event.type == OPEN:
             self.offers[event.channel] = event.value
@@ -116,7 +127,8 @@ class ServedChannels:
     def end(self, why: Leave) -> None:
         """Ends everything, because the stream has ended: the commands, and what is forwarded."""
         self.offers.clear()
-        self.forwards.end()
+        if self._forwards is not None:
+            self._forwards.end()
         self._commands.end(*(child for session in self.sessions.values() for child in session.children))
         for channel in list(self.sessions):
             self.sessions.pop(channel).end(why)

@@ -12,7 +12,6 @@ from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.process.pipe_child import STDERR, STDOUT, PipeChild
 from agent.process.terminal_child import TerminalChild
-from agent.sftp.serve import serve
 from agent.streams.session_channel import SessionChannel
 from agent.streams.shared import Shared
 from agent.terminals.terminal import Terminal
@@ -99,7 +98,7 @@ class Opener:
 
     def _serve_files(self, channel: Channel, fields: Mapping[str, Any]) -> SessionChannel:
         """Starts an SFTP server. Its output goes to sub 0; it has no standard error."""
-        launch = resolve_files(fields, self._context.environ, serve)
+        launch = resolve_files(fields, self._context.environ, _serve)
         pipes = PipeChild.start(launch, self._context.guard, self._context.inherited)
         pipes.close(STDERR)
         self._commands.add(pipes)
@@ -119,3 +118,10 @@ class Opener:
         terminal.add(viewer, steal=fields["steal"], redraw=True)
         self._context.log("attached to terminal %d" % terminal.number)
         return viewer
+
+
+def _serve() -> int:
+    """Runs the SFTP server in its process."""
+    from agent.sftp.serve import serve  # takes long to import, and most nodes have a server of their own
+
+    return serve()

@@ -218,7 +218,7 @@ class StreamSpeaker:
     def needed(self) -> bool:
         """True if something still runs for the client, or if the client has not received all results."""
         channels = self._channels
-        if channels.forwards.needed:
+        if channels.forwarding:
             return True
         if channels.sessions and not channels.offers:
             return any(session.needed for session in channels.sessions.values())

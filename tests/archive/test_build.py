@@ -25,6 +25,7 @@ sys.meta_path.insert(0, NoGevent())
 root = sys.argv[1]
 sys.path.insert(0, root)
 import agent.archived, agent.__main__, ptyprocess
+import agent.sftp.serve, agent.streams.forwards, agent.wrap.main, medusa.transports.tls.trust  # only when needed
 files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
 print(json.dumps(sorted(os.path.relpath(file, root) for file in files if file.startswith(root + os.sep))))
 """

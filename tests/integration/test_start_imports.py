@@ -16,6 +16,7 @@ HEAVY = {
     *("asyncio", "asyncssh", "bcrypt", "configargparse", "cryptography", "ctypes", "email", "fsspec", "gevent"),
     *("geventwebsocket", "http.client", "importlib.metadata", "kubernetes", "pkg_resources", "prometheus_client"),
     *("redis", "requests", "ssl", "structlog", "urllib.request", "urllib3", "uuid", "websockets", "zipfile"),
+    *("agent.sftp.serve", "agent.streams.forwards", "agent.wrap.main", "medusa.transports.tls"),
 }
 """Modules that take milliseconds to import, each, and packages that take tenths of a second."""
 
@@ -63,3 +64,7 @@ def test_a_program_that_only_tells_about_itself(
 def test_a_command_through_a_reflector_without_tls(home: Path) -> None:
     with other_reflector() as url:
         assert imported(home, "medusa.commands.mlogin", "--reflector", url, "-c", "true") <= {*OPTIONS, "uuid"}
+
+
+def test_an_agent(home: Path) -> None:
+    assert not imported(home, "agent.__main__", "--version")

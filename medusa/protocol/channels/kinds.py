@@ -102,6 +102,10 @@ _SIZE: Fields = {"columns": (check_window, REQUIRED), "lines": (check_window, RE
 _PTY: Fields = {**_SIZE, "term": (_NAME, ""), "modes": (_PATH, "")}
 
 
+FORWARDED = ("tcp", "unix", "listen")
+"""The kinds of channels for connections that the agent makes or accepts for the client."""
+
+
 class Kind(NamedTuple):
     """A kind of channel.
 
