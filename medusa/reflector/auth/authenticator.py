@@ -14,8 +14,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from medusa.keys import ALGORITHMS, PublicKey, decoy
 from medusa.protocol.http.head import Request
 from medusa.protocol.http.signature import (
     REQUEST_TARGET,
@@ -26,12 +26,17 @@ from medusa.protocol.http.signature import (
     parse_presigned,
     presigned_text,
 )
-from medusa.reflector.auth.accounts import Accounts
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
+
+if TYPE_CHECKING:
+    # The package cryptography takes long to import. What opens the accounts imports it, and a reflector without
+    # accounts does not.
+    from medusa.keys import PublicKey
+    from medusa.reflector.auth.accounts import Accounts
 
 DATE_SKEW = 300
 """Seconds by which a Date header may differ from the clock of this host. Manta's HTTP service allows as many."""
@@ -225,6 +230,8 @@ class Authenticator:
         Raises Refusal if the account has no such key, or if the signature is wrong. If there is no such key, a decoy
         key verifies the signature instead. So both refusals take the same time.
         """
+        from medusa.keys import decoy
+
         key = self._accounts.find(*claim.key_id)
         judge = key if key is not None and key.takes(claim.algorithm) else decoy(claim.algorithm)
         good = judge.verify(claim.algorithm, claim.signature, claim.text)
@@ -235,6 +242,8 @@ class Authenticator:
         return key
 
     def _claim(self, request: Request, side: Side) -> _Claim:
+        from medusa.keys import ALGORITHMS
+
         authorization = request.headers.get("authorization")
         signed_url = "?" in request.target
         if authorization is not None and signed_url:
