@@ -137,6 +137,13 @@ def _mlogin() -> Iterator[Relay]:
         yield Relay(relay.port, relay.pid, _mlogin_at(relay.port, keep="0"))
 
 
+@contextlib.contextmanager
+def _mlogin_own() -> Iterator[Relay]:
+    """Yields an mlogin that starts its own reflector. The one that runs beside it does nothing."""
+    with _relay(_MEDUSA, None) as relay:
+        yield Relay(relay.port, relay.pid, ("--", *_MLOGIN, "-q", "--keep", "0", "--config", os.devnull, "-c"))
+
+
 def _mlogin_at(port: int, keep: str) -> tuple[str, ...]:
     program = ["-q", "--keep", keep, "--config", os.devnull]
     return ("--", *_MLOGIN, *program, "--reflector", f"http://127.0.0.1:{port}", "-c")
@@ -217,6 +224,10 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("mlogin", _mlogin, "channel windows, 1.5 MiB"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
     ),
+    "own": (
+        SessionKind("mlogin-own", _mlogin_own, "channel windows, 1.5 MiB"),
+        SessionKind("ssh", _ssh, "channel window, 2 MiB"),
+    ),
     "ssh-proxy": (
         SessionKind("ssh-proxy", _ssh_proxy, "channel windows"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
@@ -242,6 +253,7 @@ YARDSTICKS = {
     "workers": "medusa",
     "site": "medusa",
     "session": "ssh",
+    "own": "ssh",
     "ssh-proxy": "ssh",
     "cp": "scp",
     "cut": "mlogin-uncut",
@@ -254,6 +266,7 @@ SUBJECTS = {
     "workers": "two-workers",
     "site": "two-doors",
     "session": "mlogin",
+    "own": "mlogin-own",
     "ssh-proxy": "ssh-proxy",
     "cp": "medusa-cp",
     "cut": "mlogin-cut",
