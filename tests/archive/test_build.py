@@ -129,6 +129,23 @@ def test_unused_code_of_a_whole_program_is_left_out(source: str, travels: str, t
     assert (tmp_path / "other.py").read_text(encoding="utf-8") == "from module import f\n\nprint(f)\n"
 
 
+@pytest.mark.parametrize(
+    ("folder", "travels"),
+    [
+        ("agent", "class A:\n @property\n def a(self):return b()\n def c(self):...\n\ndef b():..."),
+        ("medusa/protocol", "class A:\n\n\n def c(self):..."),
+    ],
+)
+def test_unused_methods_of_shared_classes_are_left_out(folder: str, travels: str, tmp_path: Path) -> None:
+    source = "class A:\n    @property\n    def a(self): return b()\n    def c(self): ...\n\ndef b(): ...\n"
+    file = tmp_path / folder / "module.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(source, encoding="utf-8")
+    (tmp_path / "other.py").write_text("A().c()\n", encoding="utf-8")
+    subprocess.run([sys.executable, "-I", "-B", ROOT / "scripts" / "agent_strip.py", tmp_path], check=True)
+    assert file.read_text(encoding="utf-8").rstrip("\n") == travels
+
+
 def _code(source: str, words: set[str]) -> str:
     """The program without its documentation, its types, and what it names by none of `words`; lines are kept."""
     tree = ast.parse(source)
@@ -142,6 +159,8 @@ def _code(source: str, words: set[str]) -> str:
             texts = [item for item in body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)]
             body[:] = [item for item in body if item not in texts and not isinstance(item, ast.Pass)]
             body[:] = [item for item in body if not isinstance(item, ast.ImportFrom)]  # some are for types only
-            if not isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef):
+                body[:] = [item for item in body if not isinstance(item, ast.FunctionDef) or item.name in words]
+            else:
                 body[:] = [_untyped(item) for item in body]
     return "\n".join(f"{getattr(node, 'lineno', 0)} {type(node).__name__}" for node in ast.walk(tree)) + ast.dump(tree)
