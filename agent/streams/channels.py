@@ -9,8 +9,7 @@ from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.streams.opening import Opened, Opener, amend
 from agent.streams.shared import Shared
-from agent.terminals.terminal import Leave
-from agent.terminals.viewer import Streaming
+from agent.terminals.interfaces import Leave, Streaming
 from medusa.protocol.channels.channel import Channel, Event, State
 from medusa.protocol.channels.frames import OPEN, REQUEST
 from medusa.protocol.channels.kinds import FORWARDED

@@ -14,8 +14,9 @@ from agent.process.pipe_child import STDERR, STDOUT, PipeChild
 from agent.process.terminal_child import TerminalChild
 from agent.streams.session_channel import SessionChannel
 from agent.streams.shared import Shared
+from agent.terminals.interfaces import Streaming
 from agent.terminals.terminal import Terminal
-from agent.terminals.viewer import Streaming, Viewer
+from agent.terminals.viewer import Viewer
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.control import Resize
 from medusa.protocol.terminal.environment import MARK

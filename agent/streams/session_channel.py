@@ -9,7 +9,8 @@ from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
 from agent.process.pipe_child import READ_SIZE, STDERR, STDIN, STDOUT, PipeChild
-from agent.terminals.terminal import Leave, result_of
+from agent.terminals.description import result_of
+from agent.terminals.interfaces import Leave
 from medusa.protocol.channels.channel import NO_REASON, Channel
 from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP, Reason
 from medusa.protocol.channels.kinds import KINDS

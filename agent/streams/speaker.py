@@ -9,7 +9,7 @@ from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.streams.channels import ServedChannels
 from agent.streams.shared import Shared
-from agent.terminals.terminal import Leave
+from agent.terminals.interfaces import Leave
 from medusa.protocol.channels.channel import Event
 from medusa.protocol.channels.frames import GOAWAY
 from medusa.protocol.channels.kinds import Role

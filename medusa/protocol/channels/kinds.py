@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
-from medusa.protocol.control import check_integer, check_text, check_window
+from medusa.protocol.control.checks import check_integer, check_text, check_window
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 

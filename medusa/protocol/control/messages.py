@@ -12,11 +12,29 @@ ignore these, because the programs of the original Medusa send such texts: its c
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
+from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
-from medusa.protocol.resume.offer import MAX_KEEP, StreamOffer, check_identifier, check_offer
+from medusa.protocol.control.checks import (
+    FLAG,
+    IDENTIFIER,
+    KEPT,
+    MESSAGE_LIMIT,
+    MODES,
+    NAMES,
+    NATURAL,
+    OFFER,
+    OFFSET,
+    SECONDS,
+    STATUS,
+    TEXT,
+    TEXTS,
+    TICKET,
+    VARIABLES,
+    VERSION,
+    WINDOW,
+)
+from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.resume.records import LEAST_LIMIT
 
 REFLECTOR_PREFIX = "medusa:"
@@ -25,99 +43,10 @@ PEER_PREFIX = "mlogin:"
 KILLED = "killed"
 """The `outcome` in a Wait message: an administrator has ended the session."""
 
-MAX_WINDOW = 0xFFFF
-"""The largest number of columns or lines: the kernel's struct winsize holds unsigned shorts."""
-
-
-DETACHED, PARKED, HOLD, FIRST = KEPT_FOR = ("detached", "parked", "hold", "first")
-"""What an agent keeps a session for: terminals that users have left; streams without a link, and outcomes that no
-client was told; a step that has failed; the first client."""
-
 
 @dataclass(frozen=True)
 class Control:
     """The base class of all control messages."""
-
-
-# ---------------------------------------------------------------------- checks
-# Each check takes a value from the parsed JSON and returns the value for the field, or raises ValueError.
-
-
-def check_text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError("not a string")
-    # Bytes of a command line that are not UTF-8 are sent as U+DC80..U+DCFF (PEP 383). Other lone surrogates fail here.
-    value.encode("utf-8", "surrogateescape")
-    return value
-
-
-def _texts(value: Any) -> Tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError("not a list")
-    return tuple([check_text(item) for item in value])
-
-
-def check_integer(low: int, high: int) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError("not a whole number in range")
-        return value
-
-    return check
-
-
-_natural = check_integer(0, 1 << 53)
-
-
-def check_window(value: Any) -> int:
-    # A terminal of unknown size reports 0. The original's clients then send 0 or an absurdly large number, which must
-    # not make the message invalid.
-    return min(_natural(value), MAX_WINDOW)
-
-
-def _variables(value: Any) -> Optional[Dict[str, str]]:
-    # A wrong value counts as none: a command without these variables is better than no command.
-    if not isinstance(value, dict):
-        return None
-    return {name: text for name, text in value.items() if isinstance(text, str)}
-
-
-def _names(value: Any) -> Optional[Tuple[str, ...]]:
-    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else None
-
-
-def _modes(value: Any) -> Optional[str]:
-    return value if isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{2})*", value) else None
-
-
-def _ticket(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[A-Za-z0-9_.-]{1,512}", value):
-        raise ValueError("not a ticket")
-    return value
-
-
-def _kept(value: Any) -> str:
-    if value not in KEPT_FOR:
-        raise ValueError("not a reason to keep a session")
-    return str(value)
-
-
-def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
-    return {"check": function}
-
-
-_TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (check_text, _texts, _natural, check_window))
-_VARIABLES, _NAMES_OF_THEM, _MODES = map(_check, (_variables, _names, _modes))
-_LOGIN = _TRUE = _check(lambda value: value is True or None)
-_IDENTIFIER, _OFFER, _FEATURES = map(_check, (check_identifier, check_offer, _names))
-_TICKET = _check(_ticket)
-_OFFSET = _check(check_integer(0, (1 << 63) - 1))
-_STATUS = _check(check_integer(0, 255))
-_KEPT = _check(_kept)
-_SECONDS = _check(lambda value: None if value is None else check_integer(0, MAX_KEEP)(value))
-
-
-# ---------------------------------------------------------------------- messages
 
 
 @dataclass(frozen=True)
@@ -129,7 +58,7 @@ class Wait(Control):
             Close follows this message, and the client must not attach again.
     """
 
-    outcome: Optional[str] = field(default=None, metadata=_TEXT)
+    outcome: Optional[str] = field(default=None, metadata=TEXT)
 
 
 @dataclass(frozen=True)
@@ -144,7 +73,7 @@ class Linkup(Control):
 class Notice(Control):
     """The message from reflector to client that holds a text for the user."""
 
-    text: str = field(metadata=_TEXT)
+    text: str = field(metadata=TEXT)
 
 
 @dataclass(frozen=True)
@@ -157,7 +86,7 @@ class Call(Control):
         leg: the id of the new connection. The agent sends it in the header field `features.LEG`.
     """
 
-    leg: str = field(metadata=_IDENTIFIER)
+    leg: str = field(metadata=IDENTIFIER)
 
 
 @dataclass(frozen=True)
@@ -167,7 +96,7 @@ class Ticket(Control):
     With the ticket, the receiver may return to its session after the loss of its connection.
     """
 
-    ticket: str = field(metadata=_TICKET)
+    ticket: str = field(metadata=TICKET)
 
 
 @dataclass(frozen=True)
@@ -181,8 +110,8 @@ class Kept(Control):
         seconds: for how many seconds the agent keeps it; None to keep it until the job ends.
     """
 
-    what: Optional[str] = field(default=None, metadata=_KEPT)
-    seconds: Optional[int] = field(default=None, metadata=_SECONDS)
+    what: Optional[str] = field(default=None, metadata=KEPT)
+    seconds: Optional[int] = field(default=None, metadata=SECONDS)
 
 
 @dataclass(frozen=True)
@@ -206,17 +135,17 @@ class Start(Control):
             for this `start`.
     """
 
-    cwd: str = field(default="", metadata=_TEXT)
-    term: str = field(default="", metadata=_TEXT)
-    columns: Optional[int] = field(default=None, metadata=_WINDOW)
-    lines: Optional[int] = field(default=None, metadata=_WINDOW)
-    command: str = field(default="", metadata=_TEXT)
-    arguments: Tuple[str, ...] = field(default=(), metadata=_TEXTS)
-    modes: Optional[str] = field(default=None, metadata=_MODES)
-    env: Optional[Mapping[str, str]] = field(default=None, metadata=_VARIABLES)
-    named: Optional[Tuple[str, ...]] = field(default=None, metadata=_NAMES_OF_THEM)
-    login: Optional[bool] = field(default=None, metadata=_LOGIN)
-    stream: Optional[StreamOffer] = field(default=None, metadata=_OFFER)
+    cwd: str = field(default="", metadata=TEXT)
+    term: str = field(default="", metadata=TEXT)
+    columns: Optional[int] = field(default=None, metadata=WINDOW)
+    lines: Optional[int] = field(default=None, metadata=WINDOW)
+    command: str = field(default="", metadata=TEXT)
+    arguments: Tuple[str, ...] = field(default=(), metadata=TEXTS)
+    modes: Optional[str] = field(default=None, metadata=MODES)
+    env: Optional[Mapping[str, str]] = field(default=None, metadata=VARIABLES)
+    named: Optional[Tuple[str, ...]] = field(default=None, metadata=NAMES)
+    login: Optional[bool] = field(default=None, metadata=FLAG)
+    stream: Optional[StreamOffer] = field(default=None, metadata=OFFER)
 
 
 @dataclass(frozen=True)
@@ -234,35 +163,35 @@ class StreamAnswer(Control):
         message: the length of the longest message that the agent reads, in bytes.
     """
 
-    id: str = field(metadata=_IDENTIFIER)
-    received: int = field(metadata=_OFFSET)
-    incarnation: str = field(metadata=_IDENTIFIER)
-    features: Optional[Tuple[str, ...]] = field(default=(), metadata=_FEATURES)
-    version: int = field(default=1, metadata=_check(check_integer(1, 1)))
-    gone: Optional[bool] = field(default=None, metadata=_TRUE)
-    message: int = field(default=LEAST_LIMIT, metadata=_check(check_integer(LEAST_LIMIT, 1 << 53)))
+    id: str = field(metadata=IDENTIFIER)
+    received: int = field(metadata=OFFSET)
+    incarnation: str = field(metadata=IDENTIFIER)
+    features: Optional[Tuple[str, ...]] = field(default=(), metadata=NAMES)
+    version: int = field(default=1, metadata=VERSION)
+    gone: Optional[bool] = field(default=None, metadata=FLAG)
+    message: int = field(default=LEAST_LIMIT, metadata=MESSAGE_LIMIT)
 
 
 @dataclass(frozen=True)
 class Resize(Control):
     """The message from client to agent that the size of the user's terminal has changed. It holds the new size."""
 
-    columns: int = field(metadata=_WINDOW)
-    lines: int = field(metadata=_WINDOW)
+    columns: int = field(metadata=WINDOW)
+    lines: int = field(metadata=WINDOW)
 
 
 @dataclass(frozen=True)
 class Started(Control):
     """The message from agent to client that the command was started. `pid` is its process id."""
 
-    pid: int = field(metadata=_NATURAL)
+    pid: int = field(metadata=NATURAL)
 
 
 @dataclass(frozen=True)
 class Error(Control):
     """The message from agent to client that the command could not be started. `error` says why."""
 
-    error: str = field(metadata=_TEXT)
+    error: str = field(metadata=TEXT)
 
 
 @dataclass(frozen=True)
@@ -277,8 +206,8 @@ class Exit(Control):
         signal: the name of the signal that ended the command; None if the command ended by itself.
     """
 
-    status: Optional[int] = field(default=None, metadata=_STATUS)
-    signal: Optional[str] = field(default=None, metadata=_TEXT)
+    status: Optional[int] = field(default=None, metadata=STATUS)
+    signal: Optional[str] = field(default=None, metadata=TEXT)
 
 
 MESSAGES: Dict[Tuple[str, str], Type[Any]] = {
