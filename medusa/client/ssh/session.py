@@ -11,10 +11,10 @@ import asyncssh
 from medusa.client.aio.channel_io import NO_ERROR
 from medusa.client.aio.driver import Driver
 from medusa.client.aio.errors import ChannelError
-from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.refusals import exit_status
 from medusa.client.ssh.relay import Relay
 from medusa.client.ssh.scp import server as scp
+from medusa.client.ssh.transport.data_packets import DataPackets
 from medusa.protocol.channels.kinds import STDERR, STDOUT
 from medusa.protocol.terminal import environment, modes
 
@@ -34,8 +34,8 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         cwd: the directory of the job in which it starts.
     """
 
-    def __init__(self, driver: Driver, transport: PipeTransport, cwd: str) -> None:
-        super().__init__(transport, {STDOUT: None, STDERR: asyncssh.EXTENDED_DATA_STDERR})
+    def __init__(self, driver: Driver, packets: DataPackets, cwd: str) -> None:
+        super().__init__(packets, {STDOUT: None, STDERR: asyncssh.EXTENDED_DATA_STDERR})
         self._driver, self._cwd = driver, cwd
         self._pty: dict[str, object] | None = None
         self._kind = "session"

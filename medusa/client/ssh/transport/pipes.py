@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from medusa.client.pipes.descriptors import enlarge
@@ -12,11 +12,8 @@ from medusa.client.pipes.sink import Writable
 from medusa.client.terminal.stdin import Stdin
 from medusa.protocol.resume.byte_queue import Buffer
 
-READ_SIZE = 128 * 1024
-"""Bytes that are read at once. asyncssh copies what it has not parsed yet for each packet, so more would be slower."""
-
-AT_ONCE = 2
-"""How often is read before anything is sent, as long as there is more: what was read then leaves in one message."""
+READ_SIZE = 256 * 1024
+"""Bytes that are read at once: as many as one message to the agent holds."""
 
 MUCH = 64 * 1024
 """Bytes. After as many were read at once, or wait to be written, the pipe is enlarged."""
@@ -73,6 +70,10 @@ class PipeTransport(asyncio.Transport):
             self._soon = True
             self._loop.call_soon(self._flush)
 
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
+        for data in list_of_data:
+            self.write(data)
+
     def close(self) -> None:
         """Ends the transport after all that waits was written. Nothing more is read."""
         self._closing = True
@@ -89,19 +90,13 @@ class PipeTransport(asyncio.Transport):
         await asyncio.shield(self._over)
 
     def _readable(self) -> None:
-        for _ in range(1 if self._source.may_block else AT_ONCE):
-            if not self._read() or self._closing or self.full:
-                break
-
-    def _read(self) -> bool:
-        """Reads once. Returns True if there may be more."""
         try:
             data = self._source.read(READ_SIZE)
         except OSError as error:
             self._end(error)
-            return False
+            return
         if data is None or self._protocol is None:
-            return False
+            return
         self._enlarge(self._source.fileno(), len(data))
         if data:
             self._receive(self._protocol, data)
@@ -110,7 +105,6 @@ class PipeTransport(asyncio.Transport):
             self._protocol.eof_received()
             self._flush()
         self._watch()
-        return len(data) == READ_SIZE
 
     def _receive(self, protocol: asyncio.Protocol, data: bytes) -> None:
         try:
