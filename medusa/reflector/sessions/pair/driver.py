@@ -14,7 +14,7 @@ from medusa.protocol.features import CALL, NOTICE
 from medusa.protocol.http.about import NOTHING, About
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
-from medusa.reflector.relay.endpoint import Endpoint
+from medusa.reflector.relay.endpoint.endpoint import Endpoint
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.limits import Place

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from medusa.reflector.relay import endpoint_states as states
-from medusa.reflector.relay.endpoint_states import TABLE, Action, IllegalInput, Input, State
+from medusa.reflector.relay.endpoint import states
+from medusa.reflector.relay.endpoint.states import TABLE, Action, IllegalInput, Input, State
 
 REPORTS = (Action.REPORT_CLOSED, Action.REPORT_LOST)
 
