@@ -12,7 +12,7 @@ import yaml
 
 import medusa
 from medusa.commands.reflector.command import config_of, make_parser
-from medusa.reflector.config import Timeouts
+from medusa.reflector.config import Timeouts, verify
 from tests.charts import CHART, NOTES, Rendered, render
 from tests.kube.rules import check
 from tests.proxies import DEPLOY
@@ -135,7 +135,7 @@ def test_the_reflector_takes_the_options(chart: Rendered, monkeypatch: pytest.Mo
     if any(variable["name"] == "MEDUSA_DIRECTORY" for variable in spec["env"]):
         monkeypatch.setenv("MEDUSA_DIRECTORY", "redis://redis.example")
     options = make_parser().parse_args([word.replace("$(POD_IP)", "fd00::7") for word in spec["args"]])
-    config_of(options, Timeouts()).verify()
+    verify(config_of(options, Timeouts()))
     assert options.port == spec["ports"][0]["containerPort"]
     assert pod(chart)["spec"]["terminationGracePeriodSeconds"] >= options.drain_timeout + 20
     scheme = "HTTPS" if options.tls_cert else "HTTP"

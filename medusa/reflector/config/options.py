@@ -1,17 +1,13 @@
-"""The options of a reflector with their defaults and checks."""
+"""The options of a reflector with their defaults, and what follows from them."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass, field, replace
 
 from medusa.directory import is_shared
 from medusa.protocol.messages import MAX_MESSAGE
-from medusa.protocol.raw.codec import MAX_LENGTH
-from medusa.reflector.timeouts import Timeouts
-
-__all__ = ["ConfigError", "ReflectorConfig", "Timeouts"]
+from medusa.reflector.config.advertised import parse_advertised
+from medusa.reflector.config.timeouts import Timeouts
 
 HELD_SHARE = 8
 """By default the memory held for the peers of one login is limited to 1 / HELD_SHARE of the limit for all peers."""
@@ -19,18 +15,9 @@ HELD_SHARE = 8
 MIN_HELD = 1 << 20
 """The lowest value, in bytes, of each limit for the memory held for peers. Ordinary frames never need so much."""
 
-FOREVER = 10**9
-"""The longest time that an option may set: thirty years, in seconds. The event loop cannot wait for longer."""
-
 
 EVERYBODY = "*"
 """Stands for every account, and for sessions without an account, in `no_forwarding`."""
-
-_ADVERTISE = re.compile(r"([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\Z")
-
-
-class ConfigError(Exception):
-    """Raised if a setting cannot be used. The text names the option and the reason."""
 
 
 @dataclass(frozen=True)
@@ -202,115 +189,13 @@ class ReflectorConfig:
 
     def address(self, port: int) -> str:
         """Returns the URL at which other reflectors reach this one. `port`: the port that it listens on."""
-        match = _ADVERTISE.match(_bracketed(self.advertise or self.bind_ip))
-        assert match is not None
-        return "%s://%s:%s" % ("https" if self.tls_cert else "http", match[1], match[2] or port)
-
-    def verify(self) -> None:
-        """Checks each setting, and combinations of settings. Raises ConfigError if one cannot be used."""
-        self._verify_address()
-        self._verify_combinations()
-        self._verify_site()
-        for name in _ABOVE_0:
-            if not 0 < getattr(self, name) <= FOREVER:
-                raise ConfigError("%s: must be above 0 and at most %d seconds" % (_option(name), FOREVER))
-        for name in _FROM_0:
-            if not 0 <= getattr(self, name) <= FOREVER:
-                raise ConfigError("%s: must be between 0 and %d seconds" % (_option(name), FOREVER))
-        for name in _COUNTS:
-            if (getattr(self, name) or 0) < 0:
-                raise ConfigError("%s: must be 0, for no limit, or more" % _option(name))
-        start, rate, full = self.max_startups
-        if not (0 <= start <= full and 0 <= rate <= 100):
-            raise ConfigError("max-startups: must be START:RATE:FULL, RATE at most 100 percent, START at most FULL")
-        if not 1 <= self.max_message <= MAX_LENGTH:
-            raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
-
-    def _verify_address(self) -> None:
-        try:
-            address = ipaddress.ip_address(self.bind_ip)
-        except ValueError:
-            raise ConfigError("bind-ip: %r is not an IP address" % self.bind_ip) from None
-        if not address.is_loopback and not self.trusted_network and self.accounts is None:
-            raise ConfigError(
-                "bind-ip: %s is not a loopback address, and /attach/ asks nobody who they are. "
-                "Give --accounts for sessions that are signed for, "
-                "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
-            )
-        if not address.is_loopback and not self.trusted_network and self.raw_port is not None:
-            raise ConfigError(
-                "raw-port: %s is not a loopback address, and raw TCP is not encrypted. "
-                "Give --trusted-network if nobody on the way to it listens." % self.bind_ip
-            )
-        for name, port in (("port", self.port), ("raw-port", self.raw_port or 0)):
-            if not 0 <= port <= 65535:
-                raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
+        host, given = parse_advertised(self.advertise or self.bind_ip)
+        return "%s://%s:%s" % ("https" if self.tls_cert else "http", host, given or port)
 
     def forbids_forwarding(self, login: str) -> bool:
         """Returns True if the agents of `login` may forward no connections; "" for sessions without an account."""
         return EVERYBODY in self.no_forwarding or login in self.no_forwarding
 
-    def _verify_site(self) -> None:
-        if self.advertise is not None and not _ADVERTISE.match(_bracketed(self.advertise)):
-            raise ConfigError("advertise: %r is not HOST or HOST:PORT" % self.advertise)
-        if not self.shared:
-            for name in ("advertise", "site_secret_file"):
-                if getattr(self, name) is not None:
-                    raise ConfigError("%s: other reflectors find this one in a --directory redis:..." % _option(name))
-            return
-        if self.site_secret_file is None:
-            raise ConfigError(
-                "site-secret-file: missing; reflectors that share a directory carry connections to each other, "
-                "and prove by a common secret who they are. Try: openssl rand -hex 32 > FILE; chmod 600 FILE"
-            )
-        if self.advertise is None and ipaddress.ip_address(self.bind_ip).is_unspecified:
-            raise ConfigError(
-                "advertise: missing; with bind-ip %s others cannot know how to reach this reflector" % self.bind_ip
-            )
-
-    def _verify_combinations(self) -> None:
-        """Raises ConfigError if a setting is useless or harmful because another setting is missing."""
-        if self.front_door_only and self.accounts is None:
-            raise ConfigError("front-door-only: there is no front door without --accounts")
-        if self.admins and self.accounts is None:
-            raise ConfigError("admins: these are accounts: give --accounts as well")
-        if self.accounts is None and set(self.no_forwarding) - {EVERYBODY}:
-            raise ConfigError("no-forwarding: these are accounts: give --accounts as well, or --no-forwarding '*'")
-        if self.legacy_signatures and self.accounts is None:
-            raise ConfigError("legacy-signatures: nothing is signed without --accounts")
-        if self.proxy_protocol and not self.trusted_proxy:
-            raise ConfigError("proxy-protocol: from nobody; give --trusted-proxy as well")
-        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
-            if getattr(self, given) is not None and getattr(self, missing) is None:
-                raise ConfigError("%s: missing; --%s does nothing without it" % (_option(missing), _option(given)))
-
-
-_ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
-_FROM_0 = ("drain_timeout", "message_timeout", "write_stall", "idle_timeout", "max_duration", "max_hold")
-_COUNTS = (
-    "max_sessions",
-    "max_sessions_per_login",
-    "max_sessions_per_address",
-    "max_waiting_per_login",
-    "max_waiting_per_address",
-    "max_connects_per_minute",
-    "max_legs",
-    "per_source_max_startups",
-    "max_held",
-    "max_held_per_login",
-    "max_held_sessions",
-    "max_held_sessions_per_login",
-)
-
-
-def _bracketed(host: str) -> str:
-    """Returns `host` as it is written in a URL: an IPv6 address without brackets gets brackets."""
-    return "[%s]" % host if host.count(":") > 1 and not host.startswith("[") else host
-
 
 def _share(number: int, workers: int) -> int:
     return -(-number // workers)
-
-
-def _option(name: str) -> str:
-    return name.replace("_", "-")
