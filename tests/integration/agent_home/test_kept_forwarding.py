@@ -9,12 +9,10 @@ import pytest
 
 from medusa.protocol.resume.offer import StreamOffer
 from tests.agents import Agent, stop
-from tests.integration.test_agent_forwarding import Target, closed, everything, listener
-from tests.integration.test_agent_home import Home, finish, home, resume
+from tests.integration.agent_forwarding.targets import Target, closed, everything, listener
+from tests.integration.agent_home.homes import Home, finish, resume
 from tests.streamclients import STREAM_ID
 from tests.waiting import PATIENCE
-
-__all__ = ["home"]
 
 
 def test_connections_and_listeners_survive_their_links(home: Home, agent: Agent) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-import stat
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,65 +12,13 @@ import pytest
 
 from agent.timeouts import Timeouts
 from tests.agents import Reflector, from_source, job_environ, launched, write_config
-from tests.streamclients import Run, StreamClient
+from tests.integration.agent_forwarding.targets import NOISE, RESET_AT_CLOSE, Target, closed, everything, listener
+from tests.streamclients import StreamClient
 from tests.waiting import PATIENCE, wait_until
 
-NOISE = bytes(range(256)) * 4096
 MAX_ACCEPTED = 512
-RESET_AT_CLOSE = struct.pack("ii", 1, 0)
-
 
 AGENT_TIMEOUTS = Timeouts(listener_interval=0.05)
-
-
-class Target:
-    """Listens for connections of the agent: by TCP, or at a path."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        if path is None:
-            self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
-            self.kind, self.fields = "tcp", {"host": "127.0.0.1", "port": self.socket.getsockname()[1]}
-        else:
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.bind(str(path))
-            self.socket.listen()
-            self.kind, self.fields = "unix", {"path": str(path)}
-        self.socket.settimeout(PATIENCE)
-
-    def connect(self, stream: StreamClient, **more: object) -> tuple[Run, socket.socket]:
-        """Opens a channel to this target. Returns both ends."""
-        run = stream.open(self.kind, **{**self.fields, **more}).started()
-        peer, _ = self.socket.accept()
-        peer.settimeout(PATIENCE)
-        return run, peer
-
-
-@pytest.fixture(params=["tcp", "unix"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
-    target = Target(tmp_path / "target" if request.param == "unix" else None)
-    with target.socket:
-        yield target
-
-
-@pytest.fixture
-def tcp() -> Iterator[Target]:
-    target = Target()
-    with target.socket:
-        yield target
-
-
-def everything(sock: socket.socket) -> bytes:
-    """All that comes until the end."""
-    data = b""
-    while more := sock.recv(65536):
-        data += more
-    return data
-
-
-def closed(run: Run) -> str:
-    """The code with which the agent closes the channel."""
-    run.client.until(lambda: run.closed is not None)
-    return str(run.closed.code)
 
 
 def _is_refused(sock: socket.socket, data: bytes) -> bool:
@@ -82,15 +27,6 @@ def _is_refused(sock: socket.socket, data: bytes) -> bool:
     except BrokenPipeError:
         return True
     return False
-
-
-def listener(stream: StreamClient, **fields: object) -> tuple[Run, dict[str, Any]]:
-    run = stream.open("listen", **fields).started()
-    assert run.opened is not None
-    return run, run.opened
-
-
-# ---------------------------------------------------------------------- both directions and their ends
 
 
 def test_the_target_ends_first(stream: StreamClient, target: Target) -> None:
@@ -180,8 +116,6 @@ def test_what_waits_is_written_after_the_channel_is_closed(stream: StreamClient,
         assert len(everything(peer)) == size
 
 
-# ---------------------------------------------------------------------- what is refused
-
 LONG = "x" * 200
 REFUSED = [
     ("tcp", {"host": "127.0.0.1", "port": 1}, "refused", "127.0.0.1:1: Connection refused"),
@@ -200,17 +134,6 @@ REFUSED = [
 def test_refusals(stream: StreamClient, kind: str, fields: dict[str, Any], code: str, words: str) -> None:
     refusal = stream.open(kind, **fields).refusal()
     assert (refusal.code, refusal.words[: len(words)]) == (code, words)
-
-
-def test_a_port_in_use(stream: StreamClient, tcp: Target) -> None:
-    port = tcp.fields["port"]
-    assert stream.open("listen", port=port).refusal() == ("in-use", f"127.0.0.1:{port}: Address already in use")
-
-
-def test_too_many_listeners(stream: StreamClient) -> None:
-    runs = [stream.open("listen") for _ in range(65)]
-    assert runs.pop().refusal() == ("limit", "no more than 64 listeners")
-    assert len({run.started().opened["port"] for run in runs}) == 64  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -232,82 +155,6 @@ def test_no_forwarding(tmp_path: Path, options: list[str], field: str, words: st
         stream.link.abort()
 
 
-# ---------------------------------------------------------------------- listeners
-
-
-def test_a_listener(stream: StreamClient) -> None:
-    run, where = listener(stream)
-    assert where["host"] == "127.0.0.1"
-    hosts = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
-    pairs = []
-    for address in hosts:
-        peer = socket.create_connection((address, where["port"]), PATIENCE)
-        stream.until(lambda: stream.offered)
-        host, port = peer.getsockname()[:2]
-        name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        assert stream.offered[0][1] == {"listener": run.channel.number, "peer": name}
-        (accepted,) = stream.accept()
-        pairs.append((peer, accepted))
-        peer.sendall(b"one")
-        peer.shutdown(socket.SHUT_WR)
-        stream.until(lambda: accepted.channel.readers[0].complete)  # noqa: B023
-        assert accepted.output[0] == b"one"
-    run.channel.close()
-    stream.pump()
-    for peer, accepted in pairs:
-        accepted.give(b"two")  # the connections of a listener that has ended go on
-        accepted.end()
-        with peer:
-            assert everything(peer) == b"two"
-        assert closed(accepted) == ""
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", where["port"]))
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
-def test_a_client_that_refuses(stream: StreamClient) -> None:
-    _, where = listener(stream, host="localhost")
-    with socket.create_connection(("127.0.0.1", where["port"]), PATIENCE) as peer:
-        stream.until(lambda: stream.offered)
-        stream.offered.pop()[0].refuse("refused", "nothing is there")
-        stream.pump()
-        with pytest.raises(ConnectionResetError):
-            everything(peer)
-
-
-def test_a_listener_at_a_path(stream: StreamClient, tmp_path: Path) -> None:
-    path = tmp_path / "listener"
-    run, where = listener(stream, path=str(path))
-    assert where == {"path": str(path)}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with socket.socket(socket.AF_UNIX) as peer:
-        peer.connect(str(path))
-        (accepted,) = stream.accept()
-        peer.sendall(b"x")
-        peer.shutdown(socket.SHUT_WR)
-        accepted.end()
-        assert closed(accepted) == ""
-    assert accepted.output[0] == b"x"
-    run.channel.close()
-    stream.pump()
-    wait_until(lambda: not path.exists())
-
-
-def test_a_listener_that_dies(stream: StreamClient, tmp_path: Path) -> None:
-    path = tmp_path / "listener"
-    run, _ = listener(stream, path=str(path))
-    path.unlink()
-    assert closed(run) == "lost"
-    assert run.closed.words == f"{path}: its file was removed"
-
-
 def test_more_connections_than_a_stream_may_have(stream: StreamClient, tcp: Target) -> None:
     """The others wait in the kernel, and something else can still be opened."""
     _, where = listener(stream)
@@ -326,9 +173,6 @@ def test_more_connections_than_a_stream_may_have(stream: StreamClient, tcp: Targ
             accepted.channel.close()
         stream.pump()
         assert len(stream.accept(88)) == 88
-
-
-# ---------------------------------------------------------------------- many at once
 
 
 def test_hundreds_of_connections(stream: StreamClient, tcp: Target) -> None:

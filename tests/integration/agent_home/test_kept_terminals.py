@@ -6,11 +6,9 @@ from pathlib import Path
 
 from medusa.protocol.resume.offer import StreamOffer
 from tests.agents import Agent, wait_until_session_is_gone
-from tests.integration.test_agent_home import Home, finish, home, resume
+from tests.integration.agent_home.homes import Home, finish, resume
 from tests.streamclients import PTY, StreamClient
 from tests.waiting import wait_until
-
-__all__ = ["home"]
 
 OTHER = StreamOffer("cd" * 16)
 
