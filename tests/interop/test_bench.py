@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from bench import documents, results
+from bench.kinds import RelayKind
 from bench.processes import descendants, runs
-from bench.relays import KINDS, RelayKind, running
+from bench.relays import KINDS, running
 from bench.toolchain import Unavailable, install_packages, require
 from tests.interop.pairs import pair
 from tests.waiting import PATIENCE, wait_until

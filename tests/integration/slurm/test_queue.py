@@ -1,91 +1,21 @@
-"""`mlogin --launcher slurm` on a real Slurm of one node: its queue, its jobs, and that nothing is left of them."""
+"""`mlogin --launcher slurm` on a real Slurm of one node: its queue, new jobs, and that nothing is left of them."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import re
-import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from medusa.client.archive import find_archive
-from medusa.client.timeouts import SlurmTimeouts, Timeouts
-from tests.slurms import CPUS, Slurm, slurm
-from tests.terminals import (
-    ROOT,
-    Terminal,
-    assert_nothing_left,
-    environment,
-    mlogin,
-    other_reflector,
-    run_alone,
-    terminal,
-)
-from tests.waiting import MS, PATIENCE, Deadline, wait_until
+from medusa.client.timeouts import SlurmTimeouts
+from tests.integration.slurm.users import EAGER, NEEDS_SLURM, PROMPT, Place, job
+from tests.slurms import slurm
+from tests.terminals import ROOT, other_reflector, run_alone
+from tests.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.skipif(
-        not shutil.which("slurmctld", path="/usr/sbin:/usr/bin"), reason="needs slurmctld, slurmd, munged"
-    ),
-]
-
-PROMPT = r"[#$]\x1b\[0m "
-EAGER = Timeouts(poll_interval=0.1, walltime_interval=0.5, job_end_grace=8, slurm=SlurmTimeouts(end_grace=8))
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    with slurm(tmp_path_factory.mktemp("slurm")) as running:
-        yield running
-
-
-class Place:
-    """A user with a home directory, who runs mlogin."""
-
-    def __init__(self, cluster: Slurm, tmp_path: Path) -> None:
-        self.cluster = cluster
-        self.home, self.state = tmp_path / "tmp", tmp_path / "state"
-        self.home.mkdir()
-        self.variables: dict[str, str] = {}
-
-    def environ(self) -> dict[str, str]:
-        own = {**environment(self.home), **self.cluster.environ, "XDG_STATE_HOME": str(self.state)}
-        return {**own, **self.variables}
-
-    def command(self, *arguments: str, timeouts: Timeouts = EAGER) -> list[str]:
-        return mlogin("--launcher", "slurm", *arguments, timeouts=timeouts)
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run_alone(self.command(*arguments), self.environ())
-
-    @contextlib.contextmanager
-    def terminal(self, *arguments: str, timeouts: Timeouts = EAGER) -> Iterator[Terminal]:
-        with terminal(self.command(*arguments, timeouts=timeouts), self.environ(), columns=150) as opened:
-            yield opened
-
-    def assert_nothing_left(self, but: str = "") -> None:
-        wait_until(lambda: not self.cluster.jobs().keys() - {but}, "the end of all jobs", 3 * PATIENCE)
-        assert_nothing_left(self.home)
-        wait_until(lambda: not list(self.state.glob("medusa/*")), "the private directory to go")
-
-
-@pytest.fixture
-def place(cluster: Slurm, tmp_path: Path) -> Iterator[Place]:
-    place = Place(cluster, tmp_path)
-    yield place
-    place.assert_nothing_left()
-
-
-def job(opened: Terminal) -> str:
-    return opened.until(r"Slurm job (\d+):").group(1).decode()
+pytestmark = NEEDS_SLURM
 
 
 def test_a_command_in_a_job_with_options_of_sbatch(place: Place) -> None:
@@ -284,80 +214,3 @@ def test_another_reflector(place: Place) -> None:
     with other_reflector() as url:
         done = place.run("--reflector", url, "-c", "echo here")
         assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
-
-
-class TestRunningJob:
-    def test_a_step_starts_even_on_a_full_node(self, place: Place) -> None:
-        with place.cluster.full() as full:
-            with place.terminal("--job", full) as opened:
-                opened.until(PROMPT)
-                opened.type("echo job $SLURM_JOB_ID; exit 5\n")
-                opened.until(rf"job {full}\r\n")
-                assert opened.status() == 5
-            assert place.cluster.jobs() == {full: "RUNNING"}
-            place.assert_nothing_left(full)
-
-    def test_a_job_that_is_cancelled_meanwhile(self, place: Place) -> None:
-        with place.cluster.full() as full, place.terminal("--job", full) as opened:
-            opened.until(PROMPT)
-            place.cluster.ask("scancel", full)
-            opened.until(f"Slurm job {full} was cancelled")
-            assert opened.status() == 254
-
-    def test_a_job_that_does_not_run_yet(self, place: Place) -> None:
-        with place.cluster.full():
-            waiting = place.cluster.submit("sleep 1000", f"--ntasks={CPUS}")
-            done = place.run("--job", waiting)
-            place.cluster.ask("scancel", waiting)
-        assert done.returncode == 255
-        assert "PENDING" in done.stderr
-        assert "only a job that runs can be got into" in done.stderr
-
-    def test_an_unknown_job(self, place: Place) -> None:
-        done = place.run("--job=987654")
-        assert done.returncode == 255
-        assert "Slurm job 987654 is not known to Slurm" in done.stderr
-
-    def test_one_task_of_an_array(self, place: Place) -> None:
-        array = place.cluster.submit("sleep 1000", "--array=3,4")
-        tasks = {f"{array}_3", f"{array}_4"}
-        wait_until(lambda: {task for task, state in place.cluster.jobs().items() if state == "RUNNING"} >= tasks)
-        number = place.cluster.ask("squeue", "-h", "-o", "%A", "-j", f"{array}_4").strip()
-        done = place.run("--job", f"{array}_4", "-c", "echo job $SLURM_JOB_ID; exit 6")
-        assert (done.returncode, done.stdout) == (6, f"job {number}\n"), done.stderr
-        several = place.run("--job", array)
-        place.cluster.ask("scancel", array)
-        assert several.returncode == 255
-        assert "is an array" in several.stderr
-        assert all(task in several.stderr for task in tasks)
-
-    @pytest.mark.parametrize("job", ["12x", "12_", "12_3_4", "-1", "12.0", "node1"])
-    def test_what_is_no_job(self, place: Place, job: str) -> None:
-        done = place.run(f"--job={job}")
-        assert done.returncode == 255
-        assert f"--job {job}: not a number, nor NUMBER_TASK of an array" in done.stderr
-
-    def test_sigkill_leaves_no_step(self, place: Place) -> None:
-        with place.cluster.full() as full:
-            with place.terminal("--job", full) as opened:
-                opened.until(PROMPT)
-                opened.process.kill()
-                opened.status()
-            place.assert_nothing_left(full)
-            assert place.cluster.jobs() == {full: "RUNNING"}
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_no_job_is_left_after_ten_random_interruptions(place: Place, seed: int) -> None:
-    chance = random.Random(seed)
-    ways = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
-    with contextlib.ExitStack() as stack:
-        for _ in range(5):
-            pair = [stack.enter_context(place.terminal()) for _ in range(2)]
-            for opened in pair:
-                moment = Deadline(chance.uniform(50, 2500) * MS)
-                while not moment.passed and opened.process.poll() is None:
-                    opened.read(min(0.02, moment.left))
-                opened.process.send_signal(chance.choice(ways))
-            for opened in pair:
-                wait_until(lambda opened=opened: opened.process.poll() is not None, "mlogin's end", 3 * PATIENCE)  # type: ignore[misc]
