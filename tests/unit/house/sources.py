@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,10 +36,6 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
-
-
 def packages() -> list[Path]:
     """The packages of the product, by their `__init__.py`."""
     return [
@@ -45,26 +43,44 @@ def packages() -> list[Path]:
     ]
 
 
-def texts(path: Path) -> Iterator[tuple[int, str]]:
+class Outline(NamedTuple):
+    """What the rules need of one Python file, all with lines."""
+
+    docstrings: list[tuple[int, str]]
+    """The strings that stand alone as statements: docstrings, and texts below constants."""
+    functions: list[tuple[int, str, int]]
+    """The functions, with their names and their numbers of lines."""
+    assigned: list[tuple[int, str]]
+    """The plain names that something is assigned to."""
+
+
+@functools.cache
+def outline(path: Path) -> Outline:
+    """Reads a Python file. Several tests ask for it, and to parse all files takes seconds."""
+    found = Outline([], [], [])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.functions.append((node.lineno, node.name, (node.end_lineno or 0) - node.lineno + 1))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.assigned.append((node.lineno, node.id))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            found.docstrings.append((node.lineno, node.value.value))
+    return found
+
+
+@functools.cache
+def texts(path: Path) -> list[tuple[int, str]]:
     """The lines and texts of a file's comments and docstrings; of a document or script, all of it."""
     source = path.read_text()
     if path.suffix != ".py":
-        yield 1, source
-        return
-    for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string.lstrip("# ")
-    yield from docstrings(ast.parse(source))
-
-
-def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The strings that stand alone as statements: docstrings, and texts below constants."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node.lineno, node.value.value
+        return [(1, source)]
+    tokens = tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
+    comments = [(token.start[0], token.string.lstrip("# ")) for token in tokens if token.type == tokenize.COMMENT]
+    return [*comments, *outline(path).docstrings]
 
 
 def prose(*suffixes: str) -> Iterator[tuple[Path, int, str]]:
+    """The texts of all files with these suffixes, with the lines where they begin."""
     for path in tracked_sources(*suffixes):
         if relative(path).startswith(PLACES):
             yield from ((path, line, text) for line, text in texts(path))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-
-from tests.unit.house.sources import functions, packages, relative, tracked_sources
+from tests.unit.house.sources import outline, packages, relative, tracked_sources
 
 MAX_FILE = 450
 MAX_FUNCTION = 60
@@ -24,10 +22,10 @@ def test_no_file_is_too_long() -> None:
 
 def test_no_function_is_too_long() -> None:
     long = {
-        f"{relative(path)}:{function.lineno} {function.name}": size
+        f"{relative(path)}:{line} {name}": size
         for path in tracked_sources(".py")
-        for function in functions(ast.parse(path.read_text()))
-        if (size := (function.end_lineno or 0) - function.lineno + 1) > MAX_FUNCTION
+        for line, name, size in outline(path).functions
+        if size > MAX_FUNCTION
     }
     assert long == {}
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 import pytest
 
-from tests.unit.house.sources import prose, relative, tracked_sources
+from tests.unit.house.sources import outline, prose, relative, tracked_sources
 
 NO_TIME = re.compile(r"(?:^|_)(?:PATIENCE|LOOKS?|AGAIN|PAUSES?|PERIODS?|SETTLE)(?:_|$)")
 """Names that do not say which time is meant: TIMEOUT, INTERVAL and GRACE do (CONTRIBUTING)."""
@@ -30,11 +29,11 @@ AS_ANOTHER = re.compile(r"As (?:`|\w+[,.])")
 
 def test_the_name_of_a_time_says_what_it_is() -> None:
     found = [
-        f"{relative(path)}:{node.lineno} {node.id}"
+        f"{relative(path)}:{line} {name}"
         for path in tracked_sources(".py")
         if relative(path).startswith(("agent/", "medusa/"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and NO_TIME.search(node.id)
+        for line, name in outline(path).assigned
+        if NO_TIME.search(name)
     ]
     assert found == []
 
