@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from tests.unit.house.sources import outline, packages, relative, tracked_sources
 
-MAX_FILE = 450
+MAX_FILE = 300
 MAX_FUNCTION = 60
 """Lines. What is longer has more than one duty."""
+
+NOT_DIVIDED_YET = {
+    "agent/terminals/terminal.py",
+    "agent/terminals/viewer.py",
+    "medusa/client/mlogin.py",
+    "medusa/client/pipes/pipes_session.py",
+    "medusa/protocol/control.py",
+    "medusa/protocol/websocket/codec.py",
+    "medusa/reflector/sessions/claims/names.py",
+    "medusa/transports/base.py",
+    "tests/integration/test_redis.py",
+    "tests/unit/client/streams/lost_link/test_returning.py",
+}
+"""Files that are longer, up to MAX_NOT_DIVIDED lines. No file is to be added here."""
+
+MAX_NOT_DIVIDED = 400
 
 MAX_FILES = 9
 """Files of a package, besides `__init__`: as many as a reader takes in at one look."""
@@ -17,7 +33,8 @@ MAX_WIDTH = 120
 
 def test_no_file_is_too_long() -> None:
     sizes = {relative(path): len(path.read_text().splitlines()) for path in tracked_sources(".py", ".sh")}
-    assert {name: size for name, size in sizes.items() if size > MAX_FILE} == {}
+    most = dict.fromkeys(NOT_DIVIDED_YET, MAX_NOT_DIVIDED)
+    assert {name: size for name, size in sizes.items() if size > most.get(name, MAX_FILE)} == {}
 
 
 def test_no_function_is_too_long() -> None:
