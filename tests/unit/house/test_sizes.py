@@ -11,6 +11,7 @@ MAX_FUNCTION = 60
 NOT_DIVIDED_YET = {
     "agent/terminals/terminal.py",
     "agent/terminals/viewer.py",
+    "bench/rows.py",
     "medusa/client/mlogin.py",
     "medusa/client/pipes/pipes_session.py",
     "medusa/protocol/control.py",
