@@ -54,6 +54,7 @@ class ChannelIO:
     def __init__(self, channel: Channel, sender: Sender) -> None:
         self.channel, self._sender = channel, sender
         self.opened: Mapping[str, Any] = {}
+        self._accepted = False
         self._result: Mapping[str, Any] | None = None
         self._end: ChannelError | None = None
         self._waiting: dict[object, asyncio.Future[None]] = {}
@@ -165,10 +166,13 @@ class ChannelIO:
     # ------------------------------------------------------------------ the driver
 
     async def wait_opened(self) -> None:
-        """Waits for the agent's OPENED. Raises ChannelRefused, or ChannelClosed if the conversation is over."""
-        while self.channel.state is State.OPENING and self._end is None:
+        """Waits for the agent's OPENED. Raises ChannelRefused, or ChannelClosed if the conversation is over.
+
+        Does not raise if the channel was opened and is over already: what it has brought can still be read.
+        """
+        while not self._accepted and self._end is None:
             await self._wait("opened")
-        if self._end is not None:
+        if not self._accepted and self._end is not None:
             raise self._end
 
     def happened(self, event: Event) -> None:
@@ -200,7 +204,7 @@ class ChannelIO:
         self._wake(("write", sub))
 
     def _on_opened(self, event: Event) -> None:
-        self.opened = event.value
+        self.opened, self._accepted = event.value, True
         self._wake("opened")
 
     def _on_bytes(self, event: Event) -> None:
