@@ -27,7 +27,7 @@ def is_scp(command: str) -> bool:
 async def job_has_scp(driver: Driver) -> bool:
     """True if the job has a program scp, or if that cannot be found out. Raises ChannelError."""
     line = "command -v scp >/dev/null 2>&1 || exit 127"
-    io = await driver.open("session", command=line, pty=None, env={}, named=[], cwd="", background=False)
+    io = driver.open_nowait("session", command=line, pty=None, env={}, named=[], cwd="", background=False)
     try:
         result = await io.result()
         return bool(result["status"] != 127)
