@@ -15,9 +15,8 @@ from threading import Thread
 import pytest
 
 from tests.peers import BINARY, PING, PONG, Peer, frame
-from tests.reflectors import Reflector
+from tests.reflectors import Reflector, Witness
 from tests.waiting import PATIENCE, wait_until
-from tests.witnesses import Witness
 
 PAIRS = 4
 MIB = 1 << 20

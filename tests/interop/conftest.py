@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.kinds import Relay
-from bench.relays import KINDS, running
+from bench.relays import KINDS, Relay, running
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.kinds import Relay
+from bench.relays import Relay
 from tests.interop.autobahn import QUICK, describe, run_cases
 
 
