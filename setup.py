@@ -118,6 +118,8 @@ TEST = [
     # The schemas of GitHub's actions and GitLab's files.
     "check-jsonschema>=0.30",
     "coverage>=7.10",
+    # For a recipe, too.
+    "debugpy>=1.8",
     # Its S3 server, and what that is run by.
     "flask>=3",
     "flask-cors>=4",

@@ -24,7 +24,6 @@ from agent.process.process_tree import GUEST, end_sessions
 from agent.session.loop import SessionLoop
 from agent.signals import PASSED_ON, Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from agent.wrap.main import main as wrap_main
 from medusa import __version__
 from medusa.guard import Guard
 from medusa.help_text import HelpParser, Section
@@ -128,6 +127,8 @@ def main(
     words = sys.argv[1:] if argv is None else argv
     hide_arguments(words[: words.index("--")] if "--" in words else words)
     if words[:1] == ["wrap"]:
+        from agent.wrap.main import main as wrap_main  # takes long to import
+
         return wrap_main(words[1:], assets, timeouts, inherited)
     options = _parse(words, timeouts)
     timeouts = replace(timeouts, hangup_grace=options.grace)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.kinds import Kind
 from bench.measure import NOISE_LIMIT, MeasurementFailed, measure, noise
 from bench.progress import Progress
-from bench.relays import SUBJECTS, WIRES, YARDSTICKS, Kind
+from bench.relays import SUBJECTS, WIRES, YARDSTICKS
 from bench.report import Line, Table
 from bench.rows import IDLE_PAIRS, Row, idle_limit, value
 from bench.toolchain import Unavailable

@@ -15,9 +15,10 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.kinds import Kind, Relay, SessionKind
 from bench.load import Bystanders
 from bench.processes import pinned
-from bench.relays import Kind, Relay, SessionKind, running
+from bench.relays import running
 from bench.rows import Row
 from bench.toolchain import HERE
 

@@ -10,104 +10,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench import site
+from bench.kinds import ForwarderKind, Kind, Relay, RelayKind, SessionKind, SiteKind
 from bench.peers import c_copy, forwarder, haproxy, socat, sshd
 from bench.processes import reserved_ports, serving
 from bench.toolchain import HERE, Unavailable, install_packages, require, require_package
 
 _PEERS = HERE / "peers"
 _ADDRESS = re.compile(r"(http|raw tcp)://127\.0\.0\.1:(\d+)")
-
-
-@dataclass(frozen=True)
-class Relay:
-    """A running relay, which serves on a port of loopback.
-
-    Attributes:
-        port: the port.
-        pid: the pid of the relay's main process.
-        flags: the last arguments of the load generator for this relay.
-        helpers: pids of processes that do a part of its work and are not its children.
-    """
-
-    port: int
-    pid: int
-    flags: tuple[str, ...] = ()
-    helpers: tuple[int, ...] = ()
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The pids of the relay's processes. The load generator measures them and their descendants."""
-        return (self.pid, *self.helpers)
-
-
-@dataclass(frozen=True)
-class RelayKind:
-    """A relay that pairs clients and agents, like the reflector.
-
-    When it serves, it prints the line `listening http://127.0.0.1:PORT`.
-
-    Attributes:
-        command: returns the command line that starts it.
-        backpressure: a few words that say how it limits the bytes in its memory.
-        raw: True to measure its raw port. Then the line ends with ` raw tcp://127.0.0.1:PORT`.
-    """
-
-    name: str
-    command: Callable[[], list[str]]
-    backpressure: str
-    raw: bool = False
-
-
-@dataclass(frozen=True)
-class ForwarderKind:
-    """A relay that copies bytes between two ports and has no sessions. See bench/peers/forwarder.py.
-
-    Attributes:
-        processes: returns the processes to start. Its arguments are a directory for files, and the ports.
-        slave_flag: the option that makes the load generator dial the port at the far end, or listen on it.
-        backpressure: a few words that say how it limits the bytes in its memory.
-    """
-
-    name: str
-    processes: Callable[[Path, forwarder.Ports], list[forwarder.Process]]
-    slave_flag: str
-    backpressure: str
-
-
-@dataclass(frozen=True)
-class SiteKind:
-    """Several reflectors that share a directory, measured as one relay. Clients dial the first, agents the last.
-
-    Attributes:
-        doors: the number of reflectors.
-        backpressure: a few words that say how they limit the bytes in their memory.
-    """
-
-    name: str
-    doors: int
-    backpressure: str
-
-
-@dataclass(frozen=True)
-class SessionKind:
-    """A program that runs a command elsewhere. See bench/loads, which is its load generator.
-
-    Attributes:
-        start: a context manager that starts what the program needs, and yields it as a Relay. The Relay's flags end
-            with the program's command line, to which a command is added.
-        backpressure: a few words that say how it limits the bytes in its memory.
-    """
-
-    name: str
-    start: Callable[[], contextlib.AbstractContextManager[Relay]]
-    backpressure: str
-
-
-Kind = RelayKind | ForwarderKind | SiteKind | SessionKind
 
 
 def _reflector(*options: str) -> Callable[[], list[str]]:
@@ -135,6 +47,13 @@ def _uvloop(module: str) -> Callable[[], list[str]]:
 def _mlogin() -> Iterator[Relay]:
     with _relay(_MEDUSA, None) as relay:
         yield Relay(relay.port, relay.pid, _mlogin_at(relay.port, keep="0"))
+
+
+@contextlib.contextmanager
+def _mlogin_own() -> Iterator[Relay]:
+    """Yields an mlogin that starts its own reflector. The one that runs beside it does nothing."""
+    with _relay(_MEDUSA, None) as relay:
+        yield Relay(relay.port, relay.pid, ("--", *_MLOGIN, "-q", "--keep", "0", "--config", os.devnull, "-c"))
 
 
 def _mlogin_at(port: int, keep: str) -> tuple[str, ...]:
@@ -217,6 +136,10 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("mlogin", _mlogin, "channel windows, 1.5 MiB"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
     ),
+    "own": (
+        SessionKind("mlogin-own", _mlogin_own, "channel windows, 1.5 MiB"),
+        SessionKind("ssh", _ssh, "channel window, 2 MiB"),
+    ),
     "ssh-proxy": (
         SessionKind("ssh-proxy", _ssh_proxy, "channel windows"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
@@ -242,6 +165,7 @@ YARDSTICKS = {
     "workers": "medusa",
     "site": "medusa",
     "session": "ssh",
+    "own": "ssh",
     "ssh-proxy": "ssh",
     "cp": "scp",
     "cut": "mlogin-uncut",
@@ -254,6 +178,7 @@ SUBJECTS = {
     "workers": "two-workers",
     "site": "two-doors",
     "session": "mlogin",
+    "own": "mlogin-own",
     "ssh-proxy": "ssh-proxy",
     "cp": "medusa-cp",
     "cut": "mlogin-cut",

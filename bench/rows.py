@@ -103,6 +103,12 @@ def _forward(name: str, title: str, *arguments: str) -> Row:
     return _end_to_end(name, title, 0.8, "forward", *arguments, wire="session", around=4.0)
 
 
+def _first_output(name: str, title: str, goal: float, wire: str) -> Row:
+    figure = Figure(title, "ms", ("first_output_ms",), False, Goal(goal))
+    full, quick = ("--count", "10"), ("--count", "1")
+    return Row(name, ("first-output",), (figure,), full=full, quick=quick, wire=wire, around=6.0)
+
+
 def _copy(name: str, title: str, goal: float | None, *arguments: str, wire: str = "ssh-proxy") -> Row:
     return _end_to_end(name, title, goal, "copy", *arguments, wire=wire, around=6.0)
 
@@ -215,6 +221,8 @@ ROWS = (
         wire="session",
         around=4.0,
     ),
+    _first_output("first-output", "connect, first output of a command", 0.6, "session"),
+    _first_output("first-output-own", "the same with a reflector of its own", 1.0, "own"),
     _forward("session-forward", "-L, from the job"),
     _forward("forward-down-4", "-L, from the job, 4 connections", "--connections", "4"),
     _forward("forward-up", "-L, to the job", "--up"),

@@ -32,7 +32,14 @@ HIDDEN = "MEDUSA_HIDDEN"
 
 It holds the descriptor of the pipe to read from, and the signals that the job has blocked.
 """
-SHOWN = (b"MEDUSA_SELF", b"MEDUSA_LC_CTYPE", b"MEDUSA_IGNORED", b"MEDUSA_LIBRARY_PATH")
+SHOWN = (
+    b"MEDUSA_SELF",
+    b"MEDUSA_LC_CTYPE",
+    b"MEDUSA_IGNORED",
+    b"MEDUSA_LIBRARY_PATH",
+    b"MEDUSA_PYTHON",
+    b"MEDUSA_RUNS",
+)
 """The variables of the stub (shell script). They hold no secrets, so `hide` leaves them in the environment."""
 FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 

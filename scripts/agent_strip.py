@@ -4,7 +4,8 @@
 
 Their lines stay, but empty, so that a traceback from a job has the line numbers of the source. Lines are indented by
 one space for each four, and there are no other spaces than those between two words. Each field of a class has
-the type 0, because dataclasses and named tuples are made from fields that have one.
+the type `int`, because dataclasses and named tuples are made from fields that have one. No other type is left, so that
+`from __future__ import annotations` goes too.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def strip(source: str) -> str:
 
 
 def without_types(source: str) -> str:
-    """Returns `source` without the types of arguments, results and variables. The type of a field becomes 0."""
+    """Returns `source` without the types of arguments, results and variables. The type of a field becomes int."""
     lines = source.encode("utf-8").split(b"\n")  # the positions of ast are in bytes
     for first, last, text in sorted(types(ast.parse(source), lines), reverse=True):
         kept = [lines[first[0]][: first[1]] + text, *[b""] * (last[0] - first[0] - 1), lines[last[0]][last[1] :]]
@@ -74,10 +75,12 @@ def types(tree: ast.AST, lines: list[bytes]) -> Iterator[tuple[Position, Positio
         if found is not None:
             yield found[0], end_of(found[1]), b""
         elif isinstance(node, ast.AnnAssign) and node in fields:
-            yield end_of(node.target), end_of(node.annotation), b": 0"
+            yield end_of(node.target), end_of(node.annotation), b": int"
+        elif isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            yield (node.lineno - 1, node.col_offset), end_of(node), b""
 
 
-def end_of(node: ast.expr) -> Position:
+def end_of(node: ast.expr | ast.stmt) -> Position:
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
     return node.end_lineno - 1, node.end_col_offset
@@ -157,10 +160,13 @@ def shape(source: str) -> str:
 class Untyped(ast.NodeTransformer):
     """Removes the types that `types` finds from a syntax tree."""
 
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        return node if node.module != "__future__" else ast.Pass()
+
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
         for item in fields:
-            item.annotation = ast.Constant(0)
+            item.annotation = ast.Name("int", ast.Load())
         node.body = [item if item in fields else self.visit(item) for item in node.body]
         return node
 

@@ -44,7 +44,8 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     fi
     medusa_program=$(command -v "$medusa_python" 2>/dev/null) || continue
     # $(...) is not used here, because ksh93 would need a temporary file for it.
-    if "$medusa_program" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null; then
+    # MEDUSA_RUNS is set by an mlogin on this machine, which runs by the same Python.
+    if [ "${MEDUSA_RUNS-}" ] || "$medusa_program" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null; then
       # A shim, such as that of pyenv, changes the environment of the job. Use the Python that it starts, if that runs.
       read -r medusa_line <"$medusa_program"
       case ${MEDUSA_PYTHON:+chosen }$medusa_line in

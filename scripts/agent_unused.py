@@ -6,35 +6,59 @@ import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+SHARED = ("medusa/protocol/", "medusa/transports/")
+"""The client and the reflector use these folders too, and some methods of the classes there are for them alone.
+
+Elsewhere, methods may be called from outside the program: by argparse, or by the import system.
+"""
+
 
 def without_unused(sources: dict[Path, str], untyped: Callable[[str], str]) -> dict[Path, str]:
     """Returns `sources` without the functions, classes and constants at their tops whose names occur nowhere else.
 
-    A name that a string consists of counts as used, and so does `main`.
+    Does the same with the methods of classes in the folders SHARED. A name that a string consists of counts as used,
+    and so does `main`.
 
     Args:
         sources: all files of the program.
         untyped: removes the types from a source, and keeps the lines.
     """
     trees = {path: ast.parse(untyped(source)) for path, source in sources.items()}
-    unused = {(path, number): item for path, tree in trees.items() for number, item in enumerate(tree.body)}
+    unused = {(path, number): item for path, tree in trees.items() for number, item in enumerate(items(tree, path))}
     used = {"main"}
-    while found := [place for place, item in unused.items() if (removable(item) or "main") in used]:
+    while found := [place for place, item in unused.items() if used.issuperset(item[:2])]:
         for place in found:
-            used.update(names(unused.pop(place), place[0]))
+            used.update(names(unused.pop(place)[2], place[0]))
     lines = {path: source.split("\n") for path, source in sources.items()}
-    for (path, _), item in unused.items():
+    for (path, _), (_, _, item) in unused.items():
         blank(lines[path], item)
     return {path: "\n".join(left) for path, left in lines.items()}
+
+
+def items(tree: ast.Module, path: Path) -> Iterator[tuple[str, str, ast.stmt]]:
+    """Yields the statements of a module, and for each the two names that must be used so that the statement is needed.
+
+    A class in the folders SHARED is cut into its methods and the rest of it. A method needs the name of its class too.
+    """
+    shared = any(folder in path.as_posix() for folder in SHARED)
+    for item in tree.body:
+        if shared and isinstance(item, ast.ClassDef):
+            methods = [node for node in item.body if isinstance(node, ast.FunctionDef) and removable(node)]
+            item.body = [node for node in item.body if node not in methods]
+            yield from ((item.name, node.name, node) for node in methods)
+        yield "main", removable(item) or "main", item
 
 
 def removable(item: ast.stmt) -> str | None:
     """Returns the name that the statement gives to something, if that is all that it does, else None."""
     if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         done = [node.func if isinstance(node, ast.Call) else node for node in item.decorator_list]
-        return item.name if all(isinstance(node, ast.Name) and node.id == "dataclass" for node in done) else None
+        plain = all(isinstance(node, ast.Name) and node.id in ("dataclass", "property") for node in done)
+        return item.name if plain and item.name[:2] != "__" else None
     target = item.targets[0] if isinstance(item, ast.Assign) and len(item.targets) == 1 else None
-    return target.id if isinstance(target, ast.Name) and not target.id.startswith("__") else None
+    if not isinstance(target, ast.Name) or (target.id[:2] == "__" and target.id != "__all__"):
+        return None
+    return target.id
 
 
 def names(item: ast.stmt, path: Path) -> Iterator[str]:

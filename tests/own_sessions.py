@@ -18,9 +18,9 @@ def environ(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def train(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A session with the name `train`, which ends with the input of its mlogin."""
-    command = mlogin("-q", "--name", "train", "-c", "cat", timeouts=Timeouts(job_end_grace=10 * MS))
+def train(home: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A session with the name `train`, which ends with the input of its mlogin, to which these options are given."""
+    command = mlogin("-q", "--name", "train", "-c", "cat", *options, timeouts=Timeouts(job_end_grace=10 * MS))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, env=environ(home), cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
         try:

@@ -12,28 +12,22 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import Any, BinaryIO
 
 from tests.links import client_context
 from tests.peers import (
-    BINARY,
     LINKUP,
     TEXT,
     Answer,
     Peer,
-    frame,
     upgrade,
 )
 from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
-
-FLOOD = 200 * MS
 
 DEFAULTS = ("--port", "0", "--log-format", "json", "--drain-timeout", "0.1")
 
@@ -272,42 +266,3 @@ def _stop(reflector: Reflector, check: bool) -> None:
     assert reflector.process.stdout.read() == b"", "one line on stdout and no more"
     if check:
         reflector.check()
-
-
-class Witness:
-    """A session that must not notice what others do."""
-
-    def __init__(self, client: Peer, agent: Peer) -> None:
-        self._client = client
-        self._agent = agent
-
-    def check(self) -> None:
-        """Both ways still work, promptly."""
-        token = uuid.uuid4().bytes
-        begun = time.monotonic()
-        self._client.binary(token)
-        self._agent.expect(BINARY, token)
-        self._agent.send(frame(TEXT, token.hex().encode()))
-        self._client.expect(TEXT, token.hex().encode())
-        assert time.monotonic() - begun < PATIENCE / 2
-
-    def bears(self, peer: Peer, data: bytes) -> None:
-        """Both ways stay prompt while `peer` sends `data` again and again, as fast as it can; then it is reset."""
-        flooding = True
-
-        def flood() -> None:
-            with contextlib.suppress(OSError):
-                while flooding:
-                    peer.sock.sendall(data)
-
-        peer.sock.settimeout(FLOOD)
-        sender = Thread(target=flood)
-        sender.start()
-        try:
-            end = Deadline(FLOOD)
-            while not end.passed:
-                self.check()
-        finally:
-            flooding = False
-            peer.reset()
-            sender.join()

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.terminals import ROOT
 from tests.waiting import PATIENCE, wait_until
+
+needs_fuse = pytest.mark.skipif(
+    not (shutil.which("sshfs") and os.access("/dev/fuse", os.W_OK)), reason="needs sshfs and FUSE"
+)
 
 MEDUSA = [sys.executable, "-m", "medusa"]
 
@@ -50,12 +58,12 @@ class Ssh:
         return ("-S", str(self.socket), *words)
 
     @contextlib.contextmanager
-    def master(self, host: str) -> Iterator[None]:
-        """One connection for all runs with `shared`."""
+    def master(self, host: str) -> Iterator[subprocess.Popen[bytes]]:
+        """One connection for all runs with `shared`: the ssh that holds it."""
         with self.start("-M", "-N", *self.shared(host)) as process:
             try:
                 wait_until(self.socket.exists, "the connection", 3 * PATIENCE)
-                yield
+                yield process
             finally:
                 process.terminate()
                 process.wait(PATIENCE)

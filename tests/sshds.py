@@ -8,12 +8,12 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port, listens
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
 SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
@@ -86,7 +86,7 @@ class Sshd:
 
 
 @contextlib.contextmanager
-def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iterator[Sshd]:
+def sshd(directory: Path, home: Path, more: str = "", environ: str = "", enter: Sequence[str] = ()) -> Iterator[Sshd]:
     """Serves the current user. The processes that it starts have `home` as their temporary directory.
 
     Their HOME is not the user's, whose start-up files may start programs that outlive a killed shell.
@@ -94,6 +94,7 @@ def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iter
     Args:
         more: further lines of its configuration.
         environ: further variables, NAME=VALUE, of its processes.
+        enter: a command that runs another one on the host of this sshd, in the same process.
     """
     assert SSHD is not None
     for name in ("host", "user"):
@@ -109,10 +110,10 @@ def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iter
     if os.geteuid() == 0:
         PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
     with (directory / "sshd.log").open("wb") as log:
-        arguments = [SSHD, "-D", "-e", "-f", str(directory / "sshd_config")]
+        arguments = [*enter, SSHD, "-D", "-e", "-f", str(directory / "sshd_config")]
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stderr=log, env={"PATH": os.environ["PATH"]})
     try:
-        wait_until(lambda: listens(port), "sshd")
+        wait_until(lambda: b"Server listening" in (directory / "sshd.log").read_bytes(), "sshd")
         served = Sshd(directory, port, process)
         yield served
         wait_until(lambda: not served.connections(), "the end of all connections")

@@ -6,7 +6,6 @@ The decision depends on the client's message `start`, and on what this machine h
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -29,6 +28,8 @@ Which = Callable[[str], Optional[str]]
 
 def which(program: str) -> Optional[str]:
     """Returns the path of the executable `program`, found by the agent's own PATH; None if there is none."""
+    import shutil  # takes long to import
+
     found = shutil.which(to_bytes(program))
     return None if found is None else to_text(found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 from typing import Callable, Mapping, Optional
 from urllib.parse import quote, urlsplit
@@ -33,6 +32,8 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
     Raises:
         ConfigError: the object could not be deleted. The session is possible all the same.
     """
+    import http.client  # takes long to import
+
     try:
         parts = urlsplit(manta_url or "")
         if parts.scheme != "http" or not parts.hostname:

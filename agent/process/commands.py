@@ -59,8 +59,12 @@ class Commands:
         self._guard, self._clock, self._timeouts, self._guest = guard, clock, timeouts, guest
         self._spared = children(os.getpid())
         self._known: Dict[int, Command] = {}
+        self._started = 0
+        self._numbers: Dict[int, int] = {}  # pid of a known command -> its number, in the order of their starts
+        self._orphans: Dict[int, int] = {}  # pid of an adopted process -> the last number when it was first found
         self._adopts = adopts_orphans()
         self._ending: Set[int] = set()
+        self._queued: List[Command] = []  # to be ended by the next `step`
         self._left: Set[int] = set()  # kernel sessions of commands that are over; their background processes may live
         self._left_checked, self._left_due = -math.inf, False
         self._terminations: Deque[Tuple[List[int], Termination]] = deque()  # with the pids of the commands
@@ -68,7 +72,8 @@ class Commands:
 
     def add(self, command: Command) -> None:
         """Adds a command that was just started."""
-        self._known[command.pid] = command
+        self._started += 1
+        self._known[command.pid], self._numbers[command.pid] = command, self._started
 
     def reap(self) -> None:
         """Reaps all children of the agent that have ended, and sets `exit` of the commands. Call it on SIGCHLD."""
@@ -85,6 +90,7 @@ class Commands:
                 self._known[pid].exit = _exit_of(status)
             else:
                 orphans = True
+                self._orphans.pop(pid, None)
         if orphans and self._left:
             self._check_left()
 
@@ -100,27 +106,31 @@ class Commands:
         A command with `background` leaves processes behind, as under an sshd: all of them if it has ended by itself,
         else those that hold neither its pipes nor a terminal.
 
-        This method misses a process that has left its command's kernel session, if the process's parent has ended
-        before this call. `end_all` finds such a process too.
+        What has to be searched for is ended by the next `step`, for all commands at once: each search lists all
+        processes of the machine. It misses a process that has left its command's kernel session, if the process's
+        parent has ended before. `end_all` finds such a process too.
         """
         self.reap()
-        found = [command for command in commands if command.pid in self._known and command.pid not in self._ending]
-        over = [command for command in found if command.background and command.exit is not None]
-        if over and self._has_orphans():
-            self._leave([command.pid for command in over])
-        else:
-            self._forget([command.pid for command in over])
-        for background in (False, True):
-            self._end([command for command in found if command not in over and command.background is background])
         for command in commands:
+            pid = command.pid
+            if pid in self._ending:
+                continue
+            if pid in self._known and (command.exit is None or self._may_have_left(pid)):
+                if command.exit is None or not command.background:
+                    self._ending.add(pid)
+                    self._queued.append(command)
+                    continue
+                self._leave([pid])
+            elif pid in self._known:
+                self._forget([pid])
             command.close()
-        self.step()
 
     def _leave(self, pids: List[int]) -> None:
         """Leaves the background processes of commands that are over. The guard ends them if the agent dies."""
         self._left.update(pids)
         for pid in pids:
             self._known.pop(pid, None)
+            self._numbers.pop(pid, None)
             self._ending.discard(pid)
         if pids:
             self._check_left()
@@ -141,26 +151,33 @@ class Commands:
         self._forget([session for session in self._left if session not in living])
         self._left_due = bool(self._left) and not self._adopts  # without adoption, no end of a process is noticed
 
-    def _end(self, found: List[Command]) -> None:
-        """Begins to end what is left of some commands. Either all of them have `background`, or none."""
-        pids = [command.pid for command in found]
-        if found and all(command.exit is not None for command in found) and not self._has_orphans():
-            self._forget(pids)
-        elif found:
-            groups = [group for command in found for group in command.foreground()]
-            pipes = {pipe for command in found for pipe in command.pipes} if found[0].background else None
-            tree = ProcessTree(pids, groups, guest=self._guest, pipes=pipes)
-            self._ending.update(pids)
-            self._terminations.append((pids, Termination(tree, self._clock(), self._timeouts)))
+    def _end_queued(self) -> None:
+        """Begins to end the commands that `end` has queued, before it closes them: now their processes cannot fork."""
+        queued, self._queued = self._queued, []
+        for background in (False, True):
+            found = [command for command in queued if command.background is background]
+            if found and self._whole is None:
+                pids = [command.pid for command in found]
+                groups = [group for command in found for group in command.foreground()]
+                pipes = {pipe for command in found for pipe in command.pipes} if background else None
+                tree = ProcessTree(pids, groups, guest=self._guest, pipes=pipes)
+                self._terminations.append((pids, Termination(tree, self._clock(), self._timeouts)))
+        for command in queued:
+            command.close()
 
-    def _has_orphans(self) -> bool:
-        """True if the agent may have adopted processes that commands have left behind. False if there are none.
+    def _may_have_left(self, pid: int) -> bool:
+        """True if a command that has ended may have left processes. If this is False, `end` need not search for them.
 
-        If this is False and a command has ended, `end` need not search all processes of the machine for what is left of
-        the command.
+        The search lists all processes of the machine. What a command has left, the agent has adopted. An orphan that
+        was found before a command was started is none of its processes: what was left in the background once does not
+        make each later command expensive.
         """
         mine = own_children() if self._adopts else None
-        return mine is None or not mine <= {*self._known, *self._spared}
+        if mine is None:
+            return True
+        orphans = mine.difference(self._known, self._spared)
+        self._orphans = {pid: self._orphans.get(pid, self._started) for pid in orphans}
+        return any(found >= self._numbers[pid] for found in self._orphans.values())
 
     def end_all(self) -> None:
         """Closes all commands, and begins to end all processes that descend from them or that the agent has adopted."""
@@ -175,7 +192,7 @@ class Commands:
     @property
     def ending(self) -> bool:
         """True while processes are being ended."""
-        return bool(self._terminations) or not (self._whole is None or self._whole.done)
+        return bool(self._terminations or self._queued) or not (self._whole is None or self._whole.done)
 
     def deadline(self, now: float) -> Optional[float]:
         """Returns the time at which to call `step`; None if nothing is to be done."""
@@ -184,7 +201,11 @@ class Commands:
         return self._left_checked + self._timeouts.left_interval if self._left_due else None
 
     def step(self) -> None:
-        """Continues to end the processes of the commands that were closed. Takes at most `processes_interval`."""
+        """Goes on to end the processes of the commands that were closed. Call it in each round of the loop.
+
+        Takes at most `processes_interval`, if nothing is new.
+        """
+        self._end_queued()
         if self._left_due:
             self._check_left()
         if not self._terminations and self._whole is None:
@@ -211,6 +232,7 @@ class Commands:
         for pid in pids:
             self._guard.record(ended_line(pid))
             self._known.pop(pid, None)
+            self._numbers.pop(pid, None)
             self._ending.discard(pid)
             self._left.discard(pid)
 

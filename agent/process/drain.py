@@ -21,16 +21,23 @@ class Drain:
     seconds, or after MAX_BYTES. The time while the link is clogged (accepts no data) does not count, because nothing is
     read then.
 
+    An sshd waits for the end of a command's pipes instead, whatever time it takes: see `to_the_end`.
+
     All times are in seconds.
 
     Args:
         now: the time at which the child's end was noticed.
         clogged: True if the link accepts no data now.
         pipes: True for pipes, False for a terminal. For pipes, `drain_timeout` and MAX_BYTES do not count.
+        to_the_end: True if only the end of file makes the output complete. Then there is no time at which to call
+            `over`.
     """
 
-    def __init__(self, now: float, clogged: bool, timeouts: Timeouts, *, pipes: bool = False) -> None:
+    def __init__(
+        self, now: float, clogged: bool, timeouts: Timeouts, *, pipes: bool = False, to_the_end: bool = False
+    ) -> None:
         self._timeouts = timeouts
+        self._quiet_timeout = math.inf if to_the_end else timeouts.quiet_timeout
         self._bytes_left = math.inf if pipes else MAX_BYTES
         self._time_left = math.inf if pipes else timeouts.drain_timeout
         self._quiet_since = self._checked_at = now
@@ -65,8 +72,8 @@ class Drain:
             # process was stopped meanwhile.
             self._time_left -= min(now - self._checked_at, self._timeouts.quiet_timeout)
         self._checked_at, self._clogged = now, clogged
-        return not clogged and (self.spent or now - self._quiet_since >= self._timeouts.quiet_timeout)
+        return not clogged and (self.spent or now - self._quiet_since >= self._quiet_timeout)
 
     def deadline(self) -> float:
         """Returns the time at which to call `over` next, if nothing else happens before."""
-        return min(self._quiet_since + self._timeouts.quiet_timeout, self._checked_at + self._time_left)
+        return min(self._quiet_since + self._quiet_timeout, self._checked_at + self._time_left)

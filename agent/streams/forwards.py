@@ -10,6 +10,7 @@ from agent.poller import READ, Poller
 from agent.process.context import Context
 from medusa.protocol.channels.channel import Channel, Event, State
 from medusa.protocol.channels.frames import CLOSE, OPEN, Reason
+from medusa.protocol.channels.kinds import FORWARDED
 from medusa.protocol.channels.limits import MAX_CHANNELS
 from medusa.protocol.channels.multiplexer import Channels
 from medusa.transports.dial.tcp import reason
@@ -20,9 +21,6 @@ from medusa.transports.forwarding.listening import Listener, listen, passes
 from medusa.transports.forwarding.lookups import Lookups
 from medusa.transports.forwarding.refusal import FORBIDDEN, LIMIT, CannotForward
 from medusa.transports.steps import Work
-
-KINDS = ("tcp", "unix", "listen")
-"""The kinds of channels that this package opens for the client."""
 
 MAX_ACCEPTED = 512
 """The most connections of all listeners of a stream at once: some channels are left for what the client opens."""
@@ -91,7 +89,7 @@ class Forwards:
     def happened(self, event: Event) -> bool:
         """Acts on an event of a channel. Returns False, and does nothing, if the channel belongs to something else."""
         channel = event.channel
-        if event.type == OPEN and channel.kind in KINDS:
+        if event.type == OPEN and channel.kind in FORWARDED:
             self._open(channel, event.value)
         elif self._connections.happened(event):
             return True

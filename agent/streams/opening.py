@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 from agent.command.file_server import resolve_files
+from agent.command.resolve import CannotStart
 from agent.command.wish import resolve_session
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.process.pipe_child import STDERR, STDOUT, PipeChild
 from agent.process.terminal_child import TerminalChild
-from agent.sftp.serve import serve
 from agent.streams.session_channel import SessionChannel
 from agent.streams.shared import Shared
+from agent.terminals.interfaces import Streaming
 from agent.terminals.terminal import Terminal
-from agent.terminals.viewer import Streaming, Viewer
+from agent.terminals.viewer import Viewer
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.control import Resize
+from medusa.protocol.terminal.environment import MARK
 
 Opened = Union[SessionChannel, Viewer]
 
@@ -69,6 +72,7 @@ class Opener:
         if fields["pty"] is not None:
             terminals.make_room()
         launch = resolve_session(fields, context.environ, login_shell=context.login_shell)
+        mark = os.urandom(8).hex()
         for note in launch.notes:
             context.log(note)
         if fields["pty"] is None:
@@ -78,12 +82,14 @@ class Opener:
             opened: Opened = SessionChannel(channel, pipes, commands, context)
             pid = pipes.pid
         else:
+            launch.env[MARK] = mark
             child = TerminalChild.start(launch, context.guard, context.clock, context.timeouts, context.inherited)
             child.background = fields["background"]
             commands.add(child)
             terminal = terminals.add(
                 lambda number: Terminal(number, fields, child, launch.size, terminals.memory, commands, context)
             )
+            terminal.mark = mark
             terminal.ring.append(self._shared.take_preface())
             opened = Viewer(channel, terminal, context, self._stream, launch.size)
             terminal.add(opened)
@@ -93,7 +99,7 @@ class Opener:
 
     def _serve_files(self, channel: Channel, fields: Mapping[str, Any]) -> SessionChannel:
         """Starts an SFTP server. Its output goes to sub 0; it has no standard error."""
-        launch = resolve_files(fields, self._context.environ, serve)
+        launch = resolve_files(fields, self._context.environ, _serve)
         pipes = PipeChild.start(launch, self._context.guard, self._context.inherited)
         pipes.close(STDERR)
         self._commands.add(pipes)
@@ -104,9 +110,19 @@ class Opener:
         left = self._parked()
         words = left and "; clients whose links are lost: %d, kept for %d s at most" % (len(left), max(left))
         terminal, pty = self._shared.terminals.find(fields["terminal"], words or ""), fields["pty"]
+        if fields["inside"] == terminal.mark:
+            words = "%s says that this program runs in that terminal, which would show its own output for ever" % MARK
+            raise CannotStart(words, "own-terminal")
         size = None if pty is None else Resize(pty["columns"], pty["lines"])
         viewer = Viewer(channel, terminal, self._context, self._stream, size, read_only=fields["read_only"])
         viewer.replay(fields["replay"])
         terminal.add(viewer, steal=fields["steal"], redraw=True)
         self._context.log("attached to terminal %d" % terminal.number)
         return viewer
+
+
+def _serve() -> int:
+    """Runs the SFTP server in its process."""
+    from agent.sftp.serve import serve  # takes long to import, and most nodes have a server of their own
+
+    return serve()

@@ -9,7 +9,8 @@ from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
 from agent.process.pipe_child import READ_SIZE, STDERR, STDIN, STDOUT, PipeChild
-from agent.terminals.terminal import Leave, result_of
+from agent.terminals.description import result_of
+from agent.terminals.interfaces import Leave
 from medusa.protocol.channels.channel import NO_REASON, Channel
 from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP, Reason
 from medusa.protocol.channels.kinds import KINDS
@@ -78,7 +79,8 @@ class SessionChannel:
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
-        return None if self._drain is None or self._clogged else self._drain.deadline()
+        waits = self._drain is None or self._clogged or self._child.background
+        return None if waits or self._drain is None else self._drain.deadline()
 
     # ------------------------------------------------------------------ bytes
 
@@ -171,12 +173,16 @@ class SessionChannel:
     def _finish(self, now: float, moved: int) -> None:
         """Reads the last output of a command that has ended. After all of it was read, sends how the command ended.
 
+        If the command may leave processes behind, all of it comes only after the last of them has closed the pipes. The
+        client may close the channel before that.
+
         Args:
             now: the time, in monotonic seconds.
             moved: the number of bytes of output that were just read.
         """
         if self._drain is None:
-            self._drain = Drain(now, self._clogged, self._context.timeouts, pipes=True)
+            to_the_end, timeouts = self._child.background, self._context.timeouts
+            self._drain = Drain(now, self._clogged, timeouts, pipes=True, to_the_end=to_the_end)
             self._refuse_input()
         if moved:
             self._drain.received(moved, now)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, List, Optional, Union
 
-from agent.command.resolve import CannotStart
 from agent.link_ends import TAKEN_OVER, comes_back
 from agent.process.commands import Commands
 from agent.process.context import Context
-from agent.streams.forwards import Forwards
-from agent.streams.opening import Opened, Opener, amend
+from agent.streams.channels import ServedChannels
 from agent.streams.shared import Shared
-from agent.terminals.terminal import Leave
-from medusa.protocol.channels.channel import Channel, Event, State
-from medusa.protocol.channels.frames import GOAWAY, OPEN, REQUEST
+from agent.terminals.interfaces import Leave
+from medusa.protocol.channels.channel import Event
+from medusa.protocol.channels.frames import GOAWAY
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control
 from medusa.protocol.errors import StreamError
@@ -21,9 +19,6 @@ from medusa.protocol.messages import Binary, Part
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost
-
-Parts = List[Union[Opened, Forwards]]
-"""The objects that serve the channels. Each has one channel, except Forwards, which has many."""
 
 TURNS = 3
 """How often output is read and sent once more in one round of the agent's loop, as long as the link accepts it."""
@@ -53,7 +48,7 @@ class StreamSpeaker:
         keeps: Callable[[], bool],
         ended: Callable[[StreamSpeaker], None],
     ) -> None:
-        self._commands, self._context, self._shared, self._keeps, self._ended = commands, context, shared, keeps, ended
+        self._context, self._keeps, self._ended = context, keeps, ended
         self._clock = context.clock
         self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
         self._link: Optional[Link] = None
@@ -61,11 +56,7 @@ class StreamSpeaker:
         self.keep = self.number = 0
         self.parked_since: Optional[float] = None
         self._stays = False  # the client comes back even if all its commands have ended
-        self._reported = False  # True after the first RESULT: a stream on which nothing has run yet is not complete
-        self._offers: Dict[Channel, Dict[str, Any]] = {}  # the fields of OPEN, until a later round answers the channel
-        self._sessions: Dict[Channel, Opened] = {}
-        self._forwards = Forwards(self._end.channels, context, shared.lookups)
-        self._opener = Opener(commands, context, shared, self)
+        self._channels = ServedChannels(self._end.channels, commands, context, shared, self)
         self._words = "done"
         self._leave_at: Optional[float] = None
 
@@ -111,8 +102,8 @@ class StreamSpeaker:
         self.number = max(self.number, offer.number)
         self._stays = offer.stays
         try:
-            while self._offers:  # all of them now, because their time limit went on without a link
-                self._open_next()
+            while self._channels.offers:  # all of them now, because their time limit went on without a link
+                self._channels.open_next()
         except StreamError as error:
             self._over(self._end.fail(error))
         return True
@@ -124,16 +115,13 @@ class StreamSpeaker:
 
     def wanted(self) -> Dict[int, int]:
         """Returns the events to poll for, as a mask for each descriptor."""
-        wanted = self._forwards.wanted()
-        for session in self._sessions.values():
-            wanted.update(session.wanted())
-        return wanted
+        return self._channels.wanted()
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
-        if self._offers:
+        if self._channels.offers:
             return self._clock()
-        due = [self._end.deadline(), self._leave_at, *[part.deadline() for part in self._parts]]
+        due = [self._end.deadline(), self._leave_at, *[part.deadline() for part in self._channels.parts]]
         return min([at for at in due if at is not None], default=None)
 
     # ------------------------------------------------------------------ what arrives
@@ -147,42 +135,12 @@ class StreamSpeaker:
     def _act(self, events: List[Event]) -> None:
         for event in events:
             try:
-                self._happened(event)
+                if event.type == GOAWAY:
+                    self._over(event)
+                else:
+                    self._channels.happened(event)
             except StreamError as error:
                 self._over(self._end.fail(error))
-
-    def _happened(self, event: Event) -> None:
-        if event.type == GOAWAY:
-            self._over(event)
-        elif self._forwards.happened(event):
-            return
-        elif event.type == OPEN:
-            self._offers[event.channel] = event.value
-        elif event.type == REQUEST and event.channel in self._offers:
-            amend(self._offers[event.channel], event.value)
-        elif event.channel in self._sessions:
-            self._sessions[event.channel].happened(event.type, event.sub, event.value)
-
-    def _open_next(self) -> None:
-        """Starts the command of the next channel that the client has opened, and accepts or refuses the channel.
-
-        Opens only one channel in each round of the loop, because a command takes time to start.
-        """
-        if not self._offers:
-            return
-        channel = next(iter(self._offers))
-        fields = self._offers.pop(channel)
-        if channel.state is not State.OFFERED:
-            return
-        try:
-            session = self._opener.open(channel, fields)
-        except CannotStart as error:
-            self._context.log("not started: %s" % error)
-            channel.refuse(error.code, str(error))
-            return
-        if session is not None:
-            self._sessions[channel] = session  # before `accept`: if it raises StreamError, all of these are ended
-            channel.accept(**session.opened)
 
     def _over(self, goaway: Event) -> None:
         """Ends the commands of the stream, because the stream has ended.
@@ -193,7 +151,7 @@ class StreamSpeaker:
         code, words = goaway.value
         if code not in ("", "done"):
             self._words = "%s: %s" % (code, words)
-        self._end_sessions(Leave.CLOSED if code in ("", "done") else Leave.LOST)
+        self._channels.end(Leave.CLOSED if code in ("", "done") else Leave.LOST)
         if self._leave_at is None:
             self._leave_at = self._clock() + self._context.timeouts.leave_timeout
 
@@ -205,46 +163,23 @@ class StreamSpeaker:
         Args:
             events: what poll reported, as a mask for each descriptor.
         """
+        channels = self._channels
         try:
-            self._open_next()
+            channels.open_next()
         except StreamError as error:
             self._over(self._end.fail(error))
-        moved, again = self._serve(self._parts, events)
         self._act(self._end.expire(self._clock()))
-        self._send()
-        for _ in range(TURNS):
-            if not (moved and self._clear):
-                break
-            moved, again = self._serve(moved, again)
-            self._send()
-        self._check_end()
-
-    @property
-    def _parts(self) -> Parts:
-        return [self._forwards, *self._sessions.values()]
-
-    def _serve(self, parts: Parts, events: Dict[int, int]) -> Tuple[Parts, Dict[int, int]]:
-        """Serves these parts. Returns those that had output, and the events with which to serve them again.
-
-        Args:
-            events: what poll reported, as a mask for each descriptor.
-        """
-        moved: Parts = []
-        again: Dict[int, int] = {}
-        now = self._clock()
-        for part in parts:
+        parts = channels.parts
+        for _ in range(1 + TURNS):
             try:
-                found = part.serve(now, events)
+                parts, events = channels.serve(parts, self._clock(), events)
             except StreamError as error:
                 self._over(self._end.fail(error))
-                return [], {}
-            if found:
-                moved.append(part)
-                again.update(found)
-        for channel in [channel for channel, session in self._sessions.items() if session.over]:
-            self._reported = True
-            del self._sessions[channel]
-        return moved, again
+                parts = []
+            self._send()
+            if not (parts and self._clear):
+                break
+        self._check_end()
 
     def _send(self) -> None:
         link = self._link
@@ -262,13 +197,6 @@ class StreamSpeaker:
 
     # ------------------------------------------------------------------ the end
 
-    def _end_sessions(self, why: Leave = Leave.LOST) -> None:
-        self._offers.clear()
-        self._forwards.end()
-        self._commands.end(*(child for session in self._sessions.values() for child in session.children))
-        for channel in list(self._sessions):
-            self._sessions.pop(channel).end(why)
-
     def lost(self, lost: LinkLost, words: str) -> None:
         """Gives up the link, because it has ended. If the client cannot come back, ends the stream too.
 
@@ -278,7 +206,7 @@ class StreamSpeaker:
         """
         ends = self._leave_at is not None or self._end.over or self._complete or not self.keep
         if ends or not comes_back(lost) or not self._keeps():
-            self._end_sessions(Leave.LOST if comes_back(lost) else Leave.CLOSED)
+            self._channels.end(Leave.LOST if comes_back(lost) else Leave.CLOSED)
             self._leave(words)
             return
         self._context.log("%s; what runs there is kept for %d s" % (words, self.keep))
@@ -289,21 +217,23 @@ class StreamSpeaker:
     @property
     def needed(self) -> bool:
         """True if something still runs for the client, or if the client has not received all results."""
-        if self._forwards.needed:
+        channels = self._channels
+        if channels.forwarding:
             return True
-        if self._sessions and not self._offers:
-            return any(session.needed for session in self._sessions.values())
+        if channels.sessions and not channels.offers:
+            return any(session.needed for session in channels.sessions.values())
         return not self._complete
 
     @property
     def _complete(self) -> bool:
         """True if the client was told how all of its commands have ended, and nothing else is left to resume."""
-        return self._reported and not (self._stays or self._offers) and self._end.complete
+        # A stream on which nothing has run yet is not complete.
+        return self._channels.reported and not (self._stays or self._channels.offers) and self._end.complete
 
     def give_up(self, words: str) -> None:
         """Ends a stream that has no link, and its commands. `words` say why, for the log."""
         self._context.log("session over: " + words)
-        self._end_sessions()
+        self._channels.end(Leave.LOST)
         self._leave("")
 
     def stop(self, name: str) -> None:
@@ -317,7 +247,7 @@ class StreamSpeaker:
 
     def fail(self) -> None:
         """Ends the commands of this stream, and closes its link, after an unexpected exception."""
-        self._end_sessions()
+        self._channels.end(Leave.LOST)
         self._leave("")
 
     def _leave(self, words: str, reason: str = "") -> None:

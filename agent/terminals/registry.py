@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from agent.command.resolve import CannotStart
+from agent.terminals.description import describe
 from agent.terminals.terminal import Terminal
 from medusa.protocol.resume.budget import Budget
 
@@ -98,7 +99,7 @@ class Terminals:
 
     def describe(self) -> List[Dict[str, Any]]:
         """Returns a description of each terminal, for a client that asks which terminals there are."""
-        return [terminal.describe() for terminal in self._known.values()]
+        return [describe(terminal) for terminal in self._known.values()]
 
     # ------------------------------------------------------------------ the loop
 

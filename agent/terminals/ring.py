@@ -52,6 +52,7 @@ class Ring:
         self._budget = Budget(MAX_KEPT, memory)
         self._tracker = Tracker()  # follows the dropped bytes, whose effects a replay has to repeat
         self._last_dropped = b""
+        self._seen = 0  # output before this byte was sent to a client: the rest is lost if it is dropped
 
     def append(self, data: bytes) -> None:
         """Adds output, and drops the oldest output if there is too much."""
@@ -68,6 +69,14 @@ class Ring:
         `offset` must be at least `start` and at most `end`.
         """
         return self._kept.read(offset - self.start, size)
+
+    def sent(self, offset: int) -> None:
+        """Notes that a client was sent the output before the byte number `offset`, or has skipped it."""
+        self._seen = max(self._seen, offset)
+
+    def unseen(self, offset: int) -> int:
+        """Returns the number of bytes before the byte number `offset` that were sent to no client."""
+        return max(0, offset - self._seen)
 
     def replay(self, size: int) -> Replay:
         """Returns the place at which to begin, in order to show about the last `size` bytes."""

@@ -5,75 +5,21 @@ The terminal may outlive all its viewers.
 
 from __future__ import annotations
 
-import enum
-from typing import Any, Dict, List, Mapping, Optional, Protocol
+from typing import Any, Dict, List, Mapping, Optional
 
 from agent.poller import READ, WRITE
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
 from agent.process.terminal_child import READ_SIZE, TerminalChild
+from agent.terminals.interfaces import Leave, Watching
 from agent.terminals.ring import Ring
 from medusa.protocol.channels.frames import Reason
-from medusa.protocol.control import Exit, Resize
+from medusa.protocol.control import Resize
 from medusa.protocol.resume.budget import Budget
-
-MAX_TEXT = 60
-"""The most characters of a name and of a command that `describe` returns. So all terminals fit into one frame."""
 
 _STOLEN = Reason("stolen", "another client has taken the terminal over")
 _ENDED = Reason("ended", "the client that had the terminal has ended it")
-
-
-def result_of(end: Exit) -> Dict[str, Any]:
-    """Returns the fields of a RESULT, the message that tells a client how a command has ended."""
-    return {"signal": end.signal} if end.signal else {"status": end.status}
-
-
-class Leave(enum.Enum):
-    """The reasons why a viewer leaves its terminal."""
-
-    DETACHED = "the client asked to leave the terminal as it is"
-    CLOSED = "the client has closed the channel or the stream"
-    LOST = "the stream was given up after the loss of its link"
-    TOLD = "the command has ended, and the client was told"
-
-
-class Watching(Protocol):
-    """The interface of a Viewer, a client that shows the terminal.
-
-    Attributes:
-        read_only: True if the client may not type.
-        size: the size of the client's own terminal; None if it is not known.
-    """
-
-    read_only: bool
-    size: Optional[Resize]
-
-    @property
-    def parted_at(self) -> Optional[float]:
-        """The time, in monotonic seconds, since which the client has no link; None if it has one."""
-
-    @property
-    def keep(self) -> float:
-        """The number of seconds for which the client's stream is kept without a link."""
-
-    @property
-    def room(self) -> int:
-        """The number of bytes of new output that the client takes now. 0 until it has taken all earlier output."""
-
-    @property
-    def has_input(self) -> bool:
-        """True if the client has sent input that the terminal has not accepted yet."""
-
-    def feed(self, now: float) -> None:
-        """Writes the client's input to the terminal, as much as the terminal accepts."""
-
-    def catch_up(self) -> None:
-        """Skips most of the output that the client has not taken, if there is much of it."""
-
-    def close(self, reason: Reason) -> None:
-        """Closes the channel of this viewer. The caller removes the viewer from the terminal."""
 
 
 class Terminal:
@@ -91,7 +37,10 @@ class Terminal:
     Attributes:
         memory: the memory that all streams and terminals of the agent share.
         ring: the last output.
+        mark: the value of the variable MARK of its programs; None if they have none. The terminal shows itself to none
+            of them.
         name: the name that the client has given to the terminal; "" for none.
+        command: the command as the client has asked for it; None for a shell.
         viewers: the viewers, in the order in which they came.
         typist: the viewer that typed last; None if no viewer may type.
         size: the terminal's size. The method `redraw` changes the real size for a moment, and not this attribute.
@@ -114,17 +63,17 @@ class Terminal:
         commands: Commands,
         context: Context,
     ) -> None:
-        self.number, self.name, self._command = number, fields["name"], fields["command"]
+        self.number, self.name, self.command = number, fields["name"], fields["command"]
         self.child, self.size, self.memory, self.ring = child, size, memory, Ring(memory)
         self._commands, self._context = commands, context
         self.viewers: List[Watching] = []
         self.typist: Optional[Watching] = None
         self.ended = self.told = self.detached = self.over = False
         self.keep = 0.0
+        self.mark: Optional[str] = None
         self._was_detached = False
         self._drain: Optional[Drain] = None
         self._clogged = False
-        self._seen = 0  # output before this byte was sent to a viewer: the rest is lost if the ring drops it
         self._redraw_until: Optional[float] = None
         self.expires_at: Optional[float] = None
 
@@ -303,14 +252,6 @@ class Terminal:
         if not self.ended:
             self.child.resize(size)
 
-    def sent(self, offset: int) -> None:
-        """Notes that a viewer was sent the output before the byte number `offset`, or has skipped it."""
-        self._seen = max(self._seen, offset)
-
-    def unseen(self, offset: int) -> int:
-        """Returns the number of bytes before the byte number `offset` that were sent to no viewer."""
-        return max(0, offset - self._seen)
-
     def leave(self, viewer: Watching, why: Leave, now: float) -> None:
         """Removes a viewer. If no viewer that may type is left, begins to end the command.
 
@@ -353,18 +294,3 @@ class Terminal:
         self.viewers.clear()
         self.ring.clear()
         self._commands.end(self.child)
-
-    def describe(self) -> Dict[str, Any]:
-        """Returns a description of this terminal, for a client that asks which terminals there are."""
-        end = self.child.exit
-        return {
-            "number": self.number,
-            "name": self.name[:MAX_TEXT],
-            "command": self._command and self._command[:MAX_TEXT],
-            "pid": self.child.pid,
-            "columns": self.size.columns,
-            "lines": self.size.lines,
-            "viewers": len(self.viewers),
-            "detached": self.detached,
-            **({} if end is None else result_of(end)),
-        }

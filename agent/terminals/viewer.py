@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Protocol
+from typing import Any, Dict, List, Mapping, Optional
 
 from agent.poller import READ
 from agent.process.context import Context
 from agent.process.terminal_child import READ_SIZE
+from agent.terminals.description import result_of
+from agent.terminals.interfaces import Leave, Streaming
 from agent.terminals.queries import is_typed, without_queries
 from agent.terminals.ring import MAX_KEPT, MIN_KEPT
-from agent.terminals.terminal import Leave, Terminal, result_of
+from agent.terminals.terminal import Terminal
 from medusa.protocol.channels.channel import Channel
 from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP, Reason
 from medusa.protocol.channels.kinds import STDIN, STDOUT
@@ -27,19 +29,6 @@ _DROPPED = b"\r\n[%d bytes of output were dropped while nobody watched]\r\n"
 
 _WHOLE_SCREEN = b"\x1b7\x1b[r\x1b8"
 """Ends a scroll region, as an emulator does if its size changes. It saves and restores the cursor, which would jump."""
-
-
-class Streaming(Protocol):
-    """The interface of a client's stream that its viewers use.
-
-    Attributes:
-        keep: for how many seconds the stream is kept without a link.
-        parked_since: the time since which the stream is kept without a link, in monotonic seconds; None if it has a
-            link.
-    """
-
-    keep: int
-    parked_since: Optional[float]
 
 
 class Viewer:
@@ -195,7 +184,7 @@ class Viewer:
             reader.took(size, now)
 
     def _move(self) -> int:
-        terminal, ring, size = self._terminal, self._terminal.ring, min(self._free, READ_SIZE)
+        ring, size = self._terminal.ring, min(self._free, READ_SIZE)
         if self._channel.writers[STDOUT].stopped:
             self._position, self._replay = ring.end, memoryview(b"")
         if not size or not self._behind:
@@ -208,7 +197,7 @@ class Viewer:
         else:
             data = ring.read(self._position, size)
             self._position += len(data)
-        terminal.sent(self._position)
+        ring.sent(self._position)
         self._channel.write(STDOUT, data)
         return len(data)
 
@@ -234,7 +223,7 @@ class Viewer:
         note = b"" if before is None else _LEFT_OUT % (replay.offset - before)
         self._position = ring.end
         region = _WHOLE_SCREEN if self.size != self._terminal.size else b""
-        dropped = self._dropped = self._terminal.unseen(replay.offset)
+        dropped = self._dropped = ring.unseen(replay.offset)
         # At the end, because the start of so much output has left the screen before the user looks.
         end = _DROPPED % dropped if dropped and before is None and ring.takes_note else b""
         self._replay = memoryview(b"".join((RESET, note, replay.prefix, output, region, end)))

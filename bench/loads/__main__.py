@@ -31,6 +31,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "forward-connect": forwards.forward_connect,
     "copy": copies.copy,
     "first": copies.first,
+    "first-output": commands.first_output,
 }
 
 ON_TERMINAL = ("terminal", "stale")

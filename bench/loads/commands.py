@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.loads.programs import END_TIMEOUT, START_TIMEOUT, Session, file_of, on_pipes, on_terminal
+from bench.loads.programs import END_TIMEOUT, START_TIMEOUT, Failed, Session, file_of, on_pipes, on_terminal
 
 LINE = b"the quick brown fox jumps over the lazy dog 0123456789 and so on to the end\n"
 
@@ -21,6 +22,20 @@ def pipe(options: argparse.Namespace) -> dict[str, Any]:
     block = os.urandom(1 << 20)
     with file_of(block, options.size) as (path, size), on_pipes([*options.program, f"cat {path}"]) as session:
         return session.read_all(size)
+
+
+def first_output(options: argparse.Namespace) -> dict[str, Any]:
+    """Measures how long a program takes to connect, and to pass on the first output of a command."""
+    taken = []
+    for _ in range(options.count):
+        begun = time.monotonic()
+        with on_pipes([*options.program, "echo hi"]) as session:
+            while session.read(SLOW_READ, START_TIMEOUT):
+                pass
+            if session.process.wait(END_TIMEOUT) != 0 or session.tail != b"hi\n":
+                raise Failed(f"status {session.process.returncode}, {session.tail!r}")
+        taken.append(session.first - begun)
+    return {"first_output_ms": round(1e3 * statistics.median(taken), 1)}
 
 
 def terminal(options: argparse.Namespace) -> dict[str, Any]:

@@ -15,13 +15,19 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from medusa.client import processes
 from medusa.client.cleanup.note import Note
-from medusa.client.cleanup.undo import GRACE, Entry
+from medusa.client.timeouts import Timeouts
+
+if TYPE_CHECKING:
+    from medusa.client.cleanup.undo import Entry
 
 __all__ = ["GRACE", "GuardPipe", "Ledger"]
+
+GRACE = Timeouts.kill_grace
+"""Seconds between SIGTERM and SIGKILL to a process group."""
 
 
 class GuardPipe(Protocol):

@@ -41,14 +41,13 @@ from medusa.client.outcome import (
 )
 from medusa.client.queries import local
 from medusa.client.session.detaching.leaving import Leaving
-from medusa.client.session.input.escape import show_character
 from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.settings import Settings
-from medusa.client.streams.progress import Progress
-from medusa.client.streams.returning import Returning
+from medusa.client.streams.lost_link.progress import Progress
+from medusa.client.streams.lost_link.returning import Returning
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages, is_dumb
 from medusa.client.terminal.signals import Signals
@@ -279,14 +278,8 @@ class Login:
 
     def _returning(self, dialer: Dialer, launcher: Launcher) -> Returning:
         """Returns the object that brings the session back over a new link each time that its link is lost."""
-        if self._wish.pipes:
-            leave = "Control-C ends it" if os.isatty(2) else ""
-        else:
-            escape = self._settings.escape
-            leave = f"{show_character(escape)}. ends it" if escape else ""
         settings = self._settings
-        if settings.shares_terminal:
-            leave = ""
+        leave = words.leaving(settings, pipes=self._wish.pipes)
         progress = Progress(self._messages, leave, always=settings.shares_terminal, silent=not settings.tells_links)
         returning = Returning(dialer, self._settings.keep, progress, self._timeouts)
         returning.over = lambda: self._reflector_over() or launcher.over()

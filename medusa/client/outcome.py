@@ -5,9 +5,12 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from typing import TYPE_CHECKING
 
-from medusa.protocol.control import Exit
 from medusa.signal_pipe import signal_name
+
+if TYPE_CHECKING:
+    from medusa.protocol.control import Exit
 
 OUTCOME_UNKNOWN = 254
 """The exit status if the session ended before the agent reported how the command ended, such as by a lost link."""

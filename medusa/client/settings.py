@@ -50,10 +50,13 @@ class Attachment:
     Attributes:
         steal: True to take the terminal over: all other clients that use it are told to leave it.
         read_only: True to send no input.
+        inside: the mark of the terminal in which this program runs: the agent does not attach it to the same one. "" if
+            there is none.
     """
 
     steal: bool = False
     read_only: bool = False
+    inside: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

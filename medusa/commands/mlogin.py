@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from types import SimpleNamespace
 
 from medusa.client import launchers
-from medusa.client.mlogin import run
 from medusa.client.outcome import Failure
 from medusa.client.settings import DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -43,6 +42,8 @@ def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUT
     settings = dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
     if settings.no_input:
         os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
+    from medusa.client.mlogin import run  # takes long to import
+
     return run(settings)
 
 

@@ -4,8 +4,7 @@ Only this package and the commands that start it (medusa.commands.reflector) use
 
 server         puts a reflector together from its parts; starts, drains and stops it
 parts          opens what the options name: directory, address, certificate, accounts
-config         the options of a reflector and their checks
-timeouts       the times of a reflector that have no option
+config         the options of a reflector, their checks, and the times that have no option
 refusal        the exception for a refusal: its status, and its texts for the peer and for the log
 metrics        the numbers for a monitoring system
 session_name   the name of a session, and the paths that contain it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
-from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.cluster.lease import AddressLease, AddressTaken, Holder
 from medusa.reflector.cluster.site_address import check_address
@@ -64,6 +63,8 @@ def authenticator_of(config: ReflectorConfig) -> Authenticator | None:
     """
     if config.accounts is None:
         return None
+    from medusa.reflector.auth.accounts import Accounts, AccountsError  # takes long to import
+
     try:
         return Authenticator(config, Accounts(config.accounts))
     except AccountsError as error:

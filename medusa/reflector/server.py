@@ -29,7 +29,7 @@ from medusa.reflector.cluster.lease import AddressLease, Holder
 from medusa.reflector.cluster.peer_auth import PeerAuth, load_secret
 from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.cluster.query_server import QueryServer
-from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.config import ReflectorConfig, verify
 from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.doorkeeper import Doorkeeper
 from medusa.reflector.fronts.http_front import Handler, HttpFront
@@ -70,7 +70,7 @@ class Reflector:
         handoff: Handoff | None = None,
         holder: Holder | None = None,
     ) -> None:
-        config.verify()
+        verify(config)
         self._holder = holder
         self._lease: AddressLease | None = None
         self._config = config

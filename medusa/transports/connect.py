@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import time
-from typing import Callable, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Response
@@ -22,7 +23,9 @@ from medusa.transports.dial.answer import read_answer, read_response
 from medusa.transports.dial.errors import refusal
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.steps import Steps, receive, run, send_all
-from medusa.transports.tls import TlsStream, stream_over
+
+if TYPE_CHECKING:
+    from medusa.transports.tls import TlsSocket
 
 BODY_TIMEOUT = 1.0
 """The time limit, in seconds, for the body of a refusal."""
@@ -74,7 +77,7 @@ def connect_steps(
     """
     target, fields = parse_url(url), list(headers)
     while True:
-        stream = stream_over((yield from open_steps(target, insecure_tls, deadline, proxies=proxies, clock=clock)))
+        stream = _stream_over((yield from open_steps(target, insecure_tls, deadline, proxies=proxies, clock=clock)))
         if not is_raw(url):
             return (yield from upgrade(stream, target.netloc, target.target, deadline, fields, max_message, clock))
         try:
@@ -84,6 +87,14 @@ def connect_steps(
             if older is None:
                 raise
             fields = older
+
+
+def _stream_over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
+    if isinstance(sock, socket.socket):
+        return SocketStream(sock)
+    from medusa.transports.tls import stream_over  # loaded already, by what has made the handshake
+
+    return stream_over(sock)
 
 
 def _older(headers: List[Tuple[str, str]], refused: ConnectRefused) -> Optional[List[Tuple[str, str]]]:
@@ -130,7 +141,7 @@ def upgrade(
             reason = body or str(error)
             if response.status == SWITCHING_PROTOCOLS:
                 raise ConnectRefused(reason) from None
-            scheme = "https" if isinstance(stream, TlsStream) else "http"
+            scheme = "https" if stream.secure else "http"
             raise refusal(reason, response, "%s://%s%s" % (scheme, host, target)) from None
     except OSError as error:
         stream.close()

@@ -17,7 +17,12 @@ class SocketStream:
     """A stream over the socket `sock`. It has the methods of `interfaces.Stream`, and raises the same errors.
 
     The stream makes the socket non-blocking, and owns it from then on: `close` closes the socket.
+
+    Attributes:
+        secure: True if the stream is encrypted.
     """
+
+    secure = False
 
     __slots__ = ("_fin_sent", "_sock")
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.emulators import Emulator
-from tests.streamclients import PTY, Legs, Run, one_agent
+from tests.streamclients import PTY, Run
+from tests.streamlegs import Legs, one_agent
 from tests.waiting import PATIENCE, Deadline
 
 NEW = {"columns": 60, "lines": 10, "term": "screen"}

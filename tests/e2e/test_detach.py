@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -90,6 +91,9 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
         shell.until(PROMPT)
         shell.type("echo $X $(stty size)\r")
         shell.until("kept 30 100")
+        shell.type(shlex.join([*MEDUSA, "attach", "train", *user.options]) + "; echo status-$?\r")
+        shell.until("MEDUSA_TERMINAL says that this program runs in that terminal")
+        shell.until("status-255")
         shell.type("exit 7\r")
         assert shell.status() == 7
     wait_until(lambda: user.states() == [], "the end of the session")

@@ -14,10 +14,12 @@ import pytest
 from agent.timeouts import Timeouts
 from tests import agents, sites
 from tests.agents import from_source, job_environ, launched, write_config
-from tests.reflectors import Reflector, Witness, running
+from tests.reflectors import Reflector, running
 from tests.signing import Key, allow, write_key
 from tests.sites import Site
-from tests.streamclients import Legs, StreamClient, one_agent
+from tests.streamclients import StreamClient
+from tests.streamlegs import Legs, one_agent
+from tests.witnesses import Witness
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from medusa.protocol.resume.records import MAX_MESSAGE
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from tests.agents import Agent, Reflector, session_members, stop, wait_until_session_is_gone
 from tests.blocking import BlockingTransport
-from tests.streamclients import PTY, STREAM_ID, Legs, Run, StreamClient
+from tests.streamclients import PTY, STREAM_ID, Run, StreamClient
+from tests.streamlegs import Legs
 from tests.streams.breaches import CHANNELS, RECORDS, STREAMS
 from tests.streams.wire import cut_frames, frame
 from tests.waiting import wait_until

@@ -15,7 +15,8 @@ from agent.timeouts import Timeouts
 from medusa.protocol.channels.kinds import MAX_NAME
 from medusa.protocol.terminal.usual import RESET
 from tests.agents import wait_until_session_is_gone
-from tests.streamclients import PTY, Legs, StreamClient
+from tests.streamclients import PTY, StreamClient
+from tests.streamlegs import Legs
 from tests.waiting import wait_until
 
 SMALL = {"columns": 60, "lines": 20, "term": "xterm"}

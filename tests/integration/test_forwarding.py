@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from medusa.client.forwarding import outgoing
 from tests.cuts import cuts
 from tests.echoes import echoing, echoing_at, exchange, through
 from tests.own_sessions import environ
@@ -61,6 +62,19 @@ def forwards(command: list[str], env: dict[str, str]) -> Iterator[Forwards]:
         program.process.wait()
         assert program.process.stderr is not None
         program.process.stderr.close()
+
+
+def silent_programs_delay_no_others(proxy: int, port: int) -> None:
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", proxy)
+        silent = [
+            stack.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(outgoing.MAX_HANDSHAKES + 1)
+        ]
+        assert silent[0].recv(1) == b""
+        assert by_socks(proxy, port) == b"> x"
+        silent[-1].sendall(b"\x05\x01\x02")  # it wants to authenticate itself
+        assert silent[-1].recv(2, socket.MSG_WAITALL) == b"\x05\xff"
+        assert silent[-1].recv(1) == b""
 
 
 def by_socks(proxy: int, port: int) -> bytes:
@@ -115,6 +129,7 @@ def test_both_directions(home: Path, port: int, tmp_path: Path) -> None:
         assert through(remote, BYTES) == b"> " + BYTES
         assert through(here) == through(there) == b"> x"
         assert by_socks(proxy, port) == by_socks(remote_proxy, port) == b"> x"
+        silent_programs_delay_no_others(proxy, port)
         assert by_socks(proxy, closed)[:4] == b"\x05\x00\x05\x05"
         program.until(rf"not forwarded: in the job, localhost:{closed}: Connection refused")
         assert by_socks(remote_proxy, closed)[:4] == b"\x05\x00\x05\x05"

@@ -55,7 +55,7 @@ def mlogin(home: Path, argv: list[str]) -> subprocess.CompletedProcess[str]:
 def test_a_session_on_a_terminal(host: Sshd, home: Path) -> None:
     with terminal(command(host), environment(home)) as opened:
         opened.until(PROMPT)
-        opened.type("echo $((6*7)) $SSH_CONNECTION; env | grep -c MEDUSA\r")
+        opened.type("echo $((6*7)) $SSH_CONNECTION; env | grep MEDUSA | grep -vc ^MEDUSA_TERMINAL=\r")
         opened.until(rf"42 127.0.0.1 \d+ 127.0.0.1 {host.port}\r\n0\r\n")
         opened.type("~i")
         opened.until(r"job        a job on node: running")

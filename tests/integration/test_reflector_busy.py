@@ -15,8 +15,9 @@ from threading import Thread
 import pytest
 
 from tests.peers import BINARY, PING, PONG, Peer, frame
-from tests.reflectors import Reflector, Witness
+from tests.reflectors import Reflector
 from tests.waiting import PATIENCE, wait_until
+from tests.witnesses import Witness
 
 PAIRS = 4
 MIB = 1 << 20

@@ -7,7 +7,8 @@ from threading import Thread
 import pytest
 
 from tests.peers import BINARY, CONTINUATION, LINKUP, PING, TEXT, Peer, frame
-from tests.reflectors import Reflector, Witness, new_id
+from tests.reflectors import Reflector, new_id
+from tests.witnesses import Witness
 
 BAD_FRAMES: dict[str, tuple[int, bytes]] = {
     "not masked": (1002, frame(TEXT, b"x", key=None)),

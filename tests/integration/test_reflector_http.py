@@ -10,8 +10,9 @@ import pytest
 
 import medusa
 from tests.peers import ACCEPT, BINARY, LINKUP, TEXT, frame, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.waiting import MS, wait_until
+from tests.witnesses import Witness
 
 GET_STATUS = b"GET /status HTTP/1.1\r\nHost: localhost\r\n"
 

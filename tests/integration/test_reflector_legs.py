@@ -16,9 +16,10 @@ from tests import legs
 from tests.administrators import KILLED, farewell
 from tests.legs import Linked
 from tests.peers import BINARY, CLOSE, Frame, Peer, frame, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, signed_target
 from tests.waiting import wait_until
+from tests.witnesses import Witness
 
 REFLECTOR_OPTIONS = ("--raw-port", "0")
 

@@ -7,8 +7,9 @@ import os
 import time
 
 from tests.peers import BINARY, CLOSE, PING, PONG, TEXT, Peer, frame
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.waiting import MS, Deadline, wait_until
+from tests.witnesses import Witness
 
 INTERVAL = 1.0
 ENOUGH = 3.5 * INTERVAL

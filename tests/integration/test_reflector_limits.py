@@ -11,10 +11,11 @@ import pytest
 
 from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, PONG, TEXT, Peer, frame, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 from tests.sites import dial
 from tests.waiting import PATIENCE, wait_until
+from tests.witnesses import Witness
 
 HOST = "medusa.example"
 PROXY = "127.0.0.2"

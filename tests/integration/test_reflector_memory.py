@@ -12,9 +12,10 @@ from tests import rawpeers
 from tests.frames import raw_frame
 from tests.links import CERTIFICATE
 from tests.peers import BINARY, CONTINUATION, TEXT, Peer, frame
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request
 from tests.waiting import MS, Deadline, wait_until
+from tests.witnesses import Witness
 
 HOST = "medusa.example"
 MIB = 1 << 20

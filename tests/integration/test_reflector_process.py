@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.peers import LINKUP, TEXT, close_frame, upgrade
-from tests.reflectors import OF_THE_MACHINE, ROOT, Witness, command, new_id, running
+from tests.reflectors import OF_THE_MACHINE, ROOT, command, new_id, running
 from tests.waiting import PATIENCE, wait_until
+from tests.witnesses import Witness
 
 CLOSE_SOON = {"close_timeout": 0.3}
 GOING = (1001, "the reflector is shutting down")

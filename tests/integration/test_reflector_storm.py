@@ -12,8 +12,9 @@ import pytest
 
 from tests.links import CERTIFICATE
 from tests.peers import BINARY, PING, TEXT, Peer, close_frame, frame, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.waiting import wait_until
+from tests.witnesses import Witness
 
 SESSIONS = 200
 

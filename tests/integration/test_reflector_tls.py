@@ -22,8 +22,9 @@ from tests.integration import test_reflector_http as http
 from tests.integration import test_reflector_session as sessions
 from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.waiting import MS, PATIENCE, wait_until
+from tests.witnesses import Witness
 
 OPTIONS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
 PLAIN = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -44,6 +44,8 @@ def test_many_commands_over_one_connection(ssh: Ssh) -> None:
         "cat; echo err >&2; exit 3": (BYTES, 3, BYTES, b"err\n"),
         "head -c 3; exec <&-; echo": (BYTES, 0, BYTES[:3] + b"\n", b""),
         "kill -KILL $$": (b"", 255, b"", b""),
+        "(sleep 0.5; echo late; echo err >&2) & echo now": (b"", 0, b"now\nlate\n", b"err\n"),
+        "sleep 1000 >/dev/null 2>&1 & exit 5": (b"", 5, b"", b""),
         "no-such-command": (b"", 127, b"", b"bash: line 1: no-such-command: command not found\n"),
         'printf %s "$WHAT"': (b"", 0, b"this", b""),
         "": (b"echo in a shell; exit 4\n", 4, b"in a shell\n", b""),
@@ -54,6 +56,13 @@ def test_many_commands_over_one_connection(ssh: Ssh) -> None:
         with run:
             out, err = run.communicate(typed, 3 * PATIENCE)
         assert [run.returncode, out, err.replace(b"/bin/bash", b"bash")] == expected
+
+
+@pytest.mark.parametrize(("typed", "status"), [(b"", 0), (b"\xff" * 8, 255)])
+def test_how_the_sftp_server_ends(ssh: Ssh, typed: bytes, status: int) -> None:
+    found, out, err = ssh.run(*ssh.shared("-s", HOST, "sftp"), typed=typed)
+    assert (found, out) == (status, b"")
+    assert (b"the SFTP server has ended" in err) is bool(typed)
 
 
 def test_a_terminal(ssh: Ssh) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.own_sessions import environ, train
-from tests.sshclients import Ssh
+from tests.sshclients import MEDUSA, Ssh
 from tests.terminals import processes_of
 from tests.waiting import PATIENCE, wait_until
 
@@ -36,6 +39,39 @@ def test_a_command_ends_if_nobody_reads_its_output(session: Session) -> None:
         assert run.wait(PATIENCE) == 255
 
 
+FLIP = """
+import os, subprocess, sys
+proxy = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE)
+at = int(sys.argv[1])
+while data := bytearray(os.read(0, 1 << 16)):
+    if 0 <= at < len(data):
+        data[at] ^= 1
+    at -= len(data)
+    try:
+        proxy.stdin.write(data)
+        proxy.stdin.flush()
+    except BrokenPipeError:
+        break
+"""
+
+
+def test_a_packet_that_was_changed_on_the_way_ends_the_connection(session: Session, tmp_path: Path) -> None:
+    ssh, _ = session
+    (tmp_path / "flip").write_text(FLIP)
+    command = shlex.join([sys.executable, str(tmp_path / "flip"), "50000", *MEDUSA, "ssh-proxy", "train"])
+    status, _, err = ssh.run("-o", f"ProxyCommand={command}", HOST, "cat >/dev/null", typed=bytes(200_000))
+    assert (status, b"breaks the rules of SSH, or has failed: MAC verification failed" in err) == (255, True), err
+
+
+def test_a_client_that_does_not_read_delays_no_other(session: Session) -> None:
+    ssh, _ = session
+    with ssh.master(HOST), ssh.start(*ssh.shared(HOST, "exec yes")) as deaf:
+        assert deaf.stdout is not None
+        assert deaf.stdout.read(2) == b"y\n"
+        assert ssh.run(*ssh.shared(HOST, "echo beside")) == (0, b"beside\n", b"")
+        deaf.kill()
+
+
 @pytest.mark.parametrize("killed", ["the job", "mlogin"])
 def test_the_end_of_a_session_is_told(session: Session, killed: str) -> None:
     ssh, mlogin = session
@@ -43,7 +79,8 @@ def test_the_end_of_a_session_is_told(session: Session, killed: str) -> None:
         wait_until(ssh.socket.exists, "the connection")
         with ssh.start(*ssh.shared(HOST, "echo $PPID; exec sleep 1000")) as run:
             assert run.stdout is not None
-            os.kill(int(run.stdout.readline()) if killed == "the job" else mlogin.pid, signal.SIGKILL)
+            agent = int(run.stdout.readline())
+            os.kill(agent if killed == "the job" else mlogin.pid, signal.SIGKILL)
             for each, words in ((run, b"medusa: "), (idle, b"Received disconnect")):
                 out, err = each.communicate(timeout=2 * PATIENCE)
                 assert (each.returncode, out, words in err) == (255, b"", True), err

@@ -12,8 +12,9 @@ import pytest
 from tests.integration.test_workers_tls import proxied_pair
 from tests.links import CERTIFICATE
 from tests.peers import Peer, close_frame, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.waiting import MS, PATIENCE, Deadline, wait_until
+from tests.witnesses import Witness
 
 PROXY = "127.0.0.2"
 TLS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))

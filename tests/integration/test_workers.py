@@ -13,9 +13,10 @@ import pytest
 from tests.integration import test_reflector_http as http
 from tests.integration.test_reflector_life import unread
 from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
-from tests.reflectors import OF_THE_MACHINE, Reflector, Witness, new_id, running
+from tests.reflectors import OF_THE_MACHINE, Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 from tests.waiting import wait_until
+from tests.witnesses import Witness
 from tests.workers import ask, handed_over, homes, pids, stopped, watched
 
 HOST = "medusa.example:8381"

@@ -13,8 +13,9 @@ import pytest
 from tests.integration.test_reflector_process import GOING, refused
 from tests.links import CERTIFICATE
 from tests.peers import LINKUP, TEXT, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.waiting import MS, PATIENCE, wait_until
+from tests.witnesses import Witness
 from tests.workers import ask, gone, homes, pairs_everywhere, pids, stopped
 
 WORKERS = ("--workers", "2")

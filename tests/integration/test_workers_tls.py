@@ -19,8 +19,9 @@ from tests.integration.test_reflector_process import GOING
 from tests.integration.test_reflector_tls import MIB, OPTIONS
 from tests.integration.test_workers import arrives_early
 from tests.peers import BINARY, Peer, frame
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import Reflector, new_id, running
 from tests.waiting import MS, PATIENCE, Deadline, wait_until
+from tests.witnesses import Witness
 from tests.workers import handed_over, homes, pids
 
 WORKERS = ("--workers", "2", *OPTIONS)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.relays import KINDS, Relay, running
+from bench.kinds import Relay
+from bench.relays import KINDS, running
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from websockets.sync.client import ClientConnection, connect
 
-from bench.relays import Relay
+from bench.kinds import Relay
 from tests.waiting import PATIENCE
 
 WAIT = 'medusa:{"type":"wait"}'

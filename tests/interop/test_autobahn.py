@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.relays import Relay
+from bench.kinds import Relay
 from tests.interop.autobahn import QUICK, describe, run_cases
 
 

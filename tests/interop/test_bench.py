@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from bench import documents, results
+from bench.kinds import RelayKind
 from bench.processes import descendants, runs
-from bench.relays import KINDS, RelayKind, running
+from bench.relays import KINDS, running
 from bench.toolchain import Unavailable, install_packages, require
 from tests.interop.pairs import pair
 from tests.waiting import PATIENCE, wait_until
@@ -70,8 +71,9 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 @needs_servers
 def test_the_benchmark_works(tmp_path: Path) -> None:
     """One quick run with a relay of each kind."""
-    only = "medusa,haproxy,socat,c-copy,ssh-jump,two-doors,mlogin,mlogin-cut,ssh-proxy,medusa-cp"
-    chosen = ["--only", only, "--rows", "echo,raw-echo,claim,session-terminal,session-cut,ssh-first,cp-many-up"]
+    only = "medusa,haproxy,socat,c-copy,ssh-jump,two-doors,mlogin,mlogin-own,mlogin-cut,ssh-proxy,medusa-cp"
+    rows = "echo,raw-echo,claim,session-terminal,first-output-own,session-cut,ssh-first,cp-many-up"
+    chosen = ["--only", only, "--rows", rows]
     command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path / "results")]
     command += ["--root", str(tmp_path)]
     (tmp_path / "docs").mkdir()

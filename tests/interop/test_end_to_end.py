@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 from websockets.sync.client import ClientConnection
 
-from bench.relays import Relay
+from bench.kinds import Relay
 from tests.interop.pairs import attached, new_session, pair
 from tests.waiting import PATIENCE
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from bench.relays import Relay
+from bench.kinds import Relay
 from tests.interop.pairs import attached, linkup, new_session
 from tests.waiting import PATIENCE
 

@@ -18,9 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.kube.access import User, authorize, forbidden, identify
 from tests.kube.attaching import attach
+from tests.kube.discovery import DISCOVERY
 from tests.kube.knobs import Knobs
 from tests.kube.node import Node
 from tests.kube.objects import NAMESPACE, RESOURCES, Object, Resource, Store
+from tests.kube.patches import merged, selected
 from tests.kube.refusal import Refusal
 
 _PATH = re.compile(
@@ -141,8 +143,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         certificate = self.request.getpeercert() if isinstance(self.request, ssl.SSLSocket) else None
         user = identify(self.server.users, self.headers.get("Authorization"), _common_name(certificate))
-        if url.path in _DISCOVERY:
-            return 200, _DISCOVERY[url.path]
+        if url.path in DISCOVERY:
+            return 200, DISCOVERY[url.path]
         match = _PATH.fullmatch(url.path)
         resource = RESOURCES.get(match["plural"]) if match else None
         if match is None or resource is None or resource.group != (match["group"] or ""):
@@ -171,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             if verb == "get":
                 return 200, copy.deepcopy(store.get(plural, name))
             if verb == "list":
-                return 200, _list(resource, [one for one in store.find(plural) if _selected(one, query)], store)
+                return 200, _list(resource, [one for one in store.find(plural) if selected(one, query)], store)
             if verb == "watch":
                 return 200, self._watching(plural, query)
             if verb == "create":
@@ -184,13 +186,13 @@ class Handler(BaseHTTPRequestHandler):
     def _change(self, sent: Object, sub: str | None) -> Callable[[Object], Object]:
         if sub is not None:  # a strategic merge: items of this list are known by their names
             added = sent["spec"].pop("ephemeralContainers")
-            return lambda old: _merged(
+            return lambda old: merged(
                 old, {"spec": {"ephemeralContainers": [*old["spec"].get("ephemeralContainers", ()), *added]}}
             )
         content_type = self.headers.get_content_type()
         if content_type not in _PATCHES:
             raise Refusal(400, f"the body of the request was in an unsupported format: {content_type}")
-        return lambda old: _merged(old, sent)
+        return lambda old: merged(old, sent)
 
     def _log(self, name: str, query: dict[str, str]) -> bytes:
         with self.server.store.changed:
@@ -220,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             for change in self.server.store.changes(plural, since, self.server.stopping.is_set):
-                if _selected(change.object, query):
+                if selected(change.object, query):
                     line = json.dumps({"type": change.kind, "object": change.object}).encode() + b"\n"
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
 
@@ -242,31 +244,6 @@ def _parsed(body: bytes) -> Any:
         raise Refusal(400, "the object provided is unrecognized: not JSON") from None
 
 
-def _merged(old: Any, sent: Any) -> Any:
-    """A JSON merge patch (RFC 7386). A strategic merge patch would differ only for lists that are not empty."""
-    if not isinstance(sent, dict):
-        return sent
-    old = old if isinstance(old, dict) else {}
-    kept = {key: _merged(old.get(key), value) for key, value in sent.items() if value is not None}
-    return {**{key: value for key, value in old.items() if key not in sent}, **kept}
-
-
-def _selected(thing: Object, query: dict[str, str]) -> bool:
-    labels = thing["metadata"].get("labels", {})
-    for term in filter(None, query.get("labelSelector", "").split(",")):
-        key, _, value = term.partition("=")
-        if labels.get(key) != value.lstrip("="):
-            return False
-    for term in filter(None, query.get("fieldSelector", "").split(",")):
-        path, _, value = term.partition("=")
-        found: Any = thing
-        for name in path.split("."):
-            found = found.get(name, {})
-        if found != value:
-            return False
-    return True
-
-
 def _list(resource: Resource, items: list[Object], store: Store) -> Object:
     kind = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
     return {**kind, "metadata": {"resourceVersion": str(store.version)}, "items": copy.deepcopy(items)}
@@ -275,27 +252,3 @@ def _list(resource: Resource, items: list[Object], store: Store) -> Object:
 def _common_name(certificate: Any) -> str | None:
     subject = (certificate or {}).get("subject", ())
     return next((value for part in subject for key, value in part if key == "commonName"), None)
-
-
-def _resource_list(group: str, group_version: str) -> Object:
-    verbs = ["create", "delete", "get", "list", "patch", "watch"]
-    found = [
-        {"name": one.plural, "singularName": one.kind.lower(), "namespaced": True, "kind": one.kind, "verbs": verbs}
-        for one in RESOURCES.values()
-        if one.group == group
-    ]
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": found}
-
-
-_BATCH = {"groupVersion": "batch/v1", "version": "v1"}
-_DISCOVERY = {
-    "/version": {"major": "1", "minor": "32", "gitVersion": "v1.32.0", "platform": "linux/amd64"},
-    "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
-    "/apis": {
-        "kind": "APIGroupList",
-        "apiVersion": "v1",
-        "groups": [{"name": "batch", "versions": [_BATCH], "preferredVersion": _BATCH}],
-    },
-    "/api/v1": _resource_list("", "v1"),
-    "/apis/batch/v1": _resource_list("batch", "batch/v1"),
-}

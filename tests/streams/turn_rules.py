@@ -16,7 +16,7 @@ def channels_take_turns(code: Code) -> None:
         channel = opened(client, "tcp", host="h", port=1)
         channel.writers[0].limit = 1 << 20
     taken(client)
-    first, second, third = client._channels.values()
+    first, second, third = client._table.channels.values()
     first.write(0, bytes(60_000))
     second.write(0, bytes(60_000))
     assert third.room(0) == 256 * KIB - 512

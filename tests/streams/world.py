@@ -27,6 +27,7 @@ class Code:
         self.byte_queue = import_module("medusa.protocol.resume.byte_queue")
         self.stream = import_module("medusa.protocol.resume.stream")
         self.multiplexer = import_module("medusa.protocol.channels.multiplexer")
+        self.table = import_module("medusa.protocol.channels.table")
         self.kinds = import_module("medusa.protocol.channels.kinds")
         self.limits = import_module("medusa.protocol.channels.limits")
         self.frames = import_module("medusa.protocol.channels.frames")
@@ -225,7 +226,7 @@ class World:
         for end in self.ends:
             assert end.stream.kept == 0
             assert end.stream.deadline() is None
-            assert end.channels._channels == {}
+            assert end.channels._table.channels == {}
             assert end.channels._windows.budget.used == 0
             assert end.channels._outbox.data == 0
             assert not end.channels._outbox._turns

@@ -15,7 +15,10 @@ from medusa.protocol.resume.byte_queue import Buffer
 READ_SIZE = 256 * 1024
 """The most bytes that one call of `read` returns, unless its caller wants fewer."""
 
-_LOST = Reason("closed", "the other end has closed the channel")
+NO_ERROR = "closed"
+"""The code of the error that `closed` returns if the agent has closed the channel and has given no reason."""
+
+_LOST = Reason(NO_ERROR, "the other end has closed the channel")
 
 
 class Sender(Protocol):
@@ -51,6 +54,7 @@ class ChannelIO:
     def __init__(self, channel: Channel, sender: Sender) -> None:
         self.channel, self._sender = channel, sender
         self.opened: Mapping[str, Any] = {}
+        self._accepted = False
         self._result: Mapping[str, Any] | None = None
         self._end: ChannelError | None = None
         self._waiting: dict[object, asyncio.Future[None]] = {}
@@ -157,15 +161,18 @@ class ChannelIO:
         Does nothing if it is closed. What arrives from now on is dropped.
         """
         self._sender.attempt(lambda: self.channel.close(reason, at_once=at_once))
-        self.ended(ChannelClosed(Reason("closed", "the channel was closed here")))
+        self.ended(ChannelClosed(Reason(NO_ERROR, "the channel was closed here")))
 
     # ------------------------------------------------------------------ the driver
 
     async def wait_opened(self) -> None:
-        """Waits for the agent's OPENED. Raises ChannelRefused, or ChannelClosed if the conversation is over."""
-        while self.channel.state is State.OPENING and self._end is None:
+        """Waits for the agent's OPENED. Raises ChannelRefused, or ChannelClosed if the conversation is over.
+
+        Does not raise if the channel was opened and is over already: what it has brought can still be read.
+        """
+        while not self._accepted and self._end is None:
             await self._wait("opened")
-        if self._end is not None:
+        if not self._accepted and self._end is not None:
             raise self._end
 
     def happened(self, event: Event) -> None:
@@ -197,7 +204,7 @@ class ChannelIO:
         self._wake(("write", sub))
 
     def _on_opened(self, event: Event) -> None:
-        self.opened = event.value
+        self.opened, self._accepted = event.value, True
         self._wake("opened")
 
     def _on_bytes(self, event: Event) -> None:

@@ -15,7 +15,9 @@ from medusa.client.outcome import Failure, OutcomeUnknown
 from medusa.client.session.ending import MAX_WORDS, channel_end
 from medusa.client.session.link_errors import describe
 from medusa.client.session.silence import Silence, SilenceWatch
-from medusa.client.streams.conversation import HARMLESS, Arrived, Conversation, Speech
+from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.negotiation import HARMLESS, Speech
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.channels.channel import Event, TooManyChannels
 from medusa.protocol.channels.frames import CLOSE, GOAWAY, OPEN, REFUSED, Reason

@@ -26,11 +26,7 @@ from medusa.client import processes
 from medusa.client.cleanup import emulator, tty_modes
 from medusa.client.cleanup.farewell import TIMEOUT, Farewell
 from medusa.client.cleanup.note import Note
-from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.timeouts import Timeouts
-
-GRACE = Timeouts.kill_grace
-"""Seconds between SIGTERM and SIGKILL to a process group."""
 
 Entry = tuple[str, str]
 """An entry of the ledger: its kind and its value. The kinds and their values are:
@@ -79,7 +75,12 @@ def left_open(lines: Iterable[str]) -> list[Entry]:
     return list(entries)
 
 
-def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, interval: float = AWAIT_INTERVAL) -> None:
+def undo(
+    lines: list[str],
+    grace: float = Timeouts.kill_grace,
+    note: Note | None = None,
+    interval: float = AWAIT_INTERVAL,
+) -> None:
     """Undoes the entries that mlogin has not removed. Runs in the guard process after mlogin was killed.
 
     Args:
@@ -103,6 +104,8 @@ def undo(lines: list[str], grace: float = GRACE, note: Note | None = None, inter
         for kind, value in entries:
             if kind == "request":
                 with contextlib.suppress(Exception):
+                    from medusa.client.cleanup.signed_request import SignedRequest  # it imports ssl, which takes long
+
                     SignedRequest.parse(value).send(REQUEST_TIMEOUT)
     _await_ends([int(value) for kind, value in entries if kind == "await"], interval)
     _run_all("after", entries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 from medusa.client.places.socks import NotSocks, Socks
@@ -13,6 +14,10 @@ TIMEOUT = 20.0
 
 _SIZE = 1024
 """The most bytes that are looked at in one step. A request is shorter."""
+
+_REST = 64 * 1024
+"""The most bytes that are read and dropped of what is no request. If some were left, the answer could get lost: the
+system resets a connection that is closed before all of its bytes were read."""
 
 
 class SocketHandshake:
@@ -46,6 +51,8 @@ class SocketHandshake:
             return True
         except NotSocks as wrong:
             self.answer(wrong.answer)
+            with contextlib.suppress(OSError):
+                self.sock.recv(_REST)
             raise
         except OSError:
             return False

@@ -22,7 +22,8 @@ from medusa.transports.forwarding.connections import Connections
 from medusa.transports.forwarding.refusal import LIMIT
 
 MAX_HANDSHAKES = 64
-"""The most programs that have connected and have not sent their whole SOCKS request. Others wait in the kernel."""
+"""The most programs that have connected and have not sent their whole SOCKS request. If one more connects, the first of
+them is dropped, so that programs that send nothing delay no others."""
 
 
 class _Opening(NamedTuple):
@@ -55,11 +56,13 @@ class Outgoing:
     @property
     def takes_more(self) -> bool:
         """True if one more connection may be accepted."""
-        return len(self._handshakes) < MAX_HANDSHAKES and self._channels.fits("tcp")
+        return self._channels.fits("tcp")
 
     def add(self, forward: Forward, sock: socket.socket) -> None:
         """Takes a connection that a program of this machine has made."""
         if forward.target is None:
+            if len(self._handshakes) >= MAX_HANDSHAKES:
+                self._handshakes.pop(next(iter(self._handshakes))).sock.close()
             self._handshakes[sock.fileno()] = SocketHandshake(sock, self._clock() + TIMEOUT)
         else:
             self._open(sock, forward.target)

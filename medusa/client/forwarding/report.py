@@ -8,6 +8,7 @@ from collections.abc import Callable
 from medusa.client.places.specs import Forward, Place, Side
 from medusa.protocol.channels.frames import Reason
 from medusa.protocol.printable import printable
+from medusa.transports.forwarding.refusal import FORBIDDEN
 
 MAX_WORDS = 500
 """The most characters that are shown of the agent's words."""
@@ -53,7 +54,8 @@ class Report:
     def refused(self, reason: Reason) -> None:
         """Tells that the agent has refused a connection or a listener. `reason`: the code and words of the agent."""
         words = printable(reason.words or reason.code, MAX_WORDS)
-        self.problem(TOO_OLD if reason.code == UNSUPPORTED else f"not forwarded: in the job, {words}")
+        where = "" if reason.code == FORBIDDEN else "in the job, "
+        self.problem(TOO_OLD if reason.code == UNSUPPORTED else f"not forwarded: {where}{words}")
 
     def problem(self, text: str) -> None:
         """Shows a line about something that could not be forwarded. Does not repeat a line at once."""

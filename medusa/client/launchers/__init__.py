@@ -19,13 +19,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from medusa.client.launchers.base import Launcher
 from medusa.client.outcome import Failure
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from medusa.client.launchers.base import Launcher
 
 GROUP = "medusa.launchers"
 """The group of the entry points by which other packages add launchers.
@@ -96,6 +97,8 @@ def _others() -> list[EntryPoint]:
 
 
 def _load(found: EntryPoint) -> type[Launcher]:
+    from medusa.client.launchers.base import Launcher
+
     package = found.dist.name if found.dist else "an unknown package"
     words = printable(f"the launcher `{found.name}` ({found.value} of {package})")
     try:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from medusa.client import processes
@@ -123,4 +124,7 @@ def _environment(directory: Path) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
     # In the private directory, so that temporary files are removed with it, even after a SIGKILL.
     environ["TMPDIR"] = str(directory / "tmp")
+    if sys.executable and not getattr(sys, "frozen", False):
+        # So the archive need not look for a Python and try it, which takes longer than all else if PATH has a shim.
+        environ["MEDUSA_PYTHON"], environ["MEDUSA_RUNS"] = sys.executable, "1"
     return environ

@@ -23,7 +23,7 @@ from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.settings import Settings
 from medusa.client.streams.conversation import Conversation
-from medusa.client.streams.returning import Returning
+from medusa.client.streams.lost_link.returning import Returning
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals

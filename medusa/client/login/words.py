@@ -50,6 +50,18 @@ def welcome(settings: Settings, launcher: Launcher, console: Console) -> str:
     return f"you are in the job ({launcher.describe()}); {ways}"
 
 
+def leaving(settings: Settings, *, pipes: bool) -> str:
+    """Returns a text that says how to end a session whose link is lost; "" if mlogin shares its terminal.
+
+    `pipes`: True if the command runs on pipes. Then standard error must be a terminal, or the result is "".
+    """
+    if settings.shares_terminal:
+        return ""
+    if pipes:
+        return "Control-C ends it" if os.isatty(2) else ""
+    return f"{show_character(settings.escape)}. ends it" if settings.escape else ""
+
+
 def cannot_detach(settings: Settings, *, embedded: bool) -> str:
     """Returns the reason why the user cannot leave this session without ending it; "" if the user can.
 

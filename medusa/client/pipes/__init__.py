@@ -6,5 +6,6 @@ source            reads standard input for the command
 outputs           writes standard output and standard error, so that neither waits for the other
 sink              writes one of these two outputs to a descriptor
 descriptors       recognises a pipe, makes it hold more bytes, and makes a descriptor refer to /dev/null
+received_signals  acts on the signals that mlogin receives: passes them on, or ends mlogin
 passed_on         decides which signals mlogin passes on to the command
 """

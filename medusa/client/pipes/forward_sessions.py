@@ -15,6 +15,8 @@ from medusa.protocol.channels.frames import CLOSE, DATA, EOF, REFUSED, STOP
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
+from medusa.transports.forwarding.refusal import REFUSED as TARGET_REFUSED
+from medusa.transports.forwarding.refusal import TIMEOUT, UNKNOWN_HOST
 
 NOTHING_LEFT = "nothing is left to forward"
 
@@ -88,7 +90,9 @@ class StdioForward(_NoCommand):
         """Returns how the session ends because the channel was refused or closed."""
         words = printable(event.value.words or event.value.code, MAX_WORDS)
         if event.type == REFUSED:
-            return SessionEnded(Ending.NOT_STARTED, f"the job cannot connect to {words or self._place}")
+            if event.value.code in (TARGET_REFUSED, UNKNOWN_HOST, TIMEOUT):  # then the words begin with the place
+                return SessionEnded(Ending.NOT_STARTED, f"the job cannot connect to {words or self._place}")
+            return SessionEnded(Ending.NOT_STARTED, f"not connected to {self._place}: {words}")
         reader = event.channel.readers[STDIN]
         if reader.complete or reader.stopped:
             return SessionEnded(Ending.EXIT, end=Exit(status=0))

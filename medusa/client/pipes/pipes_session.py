@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import functools
-import os
 import select
-import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from medusa.client.outcome import GivenUp, Interrupted
 from medusa.client.pipes.outputs import Outputs
-from medusa.client.pipes.passed_on import ENDING, OTHERS, PassedOn
+from medusa.client.pipes.received_signals import ReceivedSignals
 from medusa.client.pipes.source import Source
 from medusa.client.session.ending import MAX_WORDS, Ending, SessionEnded, channel_end, ended_by
-from medusa.client.session.input.keyboard import KEPT_NOTICE, SUSPEND_NOTICE
 from medusa.client.session.link_errors import describe
 from medusa.client.session.silence import Silence, SilenceWatch
 from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.streams.conversation import HARMLESS, Arrived, Conversation, Speech
+from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.negotiation import HARMLESS, Speech
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.poll_set import PollSet
-from medusa.client.terminal.signals import FATAL, Signals
+from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import DATA, EOF, STOP, Reason
@@ -71,13 +70,13 @@ class PipesSession:
         fds: tuple[int, int, int] = (0, 1, 2),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._link, self._messages, self._signals = conversation.link, messages, signals
+        self._messages, self._signals = messages, signals
         self._notices, self._timeouts, self._clock = notices, timeouts, clock
         self._conversation = conversation
         self._silence = SilenceWatch(conversation.link, Silence(clock(), timeouts), messages.error)
         self._source = Source(fds[STDIN], messages.error, timeouts, fds[STDOUT:])
         self._outputs = Outputs(fds[STDOUT], fds[STDERR], messages.shown, clock)
-        self._passed_on = PassedOn(timeouts.second_signal_delay)
+        self._received = ReceivedSignals(signals, conversation, messages, timeouts.second_signal_delay)
         self._poll = PollSet()
         self._channel: Channel | None = None
         self._readable = False
@@ -105,7 +104,7 @@ class PipesSession:
         """
         self._wish = wish
         try:
-            with self._signals.watching(*OTHERS):
+            with self._received.watching():
                 ended = self._until_it_ends(self._loop)
                 assert ended is not None
                 if ended.step.drain:
@@ -257,7 +256,7 @@ class PipesSession:
         self._readable = self._source.fileno() in ready
         self._conversation.step(ready)
         if self._signals.fileno() in ready:
-            self._take_signals()
+            self._received.act(self._channel, self._clock())
         self._outputs.act(ready)
 
     def _wanted(self) -> dict[int, int]:
@@ -286,24 +285,3 @@ class PipesSession:
             self._poll.wait({self._signals.fileno(): select.POLLIN, **self._outputs.wanted()})
             self._signals.take_or_raise()
             self._outputs.pump_all()
-
-    # ------------------------------------------------------------------ signals
-
-    def _take_signals(self) -> None:
-        now = self._clock()
-        for number in self._signals.take():
-            if self._passed_on.is_double(number, now):
-                continue
-            if self._conversation.parted and number in ENDING:  # the command cannot be reached
-                raise Interrupted(number)
-            if self._channel is not None and (name := self._passed_on.name(number, now)):
-                self._channel.request("signal", name=name)
-            elif number in FATAL:
-                raise Interrupted(number)
-            elif number == signal.SIGTSTP:
-                self._messages.say(KEPT_NOTICE if self._conversation.lasting else SUSPEND_NOTICE)
-                with self._signals.default(signal.SIGTSTP):
-                    os.kill(os.getpid(), signal.SIGTSTP)
-                self._link.reset_keepalive()
-            elif number == signal.SIGCONT:
-                self._link.reset_keepalive()

@@ -68,7 +68,7 @@ class Socks:
     def __init__(self) -> None:
         self.target: Place | None = None
         self._held = b""
-        self._version = 0
+        self._version: int | None = None
         self._greeted = False
 
     def feed(self, data: bytes) -> Step:
@@ -79,8 +79,8 @@ class Socks:
         """
         before, self._held = len(self._held), self._held + data
         answer = b""
-        self._version = self._version or (self._held[0] if self._held else 0)
-        if self._version not in (0, 4, 5):
+        self._version = self._held[0] if self._held and self._version is None else self._version
+        if self._version not in (None, 4, 5):
             raise NotSocks("the program does not speak SOCKS 4 or 5")
         if self._version == 5 and not self._greeted:
             size = self._greeting()

@@ -29,6 +29,9 @@ REFLECTOR = "reflector"
 
 _SUFFIX = ".json"
 
+TRIES = 3
+"""How often a file is tried to be written: another program may remove the directory, because it was empty."""
+
 
 @contextlib.contextmanager
 def announced(
@@ -45,11 +48,10 @@ def announced(
             if mlogin is killed.
     """
     directory = _directory(environ)
-    with contextlib.suppress(OSError):
-        directory.mkdir(mode=0o700)
+    sessions(environ)  # removes what killed programs have left, so that the last one can remove the directory
     path = _path(directory, entry["id"])
     with noted(str(path)):
-        fd = _written(path, json.dumps(entry).encode()) if _is_safe(directory) else None
+        fd = _written(path, json.dumps(entry).encode())
         try:
             yield
         finally:
@@ -106,12 +108,19 @@ def _is_safe(directory: Path) -> bool:
 def _written(path: Path, data: bytes) -> int | None:
     """Writes a file and locks it. The file gets the name `path` only after it is complete and locked.
 
-    Returns the file's descriptor, which holds the lock; None if the file cannot be written.
+    Returns the file's descriptor, which holds the lock; None if the file cannot be written, or others could read it.
     """
     draft = path.with_suffix(f".{os.getpid()}")
-    try:
-        fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError:
+    fd = None
+    for _ in range(TRIES):
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700)
+        if not _is_safe(path.parent):
+            continue  # it may have been removed meanwhile
+        with contextlib.suppress(OSError):
+            fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            break
+    if fd is None:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,6 +145,7 @@ def _read(path: Path) -> Entry | None:
                 entry = json.loads(file.read())
                 return entry if _is_good(entry) else None
             path.unlink()
+            path.parent.rmdir()  # fails if something else is in it
     except (OSError, ValueError):
         pass
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medusa.client.streams.redial import NoReturn
+from medusa.client.streams.lost_link.redial import NoReturn
 from medusa.protocol.messages import Close
 from medusa.protocol.printable import printable
 from medusa.transports.link import LinkLost, Loss

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from medusa.client.cleanup.farewell import Farewell
 from medusa.client.outcome import Failure
 from medusa.client.session.session_url import NOT_AUTHORISED, TAKEN, SessionUrl
-from medusa.client.streams.returning import Unsaid
+from medusa.client.streams.lost_link.returning import Unsaid
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts

@@ -15,7 +15,7 @@ from medusa.client.launchers.base import JobState, Launcher
 from medusa.client.outcome import Failure
 from medusa.client.session.link_errors import MAX_NOTICE, describe, describe_close
 from medusa.client.session.silence import Silence, SilenceWatch
-from medusa.client.streams.returning import COME_BACK
+from medusa.client.streams.lost_link.returning import COME_BACK
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import SPINNER_INTERVAL
 from medusa.client.terminal.poll_set import PollSet

@@ -5,10 +5,11 @@ It uses asyncssh, which takes long to import: only `medusa ssh-proxy` imports wh
 proxy         runs one SSH connection from its first to its last byte
 server        what the user's ssh client asks of the connection: sessions, connections, listeners
 session       a session of the client's: a shell, a command or a subsystem
+scp           the old protocol of scp, for jobs that have no scp
 forwards      forwarded connections in both directions, and listeners in the job
 relay         passes bytes between a channel of SSH and one of the agent
-pipes         the transport: two descriptors that are read and written without blocking
 config_file   blocks for ~/.ssh/config, and how they are installed
 host_key      the user's host key, and the file that tells ssh of it
+transport     carries the connection: its bytes, and the packets with data of channels
 refusals      tells the client, in the codes of SSH, why the agent has refused something
 """

@@ -25,6 +25,9 @@ LONGEST_WAIT = 86_400
 
 _HEAD = "# Written by `medusa ssh-config --write`, which replaces the blocks of the hosts that it is given.\n"
 
+_OURS = " ssh-proxy "
+"""What blocks have that this program has written."""
+
 _INCLUDE = re.compile(rb"\s*include[\s=](?:.*[/\s\"=])?" + OWN.encode() + rb"[\s\"]*$", re.IGNORECASE)
 _CONDITION = re.compile(rb"\s*(?:host|match)[\s=]", re.IGNORECASE)
 
@@ -67,7 +70,7 @@ def install(blocks: Mapping[str, str], ssh: Path, *, only: bool) -> list[Path]:
 
     Args:
         ssh: the directory of the user's files for ssh.
-        only: True to drop the blocks of all other hosts; the block of ANY stays.
+        only: True to drop the blocks of all other hosts; the block of ANY stays, and what the user has added.
 
     Returns:
         The files that have changed.
@@ -79,12 +82,13 @@ def install(blocks: Mapping[str, str], ssh: Path, *, only: bool) -> list[Path]:
     try:
         ssh.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(ssh):
-            old = _blocks(own.read_text()) if own.exists() else {}
-            kept = {host: text for host, text in old.items() if not only or host == ANY}
+            old = _blocks(own.read_text("utf-8", "surrogateescape")) if own.exists() else {}
+            kept = {host: text for host, text in old.items() if not only or host == ANY or _OURS not in text}
             found = {**kept, **blocks}
             hosts = sorted(found, key=lambda host: host == ANY)  # ssh takes the first value that fits
             text = _HEAD + "".join(f"\n{found[host]}" for host in hosts)
-            return [path for path, new in ((own, text.encode()), (ssh / "config", None)) if _change(path, new, own)]
+            new = text.encode("utf-8", "surrogateescape")
+            return [path for path, content in ((own, new), (ssh / "config", None)) if _change(path, content, own)]
     except OSError as error:
         raise Failure(f"cannot write {printable(str(error.filename or own))}: {error.strerror}") from None
 

@@ -11,9 +11,9 @@ import asyncssh
 from medusa.client.aio.channel_io import ChannelIO
 from medusa.client.aio.driver import Driver
 from medusa.client.aio.errors import ChannelError
-from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.refusals import open_error
 from medusa.client.ssh.relay import Relay
+from medusa.client.ssh.transport.data_packets import DataPackets
 
 WINDOW = 128 * 1024
 """Bytes that the client may send in a forwarded connection before they are taken. There may be hundreds of them."""
@@ -25,8 +25,8 @@ LOOPBACK = ("", "localhost", "*")
 class Connection(Relay, asyncssh.SSHTCPSession[bytes]):
     """One forwarded connection, of TCP or of a unix socket. It is over after both directions have ended."""
 
-    def __init__(self, transport: PipeTransport, io: ChannelIO) -> None:
-        super().__init__(transport, {0: None})
+    def __init__(self, packets: DataPackets, io: ChannelIO) -> None:
+        super().__init__(packets, {0: None})
         self._passed = False
         self.attach(io)
 
@@ -95,8 +95,8 @@ class Forwards:
 
     conn: asyncssh.SSHServerConnection
 
-    def __init__(self, driver: Driver, transport: PipeTransport, tell: Callable[[str], None]) -> None:
-        self._driver, self._transport, self._tell = driver, transport, tell
+    def __init__(self, driver: Driver, packets: DataPackets, tell: Callable[[str], None]) -> None:
+        self._driver, self._packets, self._tell = driver, packets, tell
         self._listeners: dict[int, Callable[[Connection, str], Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         driver.offered = self._offered
@@ -107,7 +107,7 @@ class Forwards:
             io = await self._driver.open(kind, **target)
         except ChannelError as error:
             raise open_error(error) from None
-        return Connection(self._transport, io)
+        return Connection(self._packets, io)
 
     async def listen(self, name: str, back: Callable[[Connection, str], Any], **place: object) -> Listener | bool:
         """Listens in the job. Returns False if that fails, after the user was told why.
@@ -142,7 +142,7 @@ class Forwards:
             self._start(self._back(io, back, fields["peer"]))
 
     async def _back(self, io: ChannelIO, back: Callable[[Connection, str], Any], peer: str) -> None:
-        connection = Connection(self._transport, io)
+        connection = Connection(self._packets, io)
         try:
             await back(connection, peer)
         except asyncssh.ChannelOpenError as error:

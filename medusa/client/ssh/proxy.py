@@ -15,8 +15,9 @@ from asyncssh.constants import MSG_IGNORE
 from medusa import __version__
 from medusa.client.aio.driver import Driver
 from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR
-from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.server import Server
+from medusa.client.ssh.transport.data_packets import DataPackets
+from medusa.client.ssh.transport.pipes import PipeTransport
 from medusa.client.terminal.messages import Messages
 from medusa.protocol.printable import printable
 
@@ -44,20 +45,20 @@ CIPHERS = [
 class Tunnel:
     """Gives asyncssh the transport of a connection, in the place of another SSH connection that would carry it."""
 
-    def __init__(self, transport: PipeTransport) -> None:
-        self._transport = transport
+    def __init__(self, packets: DataPackets) -> None:
+        self._packets = packets
         self.logger = logging.getLogger("asyncssh")
 
     async def create_connection(self, factory: Callable[[], Any], host: str, port: int) -> tuple[None, Any]:
         protocol = factory()
-        self._transport.start(protocol)
+        self._packets.start(protocol)
         return None, protocol
 
     def close(self) -> None:
-        self._transport.close()
+        self._packets.transport.close()
 
     async def wait_closed(self) -> None:
-        await self._transport.over()
+        await self._packets.transport.over()
 
 
 async def serve(
@@ -83,11 +84,12 @@ async def serve(
     """
     logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
     transport = PipeTransport(stdin, stdout)
-    server = Server(driver, transport, messages.error, cwd)
+    packets = DataPackets(transport)
+    server = Server(driver, packets, messages.error, cwd)
     conn: asyncssh.SSHServerConnection | None = None
     late = time.monotonic() + login_timeout
     try:
-        conn = await _connect(transport, server, key, login_timeout)
+        conn = await _connect(packets, server, key, login_timeout)
         _send_without_padding(conn)
         error = await asyncio.shield(server.over)
     except (asyncssh.Error, OSError, ValueError) as lost:  # ValueError: a packet without the fields that it must have
@@ -144,11 +146,11 @@ def _send_without_padding(conn: asyncssh.SSHServerConnection) -> None:
 
 
 async def _connect(
-    transport: PipeTransport, server: Server, key: bytes, login_timeout: float
+    packets: DataPackets, server: Server, key: bytes, login_timeout: float
 ) -> asyncssh.SSHServerConnection:
     return await asyncssh.connect_reverse(
         "",
-        tunnel=Tunnel(transport),
+        tunnel=Tunnel(packets),
         config=None,
         server_factory=lambda: server,
         server_host_keys=[asyncssh.import_private_key(key)],

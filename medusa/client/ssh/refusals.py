@@ -15,8 +15,9 @@ _CODES = {
 }
 """Code of the agent's REFUSED -> code of SSH. All others mean that the connection has failed."""
 
-NOT_STARTED = 255
-"""The exit status of a command that was not started. ssh(1) uses the same number for its own errors."""
+NO_STATUS = 255
+"""The exit status that stands for none: the command was not started, or nobody knows how it ended. ssh(1) uses the same
+number for its own errors."""
 
 _STATUSES = {"not-found": 127, "not-executable": 126}
 """Code of the agent's REFUSED -> exit status of the command, as in shells."""
@@ -28,5 +29,5 @@ def open_error(error: ChannelError) -> asyncssh.ChannelOpenError:
 
 
 def exit_status(error: ChannelError) -> int:
-    """Returns the exit status of a command that the agent did not start."""
-    return _STATUSES.get(error.code, NOT_STARTED)
+    """Returns the exit status to tell for a command that was not started, or whose channel has ended too early."""
+    return _STATUSES.get(error.code, NO_STATUS)

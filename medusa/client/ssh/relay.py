@@ -7,7 +7,7 @@ from typing import Any
 
 from medusa.client.aio.channel_io import ChannelIO
 from medusa.client.aio.errors import ChannelError, ChannelStopped
-from medusa.client.ssh.pipes import PipeTransport
+from medusa.client.ssh.transport.data_packets import DataPackets
 
 PENDING_HIGH = 64 * 1024
 """Bytes. While as many wait for the agent's channel, the client's channel is not read: its window closes."""
@@ -19,17 +19,17 @@ class Relay:
     """One channel of SSH and one of the agent. asyncssh calls the methods of an SSHSession; subclasses say what ends.
 
     Args:
-        transport: what carries SSH. While it is full, the agent's channel is not read: its window closes.
+        packets: what carries SSH. While it is full, the agent's channel is not read: its window closes.
         outputs: the subs that the agent sends -> the datatype of SSH. None is the usual one.
 
     Attributes:
-        told: True if the user was told why it has ended before its time.
+        told: True if the user was told why the conversation with the agent is over.
     """
 
     told = False
 
-    def __init__(self, transport: PipeTransport, outputs: dict[int, int | None]) -> None:
-        self._transport, self._outputs = transport, outputs
+    def __init__(self, packets: DataPackets, outputs: dict[int, int | None]) -> None:
+        self._packets, self._outputs = packets, outputs
         self._chan: Any = None
         self._io: ChannelIO | None = None
         self._pending: deque[bytes] = deque()
@@ -43,6 +43,19 @@ class Relay:
         io.on_data, io.on_room = self._pump, self._feed
         self._feed()
         self.pump()
+
+    def hand_over(self, session: Any) -> None:
+        """Makes `session`, of asyncssh, take all that comes from the client, also what has come. Nothing is relayed."""
+        for name in ("data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
+            setattr(self, name, getattr(session, name))
+        for data in self._pending:
+            session.data_received(data, None)
+        if self._eof:
+            session.eof_received()
+        if self._paused:
+            session.pause_writing()
+        if self._held:
+            self._chan.resume_reading()
 
     def pump(self) -> None:
         """Passes on what has arrived from the agent. Call it after the transport was full."""
@@ -154,14 +167,14 @@ class Relay:
         if io is None or chan is None or self._gone or sub in self._ended:
             return
         try:
-            while not (self._paused or self._transport.full):
+            while not (self._paused or self._packets.full):
                 data = io.read_nowait(READ_SIZE, sub)
                 if data is None:
                     return
                 if not data:
                     self._ended.add(sub)
                     break
-                chan.write(data, self._outputs[sub])
+                self._packets.write(chan, data, self._outputs[sub])
         except ChannelError as error:
             self._ended.update(self._outputs)
             self.failed(error)

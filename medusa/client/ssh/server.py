@@ -12,9 +12,9 @@ import asyncssh
 from medusa.client.aio.driver import Driver
 from medusa.client.ssh import forwards, session
 from medusa.client.ssh.forwards import LOOPBACK, Connection, Forwards, Listener, Listeners
-from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.relay import Relay
 from medusa.client.ssh.session import Session
+from medusa.client.ssh.transport.data_packets import DataPackets
 
 MAX_PACKET = 32 * 1024
 """The most bytes of data in one packet, as OpenSSH has it."""
@@ -31,13 +31,13 @@ class Server(asyncssh.SSHServer):
         over: is done after the connection has ended, with the error; None if it ended as it should.
     """
 
-    def __init__(self, driver: Driver, transport: PipeTransport, tell: Callable[[str], None], cwd: str = "") -> None:
-        self._driver, self._transport, self._cwd = driver, transport, cwd
-        self._forwards = Forwards(driver, transport, tell)
+    def __init__(self, driver: Driver, packets: DataPackets, tell: Callable[[str], None], cwd: str = "") -> None:
+        self._driver, self._packets, self._cwd = driver, packets, cwd
+        self._forwards = Forwards(driver, packets, tell)
         self._tell = tell
         self._relays: weakref.WeakSet[Relay] = weakref.WeakSet()
         self.over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        transport.drained = self._pump
+        packets.transport.drained = self._pump
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._conn = conn
@@ -52,14 +52,14 @@ class Server(asyncssh.SSHServer):
 
     @property
     def told(self) -> bool:
-        """True if a session of the client has told the user why it has ended before its time."""
+        """True if a session of the client has told the user why the conversation with the agent is over."""
         return any(relay.told for relay in self._relays)
 
     # ------------------------------------------------------------------ sessions
 
     def session_requested(self) -> Any:
         chan: Any = self._conn.create_server_channel(None, "strict", session.WINDOW, MAX_PACKET)
-        opened = Session(self._driver, self._transport, self._cwd)
+        opened = Session(self._driver, self._packets, self._cwd)
         chan._process_eow_at_openssh_dot_com_request = opened.unread  # asyncssh finds it by this name
         return chan, self._known(opened)
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import asyncssh
 
+from medusa.client.aio.channel_io import NO_ERROR
 from medusa.client.aio.driver import Driver
 from medusa.client.aio.errors import ChannelError
-from medusa.client.ssh.pipes import PipeTransport
 from medusa.client.ssh.refusals import exit_status
 from medusa.client.ssh.relay import Relay
+from medusa.client.ssh.scp import server as scp
+from medusa.client.ssh.transport.data_packets import DataPackets
 from medusa.protocol.channels.kinds import STDERR, STDOUT
 from medusa.protocol.terminal import environment, modes
 
@@ -32,13 +34,14 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         cwd: the directory of the job in which it starts.
     """
 
-    def __init__(self, driver: Driver, transport: PipeTransport, cwd: str) -> None:
-        super().__init__(transport, {STDOUT: None, STDERR: asyncssh.EXTENDED_DATA_STDERR})
+    def __init__(self, driver: Driver, packets: DataPackets, cwd: str) -> None:
+        super().__init__(packets, {STDOUT: None, STDERR: asyncssh.EXTENDED_DATA_STDERR})
         self._driver, self._cwd = driver, cwd
         self._pty: dict[str, object] | None = None
         self._kind = "session"
         self._command: str | None = None
         self._result: Mapping[str, Any] | None = None
+        self._error: ChannelError | None = None
         self._waiter: asyncio.Task[None] | None = None
         self._all_passed = False
 
@@ -64,6 +67,12 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         return subsystem == SFTP
 
     def session_started(self) -> None:
+        if self._pty is None and self._command is not None and scp.is_scp(self._command):
+            self._waiter = asyncio.ensure_future(self._copy(self._command))
+        else:
+            self._start()
+
+    def _start(self) -> None:
         try:
             if self._kind == SFTP:
                 self._outputs = {0: None}
@@ -76,8 +85,17 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             self.failed(error)
             return
         self.attach(io)
-        if self._kind != SFTP:
-            self._waiter = asyncio.ensure_future(self._wait())
+        self._waiter = asyncio.ensure_future(self._wait_for_server() if self._kind == SFTP else self._wait())
+
+    async def _copy(self, command: str) -> None:
+        """Runs the job's scp, if it has one. Serves the client's scp here otherwise."""
+        try:
+            if await scp.job_has_scp(self._driver):
+                self._start()
+            else:
+                await scp.serve(self._driver, self._chan, command, self._cwd, self.hand_over)
+        except ChannelError as error:
+            self.failed(error)
 
     def _wish(self) -> dict[str, object]:
         given = {
@@ -127,15 +145,28 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             return
         self._exit()
 
+    async def _wait_for_server(self) -> None:
+        """Waits for the end of the SFTP server. The agent gives a reason if it has failed."""
+        assert self._io is not None
+        error = await self._io.closed()
+        if error.code == NO_ERROR:
+            self._result = {"status": 0, "signal": None}
+        else:
+            self._error = error
+        self._exit()
+
     def output_ended(self) -> None:
         self._all_passed = True
-        if self._kind == SFTP:
-            self._result = {"status": 0, "signal": None}
         self._exit()
 
     def _exit(self) -> None:
         """Tells the client how the command ended, after all of its output."""
-        if self._result is None or not self._all_passed or self._gone:
+        if not self._all_passed or self._gone:
+            return
+        if self._error is not None:
+            self.failed(self._error)
+            return
+        if self._result is None:
             return
         self._chan.write_eof()
         signal = self._result["signal"]
@@ -152,5 +183,5 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             self._chan.write_stderr(f"medusa: {error}\r\n".encode())
         except OSError:  # the channel is closing
             return
-        self.told = True
+        self.told = self._driver.over.done()
         self._chan.exit(exit_status(error))

@@ -1,65 +1,30 @@
-"""The client's end of a stream: sends the offer in `start`, receives the agent's answer, passes messages both ways.
+"""The client's end of a stream: passes messages both ways.
 
 A stream outlives its link: it can go on over another link.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import math
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
+from medusa.client.streams.arrived import NOTHING, Arrived
 from medusa.client.streams.companion import Companion
-from medusa.client.streams.returning import Returning, Unsaid
+from medusa.client.streams.lost_link.returning import Returning, Unsaid
+from medusa.client.streams.negotiation import Negotiation, Speech
 from medusa.protocol import control
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import GOAWAY, Reason
 from medusa.protocol.channels.kinds import Role
-from medusa.protocol.control import Control, Error, Exit, Notice, Start, Started, StreamAnswer
+from medusa.protocol.control import Control, Start, StreamAnswer
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary, Close, Message, Part, Text
-from medusa.protocol.resume.offer import StreamOffer
-from medusa.protocol.resume.records import MAX_MESSAGE, PARTS_ABOVE
 from medusa.protocol.streams.end import StreamEnd
 from medusa.transports.link import Link, LinkLost, closed
 
 DONE = Reason("done")
 """The reason of the client's GOAWAY if it needs the agent no more."""
-
-
-HARMLESS = Start(command="/bin/sh", arguments=("-c", ":"))
-"""The command in an offer for agents with streams only. An agent without streams starts it, and it does nothing."""
-
-
-class Speech(enum.Enum):
-    """Says what the agent has answered to the message `start`."""
-
-    NONE = "nothing yet"
-    STREAM = "it has accepted the stream; each binary message is a message of the stream"
-    TERMINAL = "it is an agent of part 2, which has started the command of `start`, or could not start it"
-
-
-class Arrived(NamedTuple):
-    """Holds what one message has brought. All fields are empty for a message that means nothing at this time.
-
-    Attributes:
-        events: what has happened in the stream. Before you receive the next message, take the bytes that the channels'
-            readers hold. Bytes that are left there are copied, which takes time.
-        control: the control message, if the message is one. An agent that accepts the stream sends one StreamAnswer.
-            After that, control messages are only Notices of the reflector. An agent without streams sends other ones.
-        output: output of the terminal, from an agent that has not accepted the stream.
-    """
-
-    events: Sequence[Event] = ()
-    control: Control | None = None
-    output: bytes = b""
-
-
-NOTHING = Arrived()
 
 
 class Conversation:
@@ -84,8 +49,6 @@ class Conversation:
     Attributes:
         link: the argument `link`.
         stream: this end of the stream. Open channels at `stream.channels` as soon as `speech` is Speech.STREAM.
-        speech: what the agent has answered.
-        answer: the agent's answer, if it has accepted the stream.
     """
 
     def __init__(
@@ -97,14 +60,8 @@ class Conversation:
     ) -> None:
         self.link = link
         self.stream = StreamEnd(Role.CLIENT)
-        self.speech = Speech.NONE
-        self.answer: StreamAnswer | None = None
-        self._clock = clock
-        self._returning = returning
-        self._companion = companion
-        self._id = secrets.token_hex(16)
-        self._offers = 0
-        self._start, self._stays = HARMLESS, False
+        self._clock, self._returning, self._companion = clock, returning, companion
+        self._negotiation = Negotiation(link, self.stream, lambda: 0 if returning is None else returning.keep)
         self._late: list[Event] = []
         self._heard: list[Control] = []
 
@@ -119,8 +76,8 @@ class Conversation:
         Raises:
             LinkLost: the link has ended.
         """
-        self._start, self._stays = start, stays
-        self._offer()
+        self._negotiation.start, self._negotiation.stays = start, stays
+        self._negotiation.offer()
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
         """Opens a channel of this kind, with these parameters, and returns it.
@@ -129,6 +86,11 @@ class Conversation:
             ValueError, TooManyChannels: the channel cannot be opened; `Channels.open` says when.
         """
         return self.stream.channels.open(kind, **parameters)
+
+    @property
+    def speech(self) -> Speech:
+        """What the agent has answered."""
+        return self._negotiation.speech
 
     # ------------------------------------------------------------------ the state of the link
 
@@ -165,7 +127,7 @@ class Conversation:
         """
         if self._returning is None:
             raise lost
-        self._returning.lost(self.link, lost, self.stream, self._offer, self._heard.append)
+        self._returning.lost(self.link, lost, self.stream, self._negotiation.offer, self._heard.append)
 
     # ------------------------------------------------------------------ in each round
 
@@ -200,14 +162,12 @@ class Conversation:
                 self._late.append(self.fail(error))
 
     def _go_on_returning(self, events: Mapping[int, int]) -> None:
-        if self._returning is None or not self._returning.active:
-            return
-        answer = self._returning.step(events)
+        answer = self._returning.step(events) if self._returning is not None and self._returning.active else None
         if answer is None:
             return
-        if self.speech is Speech.NONE:
+        if self._negotiation.speech is Speech.NONE:
             self._heard.append(answer)
-        elif not self._resume(answer):
+        elif not self._negotiation.resume(answer):
             self._late.append(Event(GOAWAY, None, 0, Reason("bad-answer", "the agent has lost a part of the stream")))
 
     def receive(self) -> Arrived | None:
@@ -254,7 +214,7 @@ class Conversation:
 
     def finish(self, reason: Reason = DONE) -> None:
         """Ends the stream: sends the message GOAWAY if the link accepts it now. After that, close the link."""
-        if self.speech is Speech.STREAM:
+        if self._negotiation.speech is Speech.STREAM:
             self.stream.go_away(reason)
             try:
                 self.send()
@@ -276,7 +236,7 @@ class Conversation:
             self.finish(reason)
             answered = self.link.close(close, timeout)
         if not answered and self._returning is not None:
-            self._returning.leave(Unsaid(self._resuming))
+            self._returning.leave(Unsaid(self._negotiation.last_offer()))
         return answered
 
     def part(self) -> None:
@@ -289,11 +249,7 @@ class Conversation:
         while message := self.stream.next_message(self._clock()):
             messages.append(b"".join(message))
         if self._returning is not None:
-            self._returning.leave(Unsaid(self._resuming, messages))
-
-    @property
-    def _resuming(self) -> StreamOffer:
-        return StreamOffer(self._id, resume=True, received=self.stream.received)
+            self._returning.leave(Unsaid(self._negotiation.last_offer(), messages))
 
     def fail(self, error: StreamError) -> Event:
         """Ends the stream, because a method of a channel has raised `error`. Returns the event GOAWAY."""
@@ -305,7 +261,7 @@ class Conversation:
         if isinstance(message, Part):
             return self._arrived(self.stream.receive(message.data, self._clock(), message.first))
         if isinstance(message, Binary):
-            if self.speech is Speech.STREAM:
+            if self._negotiation.speech is Speech.STREAM:
                 return self._arrived(self.stream.receive(message.data, self._clock()))
             return Arrived(output=message.data)
         if isinstance(message, Close):
@@ -332,37 +288,13 @@ class Conversation:
     def _control(self, found: Control) -> Arrived:
         if self._returning is not None and self._returning.take(found):
             return NOTHING
-        if self.speech is Speech.STREAM:
-            return Arrived(control=found) if isinstance(found, Notice) else NOTHING
-        if isinstance(found, StreamAnswer):
-            return self._accepted(found) if self.speech is Speech.NONE else NOTHING
-        if isinstance(found, (Started, Error, Exit)):
-            self.speech = Speech.TERMINAL
+        before = self.speech
+        arrived = self._negotiation.hear(found)
+        if self.speech is Speech.TERMINAL:
             self.no_stream()
-        return Arrived(control=found)
-
-    def _accepted(self, answer: StreamAnswer) -> Arrived:
-        if answer.id != self._id:
-            return NOTHING
-        self.speech, self.answer = Speech.STREAM, answer
-        if answer.gone or not self._resume(answer):
-            words = "the agent has answered the offer of a new stream as if it were another one"
-            return Arrived([Event(GOAWAY, None, 0, Reason("bad-answer", words))])
-        if self._returning is not None:
-            self._returning.begins(answer)
-        if self._companion is not None:
-            self._companion.start(self)
-        return Arrived(control=answer)
-
-    def _resume(self, answer: StreamAnswer) -> bool:
-        """Begins to use the link. Returns False if the agent lacks bytes that this side does not keep any more."""
-        self.link.limit_messages(MAX_MESSAGE, PARTS_ABOVE)
-        return self.stream.link_up(answer.received, answer.message)
-
-    def _offer(self) -> None:
-        """Sends the offer: over the first link to begin the stream, over a new link to go on with it."""
-        resume, keep = self.speech is Speech.STREAM, 0 if self._returning is None else self._returning.keep
-        self._offers += 1
-        received, number = self.stream.received, self._offers
-        offer = StreamOffer(self._id, resume, received, keep=keep, number=number, stays=self._stays)
-        self.link.send_control(dataclasses.replace(HARMLESS if resume else self._start, stream=offer))
+        elif self.speech is not before and isinstance(arrived.control, StreamAnswer):
+            if self._returning is not None:
+                self._returning.begins(arrived.control)
+            if self._companion is not None:
+                self._companion.start(self)
+        return arrived

@@ -7,13 +7,16 @@ import re
 import shlex
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from medusa.client import launchers
-from medusa.client.launchers.base import Launcher
 from medusa.client.outcome import Failure
 from medusa.commands.options.parser import unrecognized
 from medusa.option_types import DID_YOU_MEAN
 from medusa.protocol.printable import printable
+
+if TYPE_CHECKING:
+    from medusa.client.launchers.base import Launcher
 
 HELP_OPTIONS = ("-h", "--help")
 
@@ -38,8 +41,8 @@ def launcher_help(words: Sequence[str]) -> str | None:
 
     Returns None if `words` does not ask for help, or names no launcher. Raises Failure if there is no such launcher.
     """
-    named = _named(words)
-    if named is None or not set(HELP_OPTIONS) & set(words):
+    named = _named(words) if set(HELP_OPTIONS) & set(words) else None
+    if named is None:
         return None
     try:
         text = launchers.find(named).help().rstrip()

@@ -45,7 +45,8 @@ def _add_job(parser: OptionParser) -> None:
     target = "a profile; or LAUNCHER:[JOB, HOST or POD]; or the beginning of a session's id; with --launcher, its host "
     target += "or object. mlogin LAUNCHER: --help shows what a launcher takes"
     add("object", nargs="?", metavar="TARGET", help=target)
-    add("--launcher", metavar="NAME", help=f"who runs the job: {', '.join(launchers.names())} (default: {LOCAL})")
+    who = add("--launcher", metavar="NAME", help=f"who runs the job: %(launchers)s (default: {LOCAL})")
+    vars(who)["launchers"] = _LauncherNames()
     add(
         "--launcher-arg",
         metavar="ARG",
@@ -57,6 +58,16 @@ def _add_job(parser: OptionParser) -> None:
     add("--session", metavar="ID", help="start nothing: meet the agent of that session, which is started elsewhere")
     add("--name", metavar="NAME", type=types.session_name, help="a name for the session, in place of its id")
     add("--archive", metavar="FILE", help="agent archive (default: the one carried along)")
+
+
+class _LauncherNames:
+    """The names of all launchers, for a help text. They are looked for when the text is made, because that takes long.
+
+    What looks for them reads the metadata of all packages that are installed.
+    """
+
+    def __str__(self) -> str:
+        return ", ".join(launchers.names())
 
 
 def _add_session(parser: OptionParser) -> None:

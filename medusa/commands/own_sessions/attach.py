@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import access, add_access_options, join_settings, session_given
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
+from medusa.protocol.channels.kinds import MAX_NAME
+from medusa.protocol.terminal.environment import MARK
 
 PROG = "medusa attach"
 
@@ -99,7 +102,7 @@ def parse(argv: Sequence[str]) -> Settings:
         session,
         given.keep,
         found,
-        attach=Attachment(steal=given.steal, read_only=given.read_only),
+        attach=Attachment(steal=given.steal, read_only=given.read_only, inside=os.environ.get(MARK, "")[:MAX_NAME]),
         pty=True,
         escape=DEFAULT_ESCAPE if given.escape is None else given.escape[0],
         escape_given=given.escape is not None,

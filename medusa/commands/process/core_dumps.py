@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import resource
 import sys
 
@@ -26,5 +25,7 @@ def forbid_core_dump() -> None:
     does nothing.
     """
     if sys.platform == "linux":
+        import ctypes  # takes long to import
+
         with contextlib.suppress(AttributeError, OSError):  # a C library without prctl(2)
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

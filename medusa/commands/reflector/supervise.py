@@ -9,7 +9,7 @@ from medusa.commands.reflector.check.precautions import warn
 from medusa.commands.reflector.streams import announce
 from medusa.commands.reflector.systemd import READY, STOPPING, Watchdog, notify, reloading
 from medusa.commands.reflector.variables import tell_adopted
-from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.config import ReflectorConfig, verify
 from medusa.reflector.hangup import Hangup
 from medusa.reflector.net import fd_limit
 from medusa.reflector.net.listen import HTTP, RAW, listen
@@ -20,7 +20,7 @@ from medusa.reflector.workers.task import DRAIN, RELOAD
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
     """Runs the supervisor and its workers until a signal ends them. Returns the exit status. Raises ConfigError."""
     logs.configure(*log_settings)
-    config.verify()
+    verify(config)
     warn(config, options.config)
     tell_adopted(options.adopted)
     fd_limit.raise_limit()

@@ -14,6 +14,7 @@ import sys
 import gevent
 import gevent.event
 import gevent.os
+from gevent import monkey
 
 from medusa.commands.reflector.serve import configure_log  # lets gevent patch the standard library
 from medusa.reflector.cluster.lease import Holder
@@ -27,6 +28,7 @@ from medusa.reflector.workers.task import ALIVE, DRAIN, DRAINED, FAILED, LISTENI
 
 def main() -> int:
     """Runs a worker until its supervisor stops it. Returns the exit status."""
+    assert monkey.is_module_patched("socket"), "import medusa.commands.reflector.serve before the reflector's modules"
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # a terminal sends them to all processes; the supervisor acts on them
     line, _, more = _first_line().partition(b"\n")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections import deque
-from typing import Any, Deque, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Mapping, NamedTuple
 
 from medusa.protocol.channels.frames import (
     CLOSE,
     DATA,
     EOF,
-    HEADER,
     OPENED,
     REFUSED,
     REQUEST,
@@ -23,12 +21,13 @@ from medusa.protocol.channels.frames import (
     build_reason,
 )
 from medusa.protocol.channels.kinds import KINDS, is_terminal, subs
-from medusa.protocol.channels.limits import LEAST_PART, MAX_PAYLOAD, MAX_QUEUED, MIN_QUEUED, QUEUED_HIGH
-from medusa.protocol.channels.outbox import Outbox
+from medusa.protocol.channels.limits import MAX_QUEUED, MIN_QUEUED, QUEUED_HIGH
+from medusa.protocol.channels.sending.outbox import Outbox
+from medusa.protocol.channels.sending.queue import FrameQueue
 from medusa.protocol.channels.subs import Reader, Writer
 from medusa.protocol.channels.windows import Windows
 from medusa.protocol.errors import LocalProtocolError
-from medusa.protocol.resume.byte_queue import SMALL, Buffer
+from medusa.protocol.resume.byte_queue import Buffer
 
 NO_REASON = Reason()
 
@@ -102,8 +101,7 @@ class Channel:
         self.writers = {sub: Writer() for sub in mine}
         self.has_result = self.broken = False
         self._outbox = outbox
-        self._queue: Deque[Tuple[int, int, Buffer]] = deque()  # type, sub, payload of frames that wait
-        self._queued = 0
+        self._queue = FrameQueue(number, self.writers, outbox)
         if opener:
             self._start()  # so that the peer can send as soon as it has accepted the channel
 
@@ -120,7 +118,7 @@ class Channel:
             self._start()
             for sub, writer in self.writers.items():
                 if writer.ended:
-                    self._put(EOF, sub, b"")
+                    self._queue.add(EOF, sub)
 
     def refuse(self, code: str, words: str) -> None:
         """Refuses a channel that the peer has opened. Does nothing if the channel was closed, or was answered before.
@@ -142,7 +140,7 @@ class Channel:
         if self.state is not State.OPEN or writer.ended:
             return 0
         queued = MAX_QUEUED if self._outbox.data < QUEUED_HIGH else MIN_QUEUED
-        return max(0, min(writer.limit - writer.written, queued - self._queued))
+        return max(0, min(writer.limit - writer.written, queued - self._queue.data))
 
     def write(self, sub: int, data: Buffer) -> None:
         """Queues `data` to be sent.
@@ -155,16 +153,9 @@ class Channel:
         size = len(data)
         if size > self.room(sub):
             raise LocalProtocolError("%d bytes do not fit into sub %d of channel %d" % (size, sub, self.number))
-        if not size:
-            return
-        self.writers[sub].wrote(data)
-        self._queued += size
-        self._outbox.data += size
-        queue = self._queue
-        if queue and queue[-1][:2] == (DATA, sub) and len(queue[-1][2]) + size <= SMALL:
-            queue[-1] = (DATA, sub, b"".join((queue[-1][2], data)))
-        else:
-            self._put(DATA, sub, data)
+        if size:
+            self.writers[sub].wrote(data)
+            self._queue.write(sub, data)
 
     def end(self, sub: int) -> None:
         """Ends a sub (one direction of bytes). Its end is sent after all bytes that were written to it.
@@ -175,7 +166,7 @@ class Channel:
         if not writer.ended and self.state is not State.CLOSED:
             writer.ended = True
             if self.state is not State.OFFERED:  # otherwise `accept` does it, because OPENED comes first
-                self._put(EOF, sub, b"")
+                self._queue.add(EOF, sub)
 
     def request(self, name: str, /, **fields: object) -> None:
         """Sends the request `name`, such as `resize`, to the peer. Keyword arguments are the fields of the request.
@@ -196,7 +187,7 @@ class Channel:
             self.has_result = True
             for sub in self.writers:
                 self.end(sub)
-            self._put(RESULT, 0, build_json(RESULT, self.number, fields))
+            self._queue.add(RESULT, 0, build_json(RESULT, self.number, fields))
 
     def close(self, reason: Reason = NO_REASON, *, at_once: bool = False) -> None:
         """Closes the channel. A CLOSE with `reason` is sent after all bytes that were written.
@@ -208,11 +199,16 @@ class Channel:
             self.refuse(reason.code or "closed", reason.words)
         elif self.state is not State.CLOSED:
             if at_once:
-                self._drop()
-            self._put(CLOSE, 0, build_reason(CLOSE, self.number, reason))
+                self._queue.drop()
+            self._queue.add(CLOSE, 0, build_reason(CLOSE, self.number, reason))
             self._shut()
 
     # ------------------------------------------------------------------ called by the multiplexer
+
+    @property
+    def waiting(self) -> bool:
+        """True if frames of this channel wait to be sent."""
+        return self._queue.waiting
 
     def allows(self, kind: int) -> bool:
         """Returns True if the peer may send a frame of type `kind` now.
@@ -229,7 +225,7 @@ class Channel:
 
     def closed(self) -> None:
         """Notes that the peer has closed the channel. Sends a CLOSE in answer if none was sent yet."""
-        answer = [payload for kind, _, payload in self._queue if kind == CLOSE]
+        answer = self._queue.waiting_frames(CLOSE)
         if self.state is not State.CLOSED:
             answer = [build_frame(CLOSE, 0, self.number)]
         self.lost()
@@ -238,7 +234,7 @@ class Channel:
 
     def lost(self) -> None:
         """Notes that nothing more can arrive or be sent in this channel. Drops the frames that wait to be sent."""
-        self._drop()
+        self._queue.drop()
         self.state = State.CLOSED
         for reader in self.readers.values():
             reader.cut()
@@ -253,7 +249,7 @@ class Channel:
         if writer.ended_on_wire or writer.stopped:
             return False
         writer.stopped = True
-        self._drop(sub)
+        self._queue.drop(sub)
         self.end(sub)
         return True
 
@@ -265,74 +261,3 @@ class Channel:
         self.state = State.CLOSED
         for reader in self.readers.values():
             reader.discard()
-
-    def _drop(self, stopped: Optional[int] = None) -> None:
-        """Drops frames that wait to be sent.
-
-        Args:
-            stopped: the number of one direction of bytes, such as stdout. Only its data are dropped. None to drop all.
-        """
-        kept = [] if stopped is None else [item for item in self._queue if item[:2] != (DATA, stopped)]
-        dropped = sum(len(payload) for kind, _, payload in self._queue if kind == DATA)
-        dropped -= sum(len(payload) for kind, _, payload in kept if kind == DATA)
-        self._queue = deque(kept)
-        self._queued -= dropped
-        self._outbox.data -= dropped
-
-    # ------------------------------------------------------------------ called by the outbox
-
-    @property
-    def waiting(self) -> bool:
-        """True if frames of this channel wait to be sent."""
-        return bool(self._queue)
-
-    def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
-        """Moves waiting frames of this channel to the end of `pieces`. Returns the number of bytes moved.
-
-        Args:
-            limit: the most bytes to move.
-            data: how much room DATA frames have: each must end within the first `data` bytes that are moved. If this is
-                0 or less, no DATA frame is moved.
-            total: the same for frames of all other types.
-        """
-        queue, number, used = self._queue, self.number, 0
-        while queue:
-            kind, sub, payload = queue[0]
-            if kind == DATA:
-                taken, size = self._emit_data(pieces, sub, payload, min(limit, data) - used)
-                used += size
-                if taken < len(payload):
-                    queue[0] = (DATA, sub, memoryview(payload)[taken:])
-                    break
-            else:
-                size = 48 if kind == EOF else len(payload)
-                if used + size > min(limit, total):
-                    break
-                pieces.append(build_frame(EOF, sub, number, self.writers[sub].end()) if kind == EOF else payload)
-                used += size
-            queue.popleft()
-        return used
-
-    def _emit_data(self, pieces: List[Buffer], sub: int, payload: Buffer, limit: int) -> Tuple[int, int]:
-        """Adds DATA frames with bytes of `payload` to `pieces`, at most `limit` bytes.
-
-        Returns:
-            (bytes of `payload` that were added, bytes that were added in all, with the headers)
-        """
-        view, taken, used = memoryview(payload), 0, 0
-        while taken < len(view):
-            part = min(len(view) - taken, limit - used - HEADER.size, MAX_PAYLOAD)
-            if part < len(view) - taken and part < LEAST_PART:
-                break
-            pieces += (HEADER.pack(DATA, sub, part, self.number), view[taken : taken + part])
-            taken += part
-            used += part + HEADER.size
-        self.writers[sub].sent += taken
-        self._queued -= taken
-        self._outbox.data -= taken
-        return taken, used
-
-    def _put(self, kind: int, sub: int, payload: Buffer) -> None:
-        if not self._queue:
-            self._outbox.wake(self)
-        self._queue.append((kind, sub, payload))

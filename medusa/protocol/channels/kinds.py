@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
-from medusa.protocol.control import check_integer, check_text, check_window
+from medusa.protocol.control.checks import check_integer, check_text, check_window
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
@@ -102,6 +102,10 @@ _SIZE: Fields = {"columns": (check_window, REQUIRED), "lines": (check_window, RE
 _PTY: Fields = {**_SIZE, "term": (_NAME, ""), "modes": (_PATH, "")}
 
 
+FORWARDED = ("tcp", "unix", "listen")
+"""The kinds of channels for connections that the agent makes or accepts for the client."""
+
+
 class Kind(NamedTuple):
     """A kind of channel.
 
@@ -143,6 +147,7 @@ KINDS: Dict[str, Kind] = {
             "replay": (check_integer(0, 1 << 20), 1 << 20),
             "read_only": (_boolean, False),
             "steal": (_boolean, False),
+            "inside": (_NAME, ""),
         },
         ((STDIN,), (STDOUT,)),
         True,

@@ -1,4 +1,4 @@
-"""Manages all channels of one end of a stream: opens them, and processes the frames that arrive.
+"""Processes the frames that arrive at one end of a stream, for all its channels.
 
 Does no I/O; the caller passes the time, in seconds of a monotonic clock.
 """
@@ -8,19 +8,16 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from medusa.protocol.channels import frames
-from medusa.protocol.channels.channel import NO_REASON, Channel, Event, State, TooManyChannels
-from medusa.protocol.channels.frames import Reason, build_json, build_reason, parse_json, parse_reason
-from medusa.protocol.channels.kinds import KINDS, Role, parse, parse_request, parse_result, subs
-from medusa.protocol.channels.limits import MAX_CHANNELS, MAX_REFUSED, MIN_WINDOW, OPEN_TIMEOUT
-from medusa.protocol.channels.outbox import Outbox
+from medusa.protocol.channels.channel import NO_REASON, Channel, Event, State
+from medusa.protocol.channels.frames import Reason, parse_json, parse_reason
+from medusa.protocol.channels.kinds import Role, parse_request, parse_result
 from medusa.protocol.channels.parser import FrameParser
+from medusa.protocol.channels.sending.outbox import Outbox
 from medusa.protocol.channels.subs import Reader, find_sub
+from medusa.protocol.channels.table import ChannelTable
 from medusa.protocol.channels.windows import Windows
 from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.budget import Budget
-
-LAST_NUMBER = (1 << 32) - 1
-_FULL = "no more than %d channels, or no memory for one more" % MAX_CHANNELS
 
 
 class Channels(FrameParser):
@@ -46,20 +43,16 @@ class Channels(FrameParser):
 
     def __init__(self, role: Role, round_trip: Callable[[], float] = float, whole: Optional[Budget] = None) -> None:
         super().__init__()
-        self._role = role
-        self._next = int(role)  # the number of this end's next channel: no number is used twice
-        self._last = 0  # the number of the peer's last channel: the next one must be larger
         self._windows = Windows(round_trip, whole)
         self._outbox = Outbox(self._windows)
-        self._channels: Dict[int, Optional[Channel]] = {}  # None: refused, but the peer may still send frames
-        self._refused = 0
-        self._offered: Dict[int, float] = {}  # when each channel came: it is refused if no answer comes in time
+        self._table = ChannelTable(role, self._outbox, self._windows)
         self._now = 0.0
         self._reader: Optional[Reader] = None  # gets the data that arrive; None to drop them
         self._place: Tuple[Optional[Channel], int] = (None, 0)  # channel and sub of these data
         self._touched: List[Reader] = []
         self._events: List[Event] = []
         self.take, self.leave = self._outbox.take, self._windows.budget.leave
+        self.deadline, self.expire = self._table.deadline, self._table.expire
 
     @property
     def count(self) -> int:
@@ -67,12 +60,12 @@ class Channels(FrameParser):
 
         A channel that this end has refused as soon as it was offered does not count.
         """
-        return len(self._channels) - self._refused
+        return self._table.count
 
     @property
     def closed(self) -> bool:
         """True if this end has closed all channels, and nothing waits to be sent in them."""
-        channels = (channel for channel in self._channels.values() if channel is not None)
+        channels = (channel for channel in self._table.channels.values() if channel is not None)
         return all(channel.state is State.CLOSED and not channel.waiting for channel in channels)
 
     @property
@@ -89,17 +82,11 @@ class Channels(FrameParser):
             ValueError: the parameters are wrong, or too long for a frame.
             TooManyChannels: MAX_CHANNELS are open, no memory is left for one more, or the stream is over.
         """
-        known = parse(parameters, KINDS[kind].fields)
-        frame = build_json(frames.OPEN, self._next, {"kind": kind, **parameters})
-        if not self._free or not self._fits(len(subs(kind, known)[1])):
-            raise TooManyChannels(_FULL)
-        self._outbox.control(frame)
-        self._next += 2
-        return self._add(self._next - 2, kind, known, opener=True)
+        return self._table.open(kind, parameters)
 
     def fits(self, kind: str) -> bool:
         """Returns True if `open` would open one more channel of this kind, whose subs no parameter changes."""
-        return self._free and self._fits(len(KINDS[kind].subs[1]))
+        return self._table.fits(kind)
 
     def receive(self, data: Union[bytes, memoryview], now: float) -> List[Event]:
         """Processes `data`, the next bytes of the stream. Returns the events that tell what has arrived.
@@ -137,28 +124,6 @@ class Channels(FrameParser):
         """
         self._outbox.finish(reason, at_once=False)
 
-    def deadline(self) -> Optional[float]:
-        """Returns the time at which to call `expire`.
-
-        None if this end has answered all channels that the peer has opened.
-        """
-        while self._offered:
-            number = next(iter(self._offered))
-            channel = self._channels.get(number)
-            if channel is not None and channel.state is State.OFFERED:
-                return self._offered[number] + OPEN_TIMEOUT
-            del self._offered[number]
-        return None
-
-    def expire(self, now: float) -> None:
-        """Refuses each channel of the peer that this end has not answered within OPEN_TIMEOUT seconds."""
-        at = self.deadline()
-        while at is not None and at <= now:
-            channel = self._channels[next(iter(self._offered))]
-            assert channel is not None
-            channel.refuse("timeout", "the channel was not opened within %d s" % OPEN_TIMEOUT)
-            at = self.deadline()
-
     def begin_data(self, sub: int, length: int, number: int) -> None:
         """Checks the header of a DATA frame. Its payload of `length` bytes is passed to `feed` next.
 
@@ -172,7 +137,7 @@ class Channels(FrameParser):
         reader, (channel, last) = self._reader, self._place  # of the last frame: most frames have the same
         same = channel is not None and channel.number == number and last == sub and channel.state is State.OPEN
         if reader is None or not same:
-            channel = self._find(frames.DATA, number)
+            channel = self._table.find(frames.DATA, number)
             self._reader = None
             if channel is None:
                 return
@@ -196,12 +161,14 @@ class Channels(FrameParser):
     def process(self, kind: int, sub: int, number: int, payload: bytes) -> None:
         """Processes a whole frame that is not DATA. `kind` is its type, and `number` its channel."""
         if kind == frames.OPEN:
-            self._offer(number, payload)
+            offered = self._table.offer(number, payload, self._now)
+            if offered is not None:
+                self._events.append(offered)
         elif kind == frames.GOAWAY:
             self._outbox.end()
             self._events.append(self._end(parse_reason(payload)))
         else:
-            channel = self._find(kind, number)
+            channel = self._table.find(kind, number)
             if channel is None:
                 return
             if kind in _BY_SUB:
@@ -210,72 +177,6 @@ class Channels(FrameParser):
                 self._closed(kind, channel, parse_reason(payload))
             else:
                 self._fields(kind, channel, payload)
-
-    def _find(self, kind: int, number: int) -> Optional[Channel]:
-        """Returns the channel with this number, for a frame of type `kind`.
-
-        Returns None if the frame has to be dropped.
-
-        Raises:
-            StreamError: the peer may not send this frame now.
-        """
-        try:
-            channel = self._channels[number]
-        except KeyError:
-            opened = number < self._next if number % 2 == self._next % 2 else number <= self._last
-            code = "closed-channel" if opened else "unknown-channel"
-            raise StreamError(code, "a frame of type %d for channel %d" % (kind, number)) from None
-        if channel is None:
-            if kind == frames.CLOSE:
-                del self._channels[number]
-                self._refused -= 1
-            return None
-        if channel.state is State.CLOSED:
-            return channel if kind in (frames.CLOSE, frames.REFUSED) else None
-        if not channel.allows(kind):
-            raise StreamError("bad-order", "a frame of type %d for channel %d at this time" % (kind, number))
-        return channel
-
-    def _offer(self, number: int, payload: bytes) -> None:
-        if number % 2 == self._next % 2 or number <= self._last:
-            raise StreamError("bad-id", "channel %d was opened after channel %d" % (number, self._last))
-        self._last = number
-        try:
-            given = parse_json(payload)
-            kind = given.get("kind")
-            if not isinstance(kind, str) or kind not in KINDS or KINDS[kind].opener is self._role:
-                self._refuse(number, Reason("unknown-kind", "channels of this kind cannot be opened here"))
-                return
-            parameters = parse(given, KINDS[kind].fields)
-        except ValueError as error:
-            self._refuse(number, Reason("bad-open", str(error)))
-            return
-        if not self._fits(len(subs(kind, parameters)[0])):
-            self._refuse(number, Reason("limit", _FULL))
-            return
-        channel = self._add(number, kind, parameters, opener=False)
-        self._offered[number] = self._now
-        self._events.append(Event(frames.OPEN, channel, 0, parameters))
-
-    def _refuse(self, number: int, reason: Reason) -> None:
-        if self._refused >= MAX_REFUSED:
-            raise StreamError("too-many-opens", "%d channels were refused and not closed" % self._refused)
-        self._channels[number] = None
-        self._refused += 1
-        self._outbox.control(build_reason(frames.REFUSED, number, reason))
-
-    @property
-    def _free(self) -> bool:
-        return not (self.over or self._outbox.finishing) and self._next <= LAST_NUMBER
-
-    def _fits(self, readers: int) -> bool:
-        return self.count < MAX_CHANNELS and self._windows.budget.free >= MIN_WINDOW * readers
-
-    def _add(self, number: int, kind: str, parameters: Dict[str, Any], *, opener: bool) -> Channel:
-        channel = Channel(number, kind, parameters, opener, self._outbox, self._windows)
-        self._channels[number] = channel
-        self._windows.channels(+1)
-        return channel
 
     def _eof(self, channel: Channel, sub: int, payload: bytes) -> None:
         reader: Reader = find_sub(channel.readers, sub, channel)
@@ -321,9 +222,7 @@ class Channels(FrameParser):
 
     def _closed(self, kind: int, channel: Channel, reason: Reason) -> None:
         refused = kind == frames.REFUSED and channel.state is State.OPENING
-        del self._channels[channel.number]
-        self._offered.pop(channel.number, None)
-        self._windows.channels(-1)
+        self._table.remove(channel)
         channel.closed()
         if not channel.broken:
             self._events.append(Event(frames.REFUSED if refused else frames.CLOSE, channel, 0, reason))
@@ -337,11 +236,7 @@ class Channels(FrameParser):
 
     def _end(self, reason: Reason) -> Event:
         self.over = True
-        for channel in self._channels.values():
-            if channel is not None:
-                channel.lost()
-        self._channels.clear()
-        self._offered.clear()
+        self._table.clear()
         self._partial.clear()
         return Event(frames.GOAWAY, None, 0, reason)
 

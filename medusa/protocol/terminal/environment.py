@@ -11,6 +11,9 @@ DEFAULT = ("LANG", "LANGUAGE", "LC_*", "COLORTERM", "NO_COLOR")
 
 NOTHING = "none"
 
+MARK = "MEDUSA_TERMINAL"
+"""The variable that tells the programs of a terminal, also those in a tmux, in which one they run."""
+
 MAX_VARIABLES = 128
 MAX_BYTES = 32 * 1024
 """The limits for sent and for accepted variables: their number, and the bytes of their names and values in total."""

@@ -2,6 +2,7 @@
 
 _fastrelay   the inner loop of the relay in C; optional
 codec        converts between messages and frames
+fragments    puts the fragments of a message together
 handshake    the upgrade from HTTP, for client and server
 header       the header of a frame, and the payload of a close frame
 masking      applies a masking key to a payload

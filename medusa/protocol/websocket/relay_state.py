@@ -7,7 +7,7 @@ import enum
 from typing import Optional
 
 from medusa.protocol.relay import FORGED, Unfinished
-from medusa.protocol.websocket.codec import Fragments
+from medusa.protocol.websocket.fragments import Fragments
 from medusa.protocol.websocket.header import CONTINUATION, TEXT, Header
 from medusa.protocol.websocket.masking import NO_MASK
 

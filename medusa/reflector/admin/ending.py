@@ -7,7 +7,8 @@ from collections.abc import Callable
 import structlog
 
 from medusa.reflector.admin.session_list import SessionList
-from medusa.reflector.auth.authenticator import Grant, denied
+from medusa.reflector.auth.authenticator import Grant
+from medusa.reflector.auth.denials import denied
 from medusa.reflector.auth.single_use import Reservation
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer

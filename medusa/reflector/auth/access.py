@@ -45,7 +45,7 @@ import ipaddress
 import urllib.parse
 
 from medusa.protocol.attach_path import NO_ACCOUNTS
-from medusa.reflector.auth.authenticator import denied
+from medusa.reflector.auth.denials import denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import is_forwarded, is_loopback, within

@@ -29,7 +29,8 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
 from medusa.directory import BrokenEntry, DirectoryError, Mark
-from medusa.reflector.auth.authenticator import Grant, denied, used_before
+from medusa.reflector.auth.authenticator import Grant
+from medusa.reflector.auth.denials import denied, used_before
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.refusal import Refusal, broken_entry, directory_away
 

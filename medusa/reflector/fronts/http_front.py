@@ -21,6 +21,7 @@ from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
 from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
+from medusa.reflector.fronts.tls_handshake import decrypt
 from medusa.reflector.fronts.upgrade import UpgradeHandler
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
@@ -34,7 +35,7 @@ from medusa.reflector.session_name import SessionName, parse_path, parse_session
 from medusa.session import Side
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
-from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
+from medusa.transports.tls import TlsError
 
 log = structlog.get_logger(component="http")
 
@@ -51,9 +52,6 @@ NO_BODY = Input(NOTHING, 0)
 
 FAILED: Answer = (500, [], b"")
 """The answer after a bug."""
-
-HANDSHAKE = 0x16
-"""The first byte of every TLS connection: the type of a handshake record (RFC 8446, section 5.1)."""
 
 
 class Handoff(Protocol):
@@ -210,7 +208,7 @@ class Handler(UpgradeHandler):
                 data = accepted.data or read_first_bytes(accepted, config, self.server.doorkeeper.name_client)
                 self.server.admit()
                 if not accepted.handed_over:
-                    accepted.keep(self._decrypt(data))
+                    accepted.keep(decrypt(accepted, self.server.certificate, data))
                 if not read_head(accepted):
                     self._note_early_end()
                     return False
@@ -263,33 +261,6 @@ class Handler(UpgradeHandler):
         except HandshakeError as error:
             self._refuse(error)
             return True
-
-    def _decrypt(self, data: bytes) -> bytes:
-        """Performs the TLS handshake that begins with `data`. Returns the first decrypted bytes of the request's head.
-
-        If this front has no certificate, returns `data` as it is.
-
-        Raises:
-            TlsError: the handshake failed.
-            HandshakeError: the peer speaks TLS although this front has no certificate, or the peer does not speak TLS
-                although this front has one.
-        """
-        certificate = self.server.certificate
-        if not data:  # a port scan sends nothing
-            return data
-        if (data[0] == HANDSHAKE) is (certificate is None):
-            scheme = "https" if certificate else "http"
-            raise HandshakeError(400, "%s is spoken here, and this was not: ask with %s://" % (scheme, scheme))
-        if certificate is None:
-            return data
-        secure = TlsSocket(self.accepted.sock, Tls(certificate.context))
-        try:
-            secure.handshake(data)
-        except (OSError, HandshakeError) as error:
-            # HandshakeError is the timeout. It must not be answered: no plain text can be sent any more.
-            raise TlsError(getattr(error, "strerror", None) or str(error)) from None
-        self.accepted.sock = secure
-        return secure.recv(RECORD)
 
     def _refuse(self, error: HandshakeError) -> None:
         more = self.server.refusals.note(error.http_status, self.accepted.host)

@@ -22,7 +22,7 @@ from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.readiness import Readiness
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
-from medusa.reflector.auth.authenticator import denied
+from medusa.reflector.auth.denials import denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.net.accepted import Accepted

@@ -7,12 +7,14 @@ import os
 import ssl
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from medusa.reflector.config import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography import x509  # takes long to import: only a reflector with a certificate does so
 
 log = structlog.get_logger(component="tls")
 
@@ -55,6 +57,8 @@ class Certificate:
     @property
     def names(self) -> list[str]:
         """The names and addresses of the hosts that the certificate is for."""
+        from cryptography import x509
+
         try:
             found = self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
@@ -100,6 +104,8 @@ class Certificate:
         raise ConfigError(f"tls-key: {self._key!r} is encrypted, and nobody is here to unlock it; decrypt it: {hint}")
 
     def _log(self, leaf: x509.Certificate) -> None:
+        from cryptography.hazmat.primitives import hashes
+
         expires = leaf.not_valid_after_utc
         fingerprint = leaf.fingerprint(hashes.SHA256()).hex()
         log.info("certificate loaded", path=self._certificate, sha256=fingerprint, expires=expires.isoformat())
@@ -124,6 +130,8 @@ def _server_context() -> ssl.SSLContext:
 
 
 def _first_certificate(path: str) -> x509.Certificate:
+    from cryptography import x509
+
     data = _read("tls-cert", path)
     try:
         return x509.load_pem_x509_certificate(data)

@@ -15,7 +15,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 import structlog
 
@@ -23,6 +22,7 @@ from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.hangup import CHECK_INTERVAL, Hangup
 from medusa.reflector.workers.fd_channel import open_channel
 from medusa.reflector.workers.process import PROGRAM, Backoff, WorkerProcess
+from medusa.reflector.workers.service_manager import NoManager, ServiceManager
 from medusa.reflector.workers.sharding import KEY_SIZE
 from medusa.reflector.workers.task import DRAIN, RELOAD, Task
 from medusa.signal_pipe import SignalPipe, do_nothing
@@ -37,35 +37,6 @@ LATE = 3.0
 
 Suspended workers could not report. So each worker's time to report then begins anew.
 """
-
-
-class ServiceManager(Protocol):
-    """The interface to the program that has started the reflector as a service.
-
-    Attributes:
-        due: the time.monotonic() at which to call `beat` next.
-    """
-
-    @property
-    def due(self) -> float: ...
-
-    def ordered(self, order: bytes) -> None:
-        """Tells the service manager that the workers have got `order`, which is DRAIN or RELOAD."""
-
-    def beat(self) -> None:
-        """Tells the service manager that the supervisor still runs. Does nothing if it is called before `due`."""
-
-
-class NoManager:
-    """The ServiceManager to use if no service manager has started the reflector. It does nothing."""
-
-    due = math.inf
-
-    def ordered(self, order: bytes) -> None:
-        """Does nothing."""
-
-    def beat(self) -> None:
-        """Does nothing."""
 
 
 class Supervisor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
-from typing import Callable, Union
+from typing import TYPE_CHECKING, Callable, Union
 
 from medusa.transports.dial.answer import read_response
 from medusa.transports.dial.errors import ConnectRefused, NoTls, Untrusted, refusal
@@ -13,8 +12,9 @@ from medusa.transports.dial.proxy import Proxy, proxy_for
 from medusa.transports.dial.target import Target
 from medusa.transports.dial.tcp import connect_tcp, reason
 from medusa.transports.steps import Steps, run, send_all
-from medusa.transports.tls import NotTls, Tls, TlsSocket, client_context
-from medusa.transports.tls.trust import distrust
+
+if TYPE_CHECKING:
+    from medusa.transports.tls import TlsSocket
 
 NO_TLS = "the peer does not speak TLS; the URL of a port without TLS begins with http:// (or ws://)"
 
@@ -63,23 +63,31 @@ def open_steps(
             yield from _tunnel(sock, target.where, proxy, deadline)
         if not target.secure:
             return sock
-        secure = TlsSocket(sock, Tls(client_context(insecure_tls), target.certified))
-        yield from secure.handshake_steps(deadline)
-        return secure
+        return (yield from _secured(sock, target, insecure_tls, deadline))
     except (OSError, ValueError) as error:
         sock.close()
-        raise _refused(target.where, error) from None
+        raise ConnectRefused("%s: %s" % (target.where, reason(error))) from None
     except BaseException:
         sock.close()
         raise
 
 
-def _refused(where: str, error: Exception) -> ConnectRefused:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Untrusted("%s: certificate not accepted: %s" % (where, distrust(error)), retryable=False)
-    if isinstance(error, NotTls):
-        return NoTls("%s: %s" % (where, NO_TLS))
-    return ConnectRefused("%s: %s" % (where, reason(error)))
+def _secured(sock: socket.socket, target: Target, insecure_tls: bool, deadline: float) -> Steps[TlsSocket]:
+    """Makes the TLS handshake over `sock`. Raises ConnectRefused, OSError and ValueError."""
+    import ssl  # this and the next ones take long: nothing loads them for a URL without TLS
+
+    from medusa.transports.tls import NotTls, Tls, TlsSocket, client_context
+    from medusa.transports.tls.trust import distrust
+
+    try:
+        secure = TlsSocket(sock, Tls(client_context(insecure_tls), target.certified))
+        yield from secure.handshake_steps(deadline)
+        return secure
+    except ssl.SSLCertVerificationError as error:
+        text = "%s: certificate not accepted: %s" % (target.where, distrust(error))
+        raise Untrusted(text, retryable=False) from None
+    except NotTls:
+        raise NoTls("%s: %s" % (target.where, NO_TLS)) from None
 
 
 def _connect_to(proxy: Proxy, deadline: float, clock: Callable[[], float]) -> Steps[socket.socket]:

@@ -22,6 +22,8 @@ Without a limit, a peer that keeps asking for new keys, and never reads the answ
 class TlsStream(SocketStream):
     """A stream over a socket with TLS. The handshake must already be done. See SocketStream."""
 
+    secure = True
+
     def __init__(self, sock: socket.socket, tls: Tls) -> None:
         super().__init__(sock)
         self._tls: Optional[Tls] = tls  # None after `shutdown`

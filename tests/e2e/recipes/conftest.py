@@ -6,6 +6,7 @@ line that ends with "`NAME`:" is the content of the file NAME.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -19,6 +20,12 @@ from tests.waiting import wait_until
 
 _BLOCK = re.compile(r"^```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    """Skips a test if one of these packages is missing."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 
 class Recipe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -13,7 +12,7 @@ from typing import cast
 import pytest
 
 from tests.e2e.recipes import kernel
-from tests.e2e.recipes.conftest import Recipe
+from tests.e2e.recipes.conftest import Recipe, needs
 from tests.machines import Machine
 from tests.slurms import Slurm, slurm
 from tests.waiting import wait_until
@@ -29,11 +28,6 @@ writer.close()
 """
 
 SCALARS = "http://localhost:6006/data/plugin/scalars/scalars?run=.&tag=loss"
-
-
-def needs(*packages: str) -> pytest.MarkDecorator:
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bench.campaign import Campaign
+from bench.kinds import Kind
 from bench.measure import MeasurementFailed
 from bench.progress import Progress
-from bench.relays import Kind
 from bench.rows import IDLE_PAIRS, ROWS, Row, idle_pairs
 from bench.toolchain import Unavailable
 

@@ -4,26 +4,26 @@ import math
 
 import pytest
 
-from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
+from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts, verify
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
 def test_loopback_needs_no_leave(address: str) -> None:
-    ReflectorConfig(bind_ip=address).verify()
+    verify(ReflectorConfig(bind_ip=address))
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "192.0.2.1", "2001:db8::1", "169.254.1.1"])
 def test_other_addresses_need_a_trusted_network(address: str) -> None:
     with pytest.raises(ConfigError, match=r"^bind-ip: .* --trusted-network"):
-        ReflectorConfig(bind_ip=address).verify()
-    ReflectorConfig(bind_ip=address, trusted_network=True).verify()
-    ReflectorConfig(bind_ip=address, accounts="dir").verify()
+        verify(ReflectorConfig(bind_ip=address))
+    verify(ReflectorConfig(bind_ip=address, trusted_network=True))
+    verify(ReflectorConfig(bind_ip=address, accounts="dir"))
 
 
 @pytest.mark.parametrize("bad", ["localhost", "", "127.0.0.1:80", "127.1", "\x1b[2J"])
 def test_what_is_not_an_address(bad: str) -> None:
     with pytest.raises(ConfigError, match="not an IP address") as caught:
-        ReflectorConfig(bind_ip=bad).verify()
+        verify(ReflectorConfig(bind_ip=bad))
     assert str(caught.value).isprintable()
 
 
@@ -49,24 +49,24 @@ def test_what_is_not_an_address(bad: str) -> None:
 )
 def test_bounds(name: str, good: list[float | None], bad: list[float]) -> None:
     for value in good:
-        ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
+        verify(ReflectorConfig(**{name: value}))  # type: ignore[arg-type]
     for value in bad:
         with pytest.raises(ConfigError, match="^" + name.replace("_", "-") + ": "):
-            ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
+            verify(ReflectorConfig(**{name: value}))  # type: ignore[arg-type]
 
 
 def test_raw_tcp_stays_on_loopback_unless_the_network_is_trusted() -> None:
-    ReflectorConfig(raw_port=0, accounts="a").verify()
-    ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a", trusted_network=True).verify()
+    verify(ReflectorConfig(raw_port=0, accounts="a"))
+    verify(ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a", trusted_network=True))
     with pytest.raises(ConfigError, match=r"^raw-port: "):
-        ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a").verify()
+        verify(ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a"))
 
 
 @pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
 def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> None:
-    ReflectorConfig(tls_cert="a", tls_key="b").verify()
+    verify(ReflectorConfig(tls_cert="a", tls_key="b"))
     with pytest.raises(ConfigError, match="^%s: missing" % missing):
-        ReflectorConfig(**{given: "a"}).verify()  # type: ignore[arg-type]
+        verify(ReflectorConfig(**{given: "a"}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> No
 )
 def test_what_does_nothing_alone(lonely: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="^" + next(iter(lonely)).replace("_", "-") + ": "):
-        ReflectorConfig(**lonely).verify()  # type: ignore[arg-type]
-    ReflectorConfig(accounts="dir", trusted_proxy=("10.0.0.0/8",), **lonely).verify()  # type: ignore[arg-type]
+        verify(ReflectorConfig(**lonely))  # type: ignore[arg-type]
+    verify(ReflectorConfig(accounts="dir", trusted_proxy=("10.0.0.0/8",), **lonely))  # type: ignore[arg-type]
 
 
 def test_a_worker_that_hangs_is_replaced_before_others_give_up() -> None:
@@ -94,17 +94,17 @@ class TestSite:
 
     def test_needs_a_secret(self) -> None:
         with pytest.raises(ConfigError, match=r"^site-secret-file: missing") as caught:
-            ReflectorConfig(directory=self.SHARED).verify()
+            verify(ReflectorConfig(directory=self.SHARED))
         assert "secret@" not in str(caught.value)
-        ReflectorConfig(directory=self.SHARED, site_secret_file="file").verify()
+        verify(ReflectorConfig(directory=self.SHARED, site_secret_file="file"))
 
     @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
     def test_an_address_that_is_everywhere_cannot_be_told(self, address: str) -> None:
         config = {"bind_ip": address, "accounts": "dir", "directory": self.SHARED, "site_secret_file": "file"}
         with pytest.raises(ConfigError, match=r"^advertise: missing"):
-            ReflectorConfig(**config).verify()  # type: ignore[arg-type]
-        ReflectorConfig(**config, advertise="a.example").verify()  # type: ignore[arg-type]
-        ReflectorConfig(bind_ip=address, accounts="dir").verify()
+            verify(ReflectorConfig(**config))  # type: ignore[arg-type]
+        verify(ReflectorConfig(**config, advertise="a.example"))  # type: ignore[arg-type]
+        verify(ReflectorConfig(bind_ip=address, accounts="dir"))
 
     @pytest.mark.parametrize(
         ("config", "address"),
@@ -122,9 +122,9 @@ class TestSite:
     @pytest.mark.parametrize("setting", [{"advertise": "a.example"}, {"site_secret_file": "file"}])
     def test_what_means_nothing_without_a_shared_directory(self, setting: dict[str, str]) -> None:
         with pytest.raises(ConfigError, match=f"^{next(iter(setting)).replace('_', '-')}: other reflectors find"):
-            ReflectorConfig(**setting).verify()  # type: ignore[arg-type]
+            verify(ReflectorConfig(**setting))  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("bad", ["", "a b", "http://a:5", "a:", "a:123456", "::g", "a:x", "a/b"])
     def test_what_is_no_address(self, bad: str) -> None:
         with pytest.raises(ConfigError, match=r"^advertise: .* HOST or HOST:PORT"):
-            ReflectorConfig(advertise=bad).verify()
+            verify(ReflectorConfig(advertise=bad))

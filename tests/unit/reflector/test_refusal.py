@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from medusa.protocol.errors import HandshakeError
-from medusa.reflector.auth.authenticator import denied
+from medusa.reflector.auth.denials import denied
 from medusa.reflector.refusal import Refusal
 
 

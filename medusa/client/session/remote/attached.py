@@ -40,7 +40,8 @@ class AttachedRemote(StreamRemote):
     def begin(self) -> None:
         start, how = self._start, self._attachment
         pty = {"term": start.term, "columns": start.columns, "lines": start.lines}
-        self._begin("attach", {"pty": pty, "replay": REPLAY, "read_only": how.read_only, "steal": how.steal})
+        wish = {"replay": REPLAY, "read_only": how.read_only, "steal": how.steal, "inside": how.inside}
+        self._begin("attach", {"pty": pty, **wish})
 
     @property
     def room(self) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from medusa.client.session.ending import Ending, SessionEnded
 from medusa.client.session.remote.offered import OfferedRemote
 from medusa.client.session.remote.streamed import StreamRemote
-from medusa.client.streams.conversation import HARMLESS, Conversation, Speech
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.negotiation import HARMLESS, Speech
 
 ANSWER_TIMEOUT = 30.0
 """Seconds to wait for the agent's answer."""

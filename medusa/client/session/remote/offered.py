@@ -9,8 +9,9 @@ from medusa.client.session.remote.base import Remote
 from medusa.client.session.remote.plain import PlainRemote
 from medusa.client.session.remote.streamed import StreamRemote, fits
 from medusa.client.streams.companion import Companion
-from medusa.client.streams.conversation import Conversation, Speech
-from medusa.client.streams.returning import Returning
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.lost_link.returning import Returning
+from medusa.client.streams.negotiation import Speech
 from medusa.protocol.control import Start
 from medusa.transports.link import Link, LinkLost
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from medusa.client.session.ending import Ending, SessionEnded, channel_end
 from medusa.client.session.link_errors import MAX_NOTICE
-from medusa.client.streams.conversation import Arrived, Conversation
+from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.conversation import Conversation
 from medusa.protocol.channels.channel import Channel, TooManyChannels
 from medusa.protocol.channels.frames import CLOSE, OPEN, OPENED, Reason, build_json
 from medusa.protocol.channels.kinds import STDIN, STDOUT

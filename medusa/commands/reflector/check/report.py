@@ -25,7 +25,7 @@ from medusa.protocol.printable import printable
 from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.cluster.peer_auth import load_secret
 from medusa.reflector.cluster.site_address import check_address
-from medusa.reflector.config import EVERYBODY, ConfigError, ReflectorConfig
+from medusa.reflector.config import EVERYBODY, ConfigError, ReflectorConfig, verify
 from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.tickets.key import check_state_dir
 
@@ -141,7 +141,7 @@ def _settings(config: ReflectorConfig, options: SimpleNamespace, report: Report)
     if config.archive is None:
         report.advice.append("/agent.sh: 404, because this installation carries no archive")
     report.unsafe += unsafe_settings(config)
-    config.verify()
+    verify(config)
 
 
 def _config_file(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:

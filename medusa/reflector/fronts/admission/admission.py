@@ -3,63 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol
 
 import gevent
 import structlog
 
-from medusa.directory import Owner
-from medusa.protocol.errors import HandshakeError
-from medusa.protocol.features import FORBID, FORWARDING
-from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown
+from medusa.reflector.auth.authenticator import Authenticator, Grant
+from medusa.reflector.auth.denials import unknown
 from medusa.reflector.auth.replay_cache import ReplayCache
-from medusa.reflector.auth.single_use import Reservation, ReservedMark, SingleUse
+from medusa.reflector.auth.single_use import ReservedMark, SingleUse
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission.by_ticket import ByTicket, incarnation_of
+from medusa.reflector.fronts.admission.by_ticket import ByTicket
+from medusa.reflector.fronts.admission.entrance import Accept, Entrance, Forwarder, Right
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.client_address import site
-from medusa.reflector.net.sockets import hung_up
-from medusa.reflector.refusal import Refusal, Unreachable
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims
-from medusa.reflector.sessions.life.home import Home
-from medusa.reflector.sessions.life.session import HAS_CLIENT
 from medusa.reflector.sessions.owners import Elsewhere
-from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.registry import Registry
-from medusa.reflector.tickets.desk import LinkTicket
-from medusa.reflector.tickets.ticket import Ticket
 from medusa.session import Side
-from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="doors")
 
 _NO_SUCH_SESSION = "signed, but there is no such session"
-
-Accept = Callable[[], RelayedTransport]
-"""A function that tells the peer that it is accepted, and returns the peer's transport.
-
-Before it is called, the peer's place in the session (as its client or its agent) is reserved.
-"""
-
-
-Right = Reservation | Ticket | None
-"""What lets a peer in: the reservation of its signature, or its ticket. None if it needs neither."""
-
-
-class Forwarder(Protocol):
-    """The interface for forwarding peers to the other reflectors of the site."""
-
-    def forward(
-        self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, reserved: ReservedMark | None
-    ) -> Refusal | None:
-        """Forwards a peer to `owner`, the reflector that owns the session `name`.
-
-        Returns None if the owner has accepted the peer. Otherwise returns the refusal that the owner has sent to the
-        peer. See medusa.reflector.cluster.forward_out.
-        """
 
 
 class Admission:
@@ -88,12 +54,12 @@ class Admission:
         self._config = config
         self._registry = registry
         self._authenticator = authenticator
-        self._forwarder = forwarder
         nonces = ReplayCache(time.time) if authenticator is None else authenticator.nonces
         self.single_use = SingleUse(nonces, claims.marks, time.time)
         self.refusals = refusals
         self.desk = registry.desk
         self._by_ticket = ByTicket(registry, authenticator, self.count)
+        self._entrance = Entrance(config, registry, self._by_ticket, forwarder)
 
     def hold_back(self, begun: float) -> None:
         """Waits before a refusal is sent. The time from the request to the refusal is then the same for every reason.
@@ -142,7 +108,7 @@ class Admission:
         self._registry.connect(proved=name, side=side)
         reservation, client = self.single_use.reserve(grant), accepted.client
         try:
-            refusal = self._enter(accepted, name, side, accept, reservation)
+            refusal = self._entrance.enter(accepted, name, side, accept, reservation)
         except BaseException as error:
             reservation.give_back()
             if isinstance(error, Refusal) and error.status == 404:
@@ -177,9 +143,9 @@ class Admission:
                 right = self._by_ticket.check(accepted, name, side)
             elif name.login and reserved is None and not accepted.leg:
                 raise Refusal(404, "there is no such session")
-            elif self._opens(accepted, name, side):
+            elif self._entrance.opens(accepted, name, side):
                 raise Refusal(503, "the session has just ended in another reflector", retry_after=1)
-            self._attach(accepted, name, side, accept, right)
+            self._entrance.attach(accepted, name, side, accept, right)
         except Elsewhere:
             raise Refusal(503, "the session is moving to another reflector", retry_after=1) from None
         except BaseException as error:
@@ -205,122 +171,7 @@ class Admission:
             Exception: what `accept` raises.
         """
         right = None if accepted.ticket is None else self._by_ticket.check(accepted, name, side)
-        return self._enter(accepted, name, side, accept, right)
-
-    def _enter(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, right: Right) -> Refusal | None:
-        refusal = self._enter_or_forward(accepted, name, side, accept, right)
-        if refusal is None and side is Side.CLIENT and accepted.joins:
-            self._registry.forgive(side, joined=name)
-        elif refusal is None and side is Side.AGENT and accepted.leg:
-            self._registry.forgive(side, source=accepted.source)
-        return refusal
-
-    def _enter_or_forward(
-        self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, right: Right
-    ) -> Refusal | None:
-        gone: Owner | None = None  # the owner, if it cannot be connected to, and the peer has a ticket
-        if self._forwarder is not None and _comes_second(accepted, side):
-            owner = self._registry.elsewhere(name)
-            if owner is not None:
-                try:
-                    return self._forward(accepted, owner, name, side, right)
-                except Unreachable:
-                    if not isinstance(right, Ticket):
-                        raise
-                    gone = owner
-        try:
-            self._attach(accepted, name, side, accept, right, gone)
-        except Elsewhere as lives:  # another peer has just opened it there, or an agent holds it there
-            return self._forward(accepted, lives.owner, name, side, right)
-        return None
-
-    def _forward(self, accepted: Accepted, owner: Owner, name: SessionName, side: Side, right: Right) -> Refusal | None:
-        if self._forwarder is None:
-            raise Refusal(409, HAS_CLIENT)
-        accepted.private = self.desk.is_private(accepted)
-        reserved = right.reserved if isinstance(right, Reservation) else None
-        refusal = self._forwarder.forward(accepted, owner, name, side, reserved)
-        if refusal is None and isinstance(right, Reservation):
-            right.settled_elsewhere()
-        return refusal
-
-    def _attach(
-        self,
-        accepted: Accepted,
-        name: SessionName,
-        side: Side,
-        accept: Accept,
-        right: Right,
-        gone: Owner | None = None,
-    ) -> None:
-        back = right if isinstance(right, Ticket) else None
-        if back is not None and self._registry.birth_of(name) != back.birth:
-            self.desk.check_not_over(name, back)
-        pair = self._pair(accepted, name, side, back, gone)
-        pair.is_forwarded |= accepted.forwarded
-        try:
-            if isinstance(right, Reservation):
-                right.confirm()
-                _check_both_ends(accepted, pair, side)  # confirming may have taken seconds
-                right.settle()
-            given: LinkTicket | None = None
-            if isinstance(pair, Home) or (side is Side.CLIENT and self.desk.keeps(accepted)):
-                given = self._by_ticket.give(accepted, name, side, back)
-            if side is Side.AGENT and self._config.forbids_forwarding(name.login):
-                accepted.granted += ((FORBID, FORWARDING),)
-            transport = accept()
-        except BaseException:
-            pair.refuse(side)
-            raise
-        pair.attach(side, transport, accepted.client, site(accepted.host), accepted.announced, accepted.about, given)
-        if back is not None:
-            fields = {"login": name.login, "session": name.session_id, "side": side.value}
-            log.info("came back", client=accepted.client, **fields)
-
-    def _opens(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
-        return not _comes_second(accepted, side) and not self._registry.has(name)
-
-    def _pair(
-        self, accepted: Accepted, name: SessionName, side: Side, back: Ticket | None, gone: Owner | None
-    ) -> Pair | Home:
-        """Reserves the peer's place in the session `name`. Returns the pair of client and agent that has this place.
-
-        If the peer is an agent that holds its session open, returns the place for its control connection instead.
-        Raises Refusal if there is no place; see Registry.
-
-        Args:
-            back: the ticket by which the peer comes back. None if it shows no ticket.
-            gone: the reflector that owns the session, if it cannot be connected to. This reflector may then replace its
-                claim. None in all other cases.
-        """
-        if side is Side.AGENT and self._by_ticket.holds(accepted, name, back):
-            incarnation = incarnation_of(accepted, back)
-            return self._registry.hold(name, accepted.client, self.desk.hold_of(accepted), incarnation, back, gone)
-        if side is Side.AGENT:
-            return self._registry.add_agent(name, accepted.client, accepted.leg, accepted.about)
-        add = self._registry.join if accepted.joins else self._registry.open
-        return add(name, accepted.client, accepted.source, back, gone)
-
-
-def _comes_second(accepted: Accepted, side: Side) -> bool:
-    """Returns True if the peer asks for an existing session: it is an agent, joins the session, or has a ticket.
-
-    Such a peer is forwarded if another reflector owns the session.
-    """
-    return side is Side.AGENT or accepted.joins or accepted.ticket is not None
-
-
-def _check_both_ends(accepted: Accepted, pair: Pair | Home, side: Side) -> None:
-    """Checks that the pair of client and agent still expects the peer, and that the peer has not hung up.
-
-    Raises:
-        Refusal: the pair does not expect the peer any more.
-        HandshakeError: the peer has hung up.
-    """
-    if not pair.expects(side):
-        raise Refusal(503 if side is Side.CLIENT else 404, "the session has ended meanwhile")
-    if not accepted.plain and hung_up(accepted.sock.fileno()):
-        raise HandshakeError(400, "the peer has given up")
+        return self._entrance.enter(accepted, name, side, accept, right)
 
 
 def _log_attached(name: SessionName, side: Side, address: str, grant: Grant) -> None:

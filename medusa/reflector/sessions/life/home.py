@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection
-from typing import Protocol
 
 import structlog
 
@@ -17,15 +16,14 @@ from medusa.protocol.control import Call, Ticket, build
 from medusa.protocol.http.about import NOTHING, About
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
-from medusa.reflector.relay.endpoint import Endpoint
+from medusa.reflector.relay.endpoint.endpoint import Endpoint
 from medusa.reflector.relay.pump import Progress
-from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.life.home_owner import HomeOwner
 from medusa.reflector.sessions.life.keeping import AGENT, Keeping
 from medusa.reflector.sessions.limits import Place
 from medusa.reflector.sessions.pair.link_checks import Late, LinkChecks, Ping, Renew, Renewal
 from medusa.reflector.sessions.pair.runner import Context
 from medusa.reflector.sessions.pair.sides import OVER
-from medusa.reflector.sessions.pair.usage import Usage
 from medusa.reflector.sessions.stepping import Stepping
 from medusa.session import COME_BACK, Outcome, Side
 from medusa.session.holding import HomeAction, HomeInput, HomeMachine, HomeState, HomeStep
@@ -39,30 +37,6 @@ _INPUTS = {
     Progress.BROKE_RULES: HomeInput.BROKE_RULES,
 }
 _TOO_LATE = Close(COME_BACK, "the session ended meanwhile")
-
-
-class Session(Protocol):
-    """The interface of the session that a home link belongs to: the attributes and methods that Home uses."""
-
-    name: SessionName
-    linked_at: float | None
-    usage: Usage
-
-    @property
-    def legs(self) -> int:
-        """The number of pairs (a client and its agent) that live."""
-
-    def describe(self, side: Side, about: About) -> None:
-        """Notes `about`, the description that the peer at `side` has given of itself."""
-
-    def call_clients(self) -> None:
-        """Asks the agent to make one more connection for each client that waits."""
-
-    def call_nobody(self) -> None:
-        """Lets the clients go on waiting, and stops asking the agent to connect for them, because it is away."""
-
-    def hold_ended(self) -> None:
-        """Notes that the agent does not hold the session any more. If the session has no pair, ends it."""
 
 
 class Home(Stepping[HomeInput]):
@@ -101,7 +75,7 @@ class Home(Stepping[HomeInput]):
         "reason",
     )
 
-    def __init__(self, session: Session, context: Context, place: Place, hold: float, state: HomeState) -> None:
+    def __init__(self, session: HomeOwner, context: Context, place: Place, hold: float, state: HomeState) -> None:
         super().__init__(context.queue)
         self.machine = HomeMachine(state)
         self.hold = hold

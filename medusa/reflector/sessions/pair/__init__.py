@@ -3,6 +3,7 @@
 deadlines     decides what is due, and when to check again
 driver        carries out what the state machine asks for
 link_checks   decides which peers need a ping, do not finish a message, or are lost
+messages      sends the messages of the reflector itself: to wait, the link-up, notices
 plain_client  answers an agent in place of a client that uses raw TCP without frames
 runner        processes events one after another, and checks the deadlines
 sides         the connections of the client and of the agent

@@ -6,22 +6,22 @@ The state machine is the table in medusa/session/machine.py, which calls an even
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Protocol
 
-from medusa.protocol.control import KILLED, Call, Linkup, Notice, Wait, build
 from medusa.protocol.features import CALL, NOTICE
 from medusa.protocol.http.about import NOTHING, About
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
-from medusa.reflector.relay.endpoint import Endpoint
+from medusa.reflector.relay.endpoint.endpoint import Endpoint
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.limits import Place
-from medusa.reflector.sessions.pair import deadlines, plain_client
+from medusa.reflector.sessions.pair import deadlines
 from medusa.reflector.sessions.pair.deadlines import Deadlines
 from medusa.reflector.sessions.pair.link_checks import Renewal
-from medusa.reflector.sessions.pair.runner import Context, Runner
+from medusa.reflector.sessions.pair.messages import Messages
+from medusa.reflector.sessions.pair.runner import Context
 from medusa.reflector.sessions.pair.sides import OVER
 from medusa.reflector.sessions.pair.usage import Usage
 from medusa.session import (
@@ -39,9 +39,6 @@ from medusa.session import (
 )
 from medusa.transports.relayed import RelayedTransport
 
-_WAIT_TEXT = build(Wait())
-_KILLED_TEXT = build(Wait(KILLED))
-_LINKUP_TEXT = build(Linkup())
 _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
 
 
@@ -80,7 +77,7 @@ class Session(deadlines.Session, Protocol):
         """Notes that `pair` is over, and how: `outcome`."""
 
 
-class Pair(Runner):
+class Pair(Messages):
     """One pair of a session: its client, and the agent that the client waits for and is then linked to.
 
     The object releases everything by itself when the pair is over.
@@ -92,7 +89,6 @@ class Pair(Runner):
 
     Attributes:
         is_forwarded: True if another reflector forwards one of the connections.
-        shows_notices: True if the client has announced that it shows notices at any time.
         takes_calls: True if the agent has announced that it makes one more connection for each client that joins the
             session.
     """
@@ -103,13 +99,12 @@ class Pair(Runner):
         "_place",
         "_session",
         "is_forwarded",
-        "shows_notices",
         "takes_calls",
     )
 
     def __init__(self, session: Session, context: Context, place: Place, usage: Usage, leg_id: str = "") -> None:
         super().__init__(context, Deadlines(context.config, time.monotonic(), session), usage, leg_id)
-        self.is_forwarded = self.shows_notices = self.takes_calls = False
+        self.is_forwarded = self.takes_calls = False
         self._session = session
         self._place = place
         self._agent_requested = 0.0  # the time of the agent's request, by time.monotonic()
@@ -203,13 +198,6 @@ class Pair(Runner):
         if self._deadlines.renewal is not None:
             self._deadlines.renewal.due = time.monotonic()
 
-    def call(self, leg_id: str) -> None:
-        """Asks the agent, over its connection in this pair, to make one more connection.
-
-        `leg_id`: the id of the pair that the new connection is for.
-        """
-        self._sides[Side.AGENT].announce(build(Call(leg_id)))
-
     # ------------------------------------------------------------------ inputs
 
     def _process(self, happened: Input, close: Close | None) -> None:
@@ -232,32 +220,8 @@ class Pair(Runner):
         self._session.begin_wait(self)
         self._sides[Side.CLIENT].start()
 
-    def _send_wait(self) -> None:
-        self._sides[Side.CLIENT].announce(_WAIT_TEXT)
-
     def _send_call(self) -> None:
         self._session.call(self)
-
-    def _send_killed(self) -> None:
-        self._sides[Side.CLIENT].announce(_KILLED_TEXT)
-
-    def _send_idle_notice(self) -> None:
-        _, left = self._deadlines.left(time.monotonic(), self._sides.values())
-        words = "nothing has passed for %.0f s; unless something does, the session ends in %.0f s"
-        self._send_notice(words % (self._context.config.idle_timeout - left, left))
-
-    def _send_duration_notice(self) -> None:
-        left, _ = self._deadlines.left(time.monotonic(), self._sides.values())
-        words = "the session ends in %.0f s: it may not last longer than %.0f s"
-        self._send_notice(words % (left, self._context.config.max_duration))
-
-    def _send_drain_notice(self) -> None:
-        if self.shows_notices:
-            left = self._deadlines.left_of_drain(time.monotonic())
-            self._send_notice("%s; the session ends in %.0f s" % (self._deadlines.drain_words, max(1.0, left)))
-
-    def _send_notice(self, words: str) -> None:
-        self._sides[Side.CLIENT].announce(build(Notice(words)))
 
     def _start_pair(self) -> None:
         now = time.monotonic()
@@ -270,21 +234,12 @@ class Pair(Runner):
     def _join_endpoints(self) -> None:
         client, agent = self._sides[Side.CLIENT], self._sides[Side.AGENT]
         client.transport.queues_texts = self._deadlines.renewal is not None  # a ticket must not replace the link-up
-        client.announce(_LINKUP_TEXT)
-        agent.announce(_LINKUP_TEXT)
-        if client.plain and not agent.plain:
-            agent.announce(plain_client.START_TEXT)
-            agent.on_left_out = self._answer_agent
+        self._send_linkup(client, agent)
         client.forward(agent)
         agent.forward(client)
         self._linked_up = True
         self._session.linked(self, time.monotonic() - self._agent_requested)
         agent.start()
-
-    def _answer_agent(self, texts: Sequence[bytes]) -> None:
-        close = plain_client.reply(texts)
-        if close is not None:
-            self._sides[Side.AGENT].close(close)
 
     def _dismiss_agent(self) -> None:
         self._sides.pop(Side.AGENT).dismiss(OVER)

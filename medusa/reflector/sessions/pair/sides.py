@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from medusa.protocol.messages import Close
-from medusa.reflector.relay.endpoint import Endpoint
+from medusa.reflector.relay.endpoint.endpoint import Endpoint
 from medusa.session import Side
 
 OVER = Close(1000, "the session is over")

@@ -169,11 +169,12 @@ def test_a_command_that_has_ended_needs_no_termination(shell: Shell, commands: C
     child = shell(":")
     exit_of(commands, child)
     commands.end(child)
+    commands.step()
     assert not commands.ending
     assert guard.lines()[-1] == ended_line(child.pid)  # type: ignore[attr-defined]
 
 
-def test_processes_are_listed_only_if_there_are_orphans(guard: Guard) -> None:
+def test_processes_are_listed_only_if_there_are_new_orphans_and_once_for_many_commands(guard: Guard) -> None:
     """Runs in a process of its own, because it adopts orphans."""
     script = """if True:
         import os, time
@@ -190,22 +191,30 @@ def test_processes_are_listed_only_if_there_are_orphans(guard: Guard) -> None:
         commands = Commands(guard, time.monotonic, Timeouts(hangup_grace=0))
         listed, find = [], process_tree.processes
         process_tree.processes = lambda proc: listed.append(1) or find(proc)
-        for script in (":", "setsid sh -c 'exec sleep 1000 &'; :", ":"):
+        def started(script):
             launch = Launch(("/bin/sh", "-c", script), "/", {"PATH": os.environ["PATH"]}, Resize(80, 25))
             child = PipeChild.start(launch, guard)
             commands.add(child)
+            return child
+        for script in (":", "setsid sh -c 'exec sleep 1000 &'; :", ":"):
+            child = started(script)
             while child.exit is None:
                 commands.reap()
             commands.end(child)
+            commands.step()
             print(bool(listed))
             listed.clear()
+        for child in [started("exec sleep 1000") for _ in range(20)]:
+            commands.end(child)
+        commands.step()
+        print(len(listed) < 20)
         commands.end_all()
         while commands.ending:
             commands.step()
         guard.done()
     """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.stdout.split() == ["False", "True", "True"], done.stderr
+    assert done.stdout.split() == ["False", "True", "False", "True"], done.stderr
 
 
 def test_end_of_all(shell: Shell, commands: Commands, guard: Guard) -> None:

@@ -69,3 +69,10 @@ def test_process_that_was_stopped_loses_one_quiet_time_only() -> None:
     subject.received(1, 130.0)
     assert not subject.over(130.0, clogged=False)
     assert subject.deadline() == 130.25
+
+
+def test_only_the_end_of_file_ends_it() -> None:
+    subject = Drain(100.0, False, TIMEOUTS, pipes=True, to_the_end=True)
+    assert not subject.over(1e6, clogged=False)
+    subject.end_of_file()
+    assert subject.over(1e6, clogged=False)

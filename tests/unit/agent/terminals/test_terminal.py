@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from agent.process.context import Context
+from agent.terminals.description import describe
+from agent.terminals.interfaces import Leave
 from agent.terminals.queries import is_typed, without_queries
-from agent.terminals.terminal import Leave, Terminal
+from agent.terminals.terminal import Terminal
 from agent.timeouts import Timeouts
 from medusa.protocol.channels.frames import Reason
 from medusa.protocol.control import Exit, Resize
@@ -168,7 +170,7 @@ def test_how_a_command_ended_is_kept_until_a_client_was_told(terminal: Terminal,
     terminal.serve(1.0, {})
     terminal.serve(1.0 + TIMES.drain_timeout, {})
     assert terminal.ended
-    assert terminal.describe()["status"] == 3
+    assert describe(terminal)["status"] == 3
     if told:
         terminal.add(viewer)
         terminal.leave(viewer, Leave.TOLD, 5.0)

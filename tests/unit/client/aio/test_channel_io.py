@@ -75,6 +75,21 @@ def test_opened() -> None:
     asyncio.run(main())
 
 
+def test_opened_and_over_at_once() -> None:
+    async def main() -> None:
+        wire = Wire("session", command="exit 3")
+
+        def run() -> None:
+            wire.theirs.accept()
+            wire.theirs.result(status=3)
+            wire.theirs.close()
+
+        await wire.during(wire.io.wait_opened(), run)
+        assert (await wire.io.result())["status"] == 3
+
+    asyncio.run(main())
+
+
 def test_refused() -> None:
     async def main() -> None:
         wire = Wire("tcp", host="h", port=1)

@@ -16,7 +16,8 @@ import pytest
 from medusa.client.aio.driver import TOO_OLD, Driver
 from medusa.client.aio.errors import ChannelClosed, ChannelRefused
 from medusa.client.outcome import Failure, OutcomeUnknown
-from medusa.client.streams.conversation import Arrived, Speech
+from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.negotiation import Speech
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.channels.channel import Event, TooManyChannels
 from medusa.protocol.channels.frames import GOAWAY, OPEN, REFUSED, Reason

@@ -23,6 +23,12 @@ def test_a_line_is_not_repeated_at_once() -> None:
     assert lines == [first, "another one", first]
 
 
+def test_what_is_forbidden() -> None:
+    lines: list[str] = []
+    Report(lines.append).refused(Reason("forbidden", "the job's agent runs with --no-forwarding"))
+    assert lines == ["not forwarded: the job's agent runs with --no-forwarding"]
+
+
 def test_an_agent_without_forwarding() -> None:
     lines: list[str] = []
     Report(lines.append).refused(Reason("unsupported", "cannot open channels of the kind tcp"))

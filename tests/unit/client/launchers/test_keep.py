@@ -20,8 +20,8 @@ from medusa.client.launchers.ssh.connection import Connection
 from medusa.client.launchers.ssh.launcher import SshLauncher
 from medusa.client.ledger import Ledger
 from tests.unit.client.launchers.kubernetes.test_job import Stage as KubernetesStage
-from tests.unit.client.launchers.manta.test_job import RENEWAL
-from tests.unit.client.launchers.manta.test_job import Stage as MantaStage
+from tests.unit.client.launchers.manta.stages import RENEWAL
+from tests.unit.client.launchers.manta.stages import Stage as MantaStage
 from tests.unit.client.launchers.test_polled import ForeignLauncher
 from tests.unit.client.peers import Told
 

@@ -8,7 +8,7 @@ import pytest
 
 from medusa.client.launchers.base import JobState
 from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown, status_of
-from medusa.client.streams.conversation import HARMLESS
+from medusa.client.streams.negotiation import HARMLESS
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.channels.kinds import STDERR, STDIN, STDOUT
 from medusa.protocol.control import Exit, Notice, Start

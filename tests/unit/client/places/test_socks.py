@@ -35,6 +35,7 @@ REQUESTS = {
 GREETING = b"\x05\x01\x00"
 GARBAGE = {
     "another protocol": (b"GET / HTTP/1.1\r\n", b""),
+    "version 0": (bytes(20), b""),
     "authentication": (b"\x05\x01\x02", b"\x05\xff"),
     "to listen": (GREETING + b"\x05\x02\x00\x01", b"\x05\x07\x00\x01" + bytes(6)),
     "an unknown address": (GREETING + b"\x05\x01\x00\x02\x00", b"\x05\x08\x00\x01" + bytes(6)),

@@ -23,7 +23,8 @@ from medusa.client.session.remote.offered import OfferedRemote
 from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.settings import Attachment
-from medusa.client.streams.conversation import HARMLESS, Conversation
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.negotiation import HARMLESS
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
 from medusa.protocol.channels.frames import Reason

@@ -1,100 +1,21 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from medusa.client.launchers.base import JobState
-from medusa.client.ledger import Ledger
-from medusa.client.outcome import Failure, OutcomeUnknown
+from medusa.client.outcome import OutcomeUnknown
 from medusa.client.session.input.keyboard import HIGH_WATER
-from medusa.client.session.input.user_input import UserInput
-from medusa.client.session.remote.base import Remote
-from medusa.client.session.remote.offered import OfferedRemote
-from medusa.client.session.remote.plain import PlainRemote
-from medusa.client.session.terminal_session import TerminalSession
-from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.streams.conversation import Conversation
-from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.tty import Terminal
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.channels.limits import MAX_TERMINAL_WINDOW
-from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
+from medusa.protocol.control import Exit, Notice, Resize, Started
 from medusa.protocol.messages import Close, Text
-from tests.unit.client.peers import Desk, Peer, ignored
-from tests.unit.client.streampeers import StreamPeer
-from tests.waiting import MS, wait_until
-
-START = Start("", "xterm", 80, 24, "/bin/bash", ("--norc",))
-
-
-class Stage(Desk):
-    """One session: what the test types goes in at one pipe, what is shown and said comes out of two others.
-
-    Args:
-        streams: True for an agent that accepts the offer of a stream.
-    """
-
-    def __init__(self, *, streams: bool) -> None:
-        super().__init__()
-        self.streams = streams
-        self.job = JobState(alive=True, words="runs")
-        self.timeouts = Timeouts()
-
-    def type(self, data: bytes) -> None:
-        os.write(self.keyboard, data)
-
-    def hang_up(self) -> None:
-        """The end of what is typed."""
-        os.close(self.keyboard)
-        self.keyboard = -1
-
-    def shown(self) -> bytes:
-        return os.read(self.screen, 1 << 20)
-
-    def run(self, script: Callable[[Peer], None]) -> Exit:
-        """A session whose agent follows `script` from the start message on."""
-
-        def agent(peer: Peer) -> None:
-            assert peer.hear(Start) == START
-            script(peer)
-
-        with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, self.peer(agent):
-            notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
-            console, info = self.console(terminal, signals), lambda: ["session 4711"]
-            typed = UserInput(b"~", self.timeouts)
-            remote = self.remote(console.messages.error)
-            return TerminalSession(remote, console, typed, info, notices, self.timeouts).run()
-
-    @property
-    def bulk(self) -> int:
-        """How many bytes the client takes if nobody reads what it shows: more than a pipe's 64 KiB."""
-        return 96 * 1024 if self.streams else HIGH_WATER - 1
-
-    def peer(self, script: Callable[[Peer], None]) -> Peer:
-        return (StreamPeer if self.streams else Peer)(self.far, script)
-
-    def remote(self, tell: Callable[[str], None]) -> Remote:
-        if self.streams:
-            return OfferedRemote(Conversation(self.link), START, tell)
-        return PlainRemote(self.link, START, tell)
-
-
-@pytest.fixture(params=[False, True], ids=["part 2", "stream"])
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    stage = Stage(streams=request.param)
-    yield stage
-    stage.close()
-
-
-def goodbye(peer: Peer, end: Exit) -> None:
-    """The agent's part of a good end: the client closes with `done`."""
-    peer.say(end)
-    assert peer.hear(Close) == Close(1000, "done")
+from tests.unit.client.peers import Peer, ignored
+from tests.unit.client.session.stages import Stage, goodbye
+from tests.waiting import MS
 
 
 def test_bytes_pass_both_ways_and_the_end_is_returned(stage: Stage) -> None:
@@ -217,97 +138,6 @@ def test_a_reader_that_stops_stops_the_agent_and_not_what_is_typed(stage: Stage)
     with pytest.raises(OutcomeUnknown, match="lost"):
         stage.run(agent)
     assert drained
-
-
-def test_an_agent_that_cannot_start_is_an_error_before_the_session(stage: Stage) -> None:
-    def agent(peer: Peer) -> None:
-        peer.say(Error("no such shell\x1b[2J"))
-        assert peer.hear(Close) == Close(1000, "aborting")
-
-    with pytest.raises(Failure, match=r"no such shell\\x1b\[2J") as caught:
-        stage.run(agent)
-    assert caught.value.status == 255
-
-
-def test_an_agent_that_fails_later_leaves_the_outcome_unknown(stage: Stage) -> None:
-    def agent(peer: Peer) -> None:
-        peer.say(Started(1))
-        peer.say(Error("the terminal is gone"))
-        assert peer.hear(Close) == Close(1000, "aborting")
-
-    with pytest.raises(OutcomeUnknown):
-        stage.run(agent)
-
-
-def test_a_close_without_a_farewell_leaves_the_outcome_unknown(stage: Stage) -> None:
-    def agent(peer: Peer) -> None:
-        peer.say(b"last words")
-        peer.say(Close(1000, "remote connection error"))
-
-    with pytest.raises(OutcomeUnknown, match=r"\(remote connection error\); outcome unknown"):
-        stage.run(agent)
-    assert stage.shown() == b"last words"
-
-
-def test_a_lost_link_leaves_the_outcome_unknown(stage: Stage) -> None:
-    with pytest.raises(OutcomeUnknown, match="lost"):
-        stage.run(lambda peer: peer.transport.abort())
-
-
-def test_a_signal_ends_it_politely(stage: Stage) -> None:
-    def agent(peer: Peer) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert peer.hear(Close) == Close(1000, "interrupted")
-
-    with pytest.raises(OutcomeUnknown, match="ended by SIGTERM; outcome unknown"):
-        stage.run(agent)
-
-
-def test_output_that_nobody_reads_ends_it(stage: Stage) -> None:
-    os.close(stage.screen)
-    stage.screen = -1
-
-    def agent(peer: Peer) -> None:
-        peer.say(b"x")
-        assert peer.hear(Close) == Close(1000, "output closed")
-
-    with pytest.raises(OutcomeUnknown, match="cannot write to standard output"):
-        stage.run(agent)
-
-
-@pytest.fixture
-def at_terminal(stage: Stage) -> Stage:
-    """A session whose user types at a terminal."""
-    os.close(stage.stdin)
-    os.close(stage.keyboard)
-    stage.keyboard, stage.stdin = os.openpty()
-    return stage
-
-
-def test_a_terminal_that_goes_away_ends_it(at_terminal: Stage) -> None:
-    stage = at_terminal
-
-    def agent(peer: Peer) -> None:
-        stage.hang_up()
-        assert peer.hear(Close) == Close(1000, "disconnected by the user")
-
-    with pytest.raises(OutcomeUnknown, match="the terminal is gone"):
-        stage.run(agent)
-
-
-def test_a_disconnect_is_heard_although_the_agent_reads_nothing(at_terminal: Stage) -> None:
-    """As after a paste into a program that is stuck."""
-    stage = at_terminal
-
-    def agent(peer: Peer) -> None:
-        for _ in range(HIGH_WATER // 512):
-            stage.type(b"x" * 1023 + b"\r")
-        stage.type(b"~.")
-        wait_until(lambda: not select.select([stage.stdin], [], [], 0)[0], "the client to read all of it")
-        peer.hear_end()
-
-    with pytest.raises(OutcomeUnknown, match="disconnected"):
-        stage.run(agent)
 
 
 def test_the_end_of_the_jobs_time_is_told_before_it_comes(stage: Stage) -> None:

@@ -56,11 +56,21 @@ def test_blocks_are_replaced_one_by_one_and_the_one_for_all_is_last(tmp_path: Pa
         return [line.split()[1] for line in (tmp_path / OWN).read_text().splitlines() if line.startswith("Host ")]
 
     install({ANY: block(ANY, ["p", "%h"], Path("/k"))}, tmp_path, only=False)
-    install({"box.medusa": BOX, "old.medusa": block("old.medusa", ["p"], Path("/k"))}, tmp_path, only=False)
+    install({"box.medusa": BOX, "old.medusa": BOX.replace("box", "old")}, tmp_path, only=False)
     assert hosts() == ["box.medusa", "old.medusa", ANY]
     install({"box.medusa": block("box.medusa", ["new"], Path("/k"))}, tmp_path, only=True)
     assert hosts() == ["box.medusa", ANY]
     assert "ProxyCommand new\n" in (tmp_path / OWN).read_text()
+
+
+def test_what_the_user_has_added_to_the_blocks_stays(tmp_path: Path) -> None:
+    (tmp_path / OWN).write_bytes(
+        b"Host old.medusa\r\n  ProxyCommand medusa ssh-proxy old\r\n\r\nHost \xff\n  User me\n"
+    )
+    install({"box.medusa": BOX}, tmp_path, only=True)
+    text = (tmp_path / OWN).read_bytes()
+    assert b"old" not in text
+    assert b"\nHost \xff\n  User me\n" in text
 
 
 def test_ssh_understands_it(tmp_path: Path) -> None:

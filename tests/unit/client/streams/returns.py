@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from medusa.client.streams.backoff import Backoff
-from medusa.client.streams.conversation import Arrived, Conversation
-from medusa.client.streams.progress import Progress
-from medusa.client.streams.returning import Returning
-from medusa.client.streams.sleep_watch import SleepWatch
+from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.lost_link.backoff import Backoff
+from medusa.client.streams.lost_link.progress import Progress
+from medusa.client.streams.lost_link.returning import Returning
+from medusa.client.streams.lost_link.sleep_watch import SleepWatch
 from medusa.client.terminal.messages import Messages
 from medusa.protocol.channels import frames
 from medusa.protocol.channels.channel import Channel, Event

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from medusa.client.session.ending import Ending, channel_end
-from medusa.client.streams.conversation import Arrived, Conversation, Speech
+from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.conversation import Conversation
+from medusa.client.streams.negotiation import Speech
 from medusa.protocol.channels import frames
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import Reason

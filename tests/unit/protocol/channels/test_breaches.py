@@ -45,13 +45,13 @@ def test_a_breach_that_ends_the_stream(code: str, victim: str, sent: bytes, piec
     assert last.value.words
     assert [event.type for event in events].count(GOAWAY) == 1
     assert channel.state is State.CLOSED
-    assert not end._channels
+    assert not end._table.channels
     assert not end._partial
     assert end.receive(frame(DATA, 0, 1, b"x"), 0.0) == []
     (told,) = peer.receive(b"".join(end.take(*PLENTY)), 0.0)
     assert (told.type, told.value) == (GOAWAY, last.value)
     assert end.take(*PLENTY) == peer.take(*PLENTY) == []
-    with pytest.raises(CODE.multiplexer.TooManyChannels):
+    with pytest.raises(CODE.table.TooManyChannels):
         end.open("tcp", host="h", port=1)
 
 
@@ -108,10 +108,10 @@ def test_memory_stays_bounded() -> None:
     ]
     singles = [frame(DATA, 1, 1, b"x")] * 20_000
     held = grown(client, b"".join(data + singles))
-    arrived = sum(len(reader) for channel in client._channels.values() for reader in channel.readers.values())
+    arrived = sum(len(reader) for channel in client._table.channels.values() for reader in channel.readers.values())
     assert arrived > MIB
     assert held < 1.3 * arrived
-    assert len(client._channels) == 100
+    assert len(client._table.channels) == 100
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_frames_after_ones_own_close_are_dropped() -> None:
     assert mine.readers[1].pieces() == []
     assert [event.type for event in agent.receive(b"".join(client.take(*PLENTY)), 0.0)] == [8, CLOSE]
     assert [event.type for event in client.receive(b"".join(agent.take(*PLENTY)), 0.0)] == [CLOSE]
-    assert not client._channels
-    assert not agent._channels
+    assert not client._table.channels
+    assert not agent._table.channels
 
 
 def test_a_channel_that_is_closed_before_it_is_answered() -> None:
@@ -184,8 +184,8 @@ def test_a_refusal_that_meets_a_close(early: bool) -> None:
     assert (event.type, event.value) == (CLOSE if early else REFUSED, ("no-host", "there is no such host"))
     (event,) = agent.receive(b"".join(client.take(*PLENTY)), 0.0)
     assert event.type == CLOSE
-    assert not client._channels
-    assert not agent._channels
+    assert not client._table.channels
+    assert not agent._table.channels
     assert client._windows.budget.used == agent._windows.budget.used == 0
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
+from importlib.machinery import PathFinder
 
 import pytest
 from hypothesis import given
@@ -44,7 +44,7 @@ def test_a_payload_can_be_unmasked_in_pieces(data: bytes, key: bytes, at: int) -
 
 
 def test_the_pure_one_is_used_where_nothing_else_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "websockets.speedups", None)
+    monkeypatch.setattr(PathFinder, "find_spec", lambda *_: None)
     spec = importlib.util.spec_from_file_location("masking_alone", masking.__file__)
     assert spec
     assert spec.loader

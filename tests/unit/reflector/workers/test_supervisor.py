@@ -18,7 +18,8 @@ from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 from medusa.reflector.hangup import Hangup
-from medusa.reflector.workers.supervisor import ORDERS, NoManager, Supervisor
+from medusa.reflector.workers.service_manager import NoManager
+from medusa.reflector.workers.supervisor import ORDERS, Supervisor
 from medusa.reflector.workers.task import DRAIN, RELOAD
 from tests.waiting import wait_until
 

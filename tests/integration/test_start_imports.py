@@ -1,0 +1,70 @@
+"""What takes long to import is not imported by a program, or a way to use it, that does not need it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terminals import ROOT, environment, other_reflector
+from tests.waiting import PATIENCE
+
+HEAVY = {
+    *("asyncio", "asyncssh", "bcrypt", "configargparse", "cryptography", "ctypes", "email", "fsspec", "gevent"),
+    *("geventwebsocket", "http.client", "importlib.metadata", "kubernetes", "pkg_resources", "prometheus_client"),
+    *("redis", "requests", "ssl", "structlog", "urllib.request", "urllib3", "uuid", "websockets", "zipfile"),
+    *("agent.sftp.serve", "agent.streams.forwards", "agent.wrap.main", "medusa.transports.tls"),
+}
+"""Modules that take milliseconds to import, each, and packages that take tenths of a second."""
+
+OPTIONS = {"configargparse", "ctypes"}
+"""What reads options, and what keeps secrets out of core dumps."""
+
+OTHERS = {"email", "importlib.metadata", "zipfile"}
+"""What finds the launchers of other packages."""
+
+PRINT_IMPORTED = """
+import importlib, json, sys
+before = set(sys.modules)
+try:
+    status = importlib.import_module(sys.argv[1]).main(sys.argv[2:])
+except SystemExit as end:
+    status = end.code
+sys.stderr.write("\\n" + json.dumps([status, sorted(set(sys.modules) - before)]))
+"""
+
+
+def imported(home: Path, module: str, *arguments: str) -> set[str]:
+    """Runs the program whose function `main` is in `module`. Returns the modules of HEAVY that it has imported."""
+    command = [sys.executable, "-c", PRINT_IMPORTED, module, *arguments]
+    run = subprocess.run(command, capture_output=True, env=environment(home), cwd=ROOT, timeout=6 * PATIENCE)
+    status, modules = json.loads(run.stderr.splitlines()[-1])
+    assert not status
+    return HEAVY & set(modules)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "needed"),
+    [
+        ("medusa.commands.main", ["--version"], set()),
+        ("medusa.commands.main", ["--help"], set()),
+        ("medusa.commands.mlogin", ["--version"], OPTIONS),
+        ("medusa.commands.mlogin", ["--help"], OPTIONS | OTHERS),
+    ],
+)
+def test_a_program_that_only_tells_about_itself(
+    home: Path, module: str, arguments: list[str], needed: set[str]
+) -> None:
+    assert imported(home, module, *arguments) <= needed
+
+
+def test_a_command_through_a_reflector_without_tls(home: Path) -> None:
+    with other_reflector() as url:
+        assert imported(home, "medusa.commands.mlogin", "--reflector", url, "-c", "true") <= {*OPTIONS, "uuid"}
+
+
+def test_an_agent(home: Path) -> None:
+    assert not imported(home, "agent.__main__", "--version")
