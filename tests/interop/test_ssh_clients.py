@@ -53,6 +53,20 @@ COPIES = {
         scp -F $F -rpq tree $HOST:scp
         scp -F $F -rpq $HOST:scp back
     """,
+    "scp-O": """
+        scp -O -F $F -rpq tree $HOST:scp-O
+        scp -O -F $F -rpq "$HOST:~/scp-[O]" back
+        scp -O -F $F -q tree/large "tree/sub/a file" $HOST:/home
+        scp -O -F $F -q "$HOST:a\\ file" $HOST:large .
+        cmp large tree/large
+        cmp "a file" "tree/sub/a file"
+        scp -O -F $F -q $HOST:missing . 2>said && exit 1; [ $? = 1 ]
+        grep -q "^scp: missing: No such file or directory" said
+        scp -O -F $F -q tree/large $HOST:/none/x 2>said && exit 1; [ $? = 1 ]
+        grep -q "^scp: /none/x: No such file or directory" said
+        scp -O -F $F -q tree/large $HOST:/bin/x 2>said && exit 1; [ $? = 1 ]
+        grep -q "^scp: /bin/x: Permission denied" said
+    """,
     "sftp": """
         printf 'mkdir new\\nput -pR tree new/\\nrename new/tree sftp\\nget -pR sftp back\\n' >lines
         sftp -F $F -q -b lines $HOST
@@ -182,6 +196,7 @@ def test_the_node(ssh: Ssh) -> None:
     "name",
     [
         "scp",
+        "scp-O",
         "sftp",
         "rsync",
         "git",
