@@ -56,6 +56,21 @@ _USED = [
 ]
 """The attributes of asyncssh's connection that are used here. A version without one of them does all itself."""
 
+_USED_OF_CIPHER = ["_iv", "_key", "_update_iv"]
+_USED_OF_CHANNEL = [
+    "_deliver_data",
+    "_recv_buf",
+    "_recv_paused",
+    "_recv_state",
+    "_recv_window",
+    "_send_buf",
+    "_send_chan",
+    "_send_pktsize",
+    "_send_state",
+    "_send_window",
+]
+"""The same for the cipher of an encryption, and for channels."""
+
 
 class _Decrypted:
     """Gives asyncssh the content of one packet that was decrypted before. It takes the place of a cipher."""
@@ -68,6 +83,17 @@ class _Decrypted:
 
     def decrypt_packet(self, seq: int, first: bytes, rest: bytes, size: int, mac: bytes) -> bytes:
         return self._plain
+
+
+def _has(thing: object, names: list[str]) -> bool:
+    return all(hasattr(thing, name) for name in names)
+
+
+def _cipher(encryption: object) -> _Cipher | None:
+    """Returns a cipher that does the work of `encryption`; None if that is asyncssh's alone."""
+    if isinstance(encryption, GCMEncryption) and _has(getattr(encryption, "_cipher", None), _USED_OF_CIPHER):
+        return _Cipher(encryption)
+    return None
 
 
 class _Cipher:
@@ -102,6 +128,7 @@ class DataPackets(asyncio.Protocol):
         self.transport = transport
         self._conn: Any = None
         self._known = False  # True if this version of asyncssh has all of _USED
+        self._channels_known: bool | None = None  # the same for channels; None before the first one
         self._rest = b""  # the beginning of a packet
         self._sending: _Cipher | None = None
         self._receiving: _Cipher | None = None
@@ -109,13 +136,19 @@ class DataPackets(asyncio.Protocol):
     def start(self, conn: asyncio.Protocol) -> None:
         """Begins to pass bytes to and from asyncssh's connection."""
         self._conn = conn
-        self._known = all(hasattr(conn, name) for name in _USED)
+        self._known = _has(conn, _USED)
         self.transport.start(self)
 
     @property
     def full(self) -> bool:
         """True if so many bytes wait to be written that no more should be added."""
         return self.transport.full
+
+    def _knows(self, chan: object) -> bool:
+        """Returns True if channels of this version of asyncssh have all that is used here."""
+        if self._channels_known is None:
+            self._channels_known = _has(chan, _USED_OF_CHANNEL)
+        return self._channels_known
 
     # ------------------------------------------------------------------ to the client
 
@@ -133,7 +166,7 @@ class DataPackets(asyncio.Protocol):
         """Sends the first bytes of `data`, as many as the window takes. Returns their number; 0 if asyncssh must."""
         conn = self._conn
         cipher = self._sending_cipher()
-        if cipher is None or chan._send_state != "open" or chan._send_buf:
+        if cipher is None or not self._knows(chan) or chan._send_state != "open" or chan._send_buf:
             return 0
         at, most, padding = 0, chan._send_pktsize, os.urandom(_MOST_PADDING)
         pieces: list[bytes] = []
@@ -162,7 +195,7 @@ class DataPackets(asyncio.Protocol):
         if not (conn._kex_complete and conn._auth_complete) or due or conn._compressor or conn._transport is None:
             return None
         if self._sending is None or self._sending.encryption is not found:
-            self._sending = _Cipher(found) if isinstance(found, GCMEncryption) else None
+            self._sending = _cipher(found)
         return self._sending
 
     # ------------------------------------------------------------------ from the client
@@ -193,7 +226,7 @@ class DataPackets(asyncio.Protocol):
         if not (conn._auth_complete and ready) or conn._decompressor or conn._transport is None:
             return None
         if self._receiving is None or self._receiving.encryption is not found:
-            self._receiving = _Cipher(found) if isinstance(found, GCMEncryption) else None
+            self._receiving = _cipher(found)
         return self._receiving
 
     def _take(self, cipher: _Cipher, data: memoryview) -> int:
@@ -225,7 +258,9 @@ class DataPackets(asyncio.Protocol):
         if kind != MSG_CHANNEL_DATA or _HEAD.size + size + padded != len(plain) or not size:
             return False
         chan = conn._channels.get(number)
-        if chan is None or chan._recv_state != "open" or chan._send_state in ("close_pending", "closed"):
+        if chan is None or not self._knows(chan):
+            return False
+        if chan._recv_state != "open" or chan._send_state in ("close_pending", "closed"):
             return False
         if chan._recv_paused or chan._recv_buf or size > chan._recv_window:
             return False

@@ -14,6 +14,7 @@ import asyncssh
 import pytest
 
 from medusa.client.ssh.proxy import CIPHERS, Tunnel
+from medusa.client.ssh.transport import data_packets
 from medusa.client.ssh.transport.data_packets import DataPackets
 from medusa.client.ssh.transport.pipes import PipeTransport
 from tests.waiting import PATIENCE
@@ -95,6 +96,19 @@ def test_echo_with_new_keys_in_between(cipher: str) -> None:
             assert hashlib.sha256(echoed or b"").digest() == hashlib.sha256(data).digest()
             own = packets._sending is not None and packets._receiving is not None
             assert own == ("gcm" in cipher)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("names", ["_USED", "_USED_OF_CIPHER", "_USED_OF_CHANNEL"])
+def test_a_version_of_asyncssh_that_lacks_what_is_used(monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    monkeypatch.setattr(data_packets, names, ["_not_there"])
+
+    async def main() -> None:
+        async with connected(CIPHERS[0]) as (_, conn, _):
+            process = await conn.create_process(encoding=None)
+            echoed, errors = await asyncio.wait_for(process.communicate(b"key"), PATIENCE)
+            assert (echoed, errors) == (b"key", b"")
 
     asyncio.run(main())
 
