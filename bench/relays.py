@@ -133,7 +133,7 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "workers": (_MEDUSA, RelayKind("two-workers", _reflector("--workers", "2"), "pull pump")),
     "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
     "session": (
-        SessionKind("mlogin", _mlogin, "channel windows, 1.5 MiB"),
+        SessionKind("mlogin", _mlogin, "channel windows, 2 MiB"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
     ),
     "own": (
@@ -149,8 +149,8 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("scp", _ssh, "requests, 2 MiB"),
     ),
     "cut": (
-        SessionKind("mlogin-uncut", _mlogin_cut_every(0), "channel windows, 1.5 MiB"),
-        SessionKind("mlogin-cut", _mlogin_cut_every(1), "channel windows, 1.5 MiB"),
+        SessionKind("mlogin-uncut", _mlogin_cut_every(0), "channel windows, 2 MiB"),
+        SessionKind("mlogin-cut", _mlogin_cut_every(1), "channel windows, 2 MiB"),
     ),
 }
 WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}

@@ -14,7 +14,7 @@ from medusa.forked import blocked_signals
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 
-READ_SIZE = 256 * 1024
+READ_SIZE = 1024 * 1024
 
 FULL = 64 * 1024
 """Bytes. A pipe from which so many are read at once, or that takes no more, is made larger."""

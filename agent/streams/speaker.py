@@ -184,7 +184,7 @@ class StreamSpeaker:
     def _send(self) -> None:
         link = self._link
         while link is not None and link.clear:
-            message = self._end.next_message(self._clock())
+            message = self._end.next_message(self._clock(), link.message_size)
             if message is None:
                 return
             link.send_data(*message)

@@ -20,6 +20,9 @@ It is half of the time after which load balancers cut a silent connection.
 
 FREED = 4 * 1024 * 1024
 
+LEAST_MESSAGE, FIRST_MESSAGE, MOST_MESSAGE = 64 * 1024, 256 * 1024, 1024 * 1024
+"""Bytes. The smallest, the first and the largest value of `Link.message_size`."""
+
 
 class Loss(enum.Enum):
     """The ways in which a link can end."""
@@ -62,6 +65,9 @@ class Link:
     Attributes:
         sent, received: the number of bytes in Binary messages so far.
         unread: True if messages may be waiting that a poll would not report.
+        message_size: the number of bytes that the next binary message should have at most. It doubles if the kernel
+            has taken a long message at once, and is halved if the kernel has not. So a fast link carries few long
+            messages, and on a slow link a short message waits only for a part of a second behind a longer one.
         heard: the time, by `clock`, of the peer's last sign of life. It is set by `keep_alive` if new bytes have come
             from the peer, and also if the caller does not read now (see `events`).
     """
@@ -82,6 +88,7 @@ class Link:
         self._traffic = (transport.received, transport.sent)
         self.unread = True
         self.sent = self.received = 0
+        self.message_size = FIRST_MESSAGE
 
     def replace(self, transport: Transport) -> None:
         """Aborts the current transport, and uses `transport` from now on."""
@@ -141,11 +148,16 @@ class Link:
         Raises:
             LinkLost: the link has ended.
         """
-        self.sent += sum(map(len, pieces))
+        size = sum(map(len, pieces))
+        self.sent += size
         try:
-            self._transport.send_binary(pieces)
+            whole = self._transport.send_binary(pieces)
         except (BrokenTransport, ClosedTransport) as error:
             raise _lost(error) from error
+        if not whole:
+            self.message_size = max(LEAST_MESSAGE, self.message_size // 2)
+        elif size > self.message_size // 2:
+            self.message_size = min(MOST_MESSAGE, self.message_size * 2)
 
     def send_control(self, message: Control) -> None:
         """Sends a control message. Call it only if `clear` is True. Raises LinkLost if the link has ended."""

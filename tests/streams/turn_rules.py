@@ -37,10 +37,13 @@ def what_waits_in_this_process_is_bounded(code: Code) -> None:
     channels = [opened(client, "tcp", host="h", port=1) for _ in range(6)]
     for channel in channels:
         channel.writers[0].limit = 1 << 20
+    assert {channel.room(0) for channel in channels} == {4 * (256 * KIB - 512)}
+    channels[0].write(0, bytes(256 * KIB))
+    assert channels[0].room(0) == 768 * KIB - 2 * KIB
     for channel in channels:
-        channel.write(0, bytes(channel.room(0)))
-        assert channel.room(0) == 0
-    assert client._outbox.data == 4 * (256 * KIB - 512) + 2 * KIB
+        channel.write(0, bytes(min(256 * KIB - 512, channel.room(0))))
+    assert [channel.room(0) for channel in channels] == [0] * 6
+    assert client._outbox.data == 256 * KIB + 3 * (256 * KIB - 512) + 3 * KIB
     for _ in range(8):
         taken(client)  # the control frames and some data
     assert client._outbox.data < 768 * KIB

@@ -51,10 +51,10 @@ def a_window_grows_and_shrinks_with_what_is_spare(code: Code) -> None:
     spare = limits.MAX_WINDOWS - limits.MIN_WINDOW * (limits.MAX_CHANNELS - 11)
     left = spare - 64 * KIB * (1 + len(others))
     assert first.limit == second.limit == 64 * KIB
-    for reader in (*others[:3], first):
-        for _ in range(101):
+    for reader in (*others[:2], first):
+        for _ in range(102):
             fill(client, reader)
-    left -= 3 * (limits.MAX_WINDOW - 64 * KIB)
+    left -= 2 * (limits.MAX_WINDOW - 64 * KIB)
     assert first.limit - first.taken == left < limits.MAX_WINDOW
     before = second.limit
     fill(client, second)

@@ -203,7 +203,7 @@ class Conversation:
         link, stream = self.link, self.stream
         link.flush()
         while link.clear:
-            message = stream.next_message(now)
+            message = stream.next_message(now, self.link.message_size)
             if message is None:
                 break
             link.send_data(*message)

@@ -21,7 +21,7 @@ from medusa.protocol.channels.frames import (
     build_reason,
 )
 from medusa.protocol.channels.kinds import KINDS, is_terminal, subs
-from medusa.protocol.channels.limits import MAX_QUEUED, MIN_QUEUED, QUEUED_HIGH
+from medusa.protocol.channels.limits import MAX_QUEUED, MAX_QUEUED_ALONE, MIN_QUEUED, QUEUED_HIGH
 from medusa.protocol.channels.sending.outbox import Outbox
 from medusa.protocol.channels.sending.queue import FrameQueue
 from medusa.protocol.channels.subs import Reader, Writer
@@ -139,8 +139,9 @@ class Channel:
         writer = self.writers[sub]
         if self.state is not State.OPEN or writer.ended:
             return 0
-        queued = MAX_QUEUED if self._outbox.data < QUEUED_HIGH else MIN_QUEUED
-        return max(0, min(writer.limit - writer.written, queued - self._queue.data))
+        mine, all_data = self._queue.data, self._outbox.data
+        most = MAX_QUEUED_ALONE if mine == all_data else MAX_QUEUED if all_data < QUEUED_HIGH else MIN_QUEUED
+        return max(0, min(writer.limit - writer.written, most - mine))
 
     def write(self, sub: int, data: Buffer) -> None:
         """Queues `data` to be sent.

@@ -39,8 +39,11 @@ As frames, with a few WINDOW frames beside them, they fill one of the longest me
 the limit were a little larger, each of these messages or pairs would be followed by a tiny one.
 """
 
-MAX_WINDOW = 6 * MAX_QUEUED
-"""The limit of one window, in bytes: a multiple of MAX_QUEUED, so that no tiny rest has to be sent."""
+MAX_QUEUED_ALONE = 4 * MAX_QUEUED
+"""The most bytes of data that may wait in one channel if no data wait in any other channel."""
+
+MAX_WINDOW = 2 * MAX_QUEUED_ALONE
+"""The limit of one window, in bytes: a multiple of MAX_QUEUED_ALONE, so that no tiny rest has to be sent."""
 
 FIRST_TERMINAL_WINDOW = 32 * 1024
 """The first window of a terminal's output, in bytes. The agent may send as much before the client has taken any."""

@@ -14,7 +14,7 @@ from typing import Optional, Tuple
 from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.byte_queue import Buffer
 
-MAX_MESSAGE = 256 * 1024
+MAX_MESSAGE = 1024 * 1024
 """The limit of a message, in bytes. A link does not read a longer one."""
 
 LEAST_LIMIT = 128 * 1024

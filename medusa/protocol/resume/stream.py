@@ -133,23 +133,26 @@ class Stream:
             self._fresh = False
         return data or NOTHING
 
-    def next_message(self, source: Source, now: float) -> Optional[List[Buffer]]:
+    def next_message(self, source: Source, now: float, most: int = MAX_MESSAGE) -> Optional[List[Buffer]]:
         """Returns the next message for the link, as a list of pieces. None if there is nothing to send.
 
         Bytes that have to be sent again come first; then come new bytes from the function `source`. The message also
         acknowledges the bytes that have arrived. A message without bytes is returned only if an acknowledgement is due.
 
         Call this only if the link can send the message now, because its bytes count as sent.
+
+        Args:
+            most: the length of the longest message to return, in bytes, if the peer reads such long ones.
         """
         if not self._linked:
             return None
-        start = self._next
+        start, most = self._next, min(most - 2 * RECORD.size, self._most_data)
         if start < self.sent:
-            pieces = self._kept.views(start - self.acknowledged, self._most_data)
+            pieces = self._kept.views(start - self.acknowledged, most)
         else:
             free = MAX_KEPT - self.kept
             data = min(free, max(0, self.budget.free, MIN_KEPT - self.kept))
-            pieces = source(self._most_data, data, free + MAX_KEPT_CONTROL)
+            pieces = source(most, data, free + MAX_KEPT_CONTROL)
         head = RECORD.pack(ACK, self.received) if self.received > self._told else b""
         if pieces:
             head += RECORD.pack(DATA, start)

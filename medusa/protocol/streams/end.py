@@ -15,7 +15,7 @@ from medusa.protocol.channels.multiplexer import Channels
 from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.budget import Budget
 from medusa.protocol.resume.byte_queue import Buffer
-from medusa.protocol.resume.records import LEAST_LIMIT
+from medusa.protocol.resume.records import LEAST_LIMIT, MAX_MESSAGE
 from medusa.protocol.resume.stream import Stream
 
 
@@ -105,12 +105,15 @@ class StreamEnd:
             return [] if self.channels.over else [self.channels.fail(error)]
         return self.channels.receive(data, now)
 
-    def next_message(self, now: float) -> Optional[List[Buffer]]:
+    def next_message(self, now: float, most: int = MAX_MESSAGE) -> Optional[List[Buffer]]:
         """Returns the next message for the link, as a list of pieces. None if there is nothing to send.
 
         Call it only if the link can send the message now, because the bytes of the message count as sent.
+
+        Args:
+            most: the length of the longest message to return, in bytes, such as `Link.message_size`.
         """
-        return self._stream.next_message(self.channels.take, now)
+        return self._stream.next_message(self.channels.take, now, most)
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `expire` and then `next_message`. None if there is nothing to wait for."""

@@ -15,7 +15,7 @@ HTTP, RAW = "http", "raw"
 BACKLOG = 1024
 """The length of the kernel's queue of connections that are not accepted yet."""
 
-BUFFER = 256 * 1024
+BUFFER = 512 * 1024
 """Bytes that the kernel may buffer in each direction of a link.
 
 By default the kernel would buffer up to 13 MB for a session if one of its peers does not read. Links would also be a

@@ -22,6 +22,9 @@ BULK = 16 * 1024
 SHARE_INTERVAL = 0.004
 """Seconds between two checks of how much time the queued steps have got."""
 
+ALONE = 4
+"""The most steps in one idle moment of the loop, as long as only one connection is busy."""
+
 LEAST_SHARE = 0.25
 """If the idle moments of the loop give the queued steps less than this part of all time, the loop is crowded."""
 
@@ -114,6 +117,10 @@ class FairQueue:
     def _run_one(self) -> None:
         begun = perf_counter()
         if self._steps:
+            self._steps.popleft()()
+        for _ in range(ALONE - 1):
+            if len(self._steps) != 1 or self._requests:
+                break
             self._steps.popleft()()
         if self._requests:
             self._requests.popleft().switch(None)

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from medusa.transports.interfaces import Codec, Stream
 
-READ_SIZE = 256 * 1024 + 16
+READ_SIZE = 1024 * 1024 + 16
 """The size of one read from the stream, in bytes: enough for the longest message of a stream, with its header."""
 
 FIRST_READ = 64 * 1024

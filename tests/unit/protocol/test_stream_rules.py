@@ -47,7 +47,8 @@ CHANGES = [
     ("channels.windows", "now - TERMINAL_DELAY - self._round_trip()", "now - TERMINAL_DELAY"),
     ("channels.windows", "self._sum -= taken.popleft()[1]", "taken.popleft()"),
     ("channels.channel", "writer.limit - writer.written", "writer.limit - writer.sent"),
-    ("channels.channel", "queued - self._queue.data", "queued"),
+    ("channels.channel", "most - mine", "most"),
+    ("channels.channel", "if mine == all_data else", "if mine <= all_data else"),
     # frames
     ("channels.sending.queue", "memoryview(payload)[taken:]", "memoryview(payload)[taken + 1 :]"),
     ("channels.sending.queue", "min(limit, data) - used", "min(limit, data)"),

@@ -8,7 +8,7 @@ import pytest
 from medusa.protocol.control import Resize
 from medusa.protocol.messages import Binary, Close, Ping, Text
 from medusa.transports.base import BrokenTransport
-from medusa.transports.link import Link, LinkLost, Loss
+from medusa.transports.link import FIRST_MESSAGE, LEAST_MESSAGE, Link, LinkLost, Loss
 from tests.blocking import BlockingTransport
 from tests.unit.client.peers import link_ends
 from tests.waiting import Clock
@@ -183,3 +183,19 @@ def test_close_says_why_and_waits_for_the_peers(ends: Ends) -> None:
     far.send_nowait(Close(1000, "bye"))
     link.close("done")
     assert far.receive_nowait() == Close(1000, "done")
+
+
+def test_messages_become_longer_while_the_kernel_takes_them_and_shorter_when_it_does_not(ends: Ends) -> None:
+    link, far, _ = ends
+    assert link.message_size == FIRST_MESSAGE
+    link.send_data(b"a key")
+    assert link.message_size == FIRST_MESSAGE
+    link.send_data(bytes(FIRST_MESSAGE // 2 + 1))
+    assert link.clear
+    assert link.message_size == 2 * FIRST_MESSAGE
+    for size in (FIRST_MESSAGE, FIRST_MESSAGE // 2, LEAST_MESSAGE, LEAST_MESSAGE):
+        clog(link)
+        assert link.message_size == size
+        while not link.clear:
+            far.receive_nowait()
+            link.flush()

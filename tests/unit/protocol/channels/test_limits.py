@@ -10,7 +10,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 def test_the_limits() -> None:
     assert (stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (3 * MIB, 256 * KIB)
-    assert (records.MAX_MESSAGE, records.LEAST_LIMIT, records.PARTS_ABOVE) == (256 * KIB, 128 * KIB, 64 * KIB)
+    assert (records.MAX_MESSAGE, records.LEAST_LIMIT, records.PARTS_ABOVE) == (MIB, 128 * KIB, 64 * KIB)
     assert stream.MIN_KEPT == 64 * KIB
     assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (512 * KIB, 0.05)
     assert {name: value for name, value in vars(limits).items() if name.isupper()} == {
@@ -23,12 +23,13 @@ def test_the_limits() -> None:
         "MAX_WINDOWS": 8 * MIB,
         "MIN_WINDOW": 4 * KIB,
         "FIRST_WINDOW": 64 * KIB,
-        "MAX_WINDOW": 6 * (256 * KIB - 512),
+        "MAX_WINDOW": 8 * (256 * KIB - 512),
         "FIRST_TERMINAL_WINDOW": 32 * KIB,
         "MIN_TERMINAL_WINDOW": 16 * KIB,
         "MAX_TERMINAL_WINDOW": 256 * KIB,
         "TERMINAL_DELAY": 0.1,
         "MAX_QUEUED": 256 * KIB - 512,
+        "MAX_QUEUED_ALONE": 4 * (256 * KIB - 512),
         "QUEUED_HIGH": 768 * KIB,
         "MIN_QUEUED": KIB,
         "MAX_QUEUED_CONTROL": 256 * KIB,
