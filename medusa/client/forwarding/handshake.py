@@ -26,10 +26,13 @@ class SocketHandshake:
     Args:
         sock: the connected socket, which does not block.
         until: the time at which the program has to have sent its request.
+
+    Attributes:
+        heard: True if the program has sent anything.
     """
 
     def __init__(self, sock: socket.socket, until: float) -> None:
-        self.sock, self.until = sock, until
+        self.sock, self.until, self.heard = sock, until, False
         self.socks = Socks()
 
     def step(self) -> bool:
@@ -44,6 +47,7 @@ class SocketHandshake:
             data = self.sock.recv(_SIZE, socket.MSG_PEEK)  # what follows the request stays in the socket
             if not data:
                 return False
+            self.heard = True
             step = self.socks.feed(data)
             self.sock.recv(step.used)
             return self.answer(step.answer)

@@ -21,9 +21,11 @@ from medusa.transports.forwarding.connection import Connection
 from medusa.transports.forwarding.connections import Connections
 from medusa.transports.forwarding.refusal import LIMIT
 
-MAX_HANDSHAKES = 64
-"""The most programs that have connected and have not sent their whole SOCKS request. If one more connects, the first of
-them is dropped, so that programs that send nothing delay no others."""
+MAX_HANDSHAKES = 256
+"""The most programs that have connected and have not sent their whole SOCKS request. Others wait in the kernel."""
+
+SILENT_TIMEOUT = 1.0
+"""Seconds after which a program that has sent nothing is dropped if another program waits for its place."""
 
 
 class _Opening(NamedTuple):
@@ -56,13 +58,14 @@ class Outgoing:
     @property
     def takes_more(self) -> bool:
         """True if one more connection may be accepted."""
-        return self._channels.fits("tcp")
+        return self._channels.fits("tcp") and self._clock() >= self._room_at
 
     def add(self, forward: Forward, sock: socket.socket) -> None:
-        """Takes a connection that a program of this machine has made."""
+        """Takes a connection that a program of this machine has made. Call it only while `takes_more` is True."""
         if forward.target is None:
-            if len(self._handshakes) >= MAX_HANDSHAKES:
-                self._handshakes.pop(next(iter(self._handshakes))).sock.close()
+            silent = self._first_silent
+            if silent is not None and len(self._handshakes) >= MAX_HANDSHAKES:
+                self._drop(silent)
             self._handshakes[sock.fileno()] = SocketHandshake(sock, self._clock() + TIMEOUT)
         else:
             self._open(sock, forward.target)
@@ -73,7 +76,27 @@ class Outgoing:
 
     def deadline(self) -> float:
         """Returns the time at which to call `act` even without an event."""
-        return min((handshake.until for handshake in self._handshakes.values()), default=math.inf)
+        times = [handshake.until for handshake in self._handshakes.values()]
+        if self._room_at > self._clock():
+            times.append(self._room_at)
+        return min(times, default=math.inf)
+
+    @property
+    def _first_silent(self) -> SocketHandshake | None:
+        """The program that has connected first of those that have sent nothing; None if there is none."""
+        return next((handshake for handshake in self._handshakes.values() if not handshake.heard), None)
+
+    @property
+    def _room_at(self) -> float:
+        """The time from which on one more program may connect; infinity if a request has to end first."""
+        if len(self._handshakes) < MAX_HANDSHAKES:
+            return -math.inf
+        silent = self._first_silent
+        return math.inf if silent is None else silent.until - TIMEOUT + SILENT_TIMEOUT
+
+    def _drop(self, handshake: SocketHandshake) -> None:
+        del self._handshakes[handshake.sock.fileno()]
+        handshake.sock.close()
 
     def act(self, events: Mapping[int, int]) -> None:
         """Goes on with the SOCKS requests that have come or are late."""
@@ -82,8 +105,7 @@ class Outgoing:
             if fd in events:
                 self._read(fd, handshake)
             elif now >= handshake.until:
-                del self._handshakes[fd]
-                handshake.sock.close()
+                self._drop(handshake)
 
     def _read(self, fd: int, handshake: SocketHandshake) -> None:
         try:
@@ -92,11 +114,10 @@ class Outgoing:
             self._report.problem(f"not forwarded: {wrong}")
             goes_on = False
         target = handshake.socks.target
-        if not goes_on or target is not None:
-            del self._handshakes[fd]
         if not goes_on:
-            handshake.sock.close()
+            self._drop(handshake)
         elif target is not None:
+            del self._handshakes[fd]
             self._open(handshake.sock, target, handshake)
 
     def _open(self, sock: socket.socket, target: Place, handshake: SocketHandshake | None = None) -> None:
