@@ -139,15 +139,15 @@ class Commands:
         """Makes the guard forget the kernel sessions in which no process is left: the system may use their ids again.
 
         Does so at most once in `left_interval` seconds, because it lists all processes of the machine. If it was too
-        soon, `step` does it later. Forgets none if the processes cannot be listed.
+        soon, `step` does it later. If the processes cannot be listed, the guard forgets all of these sessions: it would
+        signal the processes of others if it kept ids that the system uses again.
         """
         now = self._clock()
         if now < self._left_checked + self._timeouts.left_interval:
             self._left_due = True
             return
         self._left_checked = now
-        found = processes()
-        living = self._left if found is None else {process.session for process in found}
+        living = _sessions()
         self._forget([session for session in self._left if session not in living])
         self._left_due = bool(self._left) and not self._adopts  # without adoption, no end of a process is noticed
 
@@ -184,7 +184,8 @@ class Commands:
         if self._whole is not None:
             return
         groups = [group for command in self._known.values() for group in command.foreground()]
-        tree = ProcessTree([*self._known, *self._left], groups, os.getpid(), self._spared, guest=self._guest)
+        left = self._left and self._left & _sessions()
+        tree = ProcessTree([*self._known, *left], groups, os.getpid(), self._spared, guest=self._guest)
         self._whole = Termination(tree, self._clock(), self._timeouts)
         for command in self._known.values():
             command.close()
@@ -235,6 +236,11 @@ class Commands:
             self._numbers.pop(pid, None)
             self._ending.discard(pid)
             self._left.discard(pid)
+
+
+def _sessions() -> Set[int]:
+    """Returns the kernel sessions of all processes; none if the processes cannot be listed."""
+    return {process.session for process in processes() or ()}
 
 
 def describe_exit(end: Exit) -> str:

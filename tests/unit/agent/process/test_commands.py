@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.process import commands as commands_module
 from agent.process.commands import Commands
 from agent.process.pipe_child import STDOUT, PipeChild
 from agent.process.process_tree import ProcessTree, ended_line, live_sessions
@@ -145,14 +147,7 @@ def test_what_is_left_in_the_background_ends_with_the_session(shell: Shell, comm
 def test_a_look_for_what_is_left_that_was_too_soon_comes_later(guard: Guard) -> None:
     clock = Clock()
     commands = Commands(guard, clock, Timeouts(hangup_grace=0))
-    pids = []
-    for _ in range(2):
-        child = PipeChild.start(launch("/bin/sh", "-c", IN_BACKGROUND), guard)
-        child.background = True
-        commands.add(child)
-        pids += pids_of(child, 1)
-        exit_of(commands, child)
-        commands.end(child)
+    pids = [leave_one(commands, guard) for _ in range(2)]
     due = commands.deadline(clock.now)
     assert due == clock.now + Timeouts.left_interval
     for pid in pids:
@@ -163,6 +158,51 @@ def test_a_look_for_what_is_left_that_was_too_soon_comes_later(guard: Guard) -> 
     clock.now = due
     commands.step()
     assert live_sessions(guard.lines()) == []  # type: ignore[attr-defined]
+
+
+def leave_one(commands: Commands, guard: Guard) -> int:
+    """Starts and ends a command that leaves a process in the background. Returns the pid of that process."""
+    child = PipeChild.start(launch("/bin/sh", "-c", IN_BACKGROUND), guard)
+    child.background = True
+    commands.add(child)
+    (pid,) = pids_of(child, 1)
+    exit_of(commands, child)
+    commands.end(child)
+    return pid
+
+
+def test_nothing_is_known_of_what_is_left_if_processes_cannot_be_listed(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = Commands(guard, Clock(), Timeouts(hangup_grace=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(commands_module, "processes", lambda: None)
+        pid = leave_one(commands, guard)
+    os.kill(pid, signal.SIGKILL)
+    assert live_sessions(guard.lines()) == []  # type: ignore[attr-defined]
+
+
+def test_the_end_of_all_does_not_touch_a_session_in_which_nothing_is_left(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = Commands(guard, Clock(), Timeouts(hangup_grace=0))
+    gone = leave_one(commands, guard)
+    left = leave_one(commands, guard)
+    sessions = live_sessions(guard.lines())  # type: ignore[attr-defined]
+    assert [os.getsid(gone), os.getsid(left)] == sessions
+    os.kill(gone, signal.SIGKILL)
+    wait_until(lambda: not lives(gone))
+    ended: list[int] = []
+
+    def tree(found: list[int], *args: Any, **options: Any) -> ProcessTree:
+        ended.extend(found)
+        return ProcessTree(found, *args, **options)
+
+    monkeypatch.setattr(commands_module, "ProcessTree", tree)
+    commands.end_all()
+    wait_for_end(commands)
+    assert ended == sessions[1:]
+    wait_until(lambda: not lives(left))
 
 
 def test_a_command_that_has_ended_needs_no_termination(shell: Shell, commands: Commands, guard: Guard) -> None:
