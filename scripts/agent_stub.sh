@@ -37,15 +37,15 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
       while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
       [ $# -gt 1 ] || return 127
       shift
-      unset MEDUSA_SELF MEDUSA_PYTHON MEDUSA_SIGNED_URL MEDUSA_AGENT_CONFIG MEDUSA_CONFIG MEDUSA_URL_COMMAND \
-        MEDUSA_REFLECTOR MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS MEDUSA_HEADER MEDUSA_HEADER_COMMAND \
-        MEDUSA_RELEASE_ON_EXIT MEDUSA_OUTPUT_WAIT MEDUSA_NO_FORWARDING
+      unset MEDUSA_SELF MEDUSA_PYTHON MEDUSA_RUNS MEDUSA_SIGNED_URL MEDUSA_AGENT_CONFIG MEDUSA_CONFIG \
+        MEDUSA_URL_COMMAND MEDUSA_REFLECTOR MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS MEDUSA_HEADER \
+        MEDUSA_HEADER_COMMAND MEDUSA_RELEASE_ON_EXIT MEDUSA_OUTPUT_WAIT MEDUSA_NO_FORWARDING
       exec "$@"
     fi
     medusa_program=$(command -v "$medusa_python" 2>/dev/null) || continue
     # $(...) is not used here, because ksh93 would need a temporary file for it.
-    # MEDUSA_RUNS is set by an mlogin on this machine, which runs by the same Python.
-    if [ "${MEDUSA_RUNS-}" ] || "$medusa_program" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null; then
+    # MEDUSA_RUNS is set, with MEDUSA_PYTHON, by an mlogin on this machine, which runs by the same Python.
+    if [ "${MEDUSA_PYTHON:+${MEDUSA_RUNS-}}" ] || "$medusa_program" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null; then
       # A shim, such as that of pyenv, changes the environment of the job. Use the Python that it starts, if that runs.
       read -r medusa_line <"$medusa_program"
       case ${MEDUSA_PYTHON:+chosen }$medusa_line in

@@ -68,6 +68,17 @@ def test_chosen_python_is_not_silently_replaced(archive: Path, temporary: Path, 
     assert "(MEDUSA_PYTHON)" in done.stderr
 
 
+def test_only_a_chosen_python_is_used_without_a_try(archive: Path, tmp_path: Path, temporary: Path) -> None:
+    broken = tmp_path / "python3"
+    broken.write_text("#!/bin/sh\nexit 9\n")
+    broken.chmod(0o755)
+    (tmp_path / "python3.14").symlink_to(sys.executable)
+    environ = {"TMPDIR": str(temporary), "PATH": str(tmp_path), "MEDUSA_RUNS": "1"}
+    done = run(["/bin/sh", archive, "--list"], environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run(["/bin/sh", archive, "--list"], {**environ, "MEDUSA_PYTHON": str(broken)}).returncode == 9
+
+
 # ------------------------------------------------------------------ memory
 
 

@@ -162,8 +162,8 @@ def test_without_a_step_there_is_nothing_to_run(archive: Path) -> None:
 
 
 def test_without_python_the_step_runs_alone(archive: Path) -> None:
-    environ = {"PATH": "/nowhere", "MEDUSA_SIGNED_URL": NOWHERE}
-    step = ["/bin/sh", "-c", "echo ${MEDUSA_SIGNED_URL-unset}; exit 5"]
+    environ = {"PATH": "/nowhere", "MEDUSA_SIGNED_URL": NOWHERE, "MEDUSA_RUNS": "1"}
+    step = ["/bin/sh", "-c", "echo ${MEDUSA_SIGNED_URL-unset}${MEDUSA_RUNS-}; exit 5"]
     command = ["/bin/sh", str(archive), "wrap", "--hold", "9", "--", *step]
     done = subprocess.run(command, env=environ, capture_output=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (5, b"unset\n")

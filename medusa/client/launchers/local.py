@@ -124,7 +124,7 @@ def _environment(directory: Path) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
     # In the private directory, so that temporary files are removed with it, even after a SIGKILL.
     environ["TMPDIR"] = str(directory / "tmp")
-    if sys.executable and not getattr(sys, "frozen", False):
+    if os.access(sys.executable or "", os.X_OK) and not getattr(sys, "frozen", False):  # an upgrade may have removed it
         # So the archive need not look for a Python and try it, which takes longer than all else if PATH has a shim.
         environ["MEDUSA_PYTHON"], environ["MEDUSA_RUNS"] = sys.executable, "1"
     return environ

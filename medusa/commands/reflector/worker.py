@@ -28,7 +28,8 @@ from medusa.reflector.workers.task import ALIVE, DRAIN, DRAINED, FAILED, LISTENI
 
 def main() -> int:
     """Runs a worker until its supervisor stops it. Returns the exit status."""
-    assert monkey.is_module_patched("socket"), "import medusa.commands.reflector.serve before the reflector's modules"
+    if not monkey.is_module_patched("socket"):
+        raise RuntimeError("import medusa.commands.reflector.serve before the reflector's modules")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # a terminal sends them to all processes; the supervisor acts on them
     line, _, more = _first_line().partition(b"\n")

@@ -35,7 +35,7 @@ def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
 
 
 def _accelerated() -> Optional[Callable[[Buffer, bytes], bytes]]:
-    """Returns the C routine of the package `websockets`, or None if it is not installed.
+    """Returns the C routine of the package `websockets`, or None if it is not there.
 
     Loads that one module without the package around it, which would also load `importlib.metadata` and `email`: that
     is a tenth of the time in which mlogin starts.
@@ -52,7 +52,7 @@ def _accelerated() -> Optional[Callable[[Buffer, bytes], bytes]]:
         spec.loader.exec_module(module)
         routine: Callable[[Buffer, bytes], bytes] = module.apply_mask
         return routine
-    except ImportError:
+    except (ImportError, AttributeError):
         return None
 
 

@@ -25,7 +25,7 @@ So a large message on a slow link can be finished. But a peer that sends a byte 
 
 
 class Link(Protocol):
-    """The interface of a connection, with the attributes that the checks read. relay/endpoint.py explains them."""
+    """The interface of a connection, with the attributes that the checks read. relay/endpoint/ explains them."""
 
     side: Side
     keepalive: Keepalive

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,16 @@ def test_the_environment_is_clean(launch: Launch, monkeypatch: pytest.MonkeyPatc
     directory = launcher._log.parent
     assert environ["TMPDIR"] == f"{directory}/tmp"
     assert log[-4:] == [f"{directory}/work", ".", "..", "/dev/null"]
+
+
+@pytest.mark.parametrize("executable", ["", None, "/removed/python3"])
+def test_a_python_that_is_not_there_is_not_handed_over(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch, executable: str | None
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    launcher = launch("env")
+    assert ended(launcher) == "ended with status 0"
+    assert "MEDUSA_" not in launcher._log.read_text()
 
 
 def test_the_job_has_a_process_session_of_its_own(launch: Launch) -> None:

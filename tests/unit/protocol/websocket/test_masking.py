@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
-from importlib.machinery import PathFinder
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -43,9 +46,21 @@ def test_a_payload_can_be_unmasked_in_pieces(data: bytes, key: bytes, at: int) -
     assert whole == apply_mask(data, key)
 
 
-def test_the_pure_one_is_used_where_nothing_else_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PathFinder, "find_spec", lambda *_: None)
-    spec = importlib.util.spec_from_file_location("masking_alone", masking.__file__)
+def other_package(tmp_path: Path) -> Callable[..., ModuleSpec | None]:
+    """A package `websockets` whose module `speedups` has no `apply_mask`."""
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "speedups.py").touch()
+    found = spec_from_file_location("websockets", tmp_path / "__init__.py", submodule_search_locations=[str(tmp_path)])
+    inside = spec_from_file_location("websockets.speedups", tmp_path / "speedups.py")
+    return lambda name, *_: found if name == "websockets" else inside
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_the_pure_one_is_used_if_nothing_else_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: bool
+) -> None:
+    monkeypatch.setattr(PathFinder, "find_spec", other_package(tmp_path) if other else lambda *_: None)
+    spec = spec_from_file_location("masking_alone", masking.__file__)
     assert spec
     assert spec.loader
     alone = importlib.util.module_from_spec(spec)
