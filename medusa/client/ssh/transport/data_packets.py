@@ -212,7 +212,7 @@ class DataPackets(asyncio.Protocol):
             if not size:
                 break
             at += size
-        self._rest = data[at:]
+        self._rest = b"" if conn._transport is None else data[at:]
         if self._rest and self._receiving_cipher() is None:
             data, self._rest = self._rest, b""
             conn.data_received(data)
@@ -267,7 +267,10 @@ class DataPackets(asyncio.Protocol):
         conn._recv_seq = (conn._recv_seq + 1) & 0xFFFFFFFF
         conn._auth_final = True
         chan._recv_window -= size
-        chan._deliver_data(plain[_HEAD.size : _HEAD.size + size], None)
+        try:
+            chan._deliver_data(plain[_HEAD.size : _HEAD.size + size], None)
+        except Exception:  # noqa: BLE001 - asyncssh ends the connection, and says why, as for its own packets
+            conn.internal_error()
         return True
 
     def _pass_on(self, packet: bytes, plain: bytes) -> None:

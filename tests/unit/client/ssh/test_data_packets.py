@@ -121,3 +121,21 @@ def test_garbage_in_the_place_of_a_packet(garbage: bytes) -> None:
             return await asyncio.wait_for(server.over, PATIENCE)
 
     assert isinstance(asyncio.run(main()), (asyncssh.MACError, asyncssh.ProtocolError))
+
+
+def test_a_session_that_fails_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("cannot take this")
+
+    monkeypatch.setattr(Echo, "data_received", fail)
+
+    async def main() -> None:
+        async with connected(CIPHERS[0]) as (packets, conn, server):
+            process = await conn.create_process(encoding=None)
+            process.stdin.write(b"key")
+            error = await asyncio.wait_for(server.over, PATIENCE)
+            assert (type(error), str(error)) == (RuntimeError, "cannot take this")
+            packets.data_received(bytes(100))  # what the client has sent after that
+            assert packets._rest == b""
+
+    asyncio.run(main())
