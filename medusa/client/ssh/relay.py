@@ -45,8 +45,11 @@ class Relay:
         self.pump()
 
     def hand_over(self, session: Any) -> None:
-        """Makes `session`, of asyncssh, take all that comes from the client, also what has come. Nothing is relayed."""
-        for name in ("data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
+        """Makes `session`, of asyncssh, take all that comes from the client, also what has come. Nothing is relayed.
+
+        The end of the connection is still reported to this object.
+        """
+        for name in ("data_received", "eof_received", "pause_writing", "resume_writing"):
             setattr(self, name, getattr(session, name))
         for data in self._pending:
             session.data_received(data, None)

@@ -44,6 +44,7 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
         self._error: ChannelError | None = None
         self._waiter: asyncio.Task[None] | None = None
         self._all_passed = False
+        self._copying: asyncssh.SSHServerSession[bytes] | None = None  # takes what the client's scp sends
 
     # ------------------------------------------------------------------ what the client asks for
 
@@ -93,9 +94,13 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
             if await scp.job_has_scp(self._driver):
                 self._start()
             else:
-                await scp.serve(self._driver, self._chan, command, self._cwd, self.hand_over)
+                await scp.serve(self._driver, self._chan, command, self._cwd, self._use)
         except ChannelError as error:
             self.failed(error)
+
+    def _use(self, session: asyncssh.SSHServerSession[bytes]) -> None:
+        self._copying = session
+        self.hand_over(session)
 
     def _wish(self) -> dict[str, object]:
         given = {
@@ -129,6 +134,8 @@ class Session(Relay, asyncssh.SSHServerSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone = True
         self._pending.clear()
+        if self._copying is not None:
+            self._copying.connection_lost(exc)
         if self._waiter is not None:
             self._waiter.cancel()
         if self._io is not None:

@@ -6,7 +6,7 @@ import asyncio
 import stat
 import struct
 from collections.abc import AsyncIterator, Generator
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import asyncssh
 
@@ -29,9 +29,14 @@ _TYPES = {
 _FLAGS = p.FOR_READING | p.FOR_WRITING | p.APPEND | p.CREATE | p.TRUNCATE | p.EXCLUSIVE
 
 
-class JobFiles(asyncssh.SFTPServer):
-    """The files of the job. All methods raise asyncssh.SFTPError. Paths are bytes; `~/` at their front is left out.
+_HARMLESS = ("convert_attrs", "exit")
+"""The methods of asyncssh's server that touch no files."""
 
+
+class JobFiles(asyncssh.SFTPServer):
+    """The files of the job. What scp does not need is refused.
+
+    All methods raise asyncssh.SFTPError. Paths are bytes; `~/` at their front is left out.
     An open file is the handle of the job's server, as a field.
 
     Args:
@@ -115,6 +120,16 @@ class JobFiles(asyncssh.SFTPServer):
 
     async def _do(self, path: bytes, expected: int, kind: int, *fields: bytes) -> None:
         await self._requests.run(self._sftp.ask(expected, kind, *fields), path)
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise asyncssh.SFTPOpUnsupported("the job's files are given to scp only")
+
+
+# asyncssh's own methods are for files of this machine, and so would be those of a later version.
+for _name, _method in vars(asyncssh.SFTPServer).items():
+    if callable(_method) and not _name.startswith("_") and _name not in (*vars(JobFiles), *_HARMLESS):
+        setattr(JobFiles, _name, _refuse)
 
 
 def _at(path: bytes) -> bytes:

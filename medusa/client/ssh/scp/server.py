@@ -13,8 +13,10 @@ from asyncssh.scp import run_scp_server
 from asyncssh.stream import SSHReader, SSHServerStreamSession, SSHWriter
 
 from medusa.client.aio.driver import Driver
+from medusa.client.aio.errors import ChannelError
 from medusa.client.ssh.scp.job_files import JobFiles
 from medusa.client.ssh.scp.requests import Requests
+from medusa.protocol.channels.frames import Reason
 
 _COMMAND = re.compile(r"scp(?: -[dprv])* -([ft])(?: -[dprv])* .+", re.DOTALL)
 
@@ -38,7 +40,9 @@ async def job_has_scp(driver: Driver) -> bool:
 async def serve(
     driver: Driver, chan: Any, command: str, cwd: str, use: Callable[[SSHServerStreamSession[bytes]], None]
 ) -> None:
-    """Serves the command of a client's scp, to its end. Raises ChannelError if the job gives no files.
+    """Serves the command of a client's scp, to its end, and tells the client a status.
+
+    Raises ChannelError, and tells the client nothing, if the job gives no files.
 
     Args:
         chan: the client's channel.
@@ -48,17 +52,24 @@ async def serve(
     io = await driver.open("sftp", cwd=cwd, own=True)  # it says why something fails
     try:
         requests = Requests(io)
-        with contextlib.suppress(asyncssh.Error, OSError):
+        try:
             await requests.run(requests.sftp.begin())
-            session: SSHServerStreamSession[bytes] = SSHServerStreamSession(None, None)
-            session.connection_made(chan)
-            use(session)
-            asked = _COMMAND.fullmatch(command)
-            sends = asked is not None and asked[1] == "f"
-            stdin, stdout = SSHReader(session, chan), SSHWriter(session, chan)
-            stderr = SSHWriter(session, chan, asyncssh.EXTENDED_DATA_STDERR)
-            work = run_scp_server(JobFiles(chan, requests, sends=sends), command, stdin, stdout, stderr)
-            if inspect.isawaitable(work):
-                await work
+        except asyncssh.SFTPError as error:
+            raise ChannelError(Reason("failed", f"the server for the job's files has failed: {error.reason}")) from None
+        session: SSHServerStreamSession[bytes] = SSHServerStreamSession(None, None)
+        session.connection_made(chan)
+        use(session)
+        asked = _COMMAND.fullmatch(command)
+        sends = asked is not None and asked[1] == "f"
+        stdin, stdout = SSHReader(session, chan), SSHWriter(session, chan)
+        stderr = SSHWriter(session, chan, asyncssh.EXTENDED_DATA_STDERR)
+        try:
+            with contextlib.suppress(asyncssh.Error, OSError):
+                work = run_scp_server(JobFiles(chan, requests, sends=sends), command, stdin, stdout, stderr)
+                if inspect.isawaitable(work):
+                    await work
+        finally:
+            if not chan.is_closing():  # asyncssh has told no status
+                chan.exit(1)
     finally:
         io.close()
