@@ -2,13 +2,15 @@
 
 A site is a group of reflectors that share one directory.
 
-base        the interface, its records and its exceptions
-memory      the store for a single process
-redis       the store that several reflectors share, in Redis
-redis_url   URLs of Redis: one server, a unix socket, Sentinels, a Cluster
-redis_pool  connections to a Redis, and its errors
-seal        proves by a MAC that a reflector of the site has written an entry
-timed       a directory that reports how long each call of another directory takes
+base           the interface, its records and its exceptions
+memory         the store for a single process
+redis          the store that several reflectors share, in Redis
+redis_scripts  the scripts that Redis runs for it
+redis_url      URLs of Redis: one server, a unix socket, Sentinels, a Cluster
+redis_pool     connections to a Redis, and its errors
+seal           proves by a MAC that a reflector of the site has written an entry
+tokens         makes and reads the tokens of claims
+timed          a directory that reports how long each call of another directory takes
 """
 
 from __future__ import annotations

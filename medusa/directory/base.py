@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import abc
 import enum
-import secrets
 from dataclasses import dataclass
+
+from medusa.directory.tokens import lease_of, made_at
 
 TIMEOUT = 2.0
 """Seconds for a store to accept a connection, and as many again to answer a request."""
@@ -13,11 +14,8 @@ TIMEOUT = 2.0
 CONNECTIONS = 16
 """The maximum number of connections from one process to a store."""
 
-_TIME_DIGITS = 8
-"""So many of the first digits of a claim's token are the time at which the claim was made."""
-
 TTL = 60.0
-"""Seconds after which a claim expires unless it is renewed. So the session ids of a dead reflector become free."""
+"""Seconds after which a claim or a lease expires unless it is renewed. So the ids of a dead reflector become free."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,8 @@ class Claim:
     """Says that the reflector `owner` holds `session_id`: no other reflector may have a session with this id.
 
     Each claim has a different random `token`. So two claims of the same owner on the same id are not equal. The token
-    also contains the time at which the claim was made; see `made_at`.
+    also contains the time at which the claim was made, and the lease that the claim depends on; see `made_at` and
+    `lease`.
     """
 
     session_id: str
@@ -45,12 +44,12 @@ class Claim:
 
         The number is meaningless if an older version of Medusa has made the claim.
         """
-        return int(self.token[:_TIME_DIGITS] or "0", 16)
+        return made_at(self.token)
 
-
-def new_token(now: float) -> str:
-    """Returns a token for a new claim: 32 hexadecimal digits. It contains the time `now`, in seconds since 1970."""
-    return "%0*x%s" % (_TIME_DIGITS, int(now), secrets.token_hex((32 - _TIME_DIGITS) // 2))
+    @property
+    def lease(self) -> str:
+        """The id of the lease that the claim depends on; "" if it depends on none. See Directory.grant."""
+        return lease_of(self.token)
 
 
 class DirectoryError(Exception):
@@ -100,6 +99,9 @@ class Mark(enum.Enum):
 class Directory(abc.ABC):
     """A store of claims on session ids. Every subclass passes tests/conformance/check_directory.py.
 
+    A claim may depend on a lease. It then holds its session id only as long as the lease lasts, even if its own time
+    is longer. So one lease keeps all claims of a process.
+
     A method may block for some seconds if `waits` is True. Every method except `close` may raise DirectoryError.
 
     Attributes:
@@ -109,30 +111,40 @@ class Directory(abc.ABC):
     waits = True
 
     @abc.abstractmethod
-    def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
+    def claim(self, session_id: str, owner: Owner, ttl: float = TTL, lease: str = "") -> Claim:
         """Claims the session id for `ttl` seconds, atomically. Returns the claim. Call `renew` before it expires.
+
+        Args:
+            ttl: seconds after which the claim expires.
+            lease: the id of the lease that the claim depends on; "" for none.
 
         Raises:
             SessionExists: another claim holds the id.
         """
 
     @abc.abstractmethod
-    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
+    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None, lease: str = "") -> Claim:
         """Replaces the claim `old` with a new claim of `owner`, atomically. Returns the new claim.
 
-        Call this only if no process uses `old`, or if no peer can connect to the reflector that made it.
+        Call this only if no other process uses `old`, or if no peer can connect to the reflector that made it. The
+        lease of `old` is not looked at.
 
         Args:
             ttl: seconds after which the new claim expires.
             owner: the owner of the new claim. None: the owner of `old`.
+            lease: the id of the lease that the new claim depends on; "" for none.
 
         Raises:
-            StaleClaim: `old` no longer holds its session id.
+            StaleClaim: `old` no longer holds its session id, because it has expired, or was released or replaced.
         """
 
     @abc.abstractmethod
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
-        """Makes the claim expire `ttl` seconds from now. Raises StaleClaim if the claim no longer holds its id."""
+        """Makes the claim expire `ttl` seconds from now. The lease of the claim is not looked at.
+
+        Raises:
+            StaleClaim: the claim no longer holds its session id, because it has expired, or was released or replaced.
+        """
 
     @abc.abstractmethod
     def release(self, claim: Claim) -> None:
@@ -148,6 +160,31 @@ class Directory(abc.ABC):
 
         An id that is claimed or released during the call may be missing. This method does not raise BrokenEntry.
         """
+
+    @abc.abstractmethod
+    def grant(self, lease: str, ttl: float = TTL) -> bool:
+        """Begins the lease with the id `lease`, for `ttl` seconds. Call `keep` before it expires.
+
+        A lease that has ended does not begin again, because each one gets a new id (see tokens.new_lease). So the ids
+        of all claims that depend on it are free, for good.
+
+        Returns False if there is such a lease already. Then call this with another id.
+        """
+
+    @abc.abstractmethod
+    def keep(self, lease: str, ttl: float = TTL) -> str | None:
+        """Makes the lease expire `ttl` seconds from now. Returns None if there is no such lease any more.
+
+        Otherwise returns a text that changes with each call of `touch` for this lease.
+        """
+
+    @abc.abstractmethod
+    def touch(self, lease: str) -> None:
+        """Tells the process that keeps the lease, by the answer of `keep`, that it may have lost one of its claims."""
+
+    @abc.abstractmethod
+    def revoke(self, lease: str) -> None:
+        """Ends the lease. The ids of all claims that depend on it are free from now on."""
 
     def leases(self) -> Directory:
         """Returns a second directory in the same store, for claims on the addresses of reflectors.

@@ -3,7 +3,11 @@
 Each claim is a key of Redis, which expires. The key's value is an entry in the form that medusa.directory.seal
 describes.
 Each mark (see Mark) is a key as well. Its value is "reserved TOKEN", "confirmed TOKEN" or "used TOKEN".
-Redis runs the scripts below. Each script changes a key only if the key's present value is the expected one.
+Each lease is a key. Its value is a text, which `touch` changes; it is believed no more than to check some claims.
+
+No script reads a claim and its lease at once, because a Redis Cluster has them on different servers. This does no harm,
+since a lease that has ended never begins again: a claim whose lease was missing once can be replaced at any later time,
+if its entry is still the same.
 
 Commands read at most MAX_ENTRY bytes of a value, because another program may have stored a value of any size.
 """
@@ -28,11 +32,12 @@ from medusa.directory.base import (
     Owner,
     SessionExists,
     StaleClaim,
-    new_token,
 )
 from medusa.directory.redis_pool import RedisPool, is_wrong_type
+from medusa.directory.redis_scripts import CLAIM, CONCLUDE, KEEP, LOOKUP, RELEASE, RENEW, REPLACE, TOUCH
 from medusa.directory.redis_url import parse
 from medusa.directory.seal import MAX_ENTRY, Seal
+from medusa.directory.tokens import new_token
 
 PREFIX = "medusa:"
 
@@ -42,64 +47,16 @@ LIST_TIMEOUT = 5.0
 _BATCH = 1000
 """The number of keys whose values are read at the same time."""
 
-_SESSIONS, _REFLECTORS, _MARKS = "session:", "reflector:", "used:"
+_TRIES = 3
+"""The maximum number of claims on one session id whose leases have ended that `claim` meets, one after another."""
+
+_SESSIONS, _REFLECTORS, _MARKS, _LEASES = "session:", "reflector:", "used:", "lease:"
 """The part of a Redis key after the prefix. It tells what the key stands for.
 
-These are the parts for a session id, for a reflector's address, and for a mark (see Mark).
+These are the parts for a session id, for a reflector's address, for a mark (see Mark), and for a lease.
 """
 
 _RESERVED, _CONFIRMED, _USED = "reserved ", "confirmed ", "used "
-
-# GETRANGE answers an empty string for a missing key, too.
-_READ = "local held = redis.call('GETRANGE', KEYS[1], 0, %d)\n" % MAX_ENTRY
-
-# A script runs a second time if its first answer was lost. So it also succeeds if the key already has the new value.
-_CLAIM = (
-    _READ
-    + """
-if held ~= ARGV[1] and (held ~= '' or redis.call('EXISTS', KEYS[1]) == 1) then return held end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return false
-"""
-)
-_LOOKUP = (
-    _READ
-    + """
-if held == '' and redis.call('EXISTS', KEYS[1]) == 0 then return false end
-return held
-"""
-)
-_REPLACE = (
-    _READ
-    + """
-if held ~= ARGV[1] and held ~= ARGV[3] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-"""
-)
-_RENEW = (
-    _READ
-    + """
-if held ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-"""
-)
-_CONCLUDE = (
-    _READ
-    + """
-if held == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', redis.call('PTTL', KEYS[1])) end
-return held
-"""
-)
-_RELEASE = (
-    _READ
-    + """
-for _, value in ipairs(ARGV) do
-  if held == value then return redis.call('DEL', KEYS[1]) end
-end
-return 0
-"""
-)
 
 
 class RedisDirectory(Directory):
@@ -130,34 +87,43 @@ class RedisDirectory(Directory):
         leases._names = _REFLECTORS
         return leases
 
-    def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
+    def claim(self, session_id: str, owner: Owner, ttl: float = TTL, lease: str = "") -> Claim:
         """Claims the session id for `ttl` seconds, and returns the claim; see Directory.claim."""
-        claim = Claim(session_id, owner, new_token(time.time()))
-        held = self._run(_CLAIM, self._key(session_id), self._entry(claim), _ms(ttl))
-        if held is not None:
-            raise SessionExists(self._read(session_id, held))
+        claim = Claim(session_id, owner, new_token(time.time(), lease))
+        ended: tuple[bytes, ...] = ()  # the entry of a claim whose lease has ended
+        for tries_left in reversed(range(_TRIES)):
+            held = self._run(CLAIM, self._key(session_id), self._entry(claim), _ms(ttl), *ended)
+            if held is None:
+                break
+            holder = self._read(session_id, held)
+            if not tries_left or self._lives(holder):
+                raise SessionExists(holder)
+            ended = (held,)
         return claim
 
-    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
+    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None, lease: str = "") -> Claim:
         """Replaces the claim `old` with a new claim of `owner`, and returns the new claim; see Directory.inherit."""
-        claim = Claim(old.session_id, owner or old.owner, new_token(time.time()))
-        if not self._run(_REPLACE, self._key(old.session_id), self._entry(claim), _ms(ttl), self._entry(old)):
+        claim = Claim(old.session_id, owner or old.owner, new_token(time.time(), lease))
+        if not self._run(REPLACE, self._key(old.session_id), self._entry(claim), _ms(ttl), self._entry(old)):
             raise StaleClaim
         return claim
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
         """Makes the claim expire `ttl` seconds from now; see Directory.renew."""
-        if not self._run(_RENEW, self._key(claim.session_id), self._entry(claim), _ms(ttl)):
+        if not self._run(RENEW, self._key(claim.session_id), self._entry(claim), _ms(ttl)):
             raise StaleClaim
 
     def release(self, claim: Claim) -> None:
         """Frees the session id that `claim` holds; see Directory.release."""
-        self._run(_RELEASE, self._key(claim.session_id), self._entry(claim))
+        self._run(RELEASE, self._key(claim.session_id), self._entry(claim))
 
     def lookup(self, session_id: str) -> Owner | None:
         """Returns the reflector that holds the session id, or None if the id is free."""
-        entry = self._run(_LOOKUP, self._key(session_id))
-        return None if entry is None else self._read(session_id, entry).owner
+        entry = self._run(LOOKUP, self._key(session_id))
+        if entry is None:
+            return None
+        claim = self._read(session_id, entry)
+        return claim.owner if self._lives(claim) else None
 
     def entries(self, limit: int) -> dict[str, Owner | None]:
         """Returns a dict of up to `limit` claimed session ids and their owners; see Directory.entries.
@@ -165,29 +131,51 @@ class RedisDirectory(Directory):
         If the store has very many keys, some claims may be missing, because the search ends after LIST_TIMEOUT seconds.
         """
         found: dict[str, Owner | None] = {}
+        lives: dict[str, bool] = {"": True}  # by lease; claims without a lease do not depend on one
         deadline = time.monotonic() + LIST_TIMEOUT
         prefix = self._key("")
         with self._pool.client() as client:
             keys = client.scan_iter(match=_literal(prefix) + b"*", count=_BATCH)
             for batch in _batches(keys, lambda: len(found) < limit and time.monotonic() < deadline):
-                for key, entry in zip(batch, _values(client, batch), strict=True):
-                    if entry != b"" and len(found) < limit:
-                        session_id = key[len(prefix) :].decode(errors="replace")
-                        found[session_id] = self._owner(key, session_id, entry)
+                claims = self._claims(prefix, dict(zip(batch, _values(client, batch), strict=True)))
+                asked = [lease for lease in {claim.lease for claim in claims.values() if claim} if lease not in lives]
+                lives.update(zip(asked, _exist(client, [self._lease(lease) for lease in asked]), strict=True))
+                for session_id, claim in claims.items():
+                    if len(found) < limit and (claim is None or lives[claim.lease]):
+                        found[session_id] = claim.owner if claim is not None else None
         return found
+
+    def grant(self, lease: str, ttl: float = TTL) -> bool:
+        """Begins the lease with the id `lease`; see Directory.grant."""
+        with self._pool.client() as client:
+            return bool(client.set(self._lease(lease), "granted", nx=True, px=_ms(ttl)))
+
+    def keep(self, lease: str, ttl: float = TTL) -> str | None:
+        """Makes the lease expire `ttl` seconds from now; see Directory.keep."""
+        text = self._run(KEEP, self._lease(lease), _ms(ttl))
+        return None if text is None else text.decode(errors="replace")
+
+    def touch(self, lease: str) -> None:
+        """Tells the process that keeps the lease that it may have lost a claim; see Directory.touch."""
+        self._run(TOUCH, self._lease(lease), "touched " + secrets.token_hex(8))
+
+    def revoke(self, lease: str) -> None:
+        """Ends the lease; see Directory.revoke."""
+        with self._pool.client() as client:
+            client.delete(self._lease(lease))
 
     def spend(self, mark: str, ttl: float) -> bool:
         """Records for `ttl` seconds that `mark` is used. Returns True if it was unused before. See Directory.spend."""
-        return self._run(_CLAIM, self._mark(mark), _USED + secrets.token_hex(16), _ms(ttl)) is None
+        return self._run(CLAIM, self._mark(mark), _USED + secrets.token_hex(16), _ms(ttl)) is None
 
     def is_spent(self, mark: str) -> bool:
         """Returns True if `mark` is used."""
-        held = self._run(_LOOKUP, self._mark(mark))
+        held = self._run(LOOKUP, self._mark(mark))
         return held is not None and not held.startswith((_RESERVED.encode(), _CONFIRMED.encode()))
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
         """Reserves `mark` for `ttl` seconds if it is free. Returns its state before. See Directory.reserve."""
-        held = self._run(_CLAIM, self._mark(mark), _RESERVED + token, _ms(ttl))
+        held = self._run(CLAIM, self._mark(mark), _RESERVED + token, _ms(ttl))
         if held is None:
             return Mark.FREE
         # A mark that an older version has written has another form. Such a mark is used.
@@ -198,16 +186,16 @@ class RedisDirectory(Directory):
 
         See Directory.confirm.
         """
-        return bool(self._run(_REPLACE, self._mark(mark), _CONFIRMED + use, _ms(ttl), _RESERVED + token))
+        return bool(self._run(REPLACE, self._mark(mark), _CONFIRMED + use, _ms(ttl), _RESERVED + token))
 
     def settle(self, mark: str, use: str) -> None:
         """Records that `mark` is used, if `confirm` with the same text `use` has succeeded; see Directory.settle."""
-        self._run(_CONCLUDE, self._mark(mark), _CONFIRMED + use, _USED + use)
+        self._run(CONCLUDE, self._mark(mark), _CONFIRMED + use, _USED + use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
         """Makes `mark` unused again, if it was reserved or confirmed with one of `tokens`; see Directory.give_back."""
         states = (_RESERVED, _CONFIRMED, _USED)
-        self._run(_RELEASE, self._mark(mark), *(state + token for token in tokens for state in states))
+        self._run(RELEASE, self._mark(mark), *(state + token for token in tokens for state in states))
 
     def close(self) -> None:
         """Closes the connections to Redis; see Directory.close. Only one thread may call this method."""
@@ -219,17 +207,33 @@ class RedisDirectory(Directory):
     def _mark(self, mark: str) -> bytes:
         return (self._prefix + _MARKS + mark).encode()
 
+    def _lease(self, lease: str) -> bytes:
+        return (self._prefix + _LEASES + lease).encode()
+
+    def _lives(self, claim: Claim) -> bool:
+        """Returns False if the claim depends on a lease that has ended."""
+        if not claim.lease:
+            return True
+        with self._pool.client() as client:
+            return bool(client.exists(self._lease(claim.lease)))
+
     def _entry(self, claim: Claim) -> bytes:
         return self._seal.entry(self._key(claim.session_id), claim)
 
     def _read(self, session_id: str, entry: bytes) -> Claim:
         return self._seal.read(self._key(session_id), session_id, entry)
 
-    def _owner(self, key: bytes, session_id: str, entry: bytes | None) -> Owner | None:
-        try:
-            return None if entry is None else self._seal.read(key, session_id, entry).owner
-        except BrokenEntry:
-            return None
+    def _claims(self, prefix: bytes, entries: dict[bytes, bytes | None]) -> dict[str, Claim | None]:
+        """Returns the claims in `entries`, by session id. The claim is None if its entry is broken."""
+        found: dict[str, Claim | None] = {}
+        for key, entry in entries.items():
+            if entry != b"":
+                session_id = key[len(prefix) :].decode(errors="replace")
+                try:
+                    found[session_id] = None if entry is None else self._seal.read(key, session_id, entry)
+                except BrokenEntry:
+                    found[session_id] = None
+        return found
 
     def _run(self, script: str, key: bytes, *arguments: bytes | str | int) -> Any:
         with self._pool.client() as client:
@@ -246,6 +250,14 @@ def _values(client: Any, keys: list[bytes]) -> list[bytes | None]:
         if isinstance(answer, Exception) and not is_wrong_type(answer):
             raise answer
     return [answer if isinstance(answer, bytes) else None for answer in answers]
+
+
+def _exist(client: Any, keys: list[bytes]) -> list[bool]:
+    """Returns, for each of `keys`, whether there is such a key."""
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.exists(key)
+    return [bool(answer) for answer in pipeline.execute()] if keys else []
 
 
 def _batches(keys: Iterator[bytes], go_on: Callable[[], bool]) -> Iterator[list[bytes]]:

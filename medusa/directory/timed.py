@@ -33,13 +33,13 @@ class TimedDirectory(Directory):
         self._directory = directory
         self._asked = asked
 
-    def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
+    def claim(self, session_id: str, owner: Owner, ttl: float = TTL, lease: str = "") -> Claim:
         """Calls `claim` of the other directory, and reports how long the call took."""
-        return self._timed("claim", self._directory.claim, session_id, owner, ttl)
+        return self._timed("claim", self._directory.claim, session_id, owner, ttl, lease)
 
-    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None) -> Claim:
+    def inherit(self, old: Claim, ttl: float = TTL, owner: Owner | None = None, lease: str = "") -> Claim:
         """Calls `inherit` of the other directory, and reports how long the call took."""
-        return self._timed("inherit", self._directory.inherit, old, ttl, owner)
+        return self._timed("inherit", self._directory.inherit, old, ttl, owner, lease)
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
         """Calls `renew` of the other directory, and reports how long the call took."""
@@ -80,6 +80,22 @@ class TimedDirectory(Directory):
     def give_back(self, mark: str, *tokens: str) -> None:
         """Calls `give_back` of the other directory, and reports how long the call took."""
         self._timed("give_back", self._directory.give_back, mark, *tokens)
+
+    def grant(self, lease: str, ttl: float = TTL) -> bool:
+        """Calls `grant` of the other directory, and reports how long the call took."""
+        return self._timed("grant", self._directory.grant, lease, ttl)
+
+    def keep(self, lease: str, ttl: float = TTL) -> str | None:
+        """Calls `keep` of the other directory, and reports how long the call took."""
+        return self._timed("keep", self._directory.keep, lease, ttl)
+
+    def touch(self, lease: str) -> None:
+        """Calls `touch` of the other directory, and reports how long the call took."""
+        self._timed("touch", self._directory.touch, lease)
+
+    def revoke(self, lease: str) -> None:
+        """Calls `revoke` of the other directory, and reports how long the call took."""
+        self._timed("revoke", self._directory.revoke, lease)
 
     def leases(self) -> Directory:
         """Returns what `leases` of the other directory returns. The calls of that directory are not measured."""

@@ -37,7 +37,9 @@ class Timeouts:
             dropped.
         unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this
             process still holds these bytes.
-        claim_ttl: how long a claim on a session is valid after it was made or renewed.
+        claim_ttl: how long a claim on a session is valid after it was made, and a lease after it was renewed.
+        leased_claim_ttl: how long a claim that depends on a lease is valid after it was renewed, if the lease lasts. A
+            claim of a reflector that was killed stays in the directory for so long, although its name is free.
         claim_move_age: how old a claim must be before another reflector may replace it because the owner cannot be
             connected to. So two reflectors that cannot reach each other do not take a session from each other again and
             again. A younger claim may be replaced only if the owner has certainly ended.
@@ -86,6 +88,7 @@ class Timeouts:
     close_timeout: float = 5.0
     unread_timeout: float = 3600.0
     claim_ttl: float = TTL
+    leased_claim_ttl: float = 6 * 3600.0
     claim_move_age: float = 20.0
     reservation_ttl: float = 15.0
     recall_timeout: float = 6.0

@@ -175,6 +175,7 @@ class Registry(Opener):
             session.tell(Input.SHUTDOWN)
         self.wait_until_empty()
         self._claims.finish()
+        self._claims.end()
 
     def wait_until_empty(self, timeout: float | None = None) -> None:
         """Waits until no session is left, at most `timeout` seconds."""

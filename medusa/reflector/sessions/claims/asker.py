@@ -130,8 +130,8 @@ class Asker:
             log.error("directory unavailable", error=str(error), advice="sessions that live go on, no new ones begin")
 
 
-def owe(owed: dict[K, V], key: K, value: V) -> None:
-    """Adds an entry to `owed`, the names or marks to be freed later. If there are too many, drops the oldest entry."""
+def owe(owed: dict[K, V], key: K, value: V, limit: int = MAX_OWED) -> None:
+    """Adds an entry to `owed`, what is to be freed later. If there are more than `limit`, drops the oldest entry."""
     owed[key] = value
-    while len(owed) > MAX_OWED:
+    while len(owed) > limit:
         del owed[next(iter(owed))]

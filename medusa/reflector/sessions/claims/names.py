@@ -1,35 +1,22 @@
-"""Claims the names of this process's sessions in the directory, renews and releases them.
+"""Claims the names of this process's sessions in the directory, keeps them claimed, and releases them.
 
 The directory is the store that all reflectors share. If it does not answer, live sessions go on, but none can begin.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 import gevent
 import gevent.pool
-import structlog
 
-from medusa.directory import (
-    BrokenEntry,
-    Claim,
-    Directory,
-    DirectoryError,
-    Owner,
-    SessionExists,
-    StaleClaim,
-)
+from medusa.directory import BrokenEntry, Claim, Directory, DirectoryError, Owner, SessionExists
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.claims.asker import CONCURRENCY, Asker, owe
+from medusa.reflector.sessions.claims.asker import CONCURRENCY, Asker
 from medusa.reflector.sessions.claims.marks import Lease, Marks
-
-log = structlog.get_logger(component="claims")
-
-_TRIES = 3
+from medusa.reflector.sessions.claims.renewal import Renewal
+from medusa.reflector.sessions.claims.requests import Requests
 
 _NO_NAME = "."
 """A name that no session can have."""
@@ -41,23 +28,20 @@ class Claims:
     Most methods ask the directory, and block their greenlet until it answers.
 
     Attributes:
-        on_lost: a function that is called with each name that another reflector has taken over.
         marks: records used signatures and ended sessions in the directory.
         owner: this reflector.
     """
 
     def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts, lease: Lease | None = None) -> None:
-        self.on_lost: Callable[[SessionName], None] = _ignore
         self._asker = Asker(directory, timeouts)
         self.marks = Marks(self._asker, timeouts, lease)
-        self._lease = lease
+        self._requests = Requests(self._asker, self.marks, owner, timeouts, lease)
+        self._renewal = Renewal(self._asker, self.marks, self._requests, timeouts)
+        self._claims = self._renewal.claims
+        self._address = lease
         self._timeouts = timeouts
         self._directory = directory
         self.owner = owner
-        self._claims: dict[SessionName, Claim | None] = {}  # None: the claim is not confirmed yet, or is lost
-        self._broken: set[SessionName] = set()  # names of ours whose entries were changed
-        # The names to free when the directory is back, because it may have claimed them although it did not answer:
-        self._owed: dict[SessionName, None] = {}  # a set in order of age
 
     @property
     def away(self) -> bool:
@@ -67,15 +51,16 @@ class Claims:
     @property
     def displaced(self) -> str:
         """The reason why this reflector must not use its address any more; "" if it may use it."""
-        return self._lease.displaced if self._lease is not None else ""
+        return self._address.displaced if self._address is not None else ""
 
     @property
-    def _has_address(self) -> bool:
-        """True if no other live reflector can be using this reflector's address.
+    def on_lost(self) -> Callable[[SessionName], None]:
+        """A function that is called with each name that another reflector has taken over."""
+        return self._renewal.on_lost
 
-        Then all claims with this address belong to this reflector, or to an earlier process of it.
-        """
-        return self._lease is None or self._lease.held
+    @on_lost.setter
+    def on_lost(self, function: Callable[[SessionName], None]) -> None:
+        self._renewal.on_lost = function
 
     def take(self, name: SessionName, instead_of: Owner | None = None) -> None:
         """Claims `name`, and keeps it claimed until it is released. Blocks until the directory answers.
@@ -93,11 +78,11 @@ class Claims:
             raise SessionExists(self._claims[name] or Claim(str(name), self.owner, ""))
         self._claims[name] = None
         try:
-            self._claims[name] = self._take(str(name), instead_of)
+            self._renewal.add(name, self._requests.take(str(name), instead_of))
         except BaseException as error:
             del self._claims[name]
             if isinstance(error, DirectoryError) and not isinstance(error, BrokenEntry):
-                owe(self._owed, name, None)
+                self._requests.owe(name)
             raise
 
     def release(self, name: SessionName, ends: Sequence[str] = ()) -> None:
@@ -108,19 +93,18 @@ class Claims:
                 before it frees the name. Otherwise a peer with a ticket could open the session again as soon as the
                 name is free.
         """
-        self._broken.discard(name)
-        self._release(self._claims.pop(name, None), ends)
+        self._requests.free(self._renewal.pop(name, ends), ends)
 
     def release_now(self, name: SessionName) -> None:
         """Releases `name`, and blocks until the directory answers. A refused client can then try another reflector."""
-        claim = self._claims.pop(name, None)
+        claim = self._renewal.pop(name)
         if claim is not None:
-            self._asker.ask_quietly(self._directory.release, claim)
+            self._requests.free_now(claim)
 
     def release_each(self, names: Iterable[SessionName], then: Callable[[SessionName], None]) -> None:
         """Releases each of `names`. Calls `then` with each name as soon as it is free. Returns when all are released.
 
-        If the directory does not answer, also calls `then`, because the claim will expire.
+        If the directory does not answer, also calls `then`: the name is freed when it answers again.
         """
 
         def release(name: SessionName) -> None:
@@ -135,13 +119,16 @@ class Claims:
     def elsewhere(self, name: SessionName) -> Owner | None:
         """Returns the other reflector that holds `name`. Returns None if this reflector holds it, or if none does.
 
-        Blocks until the directory answers. If this process has a confirmed claim on `name`, does not ask the directory.
+        Blocks until the directory answers. If this process has a claim on `name`, asks the directory only if the lease
+        of this process may have expired, and another reflector may have claimed the name since.
 
         Raises:
             DirectoryError: the directory did not answer.
             BrokenEntry: it is unknown which reflector holds the name.
         """
-        owner = None if self._claims.get(name) is not None else self._asker.ask(self._directory.lookup, str(name))
+        if self._claims.get(name) is not None and (self._requests.lease.is_sure or self.away):
+            return None
+        owner: Owner | None = self._asker.ask(self._directory.lookup, str(name))
         return None if owner == self.owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner | None]:
@@ -174,128 +161,13 @@ class Claims:
         """Waits until the directory has freed all released names; see Asker.finish."""
         self._asker.finish()
 
+    def end(self) -> None:
+        """Ends the lease of this process: all names that it has claimed are free. Call this before the process ends.
+
+        Waits for the directory, at most `claim_release_timeout` seconds.
+        """
+        gevent.with_timeout(self._timeouts.claim_release_timeout, self._requests.lease.end, timeout_value=None)
+
     def renew_forever(self) -> None:
-        """Renews all claims three times in each `claim_ttl`. Never returns: run it in a greenlet of its own."""
-        while True:
-            if self._asker.is_answering():
-                self.marks.keep_lease()
-                self._undo()
-                self._renew_all()
-                self._wait_for_renewal()
-            if self.away:
-                gevent.sleep(self._timeouts.claim_retry_interval)
-
-    def _take(self, name: str, instead_of: Owner | None = None) -> Claim:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                return self._claim(name)
-            except SessionExists as held:
-                moves = held.owner == instead_of and self._may_move(held.claim)
-                if not (moves or held.owner == self.owner) or not tries_left or not self._has_address:
-                    raise
-                old = held.claim
-            # The claim has our address, but this process does not hold it: either our release was not carried out yet,
-            # or it belongs to an earlier process at this address, which has died. Or another reflector holds it, which
-            # cannot be connected to.
-            try:
-                return self._inherit(old)
-            except StaleClaim:
-                pass  # the name became free meanwhile: claim it again
-        raise AssertionError
-
-    def _claim(self, name: str) -> Claim:
-        claim: Claim = self._asker.ask(self._directory.claim, name, self.owner, self._timeouts.claim_ttl)
-        return claim
-
-    def _may_move(self, claim: Claim) -> bool:
-        """Returns True if the claim of a reflector that cannot be reached may be replaced.
-
-        It may be replaced if it is older than `claim_move_age`, or if its owner has certainly ended.
-        """
-        if claim.made_at <= time.time() - self._timeouts.claim_move_age:
-            return True
-        return self._lease is not None and bool(self._asker.ask(self._lease.has_died, claim.owner.address))
-
-    def _inherit(self, old: Claim) -> Claim:
-        claim: Claim = self._asker.ask(self._directory.inherit, old, self._timeouts.claim_ttl, self.owner)
-        return claim
-
-    def _release(self, claim: Claim | None, ends: Sequence[str] = ()) -> None:
-        if not self.away and (claim is not None or ends):  # otherwise the claim expires, and `_undo` tells the ends
-            self._asker.call_later(self._tell_and_free, claim, ends)
-
-    def _tell_and_free(self, claim: Claim | None, ends: Sequence[str]) -> None:
-        for mark in ends:
-            self.marks.tell_end(mark)
-        if claim is not None and not (ends and self.away):
-            self._asker.ask_quietly(self._directory.release, claim)
-
-    def _undo(self) -> None:
-        """Frees the names and marks that the directory may have recorded although it did not answer."""
-        self.marks.undo()
-        self._asker.each(self._undo_name, [(name,) for name in self._owed])
-
-    def _undo_name(self, name: SessionName) -> None:
-        self._owed.pop(name, None)
-        if name in self._claims:
-            return
-        try:
-            claim = self._take(str(name))
-        except (SessionExists, BrokenEntry):
-            return
-        except DirectoryError:
-            owe(self._owed, name, None)
-            return
-        # If a client has come meanwhile, its claim has replaced this one, and the release does nothing.
-        self._asker.ask_quietly(self._directory.release, claim)
-
-    def _wait_for_renewal(self) -> None:
-        """Waits until the next renewal is due. Returns earlier if the directory fails or has lost its contents."""
-        due = time.monotonic() + self._timeouts.claim_ttl / 3
-        interval = math.inf if self._lease is None else self._timeouts.claim_retry_interval
-        while (left := due - time.monotonic()) > 0:
-            if self._asker.failed.wait(min(left, interval)) or self.marks.keep_lease():
-                return
-
-    def _renew_all(self) -> None:
-        self._asker.each(self._renew, [(name, claim) for name, claim in self._claims.items() if claim is not None])
-
-    def _renew(self, name: SessionName, claim: Claim) -> None:
-        try:
-            self._asker.ask(self._directory.renew, claim, self._timeouts.claim_ttl)
-        except (StaleClaim, BrokenEntry):
-            if self._claims.get(name) is claim:
-                self._restore(name, claim)
-        except DirectoryError:
-            pass  # `renew_forever` tries again
-
-    def _restore(self, name: SessionName, old: Claim) -> None:
-        """Claims `name` again after the claim `old` was lost: it has expired, or the directory has lost its contents.
-
-        If another reflector has claimed the name meanwhile, calls `on_lost`.
-        """
-        try:
-            claim = self._claim(str(name))
-        except BrokenEntry as error:  # the session goes on; `name` is claimed again when that entry is gone
-            if name not in self._broken and self._claims.get(name) is old:
-                self._broken.add(name)
-                log.warning("entry broken", session=name.session_id, login=name.login, reason=str(error))
-            return
-        except DirectoryError:
-            return
-        except SessionExists as held:
-            if self._claims.get(name) is old:
-                self._claims[name] = None  # there is no claim left to renew or to release
-                log.warning("claim lost", session=name.session_id, login=name.login, to=held.owner.address)
-                self.on_lost(name)
-            return
-        self._broken.discard(name)
-        if self._claims.get(name) is old:
-            log.info("claim restored", session=name.session_id, login=name.login)
-            self._claims[name] = claim
-        else:
-            self._release(claim)
-
-
-def _ignore(name: SessionName) -> None:
-    """Does nothing. Claims.on_lost is this function until another one is set."""
+        """Keeps the names claimed; see Renewal. Never returns: run it in a greenlet of its own."""
+        self._renewal.run_forever()

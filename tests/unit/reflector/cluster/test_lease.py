@@ -61,10 +61,10 @@ class Directory(MemoryDirectory):
 
     failure: Exception | None = None
 
-    def claim(self, session_id: str, owner: Owner, ttl: float = 60) -> Claim:
+    def claim(self, session_id: str, owner: Owner, ttl: float = 60, lease: str = "") -> Claim:
         if self.failure is not None:
             raise self.failure
-        return super().claim(session_id, owner, ttl)
+        return super().claim(session_id, owner, ttl, lease)
 
 
 @pytest.fixture

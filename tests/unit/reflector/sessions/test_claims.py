@@ -12,8 +12,8 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists
-from medusa.directory.base import new_token
 from medusa.directory.memory import MemoryDirectory
+from medusa.directory.tokens import new_token
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims
@@ -40,9 +40,9 @@ class Store(MemoryDirectory):
         if self.away:
             raise DirectoryError("no answer")
 
-    def claim(self, session_id: str, owner: Owner, ttl: float = 60) -> Claim:
+    def claim(self, session_id: str, owner: Owner, ttl: float = 60, lease: str = "") -> Claim:
         self._ask()
-        return super().claim(session_id, owner, ttl)
+        return super().claim(session_id, owner, ttl, lease)
 
     def renew(self, claim: Claim, ttl: float = 60) -> None:
         self._ask()
@@ -238,7 +238,7 @@ def test_without_the_lease_claims_at_the_own_address_are_anothers(store: Store) 
     theirs = store.claim(str(NAME), HERE)
     with pytest.raises(SessionExists):
         claims.take(NAME)
-    claims._undo_name(NAME)
+    claims._requests._undo_claim(NAME, ())
     store.renew(theirs)
     lease.held = True
     claims.take(NAME)

@@ -31,11 +31,11 @@ class Slow(MemoryDirectory):
         self.go_on = gevent.event.Event()
         self.error: DirectoryError | None = None
 
-    def claim(self, session_id: str, owner: Owner, ttl: float = 60) -> Claim:
+    def claim(self, session_id: str, owner: Owner, ttl: float = 60, lease: str = "") -> Claim:
         self.go_on.wait(PATIENCE)
         if self.error is not None:
             raise self.error
-        return super().claim(session_id, owner, ttl)
+        return super().claim(session_id, owner, ttl, lease)
 
 
 def test_an_id_is_taken_from_the_claim_on(bench: Bench) -> None:

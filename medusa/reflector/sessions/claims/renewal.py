@@ -1,0 +1,174 @@
+"""Checks the claims of this process again and again, and restores those that the directory has lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import gevent
+import structlog
+
+from medusa.directory import BrokenEntry, Claim, DirectoryError, SessionExists, StaleClaim
+from medusa.reflector.config import Timeouts
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.claims.asker import Asker
+from medusa.reflector.sessions.claims.marks import Marks
+from medusa.reflector.sessions.claims.pace import Round, share
+from medusa.reflector.sessions.claims.requests import Requests
+
+log = structlog.get_logger(component="claims")
+
+
+class Renewal:
+    """Checks the claims of one process.
+
+    All claims of a process depend on one lease. So a claim that the directory has is valid as long as the lease lasts.
+    Each one is renewed once soon after it was made, and then at a pace that hardly depends on the number of claims. All
+    of them are checked at once when the directory was away, when it has lost the lease, and when another reflector says
+    that it has taken over a claim.
+
+    Attributes:
+        on_lost: a function that is called with each name that another reflector has taken over.
+        claims: the claims of this process. None: the claim is not confirmed yet, or is lost.
+    """
+
+    def __init__(self, asker: Asker, marks: Marks, requests: Requests, timeouts: Timeouts) -> None:
+        self.on_lost: Callable[[SessionName], None] = _ignore
+        self.claims: dict[SessionName, Claim | None] = {}
+        self._asker = asker
+        self._marks = marks
+        self._requests = requests
+        self._lease = requests.lease
+        self._timeouts = timeouts
+        self._period = timeouts.claim_ttl / 3
+        self._fresh: set[SessionName] = set()  # to be checked once in each period
+        self._broken: set[SessionName] = set()  # names of ours whose entries were changed
+        self._round = Round()
+        self._renewing: set[SessionName] = set()
+        self._ends: dict[SessionName, Sequence[str]] = {}  # of those that have ended while they were being renewed
+        self._known = ("", "")  # the lease's id and touches when all claims were checked the last time
+
+    def add(self, name: SessionName, claim: Claim) -> None:
+        """Checks `claim` on `name` from now on."""
+        self.claims[name] = claim
+        self._fresh.add(name)
+
+    def pop(self, name: SessionName, ends: Sequence[str] = ()) -> Claim | None:
+        """Forgets `name`. Returns the claim that the caller has to free; None if there is none.
+
+        If the directory is just replacing this claim, its successor is freed later, after it knows the marks `ends`.
+        """
+        self._broken.discard(name)
+        self._fresh.discard(name)
+        if ends and name in self._renewing:
+            self._ends[name] = ends
+        return self.claims.pop(name, None)
+
+    def run_forever(self) -> None:
+        """Checks the claims. Never returns: run it in a greenlet of its own."""
+        while True:
+            if self._asker.is_answering():
+                self._keep_leases()
+                self._requests.undo(self.claims)
+                self._check_all()
+                self._wait_for_trouble()
+            if self._asker.away:
+                gevent.sleep(self._timeouts.claim_retry_interval)
+
+    def _wait_for_trouble(self) -> None:
+        """Checks some claims in each step. Returns when all of them have to be checked, and if the directory fails.
+
+        A directory in the memory of this process has no lease: there, all are checked once in each period.
+        """
+        if not self._asker.directory.waits:
+            self._asker.failed.wait(self._period)
+            return
+        step, longest = self._timeouts.claim_retry_interval, self._timeouts.leased_claim_ttl / 3
+        due = time.monotonic() + self._period
+        while not self._asker.failed.wait(min(step, self._period)):
+            if self._keep_leases() or self._lease.id != self._known[0]:
+                return
+            if time.monotonic() >= due:
+                if self._lease.touches != self._known[1] or not self._asker.is_answering():
+                    return
+                self._check(list(self._fresh))
+                due = time.monotonic() + self._period
+            self._check(self._round.next(self.claims, share(len(self.claims), step, self._period, longest)))
+
+    def _keep_leases(self) -> bool:
+        """Renews both leases of this process. Returns True if the directory has lost its contents."""
+        forgotten = self._marks.keep_lease()
+        try:
+            self._lease.keep()
+        except DirectoryError:
+            pass  # `failed` is set
+        return forgotten
+
+    def _check_all(self) -> None:
+        self._known = (self._lease.id, self._lease.touches)
+        self._check(list(self.claims))
+
+    def _check(self, names: Iterable[SessionName]) -> None:
+        held = {name: claim for name in names if (claim := self.claims.get(name)) is not None}
+        self._asker.each(self._renew, held.items())
+
+    def _renew(self, name: SessionName, claim: Claim) -> None:
+        self._renewing.add(name)
+        try:
+            new = self._renewed(name, claim)
+        finally:
+            self._renewing.discard(name)
+            ends = self._ends.pop(name, ())
+        if new is None:
+            return
+        if self.claims.get(name) is claim:
+            self.claims[name] = new
+            self._broken.discard(name)
+            if new is claim:
+                self._fresh.discard(name)
+            else:
+                self._fresh.add(name)  # it is valid for a short time
+        elif name in self.claims:
+            self._fresh.add(name)  # it was claimed anew meanwhile: see which claim holds
+        elif new is not claim:
+            self._requests.free(new, ends)
+
+    def _renewed(self, name: SessionName, claim: Claim) -> Claim | None:
+        """Renews `claim`. Returns the claim that holds the name; None if that is unknown, or if the name is lost."""
+        try:
+            return self._requests.renew(claim)
+        except (StaleClaim, BrokenEntry):
+            return self._restored(name, claim) if self.claims.get(name) is claim else None
+        except DirectoryError:
+            return None  # `run_forever` tries again
+
+    def _restored(self, name: SessionName, old: Claim) -> Claim | None:
+        """Claims `name` again after the claim `old` was lost: it has expired, or the directory has lost its contents.
+
+        If another reflector has claimed the name meanwhile, calls `on_lost`.
+        """
+        try:
+            claim = self._requests.take(str(name))
+        except BrokenEntry as error:  # the session goes on; `name` is claimed again when that entry is gone
+            if self.claims.get(name) is old:
+                self._fresh.add(name)
+                if name not in self._broken:
+                    self._broken.add(name)
+                    log.warning("entry broken", session=name.session_id, login=name.login, reason=str(error))
+            return None
+        except DirectoryError:
+            return None
+        except SessionExists as held:
+            if self.claims.get(name) is old:
+                self.claims[name] = None  # there is no claim left to renew or to release
+                self._fresh.discard(name)
+                log.warning("claim lost", session=name.session_id, login=name.login, to=held.owner.address)
+                self.on_lost(name)
+            return None
+        if self.claims.get(name) is old:
+            log.info("claim restored", session=name.session_id, login=name.login)
+        return claim
+
+
+def _ignore(name: SessionName) -> None:
+    """Does nothing. Renewal.on_lost is this function until another one is set."""
