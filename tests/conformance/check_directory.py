@@ -185,6 +185,98 @@ def check_a_forged_token_changes_nothing(store: Store) -> None:
         store.one.renew(forged)
 
 
+LEASE, OTHER_LEASE = "00c0ffee", "0ddba115"
+
+
+def check_a_claim_holds_as_long_as_its_lease(store: Store) -> None:
+    assert store.one.grant(LEASE, ttl=100)
+    claim = store.one.claim("s", HERE, ttl=1000, lease=LEASE)
+    assert claim.lease == LEASE
+    for _ in range(3):
+        store.pass_time(80)
+        assert store.one.keep(LEASE, ttl=100) is not None
+    assert store.other.lookup("s") == HERE
+    assert not claimed(store.other)
+    assert store.other.entries(10) == {"s": HERE}
+    store.pass_time(101)
+    for directory in (store.one, store.other):
+        assert directory.lookup("s") is None
+        assert directory.entries(10) == {}
+    assert claimed(store.other, owner=THERE)
+    assert store.one.lookup("s") == THERE
+    assert store.one.keep(LEASE) is None
+    for lost in (store.one.renew, store.one.inherit):
+        with pytest.raises(StaleClaim):
+            lost(claim)
+    store.one.release(claim)
+    assert store.one.lookup("s") == THERE
+
+
+def check_a_lease_keeps_no_claim_that_expires(store: Store) -> None:
+    store.one.grant(LEASE, ttl=1000)
+    store.one.claim("s", HERE, ttl=100, lease=LEASE)
+    store.pass_time(101)
+    assert store.other.lookup("s") is None
+    assert claimed(store.other, owner=THERE)
+
+
+def check_a_revoked_lease_frees_its_ids_only(store: Store) -> None:
+    for lease in (LEASE, OTHER_LEASE):
+        store.one.grant(lease)
+    store.one.claim("s", HERE, lease=LEASE)
+    store.one.claim("t", HERE, lease=OTHER_LEASE)
+    store.one.claim("u", HERE)
+    for _ in range(2):
+        store.one.revoke(LEASE)
+    assert store.other.entries(10) == {"t": HERE, "u": HERE}
+    store.other.claim("s", THERE, lease=OTHER_LEASE)
+    assert store.one.entries(10) == {"s": THERE, "t": HERE, "u": HERE}
+
+
+def check_a_lease_is_granted_once(store: Store) -> None:
+    assert store.one.grant(LEASE, ttl=100)
+    assert not store.other.grant(LEASE)
+    assert store.one.grant(OTHER_LEASE)
+    assert store.one.keep("11111111") is None
+    assert store.one.entries(10) == {}
+
+
+def check_who_keeps_a_lease_learns_that_it_was_touched(store: Store) -> None:
+    store.one.grant(LEASE, ttl=100)
+    texts = [store.one.keep(LEASE, ttl=100), store.one.keep(LEASE, ttl=100)]
+    assert len(set(texts)) == 1
+    for _ in range(2):
+        store.other.touch(LEASE)
+        texts.append(store.one.keep(LEASE, ttl=100))
+    assert len(set(texts)) == 3
+    store.other.touch(LEASE)
+    store.pass_time(101)
+    store.other.touch(LEASE)
+    assert store.one.keep(LEASE) is None, "that it was touched has not made it longer, nor begun it again"
+
+
+def check_a_claim_is_told_to_the_directory_again_under_a_new_lease(store: Store) -> None:
+    """Also if the old lease has ended, as long as no other reflector has claimed the id."""
+    store.one.grant(LEASE, ttl=100)
+    old = store.one.claim("s", HERE, ttl=1000, lease=LEASE)
+    store.pass_time(101)
+    store.one.grant(OTHER_LEASE)
+    new = store.one.inherit(old, lease=OTHER_LEASE)
+    assert (new.owner, new.lease) == (HERE, OTHER_LEASE)
+    assert store.other.lookup("s") == HERE
+    with pytest.raises(StaleClaim):
+        store.one.inherit(old)
+    assert not claimed(store.other, owner=THERE)
+
+
+def check_one_of_many_takes_what_a_dead_lease_leaves(store: Store) -> None:
+    for number in range(ROUNDS):
+        store.one.claim(f"s{number}", Owner("gone"), lease=LEASE)
+        won = race(store, f"s{number}")
+        assert len(won) == 1
+        assert store.one.lookup(f"s{number}") == Owner(won[0])
+
+
 def check_one_of_many_simultaneous_claims_wins(store: Store) -> None:
     for number in range(ROUNDS):
         won = race(store, f"s{number}")

@@ -20,6 +20,9 @@ from tests.waiting import wait_until
 
 TOKEN = "ab" * 16
 
+LIST_INSTEAD = "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'theirs')"
+"""A script of Redis that makes a key a list. With two commands, a reflector could write it between them."""
+
 
 @pytest.fixture(scope="module")
 def both(site: Site) -> Iterator[tuple[Reflector, Reflector]]:
@@ -101,8 +104,7 @@ def test_the_entry_of_a_live_session(both: tuple[Reflector, Reflector], site: Si
     with contextlib.ExitStack() as stack:
         stack.enter_context(sites.pair(here, here, other))
         client, agent = stack.enter_context(sites.pair(here, there, session))
-        site.redis.ask("DEL", key(session))
-        site.redis.ask("RPUSH", key(session), "theirs")
+        site.redis.ask("EVAL", LIST_INSTEAD, 1, key(session))
         wait_until(lambda: here.logged("entry broken", session=session), "a renewal")
         client.text("x")
         agent.expect(1, b"x")
@@ -126,8 +128,7 @@ def test_a_key_that_a_reflector_writes_itself(own_site: Site) -> None:
     """Of another type: the entry of its address, and the name that no session has."""
     with own_site.reflector(timeouts=QUICK) as here:
         for name in (key("."), f"medusa:reflector:{here.url}"):
-            own_site.redis.ask("DEL", name)
-            own_site.redis.ask("RPUSH", name, "theirs")
+            own_site.redis.ask("EVAL", LIST_INSTEAD, 1, name)
         with here.pair() as (client, agent):
             wait_until(lambda: here.logged("entry broken", address=here.url), "a renewal")
             assert here.get("/readyz").status == 200

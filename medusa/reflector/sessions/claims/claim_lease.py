@@ -22,6 +22,10 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A clock that goes on while the machine sleeps, if the system has one."""
 
 
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
 class ClaimLease:
     """The lease of one process. It begins when `ensure` or `keep` is called for the first time.
 
@@ -40,7 +44,8 @@ class ClaimLease:
         self._asker = asker
         self._directory = asker.directory
         self._ttl = timeouts.claim_ttl
-        self._sure_until = 0.0  # by _CLOCK: until then the directory has the lease, unless it loses its contents
+        self._clock = _now
+        self._sure_until = 0.0  # by this clock: until then the directory has the lease, unless it loses its contents
         self._busy = gevent.lock.BoundedSemaphore()
         self._over = False
 
@@ -51,7 +56,7 @@ class ClaimLease:
         The directory's clock decides when the lease expires. This property counts from the time before the directory
         was asked, so it is False early enough.
         """
-        return not self._directory.waits or time.clock_gettime(_CLOCK) < self._sure_until
+        return not self._directory.waits or self._clock() < self._sure_until
 
     def ensure(self) -> None:
         """Begins a lease if there is none, and checks it if it may have expired. Raises DirectoryError.
@@ -83,7 +88,7 @@ class ClaimLease:
     def _keep(self) -> None:
         if self._over:
             return
-        asked = time.clock_gettime(_CLOCK)
+        asked = self._clock()
         touches = self._asker.ask(self._renew) if self.id else None
         if touches is None:
             self._begin()
