@@ -72,9 +72,9 @@ class Reflector:
         lease._clock = lambda: world.now
         self.world = world
 
-    @property
-    def is_sure(self) -> bool:
-        return self.claims._requests.lease.is_sure
+    def is_sure(self, name: SessionName) -> bool:
+        claim = self.claims._claims.get(name)
+        return claim is not None and self.claims._requests.is_sure(claim)
 
     def open(self, name: SessionName) -> None:
         with contextlib.suppress(SessionExists, DirectoryError):
@@ -115,7 +115,7 @@ class World:
         """Another reflector has the name only if it may know that its lease has expired."""
         for other in self.reflectors:
             if other is not here and name in other.sessions and not self.forgot:
-                self.stolen += [name] * other.is_sure
+                self.stolen += [name] * other.is_sure(name)
 
     def step(self) -> None:
         reflector, name = self.chance.choice(self.reflectors), self.chance.choice(NAMES)

@@ -126,7 +126,8 @@ class Claims:
             DirectoryError: the directory did not answer.
             BrokenEntry: it is unknown which reflector holds the name.
         """
-        if self._claims.get(name) is not None and (self._requests.lease.is_sure or self.away):
+        claim = self._claims.get(name)
+        if claim is not None and (self.away or self._requests.is_sure(claim)):
             return None
         owner: Owner | None = self._asker.ask(self._directory.lookup, str(name))
         return None if owner == self.owner else owner

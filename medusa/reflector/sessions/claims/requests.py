@@ -52,6 +52,10 @@ class Requests:
         """
         return self._address is None or self._address.held
 
+    def is_sure(self, claim: Claim) -> bool:
+        """Returns False if another reflector may have claimed the name of `claim`, because a lease has expired."""
+        return claim.lease == self.lease.id and self.lease.is_sure
+
     def take(self, name: str, instead_of: Owner | None = None) -> Claim:
         """Claims `name`, or replaces a claim with the address of this reflector. Blocks until the directory answers.
 
