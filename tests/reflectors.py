@@ -42,6 +42,14 @@ sys.exit(main(sys.argv[2:], Timeouts(**json.loads(sys.argv[1]))))
 """
 
 
+_INSTALLED = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from medusa.commands.main import main
+sys.exit(main())
+"""
+
+
 class Reflector:
     """A reflector process. `log` is all that it has written to its log, parsed. `tls`: what its peers trust.
 
@@ -198,8 +206,13 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def command(arguments: Sequence[str], timeouts: Mapping[str, float] = {}) -> list[str]:
-    """The command line of a reflector. `timeouts`: fields of its Timeouts, for tests that cannot wait that long."""
+def command(arguments: Sequence[str], timeouts: Mapping[str, float] = {}, installed: Path | None = None) -> list[str]:
+    """The command line of a reflector. `timeouts`: fields of its Timeouts, for tests that cannot wait that long.
+
+    `installed`: where another version is, see tests.wheels.
+    """
+    if installed is not None:
+        return [sys.executable, "-c", _INSTALLED, str(installed), "reflector", *arguments]
     if timeouts:
         return [sys.executable, "-c", _LAUNCH, json.dumps(timeouts), *arguments]
     return [sys.executable, "-m", "medusa", "reflector", *arguments]
@@ -212,15 +225,17 @@ def running(
     check: bool = True,
     pass_fds: Sequence[int] = (),
     limits: tuple[int, int] | None = None,
+    installed: Path | None = None,
 ) -> Iterator[Reflector]:
     """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked.
 
     Args:
         limits: of its descriptors, the soft and the hard one.
+        installed: where another version is, see tests.wheels.
     """
     with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(
-            [*_limited(limits), *command([*DEFAULTS, *arguments], timeouts)],
+            [*_limited(limits), *command([*DEFAULTS, *arguments], timeouts, installed)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,0 +1,205 @@
+"""Claims that depend on a lease, in a directory that is asked over a network. Time is the lease's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import gevent
+import pytest
+from structlog.types import EventDict
+
+from medusa.directory import Claim, DirectoryError, Owner
+from medusa.directory.memory import MemoryDirectory
+from medusa.reflector.config import Timeouts
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.claims.names import Claims
+from tests.unit.reflector.conftest import until
+from tests.waiting import Clock
+
+HERE, THERE = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2")
+NAME = SessionName("id", "alice")
+QUICK = Timeouts(claim_ttl=60, claim_retry_interval=0.001)
+DAY = 24 * 3600.0
+
+
+class Store(MemoryDirectory):
+    """Counts. Can be away."""
+
+    waits = True
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.away = False
+        self.renewed: list[str] = []
+        self.kept = 0
+
+    def renew(self, claim: Claim, ttl: float = 60) -> None:
+        super().renew(claim, ttl)
+        self.renewed.append(claim.session_id)
+
+    def keep(self, lease: str, ttl: float = 60) -> str | None:
+        gevent.sleep(0)
+        self._answer()
+        self.kept += 1
+        return super().keep(lease, ttl)
+
+    def release(self, claim: Claim) -> None:
+        self._answer()
+        super().release(claim)
+
+    def spend(self, mark: str, ttl: float) -> bool:
+        self._answer()
+        return True
+
+    def _answer(self) -> None:
+        if self.away:
+            raise DirectoryError("no answer")
+
+
+@pytest.fixture
+def store(clock: Clock) -> Store:
+    return Store(clock)
+
+
+def on(store: Store, clock: Clock, owner: Owner = HERE, timeouts: Timeouts = QUICK) -> Claims:
+    claims = Claims(store, owner, timeouts)
+    claims._requests.lease._clock = clock
+    return claims
+
+
+@pytest.fixture
+def claims(store: Store, clock: Clock, logs: list[EventDict]) -> Claims:
+    return on(store, clock)
+
+
+@pytest.fixture
+def kept(claims: Claims) -> Iterator[Claims]:
+    """They are checked."""
+    checking = gevent.spawn(claims.renew_forever)
+    yield claims
+    assert not checking.dead
+    checking.kill()
+
+
+def lease(claims: Claims) -> str:
+    return claims._requests.lease.id
+
+
+def steps(store: Store, count: int = 5) -> None:
+    wanted = store.kept + count
+    until(lambda: store.kept >= wanted)
+
+
+def test_one_lease_keeps_all_names(store: Store, clock: Clock, claims: Claims) -> None:
+    for number in range(100):
+        claims.take(SessionName(str(number)))
+    claims._renewal._check_all()
+    assert len(store.renewed) == 100
+    for _ in range(10):
+        clock.now += 50
+        claims._requests.lease.keep()
+    assert len(store.entries(1000)) == 100
+    clock.now += 61
+    assert store.entries(1000) == {}
+
+
+def test_new_claims_are_checked_soon_and_the_rest_at_a_pace_of_its_own(store: Store, clock: Clock) -> None:
+    claims = on(store, clock, timeouts=replace(QUICK, claim_ttl=0.03))
+    checking = gevent.spawn(claims.renew_forever)
+    names = [SessionName(str(number)) for number in range(50)]
+    for name in names:
+        claims.take(name)
+    until(lambda: set(store.renewed) == set(map(str, names)))
+    until(lambda: not claims._renewal._fresh)
+    renewed, kept = len(store.renewed), store.kept
+    steps(store, 20)
+    assert len(store.renewed) - renewed <= store.kept - kept + 1, "one in each step, however many there are"
+    until(lambda: len(store.renewed) >= renewed + 100)
+    assert min(map(store.renewed.count, map(str, names))) >= 2
+    checking.kill()
+
+
+def test_a_claim_that_is_not_confirmed_is_gone_soon(store: Store, clock: Clock, claims: Claims) -> None:
+    """However long its lease lasts: the process may not know of it."""
+    claims.take(NAME)
+    for _ in range(2):
+        clock.now += 40
+        claims._requests.lease.keep()
+    assert store.lookup(str(NAME)) is None
+
+
+def test_the_owner_learns_at_once_that_a_claim_was_moved(store: Store, kept: Claims, clock: Clock) -> None:
+    lost = list[SessionName]()
+    kept.on_lost = lost.append
+    kept._renewal._period = 0.01
+    kept.take(NAME)
+    steps(store)
+    before = lease(kept)
+    clock.now += 30
+    other = on(store, clock, THERE, replace(QUICK, claim_move_age=-DAY))
+    other.take(NAME, instead_of=HERE)
+    until(lambda: lost == [NAME])
+    assert (lease(kept), store.lookup(str(NAME))) == (before, THERE)
+
+
+def written(store: Store) -> Claim:
+    """The claim on NAME, whether its lease lasts or not."""
+    claim = store._written(str(NAME))
+    assert claim is not None
+    return claim
+
+
+def test_a_lease_that_is_lost_is_replaced(store: Store, kept: Claims, logs: list[EventDict]) -> None:
+    kept.take(NAME)
+    steps(store)
+    before = lease(kept)
+    store.revoke(before)
+    until(lambda: written(store).lease == lease(kept) != before)
+    assert store.lookup(str(NAME)) == HERE
+    assert [entry["event"] for entry in logs] == ["lease lost"]
+
+
+def test_a_release_without_an_answer_is_made_later(store: Store, kept: Claims) -> None:
+    names = [SessionName(str(number)) for number in range(3)]
+    for name in names:
+        kept.take(name)
+    steps(store)
+    store.away = True
+    kept.release_now(names[0])
+    until(lambda: kept.away)
+    for name in names[1:]:
+        kept.release(name, ["mark"])
+    gevent.sleep(0)
+    assert len(store.entries(10)) == 3
+    store.away = False
+    until(lambda: not store.entries(10))
+
+
+def test_a_name_is_looked_up_if_the_lease_may_have_expired(store: Store, clock: Clock, claims: Claims) -> None:
+    claims.take(NAME)
+    store.claim("other", THERE)
+    assert claims.elsewhere(NAME) is None
+    clock.now += 61
+    store.claim(str(NAME), THERE)
+    assert claims.elsewhere(NAME) == THERE
+    claims._requests.lease.keep()
+    assert claims.elsewhere(NAME) == THERE, "the new lease does not make the old claim good"
+
+
+def test_claims_fail_at_once_while_the_directory_is_away_for_long(store: Store, clock: Clock, claims: Claims) -> None:
+    claims.take(NAME)
+    clock.now += 61
+    store.away = True
+    asked = [gevent.spawn(claims.take, SessionName(str(number))) for number in range(5)]
+    gevent.joinall(asked)
+    assert all(isinstance(each.exception, DirectoryError) for each in asked)
+    assert store.kept == 0
+    assert claims.elsewhere(NAME) is None, "sessions stay where they are"
+
+
+def test_the_end_frees_all(store: Store, claims: Claims) -> None:
+    claims.take(NAME)
+    claims.end()
+    claims._requests.lease.keep()
+    assert (store.lookup(str(NAME)), lease(claims)) == (None, "")
