@@ -106,12 +106,12 @@ def measure(port: int, rows: int, reflectors: int, rest: float) -> Iterator[tupl
     yield "sessions; reflector processes", "%d; %d" % (rows, reflectors)
     yield "memory of Redis", "%.0f MiB, %.0f bytes a session" % (memory / 2**20, memory / rows)
     yield from _rest(client, site, rest)
-    first, second, last = site[0], site[1], site[-1]
-    yield "a claim on a free name", _us(_claims(second, list(second.names(2000))))
+    first, second, last, some = site[0], site[1], site[-1], min(2000, each)
+    yield "a claim on a free name", _us(_claims(second, list(second.names(some))))
     first.claims._requests.lease.end()  # as when its 60 s are over
     left = list(first.claims._claims)
-    yield "a name of a reflector that has failed: look-up", _us(_lookups(second, left[:2000]))
-    yield "the same: claim at another reflector", _us(_claims(second, left[:2000]))
+    yield "a name of a reflector that has failed: look-up", _us(_lookups(second, left[:some]))
+    yield "the same: claim at another reflector", _us(_claims(second, left[:some]))
     client.delete(last.directory._lease(last.lease.id))
     begun = time.monotonic()
     last.claims._renewal._keep_leases()

@@ -78,11 +78,14 @@ class ClaimLease:
                 self._keep()
 
     def end(self) -> None:
-        """Ends the lease: whatever this process has claimed is free. Blocks until the directory answers."""
+        """Ends the lease: whatever this process has claimed is free. Blocks until the directory answers.
+
+        If the directory is away, the lease expires by itself.
+        """
         with self._busy:
             self._over, self._sure_until = True, 0.0
             lease, self.id = self.id, ""
-        if lease:
+        if lease and not self._asker.away:
             self._asker.ask_quietly(self._directory.revoke, lease)
 
     def _keep(self) -> None:
