@@ -34,7 +34,7 @@ from medusa.directory.base import (
     StaleClaim,
 )
 from medusa.directory.redis_pool import RedisPool, is_wrong_type
-from medusa.directory.redis_scripts import CLAIM, CONCLUDE, KEEP, LOOKUP, RELEASE, RENEW, REPLACE, TOUCH
+from medusa.directory.redis_scripts import CLAIM, CONCLUDE, KEEP, LOOKUP, RELEASE, RENEW, REPLACE, TAKE_OVER, TOUCH
 from medusa.directory.redis_url import parse
 from medusa.directory.seal import MAX_ENTRY, Seal
 from medusa.directory.tokens import new_token
@@ -92,7 +92,8 @@ class RedisDirectory(Directory):
         claim = Claim(session_id, owner, new_token(time.time(), lease))
         ended: tuple[bytes, ...] = ()  # the entry of a claim whose lease has ended
         for tries_left in reversed(range(_TRIES)):
-            held = self._run(CLAIM, self._key(session_id), self._entry(claim), _ms(ttl), *ended)
+            script = TAKE_OVER if ended else CLAIM
+            held = self._run(script, self._key(session_id), self._entry(claim), _ms(ttl), *ended)
             if held is None:
                 break
             holder = self._read(session_id, held)

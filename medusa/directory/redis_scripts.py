@@ -11,8 +11,16 @@ from medusa.directory.seal import MAX_ENTRY
 _READ = "local held = redis.call('GETRANGE', KEYS[1], 0, %d)\n" % MAX_ENTRY
 
 # A script runs a second time if its first answer was lost. So it also succeeds if the key already has the new value.
-# The third argument of CLAIM is optional: a value that may be replaced, because the lease of its claim has ended.
 CLAIM = (
+    _READ
+    + """
+if held ~= ARGV[1] and (held ~= '' or redis.call('EXISTS', KEYS[1]) == 1) then return held end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return false
+"""
+)
+# Does the same as CLAIM, and also replaces the third argument, the entry of a claim whose lease has ended.
+TAKE_OVER = (
     _READ
     + """
 if held ~= ARGV[1] and held ~= ARGV[3] and (held ~= '' or redis.call('EXISTS', KEYS[1]) == 1) then return held end

@@ -29,7 +29,7 @@ def _now() -> float:
 class ClaimLease:
     """The lease of one process. It begins when `ensure` or `keep` is called for the first time.
 
-    Call `keep` every `claim_retry_interval` seconds. A directory in the memory of this process needs no lease: then
+    Call `keep` three times in `claim_ttl` seconds. A directory in the memory of this process needs no lease: then
     `id` stays empty, and no method does anything.
 
     Attributes:

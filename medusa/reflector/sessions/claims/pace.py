@@ -12,16 +12,17 @@ RATE = 10.0
 """The maximum number of claims that one process checks in a second, as long as that is enough; see `share`."""
 
 
-def share(count: int, step: float, period: float, longest: float) -> int:
-    """Returns how many of `count` claims to check in each step, so that every claim is checked again and again.
+def share(count: int, period: float, longest: float) -> int:
+    """Returns how many of `count` claims to check in each period, so that every claim is checked again and again.
+
+    That is all of them, if RATE claims a second are enough for this.
 
     Args:
         count: the number of claims.
-        step: seconds from one step to the next.
-        period: a claim is checked once in so many seconds, if RATE claims a second are enough for this.
+        period: seconds from one period to the next.
         longest: a claim is checked once in so many seconds, even if that takes more than RATE claims a second.
     """
-    return math.ceil(step * max(min(count / period, RATE), count / longest))
+    return min(count, math.ceil(period * max(RATE, count / longest)))
 
 
 class Round:

@@ -76,7 +76,7 @@ class Renewal:
                 gevent.sleep(self._timeouts.claim_retry_interval)
 
     def _wait_for_trouble(self) -> None:
-        """Checks some claims in each step. Returns when all of them have to be checked, and if the directory fails.
+        """Checks some claims in each period. Returns when all of them have to be checked, and if the directory fails.
 
         A directory in the memory of this process has no lease: there, all are checked once in each period.
         """
@@ -86,14 +86,17 @@ class Renewal:
         step, longest = self._timeouts.claim_retry_interval, self._timeouts.leased_claim_ttl / 3
         due = time.monotonic() + self._period
         while not self._asker.failed.wait(min(step, self._period)):
-            if self._keep_leases() or self._lease.id != self._known[0]:
+            if self._marks.keep_lease() or self._lease.id != self._known[0]:
                 return
-            if time.monotonic() >= due:
-                if self._lease.touches != self._known[1] or not self._asker.is_answering():
-                    return
-                self._check(list(self._fresh))
-                due = time.monotonic() + self._period
-            self._check(self._round.next(self.claims, share(len(self.claims), step, self._period, longest)))
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + self._period
+            if not self._asker.is_answering() or self._keep_leases():
+                return
+            if (self._lease.id, self._lease.touches) != self._known:
+                return
+            some = self._round.next(self.claims, share(len(self.claims), self._period, longest))
+            self._check({*self._fresh, *some})
 
     def _keep_leases(self) -> bool:
         """Renews both leases of this process. Returns True if the directory has lost its contents."""

@@ -11,17 +11,17 @@ HOUR = 3600.0
 
 
 @pytest.mark.parametrize(
-    ("count", "checked"), [(0, 0), (1, 1), (10, 1), (100, 10), (200, 20), (10_000, 20), (72_000, 20), (720_000, 200)]
+    ("count", "checked"), [(0, 0), (1, 1), (10, 10), (200, 200), (10_000, 200), (72_000, 200), (720_000, 2000)]
 )
-def test_the_number_in_two_seconds(count: int, checked: int) -> None:
-    assert share(count, 2.0, 20.0, 2 * HOUR) == checked
+def test_the_number_in_twenty_seconds(count: int, checked: int) -> None:
+    assert share(count, 20.0, 2 * HOUR) == checked
 
 
-@given(st.integers(0, 10_000_000), st.floats(0.01, 60), st.floats(0.1, 600), st.floats(600, HOUR * 24))
-def test_every_claim_is_checked_in_time(count: int, step: float, period: float, longest: float) -> None:
-    checked = share(count, step, period, longest)
-    assert checked * longest >= count * step * 0.999
-    assert checked <= step * max(RATE, count / longest) + 1
+@given(st.integers(0, 10_000_000), st.floats(0.1, 600), st.floats(600, HOUR * 24))
+def test_every_claim_is_checked_in_time(count: int, period: float, longest: float) -> None:
+    checked = share(count, period, longest)
+    assert checked == count or checked * longest >= count * period * 0.999
+    assert checked <= period * max(RATE, count / longest) + 1
 
 
 def names(count: int) -> list[SessionName]:
