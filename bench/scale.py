@@ -100,6 +100,7 @@ def measure(port: int, rows: int, reflectors: int, rest: float) -> Iterator[tupl
     client = redis.Redis(port=port, socket_timeout=60)
     before = client.info("memory")["used_memory"]
     site = [SimulatedReflector(url, number, timeouts) for number in range(reflectors)]
+    keeping = gevent.spawn(_keep_leases, site)
     for reflector in site:
         reflector.fill(client, each)
     memory = client.info("memory")["used_memory"] - before
@@ -112,6 +113,7 @@ def measure(port: int, rows: int, reflectors: int, rest: float) -> Iterator[tupl
     left = list(first.claims._claims)
     yield "a name of a reflector that has failed: look-up", _us(_lookups(second, left[:some]))
     yield "the same: claim at another reflector", _us(_claims(second, left[:some]))
+    keeping.kill()
     client.delete(last.directory._lease(last.lease.id))
     begun = time.monotonic()
     last.claims._renewal._keep_leases()
@@ -137,6 +139,13 @@ def _rest(client: Any, site: list[SimulatedReflector], seconds: float) -> Iterat
     yield "Redis's processor at rest", "%.2f %%" % (100 * (after[1] - before[1]) / took)
     rows = sum(len(reflector.claims._claims) for reflector in site)
     yield "the same with one renewal for each session every 20 s", "%.0f commands a second" % (rows / 20)
+
+
+def _keep_leases(site: list[SimulatedReflector]) -> None:
+    while True:
+        gevent.sleep(5)
+        for reflector in site:
+            reflector.lease.keep()
 
 
 def _keep_forever(reflector: SimulatedReflector) -> None:

@@ -95,8 +95,8 @@ class ClaimLease:
         touches = self._asker.ask(self._renew) if self.id else None
         if touches is None:
             self._begin()
-        else:
-            self.touches = touches
+            touches = self._asker.ask(self._renew)
+        self.touches = touches or ""
         self._sure_until = asked + self._ttl
 
     def _renew(self) -> str | None:
