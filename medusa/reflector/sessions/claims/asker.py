@@ -96,17 +96,26 @@ class Asker:
     def is_answering(self) -> bool:
         """Asks the directory to write something. Returns True if it does. Sets or clears `failed`.
 
-        A read is not enough, because a full store can still be read.
+        After this has cleared `failed`, the caller has to do what was left undone; see `Renewal.run_forever`.
         """
         before = self.away
+        if not self.can_write():
+            return False
+        self.failed.clear()
+        if before:
+            log.info("directory is back")
+        return True
+
+    def can_write(self) -> bool:
+        """Asks the directory to write something. Returns True if it does, and sets `failed` otherwise.
+
+        A read is not enough, because a full store can still be read.
+        """
         try:
             self.directory.spend("probe " + secrets.token_hex(16), 0.001)
         except DirectoryError as error:
             self._note_failure(error)
             return False
-        self.failed.clear()
-        if before:
-            log.info("directory is back")
         return True
 
     def finish(self) -> None:

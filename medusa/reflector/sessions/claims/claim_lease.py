@@ -29,8 +29,8 @@ def _now() -> float:
 class ClaimLease:
     """The lease of one process. It begins when `ensure` or `keep` is called for the first time.
 
-    Call `keep` three times in `claim_ttl` seconds. A directory in the memory of this process needs no lease: then
-    `id` stays empty, and no method does anything.
+    Call `keep` at least three times in `claim_ttl` seconds. A directory in the memory of this process needs no lease:
+    then `id` stays empty, and no method does anything.
 
     Attributes:
         id: the id of the lease, which new claims depend on; "" if there is none. If the directory has lost the lease,

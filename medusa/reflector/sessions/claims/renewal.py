@@ -86,14 +86,12 @@ class Renewal:
         step, longest = self._timeouts.claim_retry_interval, self._timeouts.leased_claim_ttl / 3
         due = time.monotonic() + self._period
         while not self._asker.failed.wait(min(step, self._period)):
-            if self._marks.keep_lease() or self._lease.id != self._known[0]:
+            if self._keep_leases() or (self._lease.id, self._lease.touches) != self._known:
                 return
             if time.monotonic() < due:
                 continue
             due = time.monotonic() + self._period
-            if not self._asker.is_answering() or self._keep_leases():
-                return
-            if (self._lease.id, self._lease.touches) != self._known:
+            if self._asker.away or not self._asker.can_write():
                 return
             some = self._round.next(self.claims, share(len(self.claims), self._period, longest))
             self._check({*self._fresh, *some})

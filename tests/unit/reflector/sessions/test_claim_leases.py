@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import gevent
+import gevent.event
 import pytest
 from structlog.types import EventDict
 
@@ -33,13 +34,18 @@ class Store(MemoryDirectory):
         self.away = False
         self.renewed: list[str] = []
         self.kept = 0
+        self.answers = gevent.event.Event()  # `keep` waits for this
+        self.answers.set()
+        self.asked = 0  # how often `keep` was called
 
     def renew(self, claim: Claim, ttl: float = 60) -> None:
         super().renew(claim, ttl)
         self.renewed.append(claim.session_id)
 
     def keep(self, lease: str, ttl: float = 60) -> str | None:
+        self.asked += 1
         gevent.sleep(0)
+        self.answers.wait()
         self._answer()
         self.kept += 1
         return super().keep(lease, ttl)
@@ -170,6 +176,20 @@ def test_a_release_without_an_answer_is_made_later(store: Store, kept: Claims) -
     gevent.sleep(0)
     assert len(store.entries(10)) == 3
     store.away = False
+    until(lambda: not store.entries(10))
+
+
+def test_a_failure_while_the_lease_is_renewed_is_not_forgotten(store: Store, kept: Claims) -> None:
+    kept.take(NAME)
+    steps(store)
+    kept._renewal._period = 1e-6  # the next claims are due as soon as the lease is renewed
+    store.answers.clear()
+    asked = store.asked
+    until(lambda: store.asked > asked)
+    store.away = True
+    kept.release_now(NAME)
+    store.away = False
+    store.answers.set()
     until(lambda: not store.entries(10))
 
 
