@@ -18,7 +18,7 @@ from medusa.transports.adopt import adopt_framed, adopt_websocket
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.socket_stream import SocketStream
-from medusa.transports.tls import Tls, TlsSocket, stream_over
+from medusa.transports.tls import Buffers, Tls, TlsSocket, stream_over
 from tests import frames
 from tests.memory_transport import memory_streams
 from tests.waiting import PATIENCE
@@ -68,9 +68,9 @@ def client_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(CERTIFICATE))
 
 
-def tls_engines() -> tuple[Tls, Tls]:
-    """The client's and the server's end of TLS without sockets, their handshake done."""
-    client, server = Tls(client_context(), "localhost"), Tls(server_context())
+def tls_engines(buffers: Buffers | None = None) -> tuple[Tls, Tls]:
+    """The client's and the server's end of TLS without sockets, their handshake done. `buffers`: of the server."""
+    client, server = Tls(client_context(), "localhost"), Tls(server_context(), buffers=buffers)
     received = b""
     while not client.handshake(received):
         server.handshake(client.replies())

@@ -44,7 +44,7 @@ from medusa.transports.dial.race import Address
 from medusa.transports.dial.target import ip_address
 from medusa.transports.dial.tcp import connect_any
 from medusa.transports.steps import run
-from medusa.transports.tls import Tls, TlsSocket, client_context, stream_over
+from medusa.transports.tls import Buffers, Tls, TlsSocket, client_context, stream_over
 
 log = structlog.get_logger(component="forward_out")
 
@@ -90,6 +90,7 @@ class ForwardOut:
         self._stall_timeout = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
+        self._buffers: Buffers = (ssl.MemoryBIO(), ssl.MemoryBIO())
         self._links: dict[ByteLink, Carried] = {}
         self._ends_at: float | None = None  # the time.monotonic() at which the drain ends; None: no drain
         self._owners_told = False
@@ -235,7 +236,7 @@ class ForwardOut:
             prepare(sock)
             secure = None
             if parts.scheme == "https":
-                secure = TlsSocket(sock, Tls(self._context, parts.hostname))
+                secure = TlsSocket(sock, Tls(self._context, parts.hostname, self._buffers))
                 run(secure.handshake_steps(deadline), gevent.select.poll)
             sock.settimeout(remaining(deadline))
         except BaseException:

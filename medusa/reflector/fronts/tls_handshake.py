@@ -27,7 +27,7 @@ def decrypt(accepted: Accepted, certificate: Certificate | None, data: bytes) ->
         raise HandshakeError(400, "%s is spoken here, and this was not: ask with %s://" % (scheme, scheme))
     if certificate is None:
         return data
-    secure = TlsSocket(accepted.sock, Tls(certificate.context))
+    secure = TlsSocket(accepted.sock, Tls(certificate.context, buffers=certificate.buffers))
     try:
         secure.handshake(data)
     except (OSError, HandshakeError) as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from medusa.reflector.config import ConfigError
+from medusa.transports.tls import Buffers
 
 if TYPE_CHECKING:
     from cryptography import x509  # takes long to import: only a reflector with a certificate does so
@@ -43,6 +44,7 @@ class Certificate:
     Attributes:
         context: the SSLContext for new connections. A connection keeps the context that it started with.
         leaf: the server's own certificate, the first of the chain.
+        buffers: the buffers of ciphertext that all connections share; see medusa.transports.tls.Tls.
 
     Raises:
         ConfigError: the files cannot be used.
@@ -53,6 +55,7 @@ class Certificate:
         self._key = key
         self.leaf: x509.Certificate
         self.context = self._load()
+        self.buffers: Buffers = (ssl.MemoryBIO(), ssl.MemoryBIO())
 
     @property
     def names(self) -> list[str]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import ssl
-from typing import Callable, List, Optional, Union
+import sys
+from typing import Any, Callable, List, Optional, Tuple, Union
 
 RECORD = 16 * 1024
 """The most bytes of plaintext in one TLS record (RFC 8446 section 5.1).
 
-No single call passes more bytes to OpenSSL, because OpenSSL's memory buffers never shrink.
+No single call passes more bytes to OpenSSL through buffers of the connection's own, because they never shrink.
 """
+
+Buffers = Tuple[ssl.MemoryBIO, ssl.MemoryBIO]
+"""OpenSSL's buffers of ciphertext, in and out. They are empty between two calls of a method of Tls."""
 
 NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 """OpenSSL's names for the error that the peer's first bytes are no TLS. Each version of OpenSSL uses some of them."""
@@ -38,16 +42,23 @@ class Tls:
 
     Args:
         server_name: the name that the server's certificate must have; None at the server's end.
+        buffers: buffers that all connections of one thread may share. By default the connection has its own.
 
     Attributes:
         ended: True if no more data will come. Either the peer sent a close_notify, or its stream ended without one.
             Callers need not tell these apart: a link that ends properly ends with the Close of a websocket.
     """
 
-    def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    __slots__ = ("_failure", "_fed", "_in", "_little_data", "_most", "_out", "_replies", "_ssl", "ended")
+
+    def __init__(
+        self, context: ssl.SSLContext, server_name: Optional[str] = None, buffers: Optional[Buffers] = None
+    ) -> None:
+        self._in, self._out = buffers or (ssl.MemoryBIO(), ssl.MemoryBIO())
+        self._most = RECORD if buffers is None else sys.maxsize  # bytes to pass to OpenSSL at once
         self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
         self._fed = NOTHING  # ciphertext that has come, but was not passed to OpenSSL yet
+        self._replies = b""  # ciphertext that TLS itself has to send
         self._little_data = False  # True if less than half of the last ciphertext was data
         self._failure: Optional[TlsError] = None
         self.ended = False
@@ -55,7 +66,7 @@ class Tls:
     @property
     def pending(self) -> bool:
         """True if `receive` may return plaintext, or raise an error, without more ciphertext."""
-        return not self.ended and bool(self._failure or self._fed or self._in.pending or self._ssl.pending())
+        return not self.ended and bool(self._failure or self._fed or self._ssl.pending())
 
     def handshake(self, data: bytes = b"") -> bool:
         """Continues the handshake with the ciphertext `data`. Returns True if the handshake is done.
@@ -67,22 +78,33 @@ class Tls:
             ssl.SSLCertVerificationError, TlsError: the handshake failed.
         """
         self._fed = memoryview(data)
-        while True:
-            try:
-                self._ssl.do_handshake()
-            except ssl.SSLWantReadError:
-                if not self._fed:
-                    return False
-                self._feed()
-            except ssl.SSLCertVerificationError:
-                raise
-            except ssl.SSLError as error:
-                raise _failed(error) from None
-            else:
-                return True
+        try:
+            while True:
+                try:
+                    self._ssl.do_handshake()
+                except ssl.SSLWantReadError:
+                    if not self._fed:
+                        return False
+                    self._feed()
+                else:
+                    return True
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLError as error:
+            raise _failed(error) from None
+        finally:
+            self._empty()
 
     def receive(self, size: int, recv: Callable[[int], bytes]) -> bytes:
         """Returns up to `size` bytes of plaintext; b"" if no record is whole yet, or if `ended` is True.
+
+        For the rest see `receive_into`.
+        """
+        buffer = memoryview(bytearray(size))
+        return bytes(buffer[: self.receive_into(buffer, recv)])
+
+    def receive_into(self, buffer: memoryview, recv: Callable[[int], bytes]) -> int:
+        """Writes plaintext to `buffer`. Returns its size; 0 if no record is whole yet, or if `ended` is True.
 
         Args:
             recv: a function that returns ciphertext, at most as many bytes as it is asked for. Called at most once.
@@ -90,30 +112,37 @@ class Tls:
         Raises:
             TlsError: TLS failed. Errors of `recv` are passed on.
         """
-        data = self._read(size)
-        if not data and not self.ended:
+        size = self._read(buffer)
+        if not size and not self.ended:
             # 128 KiB of requests for new keys would stop all other sessions on the event loop for a tenth of a second.
-            self._fed = memoryview(recv(RECORD if self._little_data else max(size, RECORD)))
+            self._fed = memoryview(recv(RECORD if self._little_data else max(len(buffer), RECORD)))
             self.ended = not self._fed
             came = len(self._fed)
-            data = self._read(size)
-            self._little_data = 2 * len(data) < came
-        return data
+            size = self._read(buffer)
+            self._little_data = 2 * size < came
+        return size
 
     def encrypt(self, data: Union[bytes, memoryview]) -> bytes:
         """Returns the ciphertext of `data`, with any waiting `replies` in front of it. Raises TlsError if TLS fails."""
-        view, parts, at = memoryview(data), [self._out.read()], 0
+        view, at = memoryview(data), 0
+        parts: List[bytes] = [self._replies] if self._replies else []
+        self._replies = b""
         try:
             while at < len(view):
-                at += self._ssl.write(view[at : at + RECORD])
-                parts.append(self._out.read())
+                at += self._ssl.write(view[at:])  # one record
+                if self._out.pending >= self._most:
+                    parts.append(self._out.read())
         except ssl.SSLError as error:
             raise _failed(error) from None
-        return b"".join(parts)
+        finally:
+            self._empty()
+        parts.append(self.replies())
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def replies(self) -> bytes:
         """Returns the bytes that TLS itself has to send now, such as parts of the handshake. They may be empty."""
-        return self._out.read() if self._out.pending else b""
+        data, self._replies = self._replies, b""
+        return data
 
     def close(self) -> bytes:
         """Returns the close_notify to send. After this call, nothing more can be decrypted."""
@@ -121,33 +150,43 @@ class Tls:
             self._ssl.unwrap()
         except OSError:  # the peer's close_notify has not come yet
             pass
-        return self._out.read()
+        self._empty()
+        return self.replies()
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, buffer: memoryview) -> int:
         if self._failure is not None:
             raise self._failure
-        parts: List[bytes] = []
-        while size > 0 and self.pending:
-            if not (self._in.pending or self._ssl.pending()):
-                self._feed()
-            try:
-                data = self._ssl.read(size)
-            except ssl.SSLWantReadError:
-                continue
-            except ssl.SSLError as error:
-                self._failure = _failed(error)
-                if parts:
-                    break  # return the good data first; the next call raises
+        size = 0
+        try:
+            while size < len(buffer) and not self.ended:
+                if not self._in.pending and not self._ssl.pending():
+                    if not self._fed:
+                        break
+                    self._feed()
+                try:
+                    taken: Any = self._ssl.read(len(buffer) - size, buffer[size:])
+                except ssl.SSLWantReadError:
+                    continue
+                self.ended = not taken
+                size += taken
+        except ssl.SSLError as error:
+            self._failure = _failed(error)
+            if not size:  # else the good data first; the next call raises
                 raise self._failure from None
-            if not data:
-                self.ended = True
-            parts.append(data)
-            size -= len(data)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        finally:
+            self._empty()
+        return size
 
     def _feed(self) -> None:
-        self._in.write(self._fed[:RECORD])
-        self._fed = self._fed[RECORD:] or NOTHING
+        self._in.write(self._fed[: self._most])
+        self._fed = self._fed[self._most :] or NOTHING
+
+    def _empty(self) -> None:
+        """Takes what is left out of OpenSSL's buffers, because another connection may use them next."""
+        if self._in.pending:
+            self._fed = memoryview(b"".join((self._in.read(), self._fed)))
+        if self._out.pending:
+            self._replies += self._out.read()
 
 
 def _failed(error: ssl.SSLError) -> TlsError:

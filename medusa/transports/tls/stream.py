@@ -7,10 +7,10 @@ from typing import List, Optional, Union
 
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls.blocking import TlsSocket
-from medusa.transports.tls.engine import NOTHING, Tls, TlsError
+from medusa.transports.tls.engine import NOTHING, RECORD, Tls, TlsError
 
 CHUNK = 64 * 1024
-"""The most bytes of plaintext that TlsStream encrypts before the kernel has taken the ciphertext."""
+"""The bytes of plaintext that TlsStream encrypts at once, up to RECORD more. Then the kernel has to take the result."""
 
 MAX_REPLIES = 16 * 1024
 """The most bytes of TLS's own answers that may wait to be sent, besides data.
@@ -23,6 +23,8 @@ class TlsStream(SocketStream):
     """A stream over a socket with TLS. The handshake must already be done. See SocketStream."""
 
     secure = True
+
+    __slots__ = ("_owed", "_tls", "_unsent")
 
     def __init__(self, sock: socket.socket, tls: Tls) -> None:
         super().__init__(sock)
@@ -37,39 +39,45 @@ class TlsStream(SocketStream):
 
     def recv(self, size: int) -> bytes:
         """Reads and returns up to `size` bytes; b"" at the end. Raises BlockingIOError if there are none now."""
-        tls = self._tls
-        if tls is None:
-            return super().recv(size)  # not decrypted: after `shutdown` all input is dropped
-        try:
-            data = tls.receive(size, super().recv)
-        finally:
-            self._reply(tls)
-        if data or tls.ended:
-            return data
-        raise BlockingIOError
+        buffer = memoryview(bytearray(size))
+        return bytes(buffer[: self.recv_into(buffer)])
 
     def recv_into(self, buffer: memoryview) -> int:
         """Reads into `buffer`. Returns the number of bytes; 0 at the end. Raises BlockingIOError if none are there."""
-        data = self.recv(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+        tls = self._tls
+        if tls is None:
+            return super().recv_into(buffer)  # not decrypted: after `shutdown` all input is dropped
+        try:
+            size = tls.receive_into(buffer, super().recv)
+        finally:
+            self._reply(tls)
+        if size or tls.ended:
+            return size
+        raise BlockingIOError
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Encrypts and sends a part of `data`, or all of it. Returns the number of bytes sent.
 
-        Raises BlockingIOError if the kernel takes only a part of the ciphertext. The stream keeps the rest and sends it
-        in the next call, before anything else. So pass the same bytes again (see `interfaces.Stream.send`): that call
-        reports them as sent, and does not encrypt them again.
+        Raises BlockingIOError if the kernel takes only a part of the first ciphertext. The stream keeps the rest and
+        sends it in the next call, before anything else. So pass the same bytes again (see `interfaces.Stream.send`):
+        that call reports them as sent, and does not encrypt them again.
         """
-        self._flush()
-        if not self._owed and self._tls is not None:
-            self._owed = min(len(data), CHUNK)
-            self._unsent = memoryview(self._tls.encrypt(memoryview(data)[: self._owed]))
+        view, done = memoryview(data), 0
+        try:
             self._flush()
-        elif self._tls is None:
-            return super().send(data)  # raises OSError, because the socket was shut down
-        taken, self._owed = self._owed, 0
-        return taken
+            if self._tls is None:
+                return super().send(data)  # raises OSError, because the socket was shut down
+            done, self._owed = self._owed, 0
+            while done < len(view):
+                # A short rest leaves together with the last chunk: a segment of its own would wake the peer once more.
+                piece = view[done : done + CHUNK if len(view) > done + CHUNK + RECORD else len(view)]
+                self._unsent, self._owed = memoryview(self._tls.encrypt(piece)), len(piece)
+                self._flush()
+                done, self._owed = done + self._owed, 0
+        except BlockingIOError:
+            if not done:
+                raise
+        return done
 
     def send_pieces(self, pieces: List[Union[bytes, memoryview]]) -> int:
         """Encrypts and sends a part of the bytes of `pieces`, or all of them, in the same way as `send`."""

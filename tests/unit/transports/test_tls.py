@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import ssl
 import threading
@@ -88,6 +89,56 @@ class TestEngine:
         assert server.receive(100, lambda _: b"") == b""
         assert server.ended
 
+    def test_connections_that_share_buffers_get_their_own_bytes_only(self) -> None:
+        """One of them sends a broken record, and another one more than is read at once."""
+        shared = (ssl.MemoryBIO(), ssl.MemoryBIO())
+        pairs = [tls_engines(shared) for _ in range(4)]
+        chance = random.Random(7)
+        wires = [client.encrypt(bytes([number]) * 100_000) for number, (client, _) in enumerate(pairs)]
+        broken = pairs[3][0].encrypt(b"x")
+        wires[3] = broken[:-1] + bytes([broken[-1] ^ 1]) + wires[3]
+        received = [b""] * 4
+        turns = [number for number in range(3) for _ in range(200)] + [3]
+        chance.shuffle(turns)
+
+        def recv(size: int) -> bytes:
+            part, wires[turn] = wires[turn][: min(size, 1 + portion)], wires[turn][min(size, 1 + portion) :]
+            if not part:
+                raise BlockingIOError
+            return part
+
+        for turn in turns:
+            client, server = pairs[turn]
+            portion = chance.choice((3, 700, 20_000, 70_000))
+            with suppress(BlockingIOError):
+                if turn == 3:
+                    portion = len(wires[3])
+                    with pytest.raises(TlsError, match="bad record mac"):
+                        server.receive(1 << 17, recv)
+                else:
+                    received[turn] += server.receive(chance.choice((1, 5000, 1 << 17)), recv)
+                    answer = server.encrypt(b"%d" % turn)
+                    assert client.receive(10, lambda _, answer=answer: answer) == b"%d" % turn  # type: ignore[misc]
+            assert not shared[0].pending
+            assert not shared[1].pending
+        for number, (_, server) in enumerate(pairs[:3]):
+            portion, turn = 1 << 20, number
+            while len(received[number]) < 100_000:
+                received[number] += server.receive(1 << 17, recv)
+            assert received[number] == bytes([number]) * 100_000
+        assert pairs[3][1].replies()
+
+    def test_data_that_comes_with_the_end_of_the_handshake_is_kept(self) -> None:
+        shared = (ssl.MemoryBIO(), ssl.MemoryBIO())
+        client, server = Tls(client_context(), "localhost"), Tls(server_context(), buffers=shared)
+        assert not client.handshake()
+        server.handshake(client.replies())
+        assert client.handshake(server.replies())
+        assert server.handshake(client.replies() + client.encrypt(b"early"))
+        assert not shared[0].pending
+        assert server.pending
+        assert server.receive(100, nothing) == b"early"
+
 
 class TestSocket:
     def test_it_behaves_like_a_socket(self, ends: tuple[TlsSocket, TlsSocket]) -> None:
@@ -156,7 +207,7 @@ class TestSocket:
     ) -> None:
         """As one that asks for new keys on and on: recv would not end while there is something to read."""
         _, server = ends
-        monkeypatch.setattr(server.tls, "receive", lambda size, recv: recv(RECORD)[:0])
+        monkeypatch.setattr(Tls, "receive", lambda _, size, recv: recv(RECORD)[:0])
         monkeypatch.setattr(server, "sock", Endless())
         with pytest.raises(TlsError, match="without data"):
             server.recv(RECORD)
@@ -223,7 +274,7 @@ class TestStream:
         fill(near)
         assert near._tls is not None
         answer = near._tls.encrypt(bytes(1000))
-        monkeypatch.setattr(near._tls, "replies", lambda: answer)
+        monkeypatch.setattr(Tls, "replies", lambda _: answer)
 
         def broke() -> bool:
             with suppress(BlockingIOError):
