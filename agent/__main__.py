@@ -6,7 +6,6 @@ import argparse
 import os
 import signal
 import sys
-from dataclasses import replace
 from typing import Iterable, List, Mapping, NoReturn, Optional, Tuple
 
 from agent.command.encoding import to_text
@@ -28,6 +27,7 @@ from medusa import __version__
 from medusa.guard import Guard
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
+from medusa.protocol.record import replace
 from medusa.transports.base import Transport
 from medusa.transports.dial.headers import hide_arguments
 

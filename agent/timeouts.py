@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from medusa.protocol.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Timeouts:
     """The agent's times, all in seconds.
 

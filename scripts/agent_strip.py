@@ -4,7 +4,7 @@
 
 Their lines stay, but empty, so that a traceback from a job has the line numbers of the source. Lines are indented by
 one space for each four, and there are no other spaces than those between two words. Each field of a class has
-the type `int`, because dataclasses and named tuples are made from fields that have one. No other type is left, so that
+the type `int`, because records and named tuples are made from fields that have one. No other type is left, so that
 `from __future__ import annotations` goes too.
 """
 

@@ -53,7 +53,7 @@ def removable(item: ast.stmt) -> str | None:
     """Returns the name that the statement gives to something, if that is all that it does, else None."""
     if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         done = [node.func if isinstance(node, ast.Call) else node for node in item.decorator_list]
-        plain = all(isinstance(node, ast.Name) and node.id in ("dataclass", "property") for node in done)
+        plain = all(isinstance(node, ast.Name) and node.id in ("record", "property") for node in done)
         return item.name if plain and item.name[:2] != "__" else None
     target = item.targets[0] if isinstance(item, ast.Assign) and len(item.targets) == 1 else None
     if not isinstance(target, ast.Name) or (target.id[:2] == "__" and target.id != "__all__"):
@@ -96,12 +96,14 @@ def without_methods(source: str, used: set[str]) -> str:
     """Returns `source` without the methods that nothing calls, neither those in `used` nor what these call.
 
     `used` are the names of the methods that other files call. It is for ptyprocess, of which the agent needs little.
+    The constructor and __del__ go too: the agent's subclass of it has its own constructor, after which __del__ does
+    nothing.
     """
     tree, lines = ast.parse(source), source.split("\n")
     methods = [item for node in tree.body if isinstance(node, ast.ClassDef) for item in node.body]
     functions = [item for item in methods if isinstance(item, ast.FunctionDef)]
     called: set[str] = set()
-    more = {"__init__", "__del__", *used}
+    more = set(used)
     while more - called:
         called |= more
         nodes = [node for item in functions if item.name in called for node in ast.walk(item)]

@@ -6,13 +6,13 @@ The decision depends on the client's message `start`, and on what this machine h
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from agent.command.encoding import to_bytes, to_text
 from agent.command.environment import environment, prompt_of
 from agent.command.login_shell import Login, login_of
 from medusa.protocol.control import Resize, Start
+from medusa.protocol.record import field, record
 from medusa.protocol.terminal import modes
 
 DEFAULT_COMMAND = ("/bin/bash", "--norc")
@@ -56,7 +56,7 @@ def unusable(program: str) -> CannotStart:
     return CannotStart("%s: not found or not executable" % program, code)
 
 
-@dataclass(frozen=True)
+@record
 class Launch:
     """A command that can be started on this machine.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional
 
 from agent.command.login_shell import login_of
 from agent.command.resolve import CannotStart, Launch, in_home, resolve
 from medusa.protocol.control import Start
+from medusa.protocol.record import replace
 from medusa.protocol.terminal.environment import checked
 
 BASH = "/bin/bash"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any, Optional, Tuple
 from urllib.parse import urlsplit
 
+from medusa.protocol.record import field, record
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers, from_variable
 
 SCHEMES = ("http", "https", "ws", "wss", "tcp")
@@ -34,7 +34,7 @@ class NotConfigured(ConfigError):
         self.more = more
 
 
-@dataclass(frozen=True)
+@record
 class Config:
     """The configuration of a session: where to dial.
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import replace
 from typing import Any, Mapping, Optional
 
 from agent.config.configuration import Config, ConfigError, NotConfigured, checked, checked_url, load, read
 from agent.config.manta_asset import ASSETS
 from agent.config.shared_options import headers_of, switch
+from medusa.protocol.record import replace
 from medusa.transports.dial.headers import NO_HEADERS, Headers
 
 VARIABLE = "MEDUSA_AGENT_CONFIG"

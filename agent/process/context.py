@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 from typing import Callable, Collection, Mapping
 
 from agent.process.inherited import NOTHING, Inherited
 from agent.signals import StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.guard import Guard
+from medusa.protocol.record import field, record
 
 
 def _new_incarnation() -> str:
     return os.urandom(16).hex()
 
 
-@dataclass(frozen=True)
+@record
 class Context:
     """The settings and functions of the agent's process that a session needs.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from dataclasses import dataclass
 from typing import Collection, FrozenSet, Iterable, Mapping, Optional, Tuple
+
+from medusa.protocol.record import record
 
 IGNORED_BY_PYTHON = frozenset((signal.SIGPIPE, signal.SIGXFSZ))
 """The signals that Python ignores from its start. MEDUSA_IGNORED tells whether the job ignores them too."""
@@ -26,7 +27,7 @@ _PR_GET_CHILD_SUBREAPER = 37
 """Options of prctl(2): PR_SET_DUMPABLE protects a process's memory, PR_SET_CHILD_SUBREAPER makes it adopt orphans."""
 
 
-@dataclass(frozen=True)
+@record
 class Inherited:
     """The settings that the agent has inherited from the job.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 from typing import Dict, List, Optional, Protocol, Tuple
 
 from agent.dial.announce import Holding
@@ -18,6 +17,7 @@ from agent.session.leg import Leg
 from agent.streams.registry import Streams
 from agent.streams.shared import Shared
 from medusa.protocol.features import FORBID, FORWARDING
+from medusa.protocol.record import replace
 from medusa.transports.base import Transport
 
 MAX_LINKS = 256

@@ -5,7 +5,6 @@ The table of this protocol is in phases.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional, Union
 
 from agent.command.resolve import CannotStart, merge_size, resolve
@@ -18,6 +17,7 @@ from agent.streams.shared import Shared
 from medusa.protocol import control
 from medusa.protocol.control import Control, Error, Resize, Start, Started
 from medusa.protocol.messages import Binary, Part, Text
+from medusa.protocol.record import replace
 from medusa.transports.link import Link, LinkLost, Loss
 
 _LOSSES = {

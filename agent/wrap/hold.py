@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from typing import Callable, Mapping, Optional
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +21,7 @@ from agent.session.loop import SessionLoop
 from agent.timeouts import Timeouts
 from agent.wrap.options import Options, client_command
 from agent.wrap.wait import wait_for_client
+from medusa.protocol.record import replace
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.dial.headers import Headers

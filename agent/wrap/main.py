@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Tuple, Union
 
 from agent.command.encoding import to_text
@@ -31,6 +30,7 @@ from agent.wrap.step_signals import ENDS_STEP, PASSED_ON, STOPS, UNNAMED
 from agent.wrap.tail import Tail, format_tail
 from medusa.guard import Guard
 from medusa.protocol.printable import printable
+from medusa.protocol.record import replace
 
 LC_CTYPE = "MEDUSA_LC_CTYPE"
 """The variable in which the archive's shell script saves LC_CTYPE, because Python changes LC_CTYPE in the C locale.

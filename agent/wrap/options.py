@@ -11,7 +11,6 @@ import signal
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, NoReturn, Optional
 from urllib.parse import unquote, urlsplit
 
@@ -32,6 +31,7 @@ from agent.timeouts import DEFAULT_TIMEOUTS
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
 from medusa.protocol import attach_path
+from medusa.protocol.record import field, record
 from medusa.transports.dial.headers import NO_HEADERS, Headers
 
 HOLD = 600.0
@@ -74,7 +74,7 @@ SECTIONS = (
 )
 
 
-@dataclass(frozen=True)
+@record
 class Options:
     """The values of the options. Either `config` has the URL to dial, or `command` prints it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from medusa.client.settings import Settings
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.protocol.printable import printable
+from medusa.protocol.record import replace
 from medusa.transports.dial import is_raw
 
 if TYPE_CHECKING:
@@ -136,4 +136,4 @@ class Choice:
         return Api(reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
 
     def _change(self, **changed: object) -> None:
-        self.settings = dataclasses.replace(self.settings, **changed)  # type: ignore[arg-type]
+        self.settings = replace(self.settings, **changed)

@@ -6,7 +6,6 @@ medusa/commands/mlogin.py parses the arguments.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 import time
@@ -54,6 +53,7 @@ from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal, carried_modes
 from medusa.protocol.printable import printable
+from medusa.protocol.record import replace
 from medusa.transports.link import Link
 
 
@@ -93,7 +93,7 @@ class Login:
     """
 
     def __init__(self, settings: Settings, messages: Messages, make: MakeSession | None = None) -> None:
-        self._settings = dataclasses.replace(settings, tell=messages.error)
+        self._settings = replace(settings, tell=messages.error)
         self._timeouts = settings.timeouts
         self._messages = messages
         self._modes = carried_modes(shared=not os.isatty(1))  # before anything changes them

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
 from medusa.client.places.specs import Forward, Place
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.protocol.record import field, record
 from medusa.protocol.resume.offer import KEEP
 from medusa.protocol.terminal import environment
 from medusa.transports.dial.headers import NO_HEADERS, Headers
@@ -22,7 +22,7 @@ AGENT_OBJECT = "/poseidon/public/medusa/agent.sh"
 DEFAULT_ESCAPE = b"~"
 
 
-@dataclass(frozen=True)
+@record
 class MantaJobOptions:
     """The user's options for a Manta job. Where an option is None, Manta uses its own default.
 
@@ -43,7 +43,7 @@ class MantaJobOptions:
     agent: str = AGENT_OBJECT
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class Attachment:
     """Says how mlogin attaches to a terminal that already runs in the agent.
 
@@ -59,7 +59,7 @@ class Attachment:
     inside: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class Settings:
     """The options of one run of mlogin. A launcher uses some of them, and refuses the others by `refuse_others`.
 

@@ -13,10 +13,10 @@ _lifetime  a URL is valid for this long.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from medusa.protocol.record import field, record
 
 
-@dataclass(frozen=True)
+@record
 class SlurmTimeouts:
     """The times of the Slurm launcher, in seconds.
 
@@ -32,7 +32,7 @@ class SlurmTimeouts:
     end_interval: float = 0.2
 
 
-@dataclass(frozen=True)
+@record
 class MantaTimeouts:
     """The times of the Manta launcher, in seconds.
 
@@ -49,7 +49,7 @@ class MantaTimeouts:
     retry_intervals: tuple[float, ...] = (0.5, 1.0, 2.0)
 
 
-@dataclass(frozen=True)
+@record
 class KubernetesTimeouts:
     """The times of the Kubernetes launcher, in seconds.
 
@@ -80,7 +80,7 @@ class KubernetesTimeouts:
     stdin_timeout: float = 15.0
 
 
-@dataclass(frozen=True)
+@record
 class SshTimeouts:
     """The times of the ssh launcher, in seconds.
 
@@ -97,7 +97,7 @@ class SshTimeouts:
     pid_timeout: float = 3.0
 
 
-@dataclass(frozen=True)
+@record
 class Timeouts:
     """The times of mlogin, in seconds.
 

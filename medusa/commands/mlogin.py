@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -22,6 +21,7 @@ from medusa.commands.user_config.parser import UserOptionParser
 from medusa.commands.user_config.precedence import drop_of_others, prefer_nearer, set_profiles_target
 from medusa.commands.user_config.target import profile_named, set_target
 from medusa.help_text import show
+from medusa.protocol.record import replace
 from medusa.protocol.terminal import environment
 from medusa.transports.dial import is_raw
 from medusa.transports.dial.headers import hide_arguments
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUT
     _open_standard_fds()
     hide_arguments(sys.argv)
     forbid_core_dump()
-    settings = dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
+    settings = replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
     if settings.no_input:
         os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
     from medusa.client.mlogin import run  # takes long to import

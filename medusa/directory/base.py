@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 import enum
-from dataclasses import dataclass
 
 from medusa.directory.tokens import lease_of, made_at
+from medusa.protocol.record import record
 
 TIMEOUT = 2.0
 """Seconds for a store to accept a connection, and as many again to answer a request."""
@@ -18,14 +18,14 @@ TTL = 60.0
 """Seconds after which a claim or a lease expires unless it is renewed. So the ids of a dead reflector become free."""
 
 
-@dataclass(frozen=True)
+@record
 class Owner:
     """A reflector that owns sessions. `address` is the URL of its root, at which other reflectors reach it."""
 
     address: str
 
 
-@dataclass(frozen=True)
+@record
 class Claim:
     """Says that the reflector `owner` holds `session_id`: no other reflector may have a session with this id.
 

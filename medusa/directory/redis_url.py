@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from dataclasses import dataclass, field
 
 from medusa.directory.base import DirectoryError
+from medusa.protocol.record import field, record
 
 PORTS = {"": 6379, "unix": 0, "sentinel": 26379, "cluster": 6379}
 OPTIONS = ("prefix", "sentinel_password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -24,7 +24,7 @@ _URL = re.compile(r"(redis|rediss)(?:\+([a-z]+))?://(?:([^@/]*)@)?([^/?#]*)(/[^?
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::([0-9]{1,5}))?\Z")
 
 
-@dataclass(frozen=True)
+@record
 class RedisUrl:
     """The parts of the URL of a Redis store.
 

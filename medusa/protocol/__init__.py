@@ -10,6 +10,7 @@ keepalive    decides when to ping a silent peer, and when the peer counts as los
 messages     the message types that every transport delivers, and the size limits
 printable    makes text from the network safe for logs and terminals
 raw          raw TCP: its greeting, its frames, and its relays
+record       classes that are made of fields, as by dataclasses, but in less time
 relay        the code that the relays of all framings share
 resume       a byte stream that survives the loss of its connection, because unacknowledged bytes are sent again
 session_id   parses and checks session ids

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Union
+
+from medusa.protocol.record import record
 
 MAX_MESSAGE = 16 * 1024 * 1024
 """The default limit of one message, in bytes. A message in fragments is kept in memory until its last fragment comes.
@@ -35,21 +36,21 @@ class Kind(enum.IntEnum):
     BINARY = 2
 
 
-@dataclass(frozen=True)
+@record
 class Text:
     """A whole text message."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@record
 class Binary:
     """A whole binary message. It may be empty."""
 
     data: bytes
 
 
-@dataclass(frozen=True)
+@record
 class Part:
     """A part of a long binary message. Only a link that was told to read in parts returns it.
 
@@ -61,7 +62,7 @@ class Part:
     first: bool
 
 
-@dataclass(frozen=True)
+@record
 class Ping:
     """A ping, with a payload of at most 125 bytes.
 
@@ -71,14 +72,14 @@ class Ping:
     payload: bytes = b""
 
 
-@dataclass(frozen=True)
+@record
 class Pong:
     """The answer to a Ping, with the same payload. A peer may also send one without a Ping, as a sign of life."""
 
     payload: bytes = b""
 
 
-@dataclass(frozen=True)
+@record
 class Close:
     """The message that ends a link politely. `code` is None if the peer sent no code (RFC 6455 section 7.1.5)."""
 

@@ -7,7 +7,6 @@ archive that agents run from has none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Callable, List, NamedTuple, Optional
 
 from medusa.protocol.control import REFLECTOR_PREFIX
@@ -48,7 +47,6 @@ class Unfinished(NamedTuple):
     arrived: int
 
 
-@dataclass
 class Relayed:
     """The result of one call of a relay's `feed`.
 
@@ -73,17 +71,18 @@ class Relayed:
         error: the error if the peer broke the rules, else None. All input after the broken rule was ignored.
     """
 
-    pieces: List[Buffer] = field(default_factory=list)
-    messages: int = 0
-    size: int = 0
-    text: int = 0
-    boundary: Optional[int] = None
-    left_out: List[bytes] = field(default_factory=list)
-    held: int = field(default=0, compare=False)
-    slow_frames: int = 0
-    pings: List[Ping] = field(default_factory=list)
-    close: Optional[Close] = None
-    error: Optional[RemoteProtocolError] = None
+    def __init__(self, pieces: Optional[List[Buffer]] = None, messages: int = 0, size: int = 0) -> None:
+        self.pieces: List[Buffer] = [] if pieces is None else pieces
+        self.messages = messages
+        self.size = size
+        self.text = 0
+        self.boundary: Optional[int] = None
+        self.left_out: List[bytes] = []
+        self.held = 0
+        self.slow_frames = 0
+        self.pings: List[Ping] = []
+        self.close: Optional[Close] = None
+        self.error: Optional[RemoteProtocolError] = None
 
     @property
     def written(self) -> int:

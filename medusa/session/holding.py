@@ -14,9 +14,9 @@ docs/protocol.md shows this table; `python -m medusa.session` prints the text th
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from medusa.protocol.messages import Close
+from medusa.protocol.record import record
 from medusa.session.machine import COME_BACK, IllegalInput
 from medusa.session.terms import Outcome
 
@@ -62,7 +62,7 @@ class HomeAction(enum.Enum):
     RELEASE = "close the home link, and end the wait of all clients; if there is no pair, the session is over"
 
 
-@dataclass(frozen=True)
+@record
 class HomeStep:
     """One entry of the table.
 

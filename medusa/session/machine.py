@@ -12,9 +12,8 @@ docs/protocol.md shows this table; `python -m medusa.session` prints the text th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from medusa.protocol.messages import Close
+from medusa.protocol.record import record
 from medusa.session.terms import CLOSING, WAITING, Action, Input, Outcome, Side, State
 
 AGENT_LOST_REASON = "remote connection error"
@@ -28,7 +27,7 @@ GOING_AWAY = 1001
 """The close code of a server that shuts down (RFC 6455 section 7.4.1)."""
 
 
-@dataclass(frozen=True)
+@record
 class Step:
     """One entry of the table: what a session does in one state with one input.
 

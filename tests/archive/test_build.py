@@ -116,7 +116,7 @@ def test_types_and_most_spaces_are_left_out(source: str, travels: str, tmp_path:
         ("class A:\n    pass\n\ndef f(a: A): ...\n", "\n\n\ndef f(a):..."),
         ("def f(): return g()\ndef g(): return 0\ndef h(): return g()\n", "def f():return g()\ndef g():return 0\n\n"),
         ("def a(): b()\ndef b(): a()\nf = 1\n", "\n\nf=1"),
-        ("@a\ndef b(): ...\n@dataclass(frozen=True)\nclass C: ...\nX = Y = 1\n", "@a\ndef b():...\n\n\nX=Y=1"),
+        ("@a\ndef b(): ...\n@record(frozen=False)\nclass C: ...\nX = Y = 1\n", "@a\ndef b():...\n\n\nX=Y=1"),
         ("def a(): ...\nb = {f: 'a'}\nx = b\nprint(x)", "def a():...\nb={f:'a'}\nx=b\nprint(x)"),
         ("from z import a\n\ndef a(): ...\n", "\n\n"),
     ],

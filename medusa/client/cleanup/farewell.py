@@ -9,16 +9,15 @@ would keep the session for the agent.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import select
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from medusa.protocol.control import Control, Linkup, Start, StreamAnswer, build, parse
 from medusa.protocol.http.own_header import Field
 from medusa.protocol.messages import Binary, Close, Text
+from medusa.protocol.record import fields_of, record, replace
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.session import JOB_OVER
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
@@ -37,7 +36,7 @@ _FINAL = (401, 403, 410)
 _NO_COMMAND = Start(command="/bin/sh", arguments=("-c", ":"))
 
 
-@dataclass(frozen=True)
+@record
 class Farewell:
     """A message to the agent that its client does not come back, with all that is needed to send it.
 
@@ -66,7 +65,7 @@ class Farewell:
     @property
     def text(self) -> str:
         """The farewell as one line of text, which `parse` reads. The line contains a secret, the ticket."""
-        return json.dumps(dataclasses.asdict(self))
+        return json.dumps(fields_of(self))
 
     @classmethod
     def parse(cls, text: str) -> Farewell:
@@ -75,7 +74,7 @@ class Farewell:
         Raises ValueError or TypeError if `text` describes none.
         """
         found = cls(**json.loads(text))
-        return dataclasses.replace(found, headers=[(name, value) for name, value in found.headers])
+        return replace(found, headers=[(name, value) for name, value in found.headers])
 
     def say(self, timeout: float = TIMEOUT) -> None:
         """Sends the farewell to the agent. Never raises.
@@ -108,7 +107,7 @@ class Farewell:
             return
         _hear(link, Linkup, deadline)
         offer = StreamOffer(self.stream, resume=True, received=self.received)
-        link.send_nowait(Text(build(dataclasses.replace(_NO_COMMAND, stream=offer))))
+        link.send_nowait(Text(build(replace(_NO_COMMAND, stream=offer))))
         _hear(link, StreamAnswer, deadline)
         for message in self.messages:
             _send(link, Binary(bytes.fromhex(message)), deadline)

@@ -6,12 +6,12 @@ The guard process has no private key, so it cannot sign requests itself.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 
+from medusa.protocol.record import field, fields_of, record
 from medusa.transports.tls import client_context
 
 
-@dataclass(frozen=True, repr=False)
+@record
 class SignedRequest:
     """A signed HTTP request without a body. The server accepts it while its Date is recent (Manta: 300 s).
 
@@ -24,12 +24,12 @@ class SignedRequest:
 
     method: str
     url: str
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     insecure_tls: bool = False
 
     def text(self) -> str:
         """Returns the request as one line of text, which `parse` reads. It is secret: it contains the signature."""
-        return json.dumps(asdict(self))
+        return json.dumps(fields_of(self))
 
     @classmethod
     def parse(cls, text: str) -> SignedRequest:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from medusa.protocol.printable import printable
+from medusa.protocol.record import record
 
 PART_ABOVE = 4 * 1024 * 1024
 """Bytes. A file that is larger is first written beside its place, so that a copy that was cut off can go on."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class Wish:
     """How to copy.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TypeVar
 
@@ -27,6 +26,7 @@ from medusa.protocol.http.signature import (
     presigned_text,
 )
 from medusa.protocol.printable import printable
+from medusa.protocol.record import record
 from medusa.transports.dial import parse_url
 
 __all__ = ["NONCE", "SIGNED", "Account", "find_signer"]
@@ -44,7 +44,7 @@ SIGNED = (REQUEST_TARGET, "host", "date", NONCE)
 """The parts of a request that a signature in the header covers. For other values of them it is not valid."""
 
 
-@dataclass(frozen=True)
+@record
 class Account:
     """An account and the private key that signs its requests.
 

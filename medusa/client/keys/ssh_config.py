@@ -8,10 +8,10 @@ import pwd
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from medusa.protocol.printable import printable
+from medusa.protocol.record import record
 
 TIMEOUT = 5.0
 """Seconds for `ssh -G`, which may run commands of the user's ssh_config (`Match exec`)."""
@@ -31,7 +31,7 @@ _OF_SSH = {f"~/.ssh/id_{kind}" for kind in _KINDS}
 """The key files that `ssh -G` prints if the configuration names none."""
 
 
-@dataclass(frozen=True)
+@record
 class KeyOptions:
     """The options of ssh_config for keys.
 

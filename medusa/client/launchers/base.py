@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import abc
-import inspect
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from medusa.client.ledger import Ledger
 from medusa.client.settings import MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS
+from medusa.protocol.record import field, record
 from medusa.transports.dial.headers import to_variable
 
 __all__ = ["JobRequest", "JobState", "Launcher", "MantaJobOptions", "Settings"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class JobRequest:
     """The data that a launcher needs to start a job whose agent attaches to the session.
 
@@ -56,7 +55,7 @@ class JobRequest:
         return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **headers, **guest, **self.environ}
 
 
-@dataclass(frozen=True)
+@record
 class JobState:
     """The state of a job, as far as its launcher knows it. All texts are for the user, and printable.
 
@@ -117,6 +116,8 @@ class Launcher(abc.ABC):
         usage and the docstring of the class.
         """
         word = {"object": "[OBJECT]", "job": "[JOB]"}.get(cls.target, "")
+        import inspect  # takes long to import
+
         options = f" [-- OPTION OF {cls.options_of.upper()}...]" if cls.options_of else ""
         return f"usage: mlogin {cls.name}:{word} [OPTION...]{options}\n\n{inspect.getdoc(cls) or ''}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shlex
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
+from medusa.protocol.record import replace
 
 MAX_URL_LIFETIME = 3600.0
 """Seconds that a signed URL is valid, at most. By default a reflector refuses URLs with a longer validity."""
@@ -62,7 +62,7 @@ class ManualLauncher(Launcher):
 
     def submit(self, request: JobRequest) -> None:
         # The archive could not be fetched without the headers. So with headers the user brings it, as for raw TCP.
-        self._request = dataclasses.replace(request, archive_url=None) if request.headers else request
+        self._request = replace(request, archive_url=None) if request.headers else request
 
     def instructions(self) -> list[str]:
         request, now = self._request, self._clock()

@@ -6,7 +6,6 @@ A thread asks the job system, so the loop that serves the terminal never waits f
 from __future__ import annotations
 
 import abc
-import dataclasses
 import math
 import queue
 import signal
@@ -18,6 +17,7 @@ from typing import ClassVar, Protocol, TypeVar
 from medusa.client.launchers.base import JobRequest, JobState, Launcher
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
+from medusa.protocol.record import replace
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Job(abc.ABC):
 
     def report_problem(self, text: str) -> None:
         """Adds the problem `text` to `state`, and keeps the rest of `state`. Use this for temporary failures."""
-        self.state = dataclasses.replace(self.state, problem=text)
+        self.state = replace(self.state, problem=text)
 
     def over(self, words: str, remarks: Iterable[str] = ()) -> None:
         """Sets `state` to an ended state. Use this if the job has ended, or if its agent can no longer attach.

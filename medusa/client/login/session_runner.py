@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from medusa.client.forwarding.forwarder import Forwarder
 from medusa.client.login import words
@@ -28,10 +27,11 @@ from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.protocol.control import Exit
+from medusa.protocol.record import record
 from medusa.transports.link import Link
 
 
-@dataclass
+@record(frozen=False)
 class SessionState:
     """What has become of the session so far. It decides how mlogin ends.
 

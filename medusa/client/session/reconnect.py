@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import select
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from medusa.protocol import attach_path
 from medusa.protocol.features import ABOUT, HEADER, HOLD, JOIN, KEPT, NOTICE, TICKET
 from medusa.protocol.http import about
 from medusa.protocol.http.own_header import Field, has_authorization
+from medusa.protocol.record import replace
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, connect_steps
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
@@ -185,7 +185,7 @@ class Dialer:
         """
         if self._ticket is not None:
             return self.url.base.rstrip("/") + self.url.path(attach_path.CLIENT), [(TICKET, self._ticket)]
-        url, presigned = dataclasses.replace(self.url, joins=True), has_authorization(own)
+        url, presigned = replace(self.url, joins=True), has_authorization(own)
         if url.account is None:
             return url.client_url()
         try:  # a helper process signs, because an ssh-agent may ask the user first
@@ -221,7 +221,7 @@ class Dialer:
                 first, *more = str(self.url.refused(refused)).splitlines()
                 lines = [first, *(more[:1] if self.url.joins else []), *(f"  {w}" for w in str(failure).splitlines())]
                 raise Failure("\n".join(lines)) from refused
-            self.url = dataclasses.replace(self.url, account=account, unsigned=str(refused))
+            self.url = replace(self.url, account=account, unsigned=str(refused))
             return True
 
     def reconnect(self) -> Transport:

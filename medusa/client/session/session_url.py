@@ -6,12 +6,12 @@ A reflector's internal API needs no signature. A front door (a reflector's port 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
 from medusa.protocol import attach_path
 from medusa.protocol.printable import printable
+from medusa.protocol.record import record
 from medusa.protocol.resume.offer import KEEP
 from medusa.transports.dial import ConnectRefused, NoTls, Untrusted, is_raw, parse_url
 
@@ -47,7 +47,7 @@ reflector accepts a signature only once.
 """
 
 
-@dataclass(frozen=True)
+@record
 class SessionUrl:
     """The address of one session at one reflector.
 

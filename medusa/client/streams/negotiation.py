@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import secrets
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from medusa.client.streams.arrived import NOTHING, Arrived
 from medusa.protocol.channels.channel import Event
 from medusa.protocol.channels.frames import GOAWAY, Reason
 from medusa.protocol.control import Control, Error, Exit, Notice, Start, Started, StreamAnswer
+from medusa.protocol.record import replace
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.resume.records import MAX_MESSAGE, PARTS_ABOVE
 from medusa.protocol.streams.end import StreamEnd
@@ -59,7 +59,7 @@ class Negotiation:
         self._offers += 1
         received, number = self._stream.received, self._offers
         offer = StreamOffer(self._id, resume, received, keep=self._keep(), number=number, stays=self.stays)
-        self._link.send_control(dataclasses.replace(HARMLESS if resume else self.start, stream=offer))
+        self._link.send_control(replace(HARMLESS if resume else self.start, stream=offer))
 
     def hear(self, found: Control) -> Arrived:
         """Notes what a control message says about the offer. Returns what it has brought for the caller.

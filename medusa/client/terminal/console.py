@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal
+from medusa.protocol.record import record
 
 
-@dataclass
+@record(frozen=False)
 class Console:
     """Holds the objects of the user's side of a session.
 

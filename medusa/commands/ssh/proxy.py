@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 import signal
@@ -19,6 +18,7 @@ from medusa.commands.own_sessions.options import WHICH_SESSION, Access, access, 
 from medusa.commands.ssh.joining import add_cwd_option, joining, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
+from medusa.protocol.record import replace
 
 PROG = "medusa ssh-proxy"
 
@@ -130,7 +130,7 @@ def parse(argv: Sequence[str]) -> Settings:
     if not session:
         session = _of_profile(parser, given, words, found)
     settings = joining(PROG, session, found, given)
-    return dataclasses.replace(settings, shares_terminal=True, tells_links=not given.quiet)
+    return replace(settings, shares_terminal=True, tells_links=not given.quiet)
 
 
 def _of_profile(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str], found: Access) -> str:

@@ -7,7 +7,7 @@ at the end of this file are the metadata of the fields.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from medusa.protocol.resume.offer import MAX_KEEP, check_identifier, check_offer
 from medusa.protocol.resume.records import LEAST_LIMIT
@@ -88,15 +88,11 @@ def _flag(value: Any) -> Optional[bool]:
     return value is True or None
 
 
-def _field(check: Callable[[Any], object]) -> Mapping[str, Any]:
-    return {"check": check}
-
-
-TEXT, TEXTS, NATURAL, WINDOW = map(_field, (check_text, _texts, _natural, check_window))
-VARIABLES, NAMES, MODES, FLAG = map(_field, (_variables, _names, _modes, _flag))
-IDENTIFIER, OFFER, TICKET = map(_field, (check_identifier, check_offer, _ticket))
-KEPT, SECONDS = map(_field, (_kept, _seconds))
-OFFSET = _field(check_integer(0, (1 << 63) - 1))
-STATUS = _field(check_integer(0, 255))
-VERSION = _field(check_integer(1, 1))
-MESSAGE_LIMIT = _field(check_integer(LEAST_LIMIT, 1 << 53))
+TEXT, TEXTS, NATURAL, WINDOW = check_text, _texts, _natural, check_window
+VARIABLES, NAMES, MODES, FLAG = _variables, _names, _modes, _flag
+IDENTIFIER, OFFER, TICKET = check_identifier, check_offer, _ticket
+KEPT, SECONDS = _kept, _seconds
+OFFSET = check_integer(0, (1 << 63) - 1)
+STATUS = check_integer(0, 255)
+VERSION = check_integer(1, 1)
+MESSAGE_LIMIT = check_integer(LEAST_LIMIT, 1 << 53)

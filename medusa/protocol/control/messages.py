@@ -2,8 +2,7 @@
 
 A control message is a text message that consists of a prefix and one JSON object with a `type`. Only the reflector
 sends messages with the prefix `medusa:`. Client and agent send each other messages with the prefix `mlogin:`. Each
-message is a dataclass, and has one row in MESSAGES. The metadata of each field of the dataclass holds the check of its
-value.
+message is a record, and has one row in MESSAGES. The metadata of each of its fields is the check of the field's value.
 
 `parse` returns None for text that is no control message, for an unknown type and for broken JSON. A receiver must
 ignore these, because the programs of the original Medusa send such texts: its client sends a bare `ping` every 15 s.
@@ -12,7 +11,6 @@ ignore these, because the programs of the original Medusa send such texts: its c
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
 from medusa.protocol.control.checks import (
@@ -34,6 +32,7 @@ from medusa.protocol.control.checks import (
     VERSION,
     WINDOW,
 )
+from medusa.protocol.record import field, fields_of, metadata_of, record
 from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.resume.records import LEAST_LIMIT
 
@@ -44,12 +43,12 @@ KILLED = "killed"
 """The `outcome` in a Wait message: an administrator has ended the session."""
 
 
-@dataclass(frozen=True)
+@record
 class Control:
     """The base class of all control messages."""
 
 
-@dataclass(frozen=True)
+@record
 class Wait(Control):
     """The message from reflector to client while no agent has attached: says whether the client is to go on waiting.
 
@@ -61,7 +60,7 @@ class Wait(Control):
     outcome: Optional[str] = field(default=None, metadata=TEXT)
 
 
-@dataclass(frozen=True)
+@record
 class Linkup(Control):
     """The message from reflector to client and agent that both of them are attached now.
 
@@ -69,14 +68,14 @@ class Linkup(Control):
     """
 
 
-@dataclass(frozen=True)
+@record
 class Notice(Control):
     """The message from reflector to client that holds a text for the user."""
 
     text: str = field(metadata=TEXT)
 
 
-@dataclass(frozen=True)
+@record
 class Call(Control):
     """The message from reflector to agent that a client has joined the session, and waits for the agent.
 
@@ -89,7 +88,7 @@ class Call(Control):
     leg: str = field(metadata=IDENTIFIER)
 
 
-@dataclass(frozen=True)
+@record
 class Ticket(Control):
     """The message from reflector to client or agent with a new ticket, which replaces the last one.
 
@@ -99,7 +98,7 @@ class Ticket(Control):
     ticket: str = field(metadata=TICKET)
 
 
-@dataclass(frozen=True)
+@record
 class Kept(Control):
     """The message from agent to reflector that says why the agent keeps the session while no client is there.
 
@@ -114,7 +113,7 @@ class Kept(Control):
     seconds: Optional[int] = field(default=None, metadata=SECONDS)
 
 
-@dataclass(frozen=True)
+@record
 class Start(Control):
     """The message from client to agent that asks it to start a command in a terminal.
 
@@ -148,7 +147,7 @@ class Start(Control):
     stream: Optional[StreamOffer] = field(default=None, metadata=OFFER)
 
 
-@dataclass(frozen=True)
+@record
 class StreamAnswer(Control):
     """The message from agent to client that answers the offer of a stream.
 
@@ -172,7 +171,7 @@ class StreamAnswer(Control):
     message: int = field(default=LEAST_LIMIT, metadata=MESSAGE_LIMIT)
 
 
-@dataclass(frozen=True)
+@record
 class Resize(Control):
     """The message from client to agent that the size of the user's terminal has changed. It holds the new size."""
 
@@ -180,21 +179,21 @@ class Resize(Control):
     lines: int = field(metadata=WINDOW)
 
 
-@dataclass(frozen=True)
+@record
 class Started(Control):
     """The message from agent to client that the command was started. `pid` is its process id."""
 
     pid: int = field(metadata=NATURAL)
 
 
-@dataclass(frozen=True)
+@record
 class Error(Control):
     """The message from agent to client that the command could not be started. `error` says why."""
 
     error: str = field(metadata=TEXT)
 
 
-@dataclass(frozen=True)
+@record
 class Exit(Control):
     """The message from agent to client that the command has ended, and that all of its output was sent.
 
@@ -233,8 +232,8 @@ def build(message: Control) -> str:
     """Returns the text of a control message. Leaves out the fields that are None."""
     prefix, name = _NAMES[type(message)]
     body: Dict[str, Any] = {"type": name}
-    body.update((key, value) for key, value in asdict(message).items() if value is not None)
-    return prefix + json.dumps(body, separators=(",", ":"))
+    body.update((key, value) for key, value in fields_of(message).items() if value is not None)
+    return prefix + json.dumps(body, separators=(",", ":"), default=fields_of)
 
 
 def parse(text: str) -> Optional[Control]:
@@ -250,17 +249,17 @@ def parse(text: str) -> Optional[Control]:
 
 def _parse_body(prefix: str, body: str) -> Optional[Control]:
     try:
-        record = json.loads(body)
+        found = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict):
+    if not isinstance(found, dict):
         return None
-    name = record.get("type")
+    name = found.get("type")
     cls = MESSAGES.get((prefix, name)) if isinstance(name, str) else None
     if cls is None:
         return None
     try:
-        given = {f.name: f.metadata["check"](record[f.name]) for f in fields(cls) if f.name in record}
+        given = {name: check(found[name]) for name, check in metadata_of(cls).items() if name in found}
         message: Control = cls(**given)
     except (TypeError, ValueError):
         return None

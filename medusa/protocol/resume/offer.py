@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Optional
 
+from medusa.protocol.record import record
 from medusa.protocol.resume.records import LEAST_LIMIT, MAX_MESSAGE
 
 KEEP = 3600
@@ -15,7 +15,7 @@ MAX_KEEP = 31536000
 """The most seconds that an offer may ask for: a year."""
 
 
-@dataclass(frozen=True)
+@record
 class StreamOffer:
     """A client's offer of a stream: a field of its message `start` (docs/protocol.md, part 3).
 

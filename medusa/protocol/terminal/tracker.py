@@ -5,10 +5,10 @@ Returns the bytes that undo the changes, or that repeat them in another emulator
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Dict, FrozenSet, Match, Optional, Tuple
 
+from medusa.protocol.record import field, record, replace
 from medusa.protocol.terminal.usual import SCREENS, STRING_END, UNDO, UNDO_KEYBOARD, USUAL, mode, usual
 
 MAX_SEQUENCE = 64
@@ -53,7 +53,7 @@ _FINAL = re.compile(rb"[@-~]")
 _TITLE = re.compile(rb"[02];")
 
 
-@dataclasses.dataclass
+@record(frozen=False)
 class State:
     """Holds what the output has changed in a terminal emulator, and whether the output has ended inside a sequence.
 
@@ -76,7 +76,7 @@ class State:
     used: bool = False
     changed: FrozenSet[Tuple[bytes, int]] = frozenset()
     screen: int = 0
-    others: Dict[str, bytes] = dataclasses.field(default_factory=dict)
+    others: Dict[str, bytes] = field(default_factory=dict)
     keyboard: Tuple[int, ...] = (0,)
     titles: Tuple[bytes, ...] = (b"",)
     string: Optional[bytes] = None
@@ -93,7 +93,7 @@ class Tracker:
     @property
     def state(self) -> State:
         """A copy of the state."""
-        return dataclasses.replace(self._state, others=self._state.others.copy())
+        return replace(self._state, others=self._state.others.copy())
 
     @state.setter
     def state(self, state: State) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medusa.protocol.http.head import Request
 from medusa.protocol.http.signature import KeyId, SignatureError
+from medusa.protocol.record import record
 from medusa.reflector.auth.denials import denied, unknown, used_before
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.auth.signed_claim import ClaimReader, SignedClaim
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from medusa.reflector.auth.accounts import Accounts
 
 
-@dataclass(frozen=True)
+@record
 class Grant:
     """The result of a successful check: a key of the account, or of one of its users, has signed the request.
 

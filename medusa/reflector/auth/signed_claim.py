@@ -9,7 +9,6 @@ import email.utils
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from medusa.protocol.http.head import Request
 from medusa.protocol.http.signature import (
@@ -20,6 +19,7 @@ from medusa.protocol.http.signature import (
     parse_presigned,
     presigned_text,
 )
+from medusa.protocol.record import record
 from medusa.reflector.auth.denials import STRONG, denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.session import Side
@@ -35,7 +35,7 @@ _DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-
 _EXPIRES = re.compile(r"[1-9][0-9]{0,11}\Z")
 
 
-@dataclass(frozen=True)
+@record
 class SignedClaim:
     """A signature that is not verified yet. The request says that the key `key_id` has signed `text`.
 

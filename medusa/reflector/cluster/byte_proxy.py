@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
+from medusa.protocol.record import replace
 from medusa.reflector.net.sockets import broken
 from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.byte_pipe import BytePipe, join

@@ -12,13 +12,13 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
 
 from medusa.directory import BrokenEntry, Claim, Directory, Owner, SessionExists, StaleClaim
 from medusa.protocol.printable import printable
+from medusa.protocol.record import fields_of, record
 
 log = structlog.get_logger(component="lease")
 
@@ -31,7 +31,7 @@ class AddressTaken(Exception):
     """Raised if another reflector has this reflector's address. The text says which one, and can be logged."""
 
 
-@dataclass(frozen=True)
+@record
 class Holder:
     """The process that holds a lease: a reflector, or the supervisor of its workers.
 
@@ -71,7 +71,7 @@ class Holder:
 
     def text(self) -> str:
         """Returns all fields as one line, to be stored."""
-        return json.dumps(asdict(self))
+        return json.dumps(fields_of(self))
 
     def has_died(self) -> bool:
         """Returns True if the process has certainly ended: it ran on this host, and does not exist any more."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from medusa.directory import is_shared
 from medusa.protocol.messages import MAX_MESSAGE
+from medusa.protocol.record import field, record, replace
 from medusa.reflector.config.advertised import parse_advertised
 from medusa.reflector.config.timeouts import Timeouts
 
@@ -20,7 +19,7 @@ EVERYBODY = "*"
 """Stands for every account, and for sessions without an account, in `no_forwarding`."""
 
 
-@dataclass(frozen=True)
+@record
 class ReflectorConfig:
     """The options of one reflector. All times are in seconds.
 

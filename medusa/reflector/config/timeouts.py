@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from medusa.directory.base import CONNECTIONS, TIMEOUT, TTL
+from medusa.protocol.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Timeouts:
     """The times of the reflector that have no command line option. Tests pass shorter times.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from medusa.protocol import features
@@ -12,6 +11,7 @@ from medusa.protocol.http.about import About
 from medusa.protocol.http.about import parse as parse_about
 from medusa.protocol.http.head import Request
 from medusa.protocol.http.own_header import Field
+from medusa.protocol.record import record
 from medusa.protocol.resume.offer import KEEP, MAX_KEEP
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.transports.interfaces import Share
@@ -36,7 +36,7 @@ class Startup(Protocol):
         """Stops counting the connection. Idempotent."""
 
 
-@dataclass
+@record(frozen=False)
 class Accepted:
     """The record of an accepted connection: its socket, its client's address, and the bytes read from it so far.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
+from medusa.protocol.record import record
 from medusa.reflector.net.sockets import READ, WRITE, silence, switch
 from medusa.reflector.relay.byte_pipe import TIGHT_READ_SIZE, BytePipe
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
@@ -22,7 +22,7 @@ So a lost connection is noticed at most one ninth of this time too late.
 """
 
 
-@dataclass(frozen=True)
+@record
 class Patience:
     """Sets how many seconds a byte proxy may go on after one of its two ends has closed.
 

@@ -14,10 +14,10 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 import structlog
 
+from medusa.protocol.record import replace
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.hangup import CHECK_INTERVAL, Hangup
 from medusa.reflector.workers.fd_channel import open_channel

@@ -7,11 +7,10 @@ all workers of a run must have the same configuration.
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass
 from typing import Any
 
+from medusa.protocol.record import fields_of, record
 from medusa.reflector.config import ReflectorConfig, Timeouts
 
 DRAIN = b"drain"
@@ -32,7 +31,7 @@ the worker has no session any more, and will get none. ALIVE comes again and aga
 """
 
 
-@dataclass(frozen=True)
+@record
 class Task:
     """All that a worker needs at its start. The worker inherits the descriptors in the task.
 
@@ -60,7 +59,7 @@ class Task:
 
     def line(self) -> bytes:
         """Returns the task as a line to send, with its line end."""
-        return json.dumps(dataclasses.asdict(self)).encode() + b"\n"
+        return json.dumps(fields_of(self), default=fields_of).encode() + b"\n"
 
     @classmethod
     def parse(cls, line: bytes) -> Task:

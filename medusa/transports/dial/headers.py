@@ -11,10 +11,10 @@ import argparse
 import json
 import os
 import socket
-from dataclasses import dataclass
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from medusa.protocol.http.own_header import Field, checked, parse_field, parse_lines
+from medusa.protocol.record import record
 from medusa.transports.helper import ask_helper
 from medusa.transports.steps import Steps
 
@@ -38,7 +38,7 @@ class HeaderError(Exception):
         self.retryable = retryable
 
 
-@dataclass(frozen=True)
+@record
 class Headers:
     """The sources of the header fields: texts, files and a command.
 

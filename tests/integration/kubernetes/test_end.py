@@ -6,12 +6,12 @@ import functools
 import random
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from medusa.client.timeouts import KubernetesTimeouts
+from medusa.protocol.record import replace
 from tests.kube.place import EAGER, Place
 from tests.kube.stand_in import Cluster, containers
 from tests.waiting import MS, Deadline, wait_until

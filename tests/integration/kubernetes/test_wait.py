@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from medusa.client.timeouts import KubernetesTimeouts
+from medusa.protocol.record import replace
 from tests.kube.place import EAGER, Place, job_name
 from tests.kube.stand_in import containers
 from tests.terminals import Terminal

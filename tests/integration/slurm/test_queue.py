@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from medusa.client.archive import find_archive
 from medusa.client.timeouts import SlurmTimeouts
+from medusa.protocol.record import replace
 from tests.integration.slurm.users import EAGER, NEEDS_SLURM, PROMPT, Place, job
 from tests.slurms import slurm
 from tests.terminals import ROOT, other_reflector, run_alone

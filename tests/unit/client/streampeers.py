@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from medusa.protocol.channels.frames import Reason
 from medusa.protocol.channels.kinds import STDIN, STDOUT, Role
 from medusa.protocol.control import Control, Error, Exit, Resize, Start, Started, StreamAnswer, parse
 from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.record import replace
 from medusa.protocol.streams.end import StreamEnd
 from tests.blocking import BlockingTransport
 from tests.unit.client.peers import Peer
@@ -74,7 +74,7 @@ class StreamPeer(Peer):
         assert start.stream is not None
         super().say(StreamAnswer(start.stream.id, 0, "0" * 32))
         self.end.link_up(0)
-        return dataclasses.replace(start, stream=None)
+        return replace(start, stream=None)
 
     def opened(self) -> Channel:
         """Returns the channel that the client opens."""

@@ -11,7 +11,6 @@ The program reads the kubeconfig itself, so its command line contains no secrets
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from medusa.client.launchers.kubernetes.cluster.errors import NOT_FOUND, KubeErr
 from medusa.client.launchers.kubernetes.objects import INSTANCE
 from medusa.client.launchers.polled import Clock
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
+from medusa.protocol.record import fields_of
 
 LATE_REQUEST_DELAY = 3.0
 """Seconds that the program waits between its two rounds of deletion.
@@ -94,7 +94,7 @@ def guard_command(access: Access, keys: Sequence[Key], timeouts: KubernetesTimeo
         keys: the kind and the name of each object.
     """
     times = {"guard_timeout": timeouts.guard_timeout, "retry_interval": timeouts.retry_interval}
-    place = json.dumps({**dataclasses.asdict(access), **times})
+    place = json.dumps({**fields_of(access), **times})
     return [sys.executable, "-m", __name__, place, *(f"{kind}/{name}" for kind, name in keys)]
 
 

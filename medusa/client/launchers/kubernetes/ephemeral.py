@@ -8,7 +8,6 @@ If mlogin delivers no agent, it ends after START_TIMEOUT seconds.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import enum
 import json
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from medusa.client.launchers.kubernetes.options import PodOptions
 from medusa.client.launchers.polled import Job
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
+from medusa.protocol.record import replace
 
 LOG_LINES = 10
 """The number of last lines that are shown of a container's log."""
@@ -186,7 +186,7 @@ class EphemeralJob(Job):
 
     def _deliver(self) -> None:
         assert self._request is not None
-        config = dataclasses.replace(self._request, guest=True).config()
+        config = replace(self._request, guest=True).config()
         script = agent_script(config, self._archive, self.name)
         self._api.write_stdin(self.pod, self.name, script, DELIVERED)
         self._phase = Phase.DELIVERED

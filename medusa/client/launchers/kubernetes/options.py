@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from medusa.client.outcome import Failure
 from medusa.option_types import with_hint
 from medusa.protocol.printable import printable
+from medusa.protocol.record import field, record
 
 GPU = "nvidia.com/gpu"
 """The resource that --gpu N asks for. --gpu NAME=N asks for another one."""
@@ -35,7 +35,7 @@ _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 _SECONDS = (86400, 3600, 60, 1)
 
 
-@dataclass(frozen=True)
+@record
 class PodOptions:
     """The options that the user gives after `--`.
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from medusa.client.launchers.kubernetes.objects import CONTAINER
 from medusa.client.outcome import SIGNALLED
 from medusa.protocol.printable import printable
+from medusa.protocol.record import record
 from medusa.signal_pipe import signal_name
 
 Object = dict[str, Any]
@@ -34,7 +34,7 @@ _MAX_MESSAGE = 300
 _NOTHING: Object = {}
 
 
-@dataclass(frozen=True)
+@record
 class Status:
     """The status of a Job or an ephemeral container.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from medusa.protocol.printable import printable
+from medusa.protocol.record import record
 from medusa.signal_pipe import signal_name
 
 FORMAT = "%T|%S|%L|%B|%r"
@@ -95,7 +95,7 @@ _UNKNOWN = ("", "n/a", "N/A", "None", "Unknown")
 """The texts that squeue prints in place of a missing value."""
 
 
-@dataclass(frozen=True)
+@record
 class QueueEntry:
     """Holds the entry of one job in the output of squeue.
 

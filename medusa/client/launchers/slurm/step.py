@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import subprocess
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from medusa.client.launchers.slurm.job import NoAnswer, SlurmJob
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.protocol.record import replace
 
 MAX_NAMES = 20
 """The maximum number of an array's tasks that a message names."""
@@ -42,7 +42,7 @@ class StepJob(SlurmJob):
 
     def start(self, request: JobRequest) -> None:
         """Starts the step with srun, if the job is running. Otherwise sets `state` to say why it cannot be started."""
-        self._request = request = dataclasses.replace(request, guest=True)
+        self._request = request = replace(request, guest=True)
         running = self._running_tasks()
         if len(running) > 1:
             names = ", ".join(task.name for task in running[:MAX_NAMES]) + ", ..." * (len(running) > MAX_NAMES)

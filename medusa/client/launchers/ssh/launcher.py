@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.printable import printable
+from medusa.protocol.record import replace
 
 _PID_INTERVAL = 0.1
 """Seconds between two searches for the agent's pid in its output."""
@@ -113,7 +113,7 @@ class SshLauncher(Launcher):
             port = self._connection.forward(request.embedded)
             url = urllib.parse.urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
             lines += [DIRECT, f"MEDUSA_HOLD={_HOLD}; export MEDUSA_HOLD"]
-        settings = dataclasses.replace(request, session_url=lambda _: url, environ={}, guest=True).variables()
+        settings = replace(request, session_url=lambda _: url, environ={}, guest=True).variables()
         try:
             script = with_settings(self._archive, settings, lines)
             self._process = self._connection.spawn(script, self._log)

@@ -9,7 +9,6 @@ import datetime
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from medusa.commands.reflector.check.precautions import warn
 from medusa.commands.reflector.limit_options import BYTES, COUNTS, TIMES
 from medusa.directory import DirectoryError, open_directory, redis_url
 from medusa.protocol.printable import printable
+from medusa.protocol.record import field, record
 from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.cluster.peer_auth import load_secret
 from medusa.reflector.cluster.site_address import check_address
@@ -37,7 +37,7 @@ OTHER_TIMES = ("wait_timeout", "drain_timeout", "max_url_lifetime")
 Rows = list[tuple[str, str]]
 
 
-@dataclass
+@record(frozen=False)
 class Report:
     """Holds what the check of a configuration has found.
 

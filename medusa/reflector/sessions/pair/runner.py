@@ -6,7 +6,6 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import gevent
@@ -15,6 +14,7 @@ from greenlet import greenlet
 
 from medusa.protocol.control import Ticket, build
 from medusa.protocol.messages import Close
+from medusa.protocol.record import record
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.relay.budget import Budget
@@ -30,7 +30,7 @@ from medusa.session import WAITING, Input, SessionMachine, Side, State
 log = structlog.get_logger(component="session")
 
 
-@dataclass(frozen=True)
+@record
 class Context:
     """Holds the objects that all sessions of one process share."""
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import socket
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from medusa.client.cleanup.farewell import Farewell
 from medusa.protocol.control import Linkup, Start, StreamAnswer, Wait, build, parse
 from medusa.protocol.messages import Binary, Close, Text
+from medusa.protocol.record import replace
 from tests.blocking import blocking_websocket
 from tests.servers import ScriptedServer, read_request, switching
 
@@ -42,7 +42,7 @@ def test_the_agent_is_told_over_a_new_link(monkeypatch: pytest.MonkeyPatch) -> N
         sock.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
 
     with ScriptedServer(busy, agent) as server:
-        said = dataclasses.replace(farewell(server), messages=[b"typed".hex(), b"detach".hex()])
+        said = replace(farewell(server), messages=[b"typed".hex(), b"detach".hex()])
         Farewell.parse(said.text).say()
     ticket, start, typed, detach, close = heard
     assert ticket == "secret"
@@ -81,5 +81,5 @@ def test_the_reflector_is_told_that_the_job_is_over() -> None:
         link.abort()
 
     with ScriptedServer(reflector) as server:
-        dataclasses.replace(farewell(server), stream="").say()
+        replace(farewell(server), stream="").say()
     assert heard == [Close(4001, "the job is over")]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
+from medusa.protocol.record import replace
 from medusa.transports.dial import ConnectRefused
 from medusa.transports.steps import run
 from tests.servers import ScriptedServer, read_request, switching
@@ -70,14 +70,14 @@ def test_a_reflector_may_be_away_or_still_hold_the_link_before(signals: Signals)
 
 
 def test_the_last_try_is_at_the_end_of_the_time_even_if_the_reflector_asks_for_more(signals: Signals) -> None:
-    timeouts = dataclasses.replace(EAGER, reconnect_timeout=300 * MS)
+    timeouts = replace(EAGER, reconnect_timeout=300 * MS)
     with ScriptedServer(Refuse(521, "Retry-After: 1000\r\n"), accept) as server:
         dialer(server, signals, timeouts).reconnect().abort()
 
 
 def test_a_reflector_that_is_away_for_too_long(signals: Signals) -> None:
     with ScriptedServer(Refuse(503)) as server, pytest.raises(Failure, match="503"):
-        dialer(server, signals, dataclasses.replace(EAGER, reconnect_timeout=0.0)).reconnect()
+        dialer(server, signals, replace(EAGER, reconnect_timeout=0.0)).reconnect()
 
 
 def test_who_is_refused_for_good_does_not_try_again(signals: Signals) -> None:

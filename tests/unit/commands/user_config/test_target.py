@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from medusa.client.outcome import Failure
 from medusa.client.settings import Settings
 from medusa.commands import mlogin
 from medusa.commands.user_config.target import Target, hint, read_target
+from medusa.protocol.record import replace
 from tests.unit.commands.conftest import Complaint
 
 ID = "5d3e6a1c-0d5b-4c5e-9f7a-0123456789ab"
@@ -96,7 +96,7 @@ def test_the_short_form_is_the_long_one(short: str, long: str) -> None:
 
 def test_the_id_of_a_session() -> None:
     short, long = (mlogin.parse([*words, "--reflector", "http://r"]) for words in ([ID], ["--session", ID]))
-    assert short == dataclasses.replace(long, beginning=ID)
+    assert short == replace(long, beginning=ID)
 
 
 def test_the_beginning_of_a_sessions_id() -> None:

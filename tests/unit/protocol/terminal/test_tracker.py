@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medusa.protocol.record import replace
 from medusa.protocol.terminal.tracker import MAX_SEQUENCE, MAX_STACK, MAX_STRING, State, Tracker
 from medusa.protocol.terminal.usual import RESET
 
@@ -84,7 +83,7 @@ def test_the_state_does_not_depend_on_how_the_output_is_divided(pieces: list[byt
 def test_what_restores_a_state_gives_this_state_and_what_undoes_it_gives_the_usual_one(pieces: list[bytes]) -> None:
     tracker = followed(b"".join(pieces), b"\x1b\\\x1b[?2026l\x1b[2l")
     restored = followed(tracker.restore())
-    assert dataclasses.replace(restored.state, used=True) == tracker.state
+    assert replace(restored.state, used=True) == tracker.state
     tracker.feed(tracker.undo())
     state = tracker.state
     assert (state.changed, state.screen, state.keyboard) == (frozenset(), 0, (0,))

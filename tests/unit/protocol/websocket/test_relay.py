@@ -22,6 +22,11 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         pytest.skip("needs the fast path in C: a compiler, then make .venv/.test")
 
 
+def said_nothing(result: Relayed) -> bool:
+    """True if a relay has written, dropped and found nothing so far. It may hold unfinished input."""
+    return vars(result) == {**vars(Relayed()), "held": result.held}
+
+
 def feed(relay: WebSocketRelay, data: bytes) -> Relayed:
     return relay.feed(data, WEBSOCKET)
 
@@ -95,7 +100,7 @@ def test_nothing_of_an_illegal_frame_leaves(data: bytes, error: type[RemoteProto
         assert written(result) == frame(TEXT, b"good", key=None)
         assert (result.messages, result.size) == (1, 4)
         assert not relay.mid_frame
-        assert feed(relay, good) == Relayed()
+        assert said_nothing(feed(relay, good))
 
 
 def test_text_that_only_looks_forged_leaves() -> None:
@@ -107,7 +112,7 @@ def test_text_that_only_looks_forged_leaves() -> None:
 def test_large_text_is_held_until_it_shows_that_it_is_not_forged() -> None:
     relay = WebSocketRelay()
     for byte in head(TEXT, BIG, key=bytes(4)) + b"medusa":
-        assert feed(relay, bytes((byte,))) == Relayed()
+        assert said_nothing(feed(relay, bytes((byte,))))
         assert not relay.mid_frame
     assert written(feed(relay, b";")) == head(TEXT, BIG, key=None) + b"medusa;"
 

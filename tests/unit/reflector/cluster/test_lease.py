@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 from structlog.types import EventDict
 
 from medusa.directory import BrokenEntry, Claim, DirectoryError, Owner
 from medusa.directory.memory import MemoryDirectory
+from medusa.protocol.record import replace
 from medusa.reflector.cluster.lease import AddressLease, AddressTaken, Holder
 from tests.waiting import Clock
 
@@ -39,7 +39,7 @@ class TestHolder:
 
     @pytest.mark.parametrize("pid", [0, -1, "1", None, 1.5])
     def test_a_pid_that_is_none(self, pid: object) -> None:
-        assert Holder.read(replace(HERE, pid=pid).text()) is None  # type: ignore[arg-type]
+        assert Holder.read(replace(HERE, pid=pid).text()) is None
 
     def test_is_known_to_have_died_only_if_it_was_on_this_host_and_has_ended(self) -> None:
         dead = ended()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import gevent
 import pytest
@@ -14,6 +13,7 @@ from structlog.types import EventDict
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists
 from medusa.directory.memory import MemoryDirectory
 from medusa.directory.tokens import new_token
+from medusa.protocol.record import replace
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims

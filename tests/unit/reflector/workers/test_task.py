@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
+from medusa.protocol.record import replace
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.workers.task import Task
 

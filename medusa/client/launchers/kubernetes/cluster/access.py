@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from medusa.client.launchers.kubernetes.cluster.errors import config_words
 from medusa.client.outcome import Failure, pip_install
 from medusa.protocol.printable import printable
+from medusa.protocol.record import record
 
 DEFAULT_NAMESPACE = "default"
 IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -19,7 +19,7 @@ IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NOT_INSTALLED = "the launcher `kubernetes` needs the official client of Kubernetes: " + pip_install("kubernetes")
 
 
-@dataclass(frozen=True)
+@record
 class Access:
     """The choice of a cluster, a user and a namespace. It contains no secrets.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from medusa.client.launchers.kubernetes import objects
 from medusa.client.launchers.kubernetes.options import PodOptions, parse
+from medusa.protocol.record import replace
 from tests.kube import rules
 
 NAME = "medusa-0123abcd"
@@ -25,7 +25,7 @@ def test_a_job_follows_the_schema(words: str, pieces: int) -> None:
 
 def test_all_options_are_in_the_pod() -> None:
     overrides = {"priorityClassName": "low", "containers": [{"name": "medusa", "workingDir": "/srv"}]}
-    options = dataclasses.replace(parse(f"{ALL} --service-account r".split()), overrides=overrides)
+    options = replace(parse(f"{ALL} --service-account r".split()), overrides=overrides)
     spec = objects.job(NAME, options, 0)["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     quantities = {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}
