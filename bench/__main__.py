@@ -122,6 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
     It is 0 if all measurements succeeded, 1 if one failed, 2 if a tool is missing.
     """
     options = _options(arguments)
+    # Programs that pip has installed have their bytecode. Those that this program starts keep theirs as well.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         if options.readme:
             _report(documents.write(results.load(options.results), options.root))
