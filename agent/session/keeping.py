@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import Iterable, Optional, Tuple
 
-from medusa.protocol.control import DETACHED, FIRST, HOLD, PARKED, Kept
+from medusa.protocol.control import DETACHED, FIRST, HOLD, PARKED, Exit, Kept
 from medusa.protocol.resume.offer import MAX_KEEP
 
 INTERVAL = 1.0
 """The least number of seconds between two messages to the reflector."""
 
-What = Tuple[Optional[str], Optional[float]]
-"""What the session is kept for, one of control.KEPT_FOR, and until when, in monotonic seconds.
+What = Tuple[Optional[str], Optional[float], Optional[Exit]]
+"""What the session is kept for, one of control.KEPT_FOR; until when, in monotonic seconds; how a command has ended.
 
-The first is None for nothing; the second if it is not known.
+The first is None for nothing, the second if it is not known, the third if no command has ended whose end is to be told.
 """
 
-NOTHING: What = (None, None)
+NOTHING: What = (None, None, None)
 
 
 def what_is_kept(
-    hold: Optional[float], detached: bool, parked: Iterable[Optional[float]], first_by: Optional[float]
+    hold: Optional[float],
+    detached: bool,
+    parked: Iterable[Optional[float]],
+    first_by: Optional[float],
+    end: Optional[Exit] = None,
 ) -> What:
     """Returns what the session is kept for, and until when. If several reasons apply, returns the first of these:
 
@@ -35,15 +39,16 @@ def what_is_kept(
         parked: the times until which streams without a link are kept, and results of commands that no client was told.
             The latest of them counts. None: the time is not known.
         first_by: the time at which the first client must have come; None if it has come.
+        end: how a command has ended whose result is kept; None if none is kept.
     """
     if hold is not None:
-        return HOLD, hold
+        return HOLD, hold, None
     if detached:
-        return DETACHED, None
+        return DETACHED, None, None
     last = max((until for until in parked if until is not None), default=None)
     if last is not None:
-        return PARKED, last
-    return NOTHING if first_by is None else (FIRST, first_by)
+        return PARKED, last, end
+    return NOTHING if first_by is None else (FIRST, first_by, None)
 
 
 class KeptNews:
@@ -70,5 +75,6 @@ class KeptNews:
         if self.now_kept == self._told or now < self._not_before:
             return None
         self._told, self._not_before = self.now_kept, now + INTERVAL
-        what, until = self._told
-        return Kept(what, None if until is None else min(MAX_KEEP, max(0, round(until - now))))
+        what, until, end = self._told
+        seconds = None if until is None else min(MAX_KEEP, max(0, round(until - now)))
+        return Kept(what, seconds, *(() if end is None else (end.status, end.signal)))

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 from agent.command.resolve import CannotStart
 from agent.terminals.description import describe
 from agent.terminals.terminal import Terminal
+from medusa.protocol.control import Exit
 from medusa.protocol.resume.budget import Budget
 
 MAX_TERMINALS = 16
@@ -50,6 +51,12 @@ class Terminals:
         None if the command has not ended.
         """
         return [terminal.expires_at for terminal in self._known.values() if terminal.kept]
+
+    @property
+    def last_end(self) -> Optional[Exit]:
+        """How the last of the ended commands has ended whose end no client was told; None if there is none."""
+        ends = [each.child.exit for each in self._known.values() if each.child.exit and not each.told]
+        return ends[-1] if ends else None
 
     @property
     def exits(self) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from medusa.client.outcome import Failure
+from medusa.client.queries.meaning import state_words
 from medusa.commands import tables
 from medusa.commands.manta_options import add_header_options, header_options, login_name
 from medusa.commands.options.parser import VARIABLES
@@ -147,7 +148,7 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "ID": lambda entry: _value(entry.get("id")),
     "NAME": lambda entry: _value(entry.get("name")),
     "LOGIN": lambda entry: _value(entry.get("login")),
-    "STATE": lambda entry: _value(entry.get("state", "unknown")),
+    "STATE": lambda entry: _value(state_words(entry)),
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle_s")),
     KEPT: kept,

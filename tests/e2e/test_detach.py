@@ -114,6 +114,29 @@ def test_it_starts_detached_and_is_killed(user: User, by: str) -> None:
     wait_until(lambda: user.states() == [], "the end of the session")
 
 
+@pytest.mark.parametrize(
+    ("by", "line", "words", "status"),
+    [("-d", "exit 3", "ended, status 3", 3), ("SIGKILL", "kill -HUP $$", "ended by SIGHUP", 129)],
+)
+def test_a_command_that_ends_while_nobody_is_there(user: User, by: str, line: str, words: str, status: int) -> None:
+    command = f"echo begun; until rm {user.home}/go 2>/dev/null; do sleep 0.1; done; {line}"
+    if by == "-d":
+        run_alone([*MLOGIN, "-d", "--name", "train", "-c", command, *user.options], user.environ)
+    else:
+        with user.mlogin("-c", command) as shell:
+            shell.until("begun")
+            shell.process.send_signal(signal.SIGKILL)
+            shell.process.wait(PATIENCE)
+    wait_until(lambda: user.states() == ["held"], "the end of the client")
+    assert words not in user.medusa("ls").stdout
+    (user.home / "go").touch()
+    wait_until(lambda: words in user.medusa("ls").stdout, "the agent's news")
+    assert words in run_alone([*MEDUSA, "sessions", "list", *user.options], user.environ).stdout
+    with user.attach("train") as shell:
+        assert shell.status() == status
+    wait_until(lambda: user.states() == [], "the end of the session")
+
+
 @pytest.mark.parametrize("how", ["killed", "hung up"])
 def test_a_client_that_is_gone_leaves_its_terminal(user: User, how: str) -> None:
     """Again and again: the shell, its variables and a line that is half typed are still there."""

@@ -9,7 +9,7 @@ from medusa.client.outcome import Failure
 from medusa.client.queries.api import Api, NoAnswer
 from medusa.client.queries.finding import MAX_CANDIDATES, Entry, entries_for, place
 from medusa.client.queries.local import REFLECTOR
-from medusa.client.queries.meaning import LIVE, Place, can_be_joined, is_kept, meant
+from medusa.client.queries.meaning import LIVE, Place, can_be_joined, is_kept, meant, state_words
 from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 
@@ -199,5 +199,5 @@ def _lines(entries: Sequence[Entry]) -> list[str]:
 
 def _line(entry: Entry) -> str:
     """Returns a line for the user about a session: its id, its name, its state, and where its agent is."""
-    words = [str(entry["id"]), str(entry.get("name") or "-"), str(entry.get("state", LIVE)), place(entry)]
+    words = [str(entry["id"]), str(entry.get("name") or "-"), state_words({"state": LIVE, **entry}), place(entry)]
     return printable("  ".join(words), 400)

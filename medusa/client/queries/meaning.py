@@ -20,6 +20,14 @@ HELD, ABSENT = "held", "absent"
 """The states of a session that nobody uses and that is kept: its agent is there, or has lost its link."""
 
 
+def state_words(entry: Entry) -> str:
+    """Returns the state of a session in words. If its command has ended, and waits for a client to be told: how."""
+    state, ended = str(entry.get("state", "unknown")), entry.get("ended")
+    if state != HELD or not isinstance(ended, dict):
+        return state
+    return f"ended by {ended['signal']}" if ended.get("signal") else f"ended, status {ended.get('status')}"
+
+
 class Place(NamedTuple):
     """A session that was found, with what a client needs to reach it.
 

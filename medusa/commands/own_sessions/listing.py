@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from medusa.client.outcome import Failure
+from medusa.client.queries.meaning import state_words
 from medusa.commands import tables
 from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import Access, access, add_access_options
@@ -31,7 +32,8 @@ SECTIONS = (
         (
             ("NAME, ID", "the session's --name, and as much of its id as `medusa exec` needs"),
             ("PLACE", "the job and its machine"),
-            ("STATE", "linked: in use; waiting: for its agent; held: it waits for you; absent: held, agent away"),
+            ("STATE", "linked: in use; waiting: for its agent; held: it waits for you; absent: held, agent away;"),
+            ("", "ended: held, and its command has ended: `medusa attach` tells you so, and frees the job"),
             ("AGE, IDLE, LEFT", "since its beginning, since something passed, until the job's time is over"),
             ("KEPT", "for how long a session without a client, or without its agent, is kept; `job`: until that ends"),
         ),
@@ -57,7 +59,7 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "NAME": lambda entry: _text(entry.get("name")),
     "ID": lambda entry: _text(entry["id"]),
     "PLACE": lambda entry: _text(_place(entry)),
-    "STATE": lambda entry: _text(entry.get("state", "unknown")),
+    "STATE": lambda entry: _text(state_words(entry)),
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle", entry.get("idle_s"))),
     "LEFT": lambda entry: duration(left(entry.get("until"))),

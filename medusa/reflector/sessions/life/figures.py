@@ -72,6 +72,11 @@ class Figures:
         return self.home.keeping.what if self.home is not None else None
 
     @property
+    def command_end(self) -> dict[str, object] | None:
+        """How a command has ended whose end no client was told; None if there is none, or it is not known."""
+        return self.home.keeping.ended if self.home is not None else None
+
+    @property
     def legs(self) -> int:
         """The number of pairs (a client and its agent) that live."""
         return len(self.pairs)

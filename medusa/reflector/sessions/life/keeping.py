@@ -21,13 +21,16 @@ class Keeping:
     Attributes:
         what: the reason. AGENT while the agent is away; otherwise the reason that the agent has told, one of
             control.KEPT_FOR. None if there is no reason.
+        ended: how a command has ended whose end no client was told: `{"status": NUMBER}` or `{"signal": NAME}`. None
+            if the agent has told no such end.
     """
 
-    __slots__ = ("_until", "what")
+    __slots__ = ("_until", "ended", "what")
 
     def __init__(self, what: str | None = None) -> None:
         self.what = what
         self._until: float | None = None
+        self.ended: dict[str, object] | None = None
 
     def agent_left(self, until: float | None) -> None:
         """Notes that the agent is away, and that its session is kept until the time `until`. None: no time is known."""
@@ -35,7 +38,7 @@ class Keeping:
 
     def agent_came(self) -> None:
         """Notes that the agent is there. It has not told yet why it keeps the session."""
-        self.what = self._until = None
+        self.what = self._until = self.ended = None
 
     def heard(self, texts: Sequence[bytes], now: float) -> None:
         """Reads the last of `texts`, which are messages of the agent. If it is a message Kept, stores what it says.
@@ -48,6 +51,8 @@ class Keeping:
         if isinstance(kept, Kept):
             self.what = kept.what
             self._until = None if kept.what is None or kept.seconds is None else now + kept.seconds
+            ended = {"status": kept.status, "signal": kept.signal}
+            self.ended = {key: value for key, value in ended.items() if value is not None} or None
 
     def until(self, job_ends: float | None) -> float | None:
         """Returns the time until which the session is kept. None if no time is known, or if the session is not kept.

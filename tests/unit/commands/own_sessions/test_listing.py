@@ -50,6 +50,23 @@ def test_for_how_long_a_session_is_kept_is_shown_if_one_is() -> None:
     assert cells([{**ENTRY, "state": "held", "held_for": "detached", "held_until": None}])[1][-1] == "job"
 
 
+@pytest.mark.parametrize(
+    ("state", "ended", "words"),
+    [
+        ("held", {"status": 3}, "ended, status 3"),
+        ("held", {"status": 0}, "ended, status 0"),
+        ("held", {"signal": "SIGKILL"}, "ended by SIGKILL"),
+        ("held", None, "held"),
+        ("held", "nonsense", "held"),
+        ("absent", {"status": 3}, "absent"),
+        ("linked", {"status": 3}, "linked"),
+    ],
+)
+def test_a_command_that_has_ended_while_nobody_was_there(state: str, ended: object, words: str) -> None:
+    row = listing.table([{**ENTRY, "state": state, "ended": ended}], 80)[1]
+    assert f"  {words}  " in row
+
+
 def test_an_older_reflector_tells_less() -> None:
     older = {"id": "9d1c2c54", "login": "alice", "state": "held", "idle_s": 4.2, "agent": "[2001:db8::1]:5"}
     assert cells([older, {"id": "x", "error": "no answer"}])[1:] == [

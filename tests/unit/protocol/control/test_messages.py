@@ -40,6 +40,8 @@ EVERY = [
     Kept(),
     Kept("detached"),
     Kept("hold", 31536000),
+    Kept("parked", 60, status=0),
+    Kept("parked", 60, signal="SIGKILL"),
     StreamAnswer(32 * "a", 0, 32 * "c", ("call",)),
     StreamAnswer(32 * "a", 7, 32 * "c", (), gone=True, message=1 << 18),
     Resize(0, 65535),

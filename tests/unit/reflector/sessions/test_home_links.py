@@ -10,6 +10,7 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.protocol.http.about import About
+from medusa.reflector.admin.session_list import describe
 from medusa.reflector.config import Timeouts
 from medusa.session import JOB_OVER, Side
 from medusa.session.holding import HomeState
@@ -79,7 +80,13 @@ def test_the_agent_says_what_it_keeps_the_session_for(bench: Holding) -> None:
     session.usage.about = About(until=2000000000)
     assert session.held_until == 2000000000
     assert said() is session.held_until is None
+    assert session.command_end is None
+    said(what="parked", seconds=60, status=3)
+    assert describe(session, "")["ended"] == {"status": 3}
+    said(what="parked", seconds=60, signal="SIGKILL")
+    assert describe(session, "")["ended"] == {"signal": "SIGKILL"}
     said(what="hold", seconds=60)
+    assert "ended" not in describe(session, "")
     agent.fin()
     until(lambda: home.machine.state is HomeState.ABSENT)
     assert session.held_for == "agent"
