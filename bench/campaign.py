@@ -12,7 +12,8 @@ from bench.measure import NOISE_LIMIT, MeasurementFailed, measure, noise
 from bench.progress import Progress
 from bench.relays import SUBJECTS, WIRES, YARDSTICKS
 from bench.report import Line, Table
-from bench.rows import IDLE_PAIRS, Row, idle_limit, value
+from bench.row import Row, value
+from bench.rows import IDLE_PAIRS, idle_limit
 from bench.toolchain import Unavailable
 
 REASON_LIMIT = 200

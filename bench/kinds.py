@@ -42,12 +42,14 @@ class RelayKind:
         command: returns the command line that starts it.
         backpressure: a few words that say how it limits the bytes in its memory.
         raw: True to measure its raw port. Then the line ends with ` raw tcp://127.0.0.1:PORT`.
+        tls: True if it speaks TLS. Then the line has `https`.
     """
 
     name: str
     command: Callable[[], list[str]]
     backpressure: str
     raw: bool = False
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,16 @@ class ForwarderKind:
         processes: returns the processes to start. Its arguments are a directory for files, and the ports.
         slave_flag: the option that makes the load generator dial the port at the far end, or listen on it.
         backpressure: a few words that say how it limits the bytes in its memory.
+        flags: more options of the load generator.
+        tls: True if it speaks TLS at both ends.
     """
 
     name: str
     processes: Callable[[Path, forwarder.Ports], list[forwarder.Process]]
     slave_flag: str
     backpressure: str
+    flags: tuple[str, ...] = ()
+    tls: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ _PYTHON_PACKAGES = ("gevent", "greenlet", "gevent-websocket", "websockets", "uvl
 _PROGRAMS = {
     "node": ["--version"],
     "haproxy": ["-v"],
+    "nginx": ["-v"],
+    "openssl": ["version"],
     "socat": ["-V"],
     "ssh": ["-V"],
     "redis-server": ["--version"],

@@ -19,7 +19,7 @@ from bench.kinds import Kind, Relay, SessionKind
 from bench.load import Bystanders
 from bench.processes import pinned
 from bench.relays import running
-from bench.rows import Row
+from bench.row import Row
 from bench.toolchain import HERE
 
 NOISE_LIMIT = 5.0

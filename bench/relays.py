@@ -12,25 +12,30 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import site
+from bench import certificate, site
 from bench.kinds import ForwarderKind, Kind, Relay, RelayKind, SessionKind, SiteKind
-from bench.peers import c_copy, forwarder, haproxy, socat, sshd
+from bench.peers import c_copy, forwarder, haproxy, nginx, socat, sshd
 from bench.processes import reserved_ports, serving
 from bench.toolchain import HERE, Unavailable, install_packages, require, require_package
 
 _PEERS = HERE / "peers"
-_ADDRESS = re.compile(r"(http|raw tcp)://127\.0\.0\.1:(\d+)")
+_ADDRESS = re.compile(r"(https?|raw tcp)://127\.0\.0\.1:(\d+)")
 
 
 def _reflector(*options: str) -> Callable[[], list[str]]:
     return lambda: [sys.executable, "-m", "medusa", "reflector", "--port", "0", *options]
 
 
-def _node(script: str) -> Callable[[], list[str]]:
+def _reflector_with_tls() -> list[str]:
+    pem = str(certificate.made())
+    return _reflector("--tls-cert", pem, "--tls-key", pem)()
+
+
+def _node(script: str, tls: bool = False) -> Callable[[], list[str]]:
     def command() -> list[str]:
         node = require("node")
         install_packages()
-        return [node, str(_PEERS / script)]
+        return [node, str(_PEERS / script), *([str(certificate.made())] if tls else [])]
 
     return command
 
@@ -115,6 +120,7 @@ def _cp() -> Iterator[Relay]:
 _MEDUSA_COMMAND = [sys.executable, "-m", "medusa"]
 _MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
 _MEDUSA = RelayKind("medusa", _reflector(), "pull pump")
+_MEDUSA_TLS = RelayKind("medusa", _reflector_with_tls, "pull pump", tls=True)
 _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "websocket": (
         _MEDUSA,
@@ -129,6 +135,12 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         ForwarderKind("c-copy", c_copy.processes, "--slave-port", "blocking copy"),
         ForwarderKind("ssh", sshd.processes, "--slave-listen", "channel window, 2 MiB"),
         ForwarderKind("ssh-jump", sshd.processes_with_jump, "--slave-listen", "channel window, 2 MiB"),
+    ),
+    "tls": (_MEDUSA_TLS, RelayKind("ws", _node("ws_relay.js", tls=True), "pause above 4 MiB unsent", tls=True)),
+    "tls-raw": (
+        _MEDUSA_TLS,
+        ForwarderKind("haproxy", haproxy.processes_with_tls, "--slave-listen", "64 KiB buffers", tls=True),
+        ForwarderKind("nginx", nginx.processes, "--slave-listen", "64 KiB buffers", ("--raw-upgrade",), tls=True),
     ),
     "workers": (_MEDUSA, RelayKind("two-workers", _reflector("--workers", "2"), "pull pump")),
     "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
@@ -162,6 +174,8 @@ KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].i
 YARDSTICKS = {
     "websocket": "ws",
     "raw": "haproxy",
+    "tls": "ws",
+    "tls-raw": "haproxy",
     "workers": "medusa",
     "site": "medusa",
     "session": "ssh",
@@ -175,6 +189,8 @@ YARDSTICKS = {
 SUBJECTS = {
     "websocket": "medusa",
     "raw": "medusa",
+    "tls": "medusa",
+    "tls-raw": "medusa",
     "workers": "two-workers",
     "site": "two-doors",
     "session": "mlogin",
@@ -215,10 +231,10 @@ def _started(kind: Kind, core: int | None) -> contextlib.AbstractContextManager[
 def _relay(kind: RelayKind, core: int | None) -> Iterator[Relay]:
     with serving(kind.name, kind.command(), core, port=None) as (pid, line):
         ports = {scheme: int(port) for scheme, port in _ADDRESS.findall(line)}
-        scheme = "raw tcp" if kind.raw else "http"
+        scheme = "raw tcp" if kind.raw else "https" if kind.tls else "http"
         if scheme not in ports:
             raise Unavailable(f"{kind.name} does not say where it serves {scheme}: {line.strip()}")
-        yield Relay(ports[scheme], pid, ("--raw", "--raw-greeting") if kind.raw else ())
+        yield Relay(ports[scheme], pid, ("--raw", "--raw-greeting") if kind.raw else ("--tls",) if kind.tls else ())
 
 
 @contextlib.contextmanager
@@ -230,7 +246,11 @@ def _forwarder(kind: ForwarderKind, core: int | None) -> Iterator[Relay]:
         for process in kind.processes(scratch, ports):
             pid, _ = stack.enter_context(serving(kind.name, process.command, core, process.port))
             pids.append(pid)
-        yield Relay(ports.entry, pids[-1], ("--raw", kind.slave_flag, str(ports.exit)), tuple(pids[:-1]))
+        flags = ["--raw", *kind.flags, kind.slave_flag, str(ports.exit)]
+        if kind.tls:
+            pem = str(certificate.made())
+            flags += ["--tls", "--tls-cert", pem, "--tls-key", pem]
+        yield Relay(ports.entry, pids[-1], tuple(flags), tuple(pids[:-1]))
 
 
 @contextlib.contextmanager

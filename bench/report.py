@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.rows import Figure, Goal
+from bench.row import Figure, Goal
 
 
 @dataclass(frozen=True)

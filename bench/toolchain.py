@@ -63,8 +63,14 @@ def compiled(source: Path) -> Path:
         return binary
     binary.parent.mkdir(exist_ok=True)
     flags = ["-O3", "-march=native", "-Wall", "-Wextra"]
-    _run([require("cc"), *flags, "-o", str(binary), str(source)], HERE)
+    _run([require("cc"), *flags, "-o", str(binary), str(source), *_tls_libraries()], HERE)
     return binary
+
+
+def _tls_libraries() -> list[str]:
+    """Returns the linker's options for OpenSSL; none if its package for developers is not installed."""
+    found = subprocess.run([require("cc"), "-print-file-name=libssl.so"], capture_output=True, text=True, check=True)
+    return ["-lssl", "-lcrypto"] if os.path.isabs(found.stdout) else []
 
 
 def install_packages(directory: Path = HERE) -> Path:

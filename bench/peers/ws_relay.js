@@ -1,12 +1,14 @@
 'use strict';
 /*
  * A relay like the reflector, with npm's `ws`. It speaks the protocol of docs/protocol.md, part 1.
- * Usage: node ws_relay.js [PORT]
+ * Usage: node ws_relay.js [PEM]: with the file, which holds a private key and a certificate, it speaks TLS.
  *
  * Its settings are fair: no compression, and native unmasking if bufferutil is installed. Back-pressure is by the
  * library's public functions: a source is paused while its destination has more than HIGH_WATER unsent bytes.
  */
+const fs = require('fs');
 const http = require('http');
+const https = require('https');
 const { WebSocket, WebSocketServer } = require('ws');
 
 const HIGH_WATER = 4 << 20;
@@ -53,7 +55,9 @@ function attachAgent(session, agent) {
   forward(agent, client, 'remote connection error');
 }
 
-const server = http.createServer((request, response) => response.writeHead(404).end());
+const pem = process.argv[2] && fs.readFileSync(process.argv[2]);
+const answer = (request, response) => response.writeHead(404).end();
+const server = pem ? https.createServer({ cert: pem, key: pem }, answer) : http.createServer(answer);
 server.on('upgrade', (request, socket, head) => {
   socket.on('error', () => {});
   const [, id, side] = ROUTE.exec(request.url) || [];
@@ -65,5 +69,5 @@ server.on('upgrade', (request, socket, head) => {
   upgrader.handleUpgrade(request, socket, head, (peer) =>
     side === 'master' ? attachClient(id, peer) : attachAgent(session, peer));
 });
-server.listen(Number(process.argv[2] || 0), '127.0.0.1', () =>
-  console.log(`listening http://127.0.0.1:${server.address().port}`));
+server.listen(0, '127.0.0.1', () =>
+  console.log(`listening ${pem ? 'https' : 'http'}://127.0.0.1:${server.address().port}`));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,8 +16,8 @@ import pytest
 from bench import documents, results
 from bench.kinds import RelayKind
 from bench.processes import descendants, runs
-from bench.relays import KINDS, running
-from bench.toolchain import Unavailable, install_packages, require
+from bench.relays import KINDS, WIRES, running
+from bench.toolchain import Unavailable, build_load_generator, install_packages, require
 from tests.interop.pairs import pair
 from tests.waiting import PATIENCE, wait_until
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 needs_node = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm")
 
 
-SERVERS = ("haproxy", "redis-server", "socat", "ssh", "sshd", "taskset")
+SERVERS = ("haproxy", "nginx", "redis-server", "socat", "ssh", "sshd", "taskset")
 
 
 def missing(tools: Sequence[str]) -> list[str]:
@@ -56,6 +57,33 @@ def test_a_peer_relay_pairs_forwards_and_closes(name: str) -> None:
         assert ends.client.close_code == 1000
 
 
+@needs_node
+@needs_servers
+@pytest.mark.parametrize(
+    ("wire", "name"), [("tls", "medusa"), ("tls", "ws"), ("tls-raw", "haproxy"), ("tls-raw", "nginx")]
+)
+def test_a_relay_with_tls_forwards_both_ways(wire: str, name: str) -> None:
+    """The load generator compares every byte, and the two ends have the version and the suite that it asks for."""
+    load = [
+        str(build_load_generator()),
+        "throughput",
+        "--verify",
+        "--dir",
+        "both",
+        "--duration",
+        "0.5",
+        "--size",
+        "70k",
+    ]
+    with running(WIRES[wire][name]) as relay:
+        command = [*load, "--port", str(relay.port), *relay.flags, "-q"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["verified_MB"] > 0
+    assert record["lost_bytes"] == record["verify_errors"] == 0
+
+
 def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(Unavailable, match="apt-get install openssh-server"):
@@ -71,8 +99,10 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 @needs_servers
 def test_the_benchmark_works(tmp_path: Path) -> None:
     """One quick run with a relay of each kind."""
-    only = "medusa,haproxy,socat,c-copy,ssh-jump,two-doors,mlogin,mlogin-own,mlogin-cut,ssh-proxy,medusa-cp"
-    rows = "echo,raw-echo,claim,session-terminal,first-output-own,session-cut,ssh-first,cp-many-up"
+    only = "medusa,haproxy,nginx,socat,c-copy,ssh-jump,two-doors,mlogin,mlogin-own,mlogin-cut,ssh-proxy,medusa-cp"
+    rows = (
+        "echo,raw-echo,tls-resume,tls-raw-echo,claim,session-terminal,first-output-own,session-cut,ssh-first,cp-many-up"
+    )
     chosen = ["--only", only, "--rows", rows]
     command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path / "results")]
     command += ["--root", str(tmp_path)]

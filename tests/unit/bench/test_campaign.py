@@ -12,7 +12,8 @@ from bench.campaign import Campaign
 from bench.kinds import Kind
 from bench.measure import MeasurementFailed
 from bench.progress import Progress
-from bench.rows import IDLE_PAIRS, ROWS, Row, idle_pairs
+from bench.row import Row
+from bench.rows import IDLE_PAIRS, ROWS, idle_pairs
 from bench.toolchain import Unavailable
 
 BULK, ECHO, RAW, DOORS = (

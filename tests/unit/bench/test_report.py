@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import documents, results, rows
+from bench import documents, results
 from bench.report import Line, Table, number
-from bench.rows import Figure, Goal
+from bench.row import Figure, Goal, value
 from bench.toolchain import Unavailable
 
 SPEED = Figure("bulk", "MB/s", ("MBps",), goal=Goal(2))
@@ -64,9 +64,9 @@ def test_numbers_have_three_significant_digits(value: float | None, text: str) -
 
 def test_a_figure_may_be_a_quotient() -> None:
     fairness = Figure("fairness", "", ("least",), over=("most",))
-    assert rows.value(fairness, {"least": 3, "most": 4}) == 0.75
-    assert rows.value(fairness, {"least": 0, "most": 0}) == 0
-    assert rows.value(DELAY, {"rtt_us": {"p50": 12.5}}) == 12.5
+    assert value(fairness, {"least": 3, "most": 4}) == 0.75
+    assert value(fairness, {"least": 0, "most": 0}) == 0
+    assert value(DELAY, {"rtt_us": {"p50": 12.5}}) == 12.5
 
 
 def test_without_a_saved_result_an_error_says_what_to_run(tmp_path: Path) -> None:

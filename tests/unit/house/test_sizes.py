@@ -11,7 +11,6 @@ MAX_FUNCTION = 60
 NOT_DIVIDED_YET = {
     "agent/terminals/terminal.py",
     "agent/terminals/viewer.py",
-    "bench/rows.py",
     "medusa/client/mlogin.py",
     "medusa/client/pipes/pipes_session.py",
     "medusa/protocol/control.py",
