@@ -2,10 +2,10 @@
 
 `agent_strip.py PATH...`: a file, or a directory with a whole program, from which unused code is removed too.
 
-Their lines stay, but empty, so that a traceback from a job has the line numbers of the source. Lines are indented by
-one space for each four, and there are no other spaces than those between two words. Each field of a class has
-the type `int`, because records and named tuples are made from fields that have one. No other type is left, so that
-`from __future__ import annotations` goes too.
+Their lines stay, but empty, so that a traceback from a job has the line numbers of the source; not those of ptyprocess,
+of which only the lines with code are kept. Lines are indented by one space for each four, and there are no other spaces
+than those between two words. Each field of a class has the type `int`, because records and named tuples are made from
+fields that have one. No other type is left, so that `from __future__ import annotations` goes too.
 """
 
 from __future__ import annotations
@@ -194,7 +194,19 @@ def strip_files(paths: list[Path], whole: bool) -> None:
         sources = without_unused(sources, without_types)
     for path, source in sources.items():
         used = source if path.name == "__init__.py" else without_imports(source, without_types(source))
-        path.write_text(strip(used), encoding="utf-8")
+        stripped = strip(used)
+        # Nobody here looks for an error in a line of another project's file.
+        path.write_text(without_blanks(stripped) if path.parts[-2] == "ptyprocess" else stripped, encoding="utf-8")
+
+
+def without_blanks(source: str) -> str:
+    """Returns `source` without its empty lines and without each `pass` before another one."""
+    lines = [line for line in source.split("\n") if line.strip()]
+    kept = [line for line, after in zip(lines, [*lines[1:], ""], strict=True) if not (line == after == " pass")]
+    without = "\n".join(kept) + "\n"
+    if shape(without) != shape(source):
+        raise ValueError("stripping would change the program")
+    return without
 
 
 if __name__ == "__main__":

@@ -129,6 +129,14 @@ def test_unused_code_of_a_whole_program_is_left_out(source: str, travels: str, t
     assert (tmp_path / "other.py").read_text(encoding="utf-8") == "from module import f\n\nprint(f)\n"
 
 
+def test_of_ptyprocess_only_lines_with_code_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "ptyprocess").mkdir()
+    file = tmp_path / "ptyprocess" / "util.py"
+    file.write_text('def main():\n    """Text."""\n\n    pass\n    pass\n\n    # A comment.\n    return 1\n')
+    subprocess.run([sys.executable, "-I", "-B", ROOT / "scripts" / "agent_strip.py", tmp_path], check=True)
+    assert file.read_text(encoding="utf-8") == "def main():\n pass\n return 1\n"
+
+
 @pytest.mark.parametrize(
     ("folder", "travels"),
     [

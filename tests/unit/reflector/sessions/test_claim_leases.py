@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import gevent
 import gevent.event
@@ -12,6 +11,7 @@ from structlog.types import EventDict
 
 from medusa.directory import Claim, DirectoryError, Owner
 from medusa.directory.memory import MemoryDirectory
+from medusa.protocol.record import replace
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims
