@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import errno
 import ssl
-import sys
-from typing import Any, Callable, List, Optional, Tuple, Union
+from typing import Any, Callable, Optional, Tuple, Union
 
 RECORD = 16 * 1024
-"""The most bytes of plaintext in one TLS record (RFC 8446 section 5.1).
-
-No single call passes more bytes to OpenSSL through buffers of the connection's own, because they never shrink.
-"""
+"""The most bytes of plaintext in one TLS record (RFC 8446 section 5.1)."""
 
 Buffers = Tuple[ssl.MemoryBIO, ssl.MemoryBIO]
 """OpenSSL's buffers of ciphertext, in and out. They are empty between two calls of a method of Tls."""
@@ -42,20 +38,18 @@ class Tls:
 
     Args:
         server_name: the name that the server's certificate must have; None at the server's end.
-        buffers: buffers that all connections of one thread may share. By default the connection has its own.
+        buffers: buffers that all connections of one thread may share. By default the connection has its own. They grow
+            to the size of what is read or written at once, and never shrink.
 
     Attributes:
         ended: True if no more data will come. Either the peer sent a close_notify, or its stream ended without one.
             Callers need not tell these apart: a link that ends properly ends with the Close of a websocket.
     """
 
-    __slots__ = ("_failure", "_fed", "_in", "_little_data", "_most", "_out", "_replies", "_ssl", "ended")
-
     def __init__(
         self, context: ssl.SSLContext, server_name: Optional[str] = None, buffers: Optional[Buffers] = None
     ) -> None:
         self._in, self._out = buffers or (ssl.MemoryBIO(), ssl.MemoryBIO())
-        self._most = RECORD if buffers is None else sys.maxsize  # bytes to pass to OpenSSL at once
         self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
         self._fed = NOTHING  # ciphertext that has come, but was not passed to OpenSSL yet
         self._replies = b""  # ciphertext that TLS itself has to send
@@ -79,21 +73,17 @@ class Tls:
         """
         self._fed = memoryview(data)
         try:
-            while True:
-                try:
-                    self._ssl.do_handshake()
-                except ssl.SSLWantReadError:
-                    if not self._fed:
-                        return False
-                    self._feed()
-                else:
-                    return True
+            self._feed()
+            self._ssl.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
         except ssl.SSLCertVerificationError:
             raise
         except ssl.SSLError as error:
             raise _failed(error) from None
         finally:
             self._empty()
+        return True
 
     def receive(self, size: int, recv: Callable[[int], bytes]) -> bytes:
         """Returns up to `size` bytes of plaintext; b"" if no record is whole yet, or if `ended` is True.
@@ -125,19 +115,14 @@ class Tls:
     def encrypt(self, data: Union[bytes, memoryview]) -> bytes:
         """Returns the ciphertext of `data`, with any waiting `replies` in front of it. Raises TlsError if TLS fails."""
         view, at = memoryview(data), 0
-        parts: List[bytes] = [self._replies] if self._replies else []
-        self._replies = b""
         try:
             while at < len(view):
                 at += self._ssl.write(view[at:])  # one record
-                if self._out.pending >= self._most:
-                    parts.append(self._out.read())
         except ssl.SSLError as error:
             raise _failed(error) from None
         finally:
             self._empty()
-        parts.append(self.replies())
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self.replies()
 
     def replies(self) -> bytes:
         """Returns the bytes that TLS itself has to send now, such as parts of the handshake. They may be empty."""
@@ -178,13 +163,13 @@ class Tls:
         return size
 
     def _feed(self) -> None:
-        self._in.write(self._fed[: self._most])
-        self._fed = self._fed[self._most :] or NOTHING
+        self._in.write(self._fed)
+        self._fed = NOTHING
 
     def _empty(self) -> None:
         """Takes what is left out of OpenSSL's buffers, because another connection may use them next."""
         if self._in.pending:
-            self._fed = memoryview(b"".join((self._in.read(), self._fed)))
+            self._fed = memoryview(self._in.read())
         if self._out.pending:
             self._replies += self._out.read()
 

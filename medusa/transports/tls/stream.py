@@ -24,8 +24,6 @@ class TlsStream(SocketStream):
 
     secure = True
 
-    __slots__ = ("_owed", "_tls", "_unsent")
-
     def __init__(self, sock: socket.socket, tls: Tls) -> None:
         super().__init__(sock)
         self._tls: Optional[Tls] = tls  # None after `shutdown`
