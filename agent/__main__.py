@@ -80,7 +80,7 @@ SECTIONS = (
             ("MEDUSA_HOLD", "seconds for which to come back after a lost link"),
             ("MEDUSA_OUTPUT_WAIT", "sets --output-wait"),
             ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
-            ("MEDUSA_PYTHON", "the Python to use, instead of the first suitable one on PATH"),
+            ("MEDUSA_PYTHON", "the Python to use, if not the first one on PATH"),
             ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
             ("SSL_CERT_FILE", "the authorities to trust"),
         ),
@@ -98,7 +98,7 @@ SECTIONS = (
         (
             ("0", "a session took place, however its command ended"),
             ("2", "wrong usage or configuration"),
-            ("3", "no connection to the reflector"),
+            ("3", "no connection"),
             ("125", "--extract cannot write"),
             ("126", "the archive is damaged, or the environment leaves no room for it"),
             ("127", "no suitable Python"),

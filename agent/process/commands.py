@@ -147,8 +147,7 @@ class Commands:
             self._left_due = True
             return
         self._left_checked = now
-        living = _sessions()
-        self._forget([session for session in self._left if session not in living])
+        self._forget([*(self._left - _sessions())])
         self._left_due = bool(self._left) and not self._adopts  # without adoption, no end of a process is noticed
 
     def _end_queued(self) -> None:
@@ -184,8 +183,9 @@ class Commands:
         if self._whole is not None:
             return
         groups = [group for command in self._known.values() for group in command.foreground()]
-        left = self._left and self._left & _sessions()
-        tree = ProcessTree([*self._known, *left], groups, os.getpid(), self._spared, guest=self._guest)
+        tree = ProcessTree(
+            [*self._known, *(self._left & _sessions())], groups, os.getpid(), self._spared, guest=self._guest
+        )
         self._whole = Termination(tree, self._clock(), self._timeouts)
         for command in self._known.values():
             command.close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Iterable, Optional, Tuple
 
-from medusa.protocol.control import DETACHED, FIRST, HOLD, PARKED, Exit, Kept
+from medusa.protocol.control import DETACHED, FIRST, HOLD, PARKED, Kept
 from medusa.protocol.resume.offer import MAX_KEEP
 
 INTERVAL = 1.0
 """The least number of seconds between two messages to the reflector."""
 
-What = Tuple[Optional[str], Optional[float], Optional[Exit]]
+What = Tuple[Optional[str], Optional[float], Optional[str]]
 """What the session is kept for, one of control.KEPT_FOR; until when, in monotonic seconds; how a command has ended.
 
 The first is None for nothing, the second if it is not known, the third if no command has ended whose end is to be told.
@@ -24,7 +24,7 @@ def what_is_kept(
     detached: bool,
     parked: Iterable[Optional[float]],
     first_by: Optional[float],
-    end: Optional[Exit] = None,
+    end: Optional[str],
 ) -> What:
     """Returns what the session is kept for, and until when. If several reasons apply, returns the first of these:
 
@@ -39,7 +39,7 @@ def what_is_kept(
         parked: the times until which streams without a link are kept, and results of commands that no client was told.
             The latest of them counts. None: the time is not known.
         first_by: the time at which the first client must have come; None if it has come.
-        end: how a command has ended whose result is kept; None if none is kept.
+        end: a text that says how a command has ended whose result is kept; None if none is kept.
     """
     if hold is not None:
         return HOLD, hold, None
@@ -76,5 +76,4 @@ class KeptNews:
             return None
         self._told, self._not_before = self.now_kept, now + INTERVAL
         what, until, end = self._told
-        seconds = None if until is None else min(MAX_KEEP, max(0, round(until - now)))
-        return Kept(what, seconds, *(() if end is None else (end.status, end.signal)))
+        return Kept(what, None if until is None else min(MAX_KEEP, max(0, round(until - now))), end)

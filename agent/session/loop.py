@@ -100,11 +100,8 @@ class SessionLoop:
         """The reason why the session is kept while no client is there, and until when (see keeping.What)."""
         terminals, hold = self._shared.terminals, None if self._hold is None else self._hold.until
         parked = [*self._streams.kept_until, *terminals.kept_until]
-        return (
-            NOTHING
-            if self._leaving
-            else what_is_kept(hold, terminals.detached, parked, self._first_by, terminals.last_end)
-        )
+        kept = what_is_kept(hold, terminals.detached, parked, self._first_by, terminals.last_end)
+        return NOTHING if self._leaving else kept
 
     def run(self) -> None:
         """Runs the session. Returns when it is over: its links are closed, and its last process has ended.

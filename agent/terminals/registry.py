@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from agent.command.resolve import CannotStart
+from agent.process.commands import describe_exit
 from agent.terminals.description import describe
 from agent.terminals.terminal import Terminal
-from medusa.protocol.control import Exit
 from medusa.protocol.resume.budget import Budget
 
 MAX_TERMINALS = 16
@@ -53,10 +53,10 @@ class Terminals:
         return [terminal.expires_at for terminal in self._known.values() if terminal.kept]
 
     @property
-    def last_end(self) -> Optional[Exit]:
-        """How the last of the ended commands has ended whose end no client was told; None if there is none."""
-        ends = [each.child.exit for each in self._known.values() if each.child.exit and not each.told]
-        return ends[-1] if ends else None
+    def last_end(self) -> Optional[str]:
+        """A text that says how a command has ended whose end no client was told; None if there is none."""
+        ends = [describe_exit(each.child.exit) for each in self._known.values() if each.child.exit and not each.told]
+        return [None, *ends][-1]
 
     @property
     def exits(self) -> int:

@@ -116,7 +116,7 @@ def test_it_starts_detached_and_is_killed(user: User, by: str) -> None:
 
 @pytest.mark.parametrize(
     ("by", "line", "words", "status"),
-    [("-d", "exit 3", "ended, status 3", 3), ("SIGKILL", "kill -HUP $$", "ended by SIGHUP", 129)],
+    [("-d", "exit 3", "ended, status 3", 3), ("SIGKILL", "kill -HUP $$", "ended, killed by SIGHUP", 129)],
 )
 def test_a_command_that_ends_while_nobody_is_there(user: User, by: str, line: str, words: str, status: int) -> None:
     command = f"echo begun; until rm {user.home}/go 2>/dev/null; do sleep 0.1; done; {line}"

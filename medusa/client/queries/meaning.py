@@ -23,9 +23,7 @@ HELD, ABSENT = "held", "absent"
 def state_words(entry: Entry) -> str:
     """Returns the state of a session in words. If its command has ended, and waits for a client to be told: how."""
     state, ended = str(entry.get("state", "unknown")), entry.get("ended")
-    if state != HELD or not isinstance(ended, dict):
-        return state
-    return f"ended by {ended['signal']}" if ended.get("signal") else f"ended, status {ended.get('status')}"
+    return f"ended, {ended}" if state == HELD and ended else state
 
 
 class Place(NamedTuple):

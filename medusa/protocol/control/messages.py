@@ -107,13 +107,12 @@ class Kept(Control):
     Attributes:
         what: the reason, one of KEPT_FOR; None if the agent does not keep the session.
         seconds: for how many seconds the agent keeps it; None to keep it until the job ends.
-        status, signal: how the last command has ended whose end no client was told, as in Exit; None if none has ended.
+        ended: a text that says how a command has ended, if no client was told so; None if there is none.
     """
 
     what: Optional[str] = field(default=None, metadata=KEPT)
     seconds: Optional[int] = field(default=None, metadata=SECONDS)
-    status: Optional[int] = field(default=None, metadata=STATUS)
-    signal: Optional[str] = field(default=None, metadata=TEXT)
+    ended: Optional[str] = field(default=None, metadata=TEXT)
 
 
 @record

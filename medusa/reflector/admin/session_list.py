@@ -28,7 +28,7 @@ clients is the number of clients that are there. held_until is the time in secon
 session is kept without a client, or without its agent; None if that is not known, or if there is no reason to keep it.
 held_for is what it is kept for: `agent`, its agent is away and may come back; or what its agent has said, one of
 control.KEPT_FOR; or None.
-ended is there if a command has ended and no client was told so: `{"status": NUMBER}` or `{"signal": NAME}`.
+ended is there if a command has ended and no client was told so: the agent's words that say how.
 If the state is HELD, and there is no key clients, there is no session yet: its agent sends requests, again and again,
 until a client comes. The owner is then the reflector that got these requests. created is the time of the first request,
 and idle_s counts from the last one.

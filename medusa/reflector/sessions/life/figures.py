@@ -72,8 +72,8 @@ class Figures:
         return self.home.keeping.what if self.home is not None else None
 
     @property
-    def command_end(self) -> dict[str, object] | None:
-        """How a command has ended whose end no client was told; None if there is none, or it is not known."""
+    def command_end(self) -> str | None:
+        """A text that says how a command has ended, if no client was told so; None if there is none."""
         return self.home.keeping.ended if self.home is not None else None
 
     @property

@@ -21,8 +21,7 @@ class Keeping:
     Attributes:
         what: the reason. AGENT while the agent is away; otherwise the reason that the agent has told, one of
             control.KEPT_FOR. None if there is no reason.
-        ended: how a command has ended whose end no client was told: `{"status": NUMBER}` or `{"signal": NAME}`. None
-            if the agent has told no such end.
+        ended: a text of the agent that says how a command has ended, if no client was told so; None if there is none.
     """
 
     __slots__ = ("_until", "ended", "what")
@@ -30,7 +29,7 @@ class Keeping:
     def __init__(self, what: str | None = None) -> None:
         self.what = what
         self._until: float | None = None
-        self.ended: dict[str, object] | None = None
+        self.ended: str | None = None
 
     def agent_left(self, until: float | None) -> None:
         """Notes that the agent is away, and that its session is kept until the time `until`. None: no time is known."""
@@ -51,8 +50,7 @@ class Keeping:
         if isinstance(kept, Kept):
             self.what = kept.what
             self._until = None if kept.what is None or kept.seconds is None else now + kept.seconds
-            ended = {"status": kept.status, "signal": kept.signal}
-            self.ended = {key: value for key, value in ended.items() if value is not None} or None
+            self.ended = kept.ended
 
     def until(self, job_ends: float | None) -> float | None:
         """Returns the time until which the session is kept. None if no time is known, or if the session is not kept.

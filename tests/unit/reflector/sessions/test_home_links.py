@@ -81,10 +81,8 @@ def test_the_agent_says_what_it_keeps_the_session_for(bench: Holding) -> None:
     assert session.held_until == 2000000000
     assert said() is session.held_until is None
     assert session.command_end is None
-    said(what="parked", seconds=60, status=3)
-    assert describe(session, "")["ended"] == {"status": 3}
-    said(what="parked", seconds=60, signal="SIGKILL")
-    assert describe(session, "")["ended"] == {"signal": "SIGKILL"}
+    said(what="parked", seconds=60, ended="status 3")
+    assert describe(session, "")["ended"] == "status 3"
     said(what="hold", seconds=60)
     assert "ended" not in describe(session, "")
     agent.fin()
