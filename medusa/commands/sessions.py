@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -49,6 +49,9 @@ SECTIONS = (
 )
 
 Entry = dict[str, Any]
+
+MAX_SAID = 1000
+"""The maximum number of lines on stderr that are remembered, so that they are not repeated."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,12 +120,28 @@ def _administrator(given: SimpleNamespace, *, signing: bool) -> Administrator:
 
 
 def _list(administrator: Administrator, given: SimpleNamespace) -> None:
-    sessions = administrator.sessions()
-    if given.login is not None:
-        sessions = [entry for entry in sessions if entry.get("login") == given.login]
-    print(json.dumps(sessions, indent=2) if given.json else table(sessions, shutil.get_terminal_size().columns))
-    for line in gaps(sessions, administrator.missing):
-        print(f"medusa sessions: {line}", file=sys.stderr)
+    """Prints the list a page at a time: it may be too long for the memory."""
+    table, said = Table(shutil.get_terminal_size().columns), set[str]()
+    written = 0
+    for page in administrator.pages(given.login):
+        if given.json:
+            for entry in page:
+                text = json.dumps(entry, indent=2).replace("\n", "\n  ")
+                print(",\n" if written else "[\n", "  ", text, sep="", end="")
+                written += 1
+        elif page:
+            print("\n".join(table.lines(page)))
+        for line in gaps(page):
+            if line not in said:
+                print(f"medusa sessions: {line}", file=sys.stderr)
+            if len(said) < MAX_SAID:
+                said.add(line)
+    if given.json:
+        print("\n]" if written else "[]")
+    elif not table.begun:
+        print("\n".join(table.lines([])))
+    if administrator.missing:
+        print(f"medusa sessions: other reflectors' sessions are missing: {administrator.missing}", file=sys.stderr)
 
 
 def _show(administrator: Administrator, given: SimpleNamespace) -> None:
@@ -171,19 +190,40 @@ LEFT_OUT = ("OWNER", "AGENT", "JOB", "HOST", "LEGS", "CLIENT", "SHOWN", "TYPED",
 """The columns that are left out if the table is too wide: first those that are empty, then the others in this order."""
 
 
-def table(sessions: Sequence[Entry], width: int) -> str:
-    """Returns a table for people to read: a line of headings, then a line for each session.
+class Table:
+    """A table of sessions for people to read, which is made in parts.
 
     `width`: the largest number of characters in a line. What does not fit is left out.
+
+    Attributes:
+        begun: False until there are any lines.
     """
-    rows = [{name: cell(entry) for name, cell in COLUMNS.items()} for entry in sessions]
-    widths = tables.widest(rows, tables.used(rows, COLUMNS, KEPT))
-    empty = [name for name in LEFT_OUT if all(row[name] == "-" for row in rows)]
-    for name in (*empty, *LEFT_OUT):
-        if tables.total(widths) > width:
-            widths.pop(name, None)
-    widths["ID"] = min(widths["ID"], max(8, width - tables.total(widths) + widths["ID"]))
-    return "\n".join(tables.lines(rows, widths))
+
+    def __init__(self, width: int) -> None:
+        self.begun = False
+        self._width = self._longest_id = width
+        self._widths: dict[str, int] = {}
+
+    def lines(self, sessions: Sequence[Entry]) -> list[str]:
+        """Returns a line for each session. The first time, returns a line of headings before them.
+
+        The first sessions decide which columns the table has. A column gets wider if later sessions need it.
+        """
+        rows = [{name: cell(entry) for name, cell in COLUMNS.items()} for entry in sessions]
+        if self.begun:
+            for name, size in tables.widest(rows, list(self._widths)).items():
+                self._widths[name] = max(self._widths[name], size)
+            self._widths["ID"] = min(self._widths["ID"], self._longest_id)
+            return tables.lines(rows, self._widths)[1:]
+        self.begun = True
+        self._widths = widths = tables.widest(rows, tables.used(rows, COLUMNS, KEPT))
+        empty = [name for name in LEFT_OUT if all(row[name] == "-" for row in rows)]
+        for name in (*empty, *LEFT_OUT):
+            if tables.total(widths) > self._width:
+                widths.pop(name, None)
+        self._longest_id = max(8, self._width - tables.total(widths) + widths["ID"])
+        widths["ID"] = min(widths["ID"], self._longest_id)
+        return tables.lines(rows, widths)
 
 
 def details(entry: Entry) -> str:
@@ -202,20 +242,15 @@ def _fact(key: str, value: object) -> tuple[str, str]:
     return printable(key), _value(value)
 
 
-def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
-    """Returns lines that say what the list `sessions` lacks.
+def gaps(sessions: Iterable[Entry]) -> list[str]:
+    """Returns lines that say what is not known of `sessions`: one for each reflector that did not answer.
 
-    There is one line for each reflector that did not answer, and one for each session that has an error. If `missing`
-    is not empty, the first line says that the sessions of all other reflectors are missing.
-
-    Args:
-        missing: why the sessions of all other reflectors are missing; "" if they are in the list.
+    And one for each session whose entry in the directory cannot be used.
     """
     failed = [entry for entry in sessions if entry.get("error") is not None]
     silent = {_value(e["owner"]): _value(e["error"]) for e in failed if e.get("owner") is not None}
     lines = [f"{owner} does not answer: {error}" for owner, error in silent.items()]
-    lines += [f"{_value(e.get('id'))}: {_value(e['error'])}" for e in failed if e.get("owner") is None]
-    return [f"other reflectors' sessions are missing: {missing}", *lines] if missing else lines
+    return lines + [f"{_value(e.get('id'))}: {_value(e['error'])}" for e in failed if e.get("owner") is None]
 
 
 def size(count: object) -> str:

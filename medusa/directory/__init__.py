@@ -5,7 +5,7 @@ A site is a group of reflectors that share one directory.
 base           the interface, its records and its exceptions
 memory         the store for a single process
 redis          the store that several reflectors share, in Redis
-redis_scripts  the scripts that Redis runs for it
+redis_commands  what it sends to Redis
 redis_url      URLs of Redis: one server, a unix socket, Sentinels, a Cluster
 redis_pool     connections to a Redis, and its errors
 seal           proves by a MAC that a reflector of the site has written an entry

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import enum
+import time
+from itertools import islice
 
 from medusa.directory.tokens import lease_of, made_at
 from medusa.protocol.record import record
@@ -16,6 +18,9 @@ CONNECTIONS = 16
 
 TTL = 60.0
 """Seconds after which a claim or a lease expires unless it is renewed. So the ids of a dead reflector become free."""
+
+LIST_TIMEOUT = 5.0
+"""Seconds after which `entries` ends its search: the store may have very many keys, and it has to look at all."""
 
 
 @record
@@ -155,11 +160,30 @@ class Directory(abc.ABC):
         """Returns the reflector that holds the session id, or None if the id is free."""
 
     @abc.abstractmethod
-    def entries(self, limit: int) -> dict[str, Owner | None]:
-        """Returns a dict from claimed session ids, up to `limit`, to their owners. A broken entry has the owner None.
+    def scan(self, cursor: str = "") -> tuple[dict[str, Owner | None], str]:
+        """Returns a part of the claims, and where the next part begins.
 
-        An id that is claimed or released during the call may be missing. This method does not raise BrokenEntry.
+        An id that is claimed or released between two parts may be missing, and an id may be in two parts.
+
+        Args:
+            cursor: "" for the first part, then the text that the last call has returned. A text that no call has
+                returned gives some part, or the end.
+
+        Returns a dict from claimed session ids to their owners, perhaps empty, and a text: "" at the end. A broken
+        entry has the owner None: this method does not raise BrokenEntry.
         """
+
+    def entries(self, limit: int) -> dict[str, Owner | None]:
+        """Returns a dict from claimed session ids, up to `limit`, to their owners; see `scan`.
+
+        Some claims may be missing if the store is large, because the search ends after LIST_TIMEOUT seconds.
+        """
+        found, cursor = self.scan()
+        deadline = time.monotonic() + LIST_TIMEOUT
+        while cursor and len(found) < limit and time.monotonic() < deadline:
+            more, cursor = self.scan(cursor)
+            found |= more
+        return dict(islice(found.items(), limit))
 
     @abc.abstractmethod
     def grant(self, lease: str, ttl: float = TTL) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from itertools import islice
 
 from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, StaleClaim
 from medusa.directory.tokens import new_token
@@ -56,11 +55,11 @@ class MemoryDirectory(Directory):
             holder = self._holder(session_id)
             return holder.owner if holder else None
 
-    def entries(self, limit: int) -> dict[str, Owner | None]:
-        """Returns a dict of up to `limit` claimed session ids and their owners."""
+    def scan(self, cursor: str = "") -> tuple[dict[str, Owner | None], str]:
+        """Returns a dict of all claimed session ids and their owners, and ""."""
         with self._lock:
             held = (claim for claim in map(self._holder, list(self._claims)) if claim is not None)
-            return {claim.session_id: claim.owner for claim in islice(held, limit)}
+            return {claim.session_id: claim.owner for claim in held}, ""
 
     def grant(self, lease: str, ttl: float = TTL) -> bool:
         """Begins the lease with the id `lease`; see Directory.grant."""

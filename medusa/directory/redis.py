@@ -8,17 +8,13 @@ Each lease is a key. Its value is a text, which `touch` changes; it is believed 
 No script reads a claim and its lease at once, because a Redis Cluster has them on different servers. This does no harm,
 since a lease that has ended never begins again: a claim whose lease was missing once can be replaced at any later time,
 if its entry is still the same.
-
-Commands read at most MAX_ENTRY bytes of a value, because another program may have stored a value of any size.
 """
 
 from __future__ import annotations
 
 import copy
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from medusa.directory.base import (
@@ -33,19 +29,24 @@ from medusa.directory.base import (
     SessionExists,
     StaleClaim,
 )
-from medusa.directory.redis_pool import RedisPool, is_wrong_type
-from medusa.directory.redis_scripts import CLAIM, CONCLUDE, KEEP, LOOKUP, RELEASE, RENEW, REPLACE, TAKE_OVER, TOUCH
+from medusa.directory.redis_commands.scan import exist, scan, values
+from medusa.directory.redis_commands.scripts import (
+    CLAIM,
+    CONCLUDE,
+    KEEP,
+    LOOKUP,
+    RELEASE,
+    RENEW,
+    REPLACE,
+    TAKE_OVER,
+    TOUCH,
+)
+from medusa.directory.redis_pool import RedisPool
 from medusa.directory.redis_url import parse
-from medusa.directory.seal import MAX_ENTRY, Seal
+from medusa.directory.seal import Seal
 from medusa.directory.tokens import new_token
 
 PREFIX = "medusa:"
-
-LIST_TIMEOUT = 5.0
-"""Seconds after which `entries` ends its search: the store may have very many keys, and it has to look at all."""
-
-_BATCH = 1000
-"""The number of keys whose values are read at the same time."""
 
 _TRIES = 3
 """The maximum number of claims on one session id whose leases have ended that `claim` meets, one after another."""
@@ -126,25 +127,16 @@ class RedisDirectory(Directory):
         claim = self._read(session_id, entry)
         return claim.owner if self._lives(claim) else None
 
-    def entries(self, limit: int) -> dict[str, Owner | None]:
-        """Returns a dict of up to `limit` claimed session ids and their owners; see Directory.entries.
-
-        If the store has very many keys, some claims may be missing, because the search ends after LIST_TIMEOUT seconds.
-        """
-        found: dict[str, Owner | None] = {}
-        lives: dict[str, bool] = {"": True}  # by lease; claims without a lease do not depend on one
-        deadline = time.monotonic() + LIST_TIMEOUT
+    def scan(self, cursor: str = "") -> tuple[dict[str, Owner | None], str]:
+        """Returns a part of the claims, and where the next part begins; see Directory.scan."""
         prefix = self._key("")
         with self._pool.client() as client:
-            keys = client.scan_iter(match=_literal(prefix) + b"*", count=_BATCH)
-            for batch in _batches(keys, lambda: len(found) < limit and time.monotonic() < deadline):
-                claims = self._claims(prefix, dict(zip(batch, _values(client, batch), strict=True)))
-                asked = [lease for lease in {claim.lease for claim in claims.values() if claim} if lease not in lives]
-                lives.update(zip(asked, _exist(client, [self._lease(lease) for lease in asked]), strict=True))
-                for session_id, claim in claims.items():
-                    if len(found) < limit and (claim is None or lives[claim.lease]):
-                        found[session_id] = claim.owner if claim is not None else None
-        return found
+            keys, cursor = scan(client, prefix, cursor)
+            claims = self._claims(prefix, dict(zip(keys, values(client, keys), strict=True)))
+            leases = list({claim.lease for claim in claims.values() if claim is not None and claim.lease})
+            lives = dict(zip(leases, exist(client, [self._lease(lease) for lease in leases]), strict=True))
+        found = {name: claim for name, claim in claims.items() if claim is None or lives.get(claim.lease, True)}
+        return {name: claim.owner if claim is not None else None for name, claim in found.items()}, cursor
 
     def grant(self, lease: str, ttl: float = TTL) -> bool:
         """Begins the lease with the id `lease`; see Directory.grant."""
@@ -241,43 +233,5 @@ class RedisDirectory(Directory):
             return client.eval(script, 1, key, *arguments)
 
 
-def _values(client: Any, keys: list[bytes]) -> list[bytes | None]:
-    """Returns the first bytes of each key's value: b"" if there is no such key, None if its value is not a string."""
-    pipeline = client.pipeline(transaction=False)
-    for key in keys:
-        pipeline.getrange(key, 0, MAX_ENTRY)
-    answers = pipeline.execute(raise_on_error=False)
-    for answer in answers:
-        if isinstance(answer, Exception) and not is_wrong_type(answer):
-            raise answer
-    return [answer if isinstance(answer, bytes) else None for answer in answers]
-
-
-def _exist(client: Any, keys: list[bytes]) -> list[bool]:
-    """Returns, for each of `keys`, whether there is such a key."""
-    pipeline = client.pipeline(transaction=False)
-    for key in keys:
-        pipeline.exists(key)
-    return [bool(answer) for answer in pipeline.execute()] if keys else []
-
-
-def _batches(keys: Iterator[bytes], go_on: Callable[[], bool]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    for key in keys:
-        batch.append(key)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-        if not go_on():
-            break
-    if batch:
-        yield batch
-
-
 def _ms(seconds: float) -> int:
     return max(1, round(1000 * seconds))
-
-
-def _literal(text: bytes) -> bytes:
-    r"""Returns a pattern for the command SCAN of Redis that matches only the text `text` itself."""
-    return re.sub(rb"([\\*?\[\]^])", rb"\\\1", text)

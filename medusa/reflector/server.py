@@ -19,9 +19,9 @@ from medusa.directory import Directory, DirectoryError, Owner
 from medusa.directory.timed import TimedDirectory
 from medusa.protocol.attach_path import OWN_SESSION, OWN_SESSIONS
 from medusa.reflector.admin.handlers import Administration
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.admin.own_sessions import OwnSessions
 from medusa.reflector.admin.publisher import Publisher
-from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.cluster.forward_in import ForwardIn
 from medusa.reflector.cluster.forward_out import ForwardOut

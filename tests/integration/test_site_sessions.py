@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,9 +115,37 @@ def test_an_owner_that_is_killed(own_site: Site) -> None:
         done = run(there, "list")
         assert (done.returncode, session in done.stdout) == (0, True)
         assert f"{here.url} does not answer" in done.stderr
-        assert there.get(f"/sessions/{session}").json() == entry
+        assert there.get(f"/sessions/{session}").json() == {**entry, "error": "no answer"}
         assert there.ask(delete(session)).status == 503
         assert there.logged("reflector not reached", to=here.url)
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "workers"])
+def test_a_list_in_pages(own_site: Site, workers: tuple[str, ...]) -> None:
+    """Any reflector of the site gives any page; what a reflector has that is killed meanwhile comes last."""
+    with (
+        own_site.reflector(*workers) as here,
+        own_site.reflector() as there,
+        own_site.reflector(check=False) as gone,
+        contextlib.ExitStack() as stack,
+    ):
+        by = {new_id(): (here, there, gone)[number % 3] for number in range(21)}
+        for session, reflector in by.items():
+            stack.enter_context(reflector.attach(session, "master"))
+            sites.waits(reflector, session)
+        pages, query = list[list[str]](), "limit=4"
+        while query:
+            page = (here, there)[len(pages) % 2].get("/sessions?" + query).json()
+            pages.append([entry["id"] for entry in page["sessions"]])
+            assert "missing" not in page
+            query = f"limit=4&cursor={page['next']}" if "next" in page else ""
+            if len(pages) == 1:
+                sites.kill(gone)
+        assert max(map(len, pages[:-1])) <= 6
+        listed_ = [session for page in pages for session in page]
+        assert set(listed_) == set(by)
+        assert len(listed_) <= len(by) + 2, "the first page had some of a reflector that did not answer later"
+        assert there.get("/sessions?limit=4&cursor=x").status == 400
 
 
 def test_without_the_directory(own_site: Site) -> None:

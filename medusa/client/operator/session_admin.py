@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from medusa.client.keys.account import Account
@@ -55,17 +55,30 @@ class Administrator:
         more: dict[str, Any] = {"headers": headers, "find_account": find_account}
         self._api = Api(base, account, insecure_tls=insecure_tls, proxies=False, **more)
 
-    def sessions(self) -> list[Entry]:
-        """Returns the sessions of all accounts. If some reflectors did not answer, sets `missing` to words that say so.
+    def pages(self, login: str | None = None, beginning: str | None = None) -> Iterator[list[Entry]]:
+        """Yields the sessions of all accounts, in lists of a limited size.
+
+        If some reflectors did not answer, sets `missing` to words that say so.
+
+        Args:
+            login: only the sessions of this account; None for all.
+            beginning: only the sessions whose ids begin with this text; None for all.
 
         Raises:
-            Failure: the reflector refused the request, or did not answer.
+            Failure: the reflector refused a request, or did not answer.
         """
+        self.missing = ""
         try:
-            found, self.missing = self._api.sessions("/sessions")
+            for page, missing in self._api.pages("/sessions", login=login, id=beginning):
+                self.missing = missing or self.missing
+                # A reflector of an earlier version lists all sessions.
+                yield [
+                    entry
+                    for entry in page
+                    if login in (None, entry.get("login") or "") and str(entry.get("id")).startswith(beginning or "")
+                ]
         except NoAnswer as error:
             raise self._with_advice(error) from None
-        return found
 
     def find(self, session: str, login: str | None) -> Entry:
         """Returns the description of the session with the id `session`, or of the only one whose id begins with it.
@@ -77,9 +90,8 @@ class Administrator:
             Failure: there is no such session, or there are several, or the reflector did not answer.
         """
         wanted = session.strip().lower()
-        known = [e for e in self.sessions() if login in (None, e.get("login") or "")]
-        found = [e for e in known if e.get("id") == wanted]
-        found = found or [e for e in known if wanted and str(e.get("id")).startswith(wanted)]
+        begun = [entry for page in self.pages(login, wanted) for entry in page if wanted]
+        found = [entry for entry in begun if entry.get("id") == wanted] or begun
         if not found:
             where = f" here; other reflectors' are missing: {self.missing}" if self.missing else ""
             raise Failure(f"there is no session {printable(session)}{where}")

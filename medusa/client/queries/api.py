@@ -6,7 +6,9 @@ import http.client
 import io
 import json
 import time
-from collections.abc import Callable
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from medusa.client.outcome import Failure
@@ -31,6 +33,15 @@ NOT_FOUND = http.client.NOT_FOUND
 
 MAX_ANSWER = 256 * 1024 * 1024
 """The maximum number of bytes that are read of an answer."""
+
+
+PAGE_HEADER = "Medusa-Page"
+"""The header field that says which page of a list is asked for. Earlier reflectors ignore it."""
+
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
+
+PAGE = 5000
+"""About how many sessions a reflector is asked for at a time."""
 
 
 class NoAnswer(Failure):
@@ -87,13 +98,15 @@ class Api:
             words = "name the http:// or https:// URL of the reflector, or a session by its whole id"
             raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions\n  {words} (mlogin: --session ID)")
 
-    def ask(self, method: str, path: str) -> dict[str, Any]:
+    def ask(self, method: str, path: str, more: Mapping[str, str] = NOTHING_MORE) -> dict[str, Any]:
         """Sends a request, and returns the JSON object in the answer. Raises NoAnswer if there is none.
 
         If the reflector refuses the account's key, sends the request again, signed with the account's next key.
+
+        `more`: header fields to send.
         """
         while True:
-            response, body = self._send(method, path)
+            response, body = self._send(method, path, more)
             if response.status == http.client.OK:
                 break
             if response.status not in NOT_AUTHORISED or not self._sign_otherwise():
@@ -119,12 +132,12 @@ class Api:
             self._no_account = str(failure)
         return self.account is not None
 
-    def _send(self, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+    def _send(self, method: str, path: str, more: Mapping[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
         """Sends one request. Returns the response and its body, whatever its status is.
 
         Raises NoAnswer if there is no response.
         """
-        headers = {"Host": self.target.netloc, "Connection": "close", **self._own_headers()}
+        headers = {"Host": self.target.netloc, "Connection": "close", **self._own_headers(), **more}
         if self.account is not None:
             headers.update(self.account.authorization(method, path, self.target.netloc))
         connection = _Connection(self.target, self._insecure, self._proxies)
@@ -150,16 +163,38 @@ class Api:
         return dict(fields)
 
     def sessions(self, path: str) -> tuple[list[dict[str, Any]], str]:
-        """Returns the list of sessions at `path`, and a text.
+        """Returns the whole list of sessions at `path`, and a text.
 
         The text says why the list is incomplete: other reflectors did not answer. It is "" if the list is complete.
         Raises NoAnswer if the reflector gives no list.
         """
-        answer = self.ask("GET", path)
-        found = answer.get("sessions")
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise NoAnswer(f"{self.name}: this is no list of sessions")
-        return found, printable(str(answer.get("missing", "")), 300)
+        found, missing = [], ""
+        for page, why in self.pages(path):
+            found += page
+            missing = why or missing
+        return found, missing
+
+    def pages(self, path: str, **query: str | None) -> Iterator[tuple[list[dict[str, Any]], str]]:
+        """Yields the list of sessions at `path` in pages: each with a text that says why it is incomplete, or "".
+
+        A reflector of an earlier version has only one page, and ignores `query`.
+
+        Args:
+            query: which sessions to list: `login`, or the beginning of their `id`. None: all.
+
+        Raises NoAnswer if the reflector gives no list.
+        """
+        fields = {name: value for name, value in query.items() if value is not None} | {"limit": str(PAGE)}
+        cursor: object = ""
+        while cursor is not None:
+            answer = self.ask("GET", path, {PAGE_HEADER: urllib.parse.urlencode(fields)})
+            found, before, cursor = answer.get("sessions"), cursor, answer.get("next")
+            if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+                raise NoAnswer(f"{self.name}: this is no list of sessions")
+            if cursor == before or not isinstance(cursor, (str, type(None))):
+                raise NoAnswer(f"{self.name}: the list has no end")
+            yield found, printable(str(answer.get("missing", "")), 300)
+            fields["cursor"] = cursor or ""
 
     def _parsed(self, body: bytes) -> dict[str, Any]:
         try:

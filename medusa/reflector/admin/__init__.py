@@ -3,7 +3,7 @@
 handlers      handles requests of administrators: metrics, a list of all users' sessions, ending a session
 own_sessions  handles requests of users: for the list of their own sessions, and to end one of them
 ending        ends a session for somebody who has asked for it
-session_list  lists and ends the sessions of this process, of other workers and of other reflectors
+lists         lists of sessions, and the end of one
 readiness     finds out whether new sessions can begin here
 aggregate     adds up the metrics of several processes
 publisher     publishes the agent's archive while the reflector runs

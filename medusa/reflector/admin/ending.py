@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.auth.authenticator import Grant
 from medusa.reflector.auth.denials import denied
 from medusa.reflector.auth.single_use import Reservation

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.aggregate import summed
 from medusa.reflector.admin.ending import NO_SESSION, Reserve, end_session
-from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.admin.lists.list_answer import list_answer
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import Authenticator, Grant
@@ -58,9 +59,10 @@ class Administration:
         return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Returns an answer with the sessions of all reflectors as JSON; see SessionList.whole."""
+        """Returns an answer with the sessions of all reflectors, or a page of them; see `list_answer`."""
         self.check(Resource.SESSIONS, accepted)
-        return json_answer(self._listing.whole())
+        assert accepted.request is not None
+        return list_answer(self._listing, accepted.request)
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Handles a request for one session: GET returns its entry, DELETE ends the session."""

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from medusa.protocol.http.head import Request
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.ending import NO_SESSION, Reserve, end_session
-from medusa.reflector.admin.session_list import Entry, SessionList
+from medusa.reflector.admin.lists.list_answer import list_answer
+from medusa.reflector.admin.lists.pages import Entry
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import Authenticator, Grant
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.http_response import Answer, json_answer
+from medusa.reflector.net.http_response import Answer
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.session import State, stage
@@ -50,7 +52,7 @@ class OwnSessions:
         self._count_login = count_login
 
     def sessions(self, accepted: Accepted, login: str) -> Answer:
-        """Returns an answer with the sessions of the account `login` as JSON; see SessionList.whole.
+        """Returns an answer with the sessions of the account `login`, or a page of them; see `list_answer`.
 
         The request must be signed with a key of the account or of one of its subusers.
 
@@ -63,9 +65,12 @@ class OwnSessions:
             Refusal: the signature is missing or wrong, or there were too many requests.
         """
         grant = self._check(accepted, login, lambda authenticator: authenticator.check_reader)
-        whole = self._listing.whole(login)
-        whole["sessions"] = [_shown(entry) for entry in whole["sessions"] if not _hidden(entry, grant)]
-        return json_answer(whole)
+        assert accepted.request is not None
+
+        def shown(entry: Entry) -> Entry | None:
+            return None if _hidden(entry, grant) else _shown(entry)
+
+        return list_answer(self._listing, accepted.request, login, shown)
 
     def session(self, accepted: Accepted, login: str, raw_id: str) -> Answer:
         """Ends a session of the account `login`, and returns the answer. A signature can end only one session.

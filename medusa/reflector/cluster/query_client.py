@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import time
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +18,8 @@ from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import HeadReader, parse_response
 from medusa.protocol.printable import printable
-from medusa.reflector.admin.session_list import Entry
+from medusa.reflector.admin.lists.cursor import MAX_SILENT, mark
+from medusa.reflector.admin.lists.pages import Entry, Part, Query, Source, merged
 from medusa.reflector.cluster.peer_auth import QUESTION_HEADER, PeerAuth
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import DRAINS, SESSIONS, SessionName
@@ -31,10 +34,16 @@ MAX_ANSWER = 16 * 1024 * 1024
 """The largest answer in bytes: room for some 40,000 sessions."""
 
 MAX_REFLECTORS = 1000
-"""The maximum number of reflectors that are asked although they own no session."""
+"""The maximum number of other reflectors that are asked."""
 
-MAX_NAMES = 100_000
-"""The maximum number of session names that the directory is asked for."""
+KNOWN_FOR = 30.0
+"""For so many seconds the list of reflectors is not read again for the next pages of a list of sessions."""
+
+ROWS_TIME = 1.0
+"""Seconds for which one page looks at rows of the directory."""
+
+
+_NOT_OURS = "not the answer of a reflector of this site"
 
 
 class NoAnswer(Exception):
@@ -52,7 +61,7 @@ class NoAnswer(Exception):
 class QueryClient:
     """Lists and ends the sessions of the other reflectors.
 
-    It implements the interface `Others` of medusa.reflector.admin.session_list.
+    It implements the interface `Others` of medusa.reflector.admin.lists.others.
 
     Args:
         auth: signs the requests.
@@ -65,20 +74,50 @@ class QueryClient:
         self._auth = auth
         self._registry = registry
         self._connect = connect
+        self._known: list[Owner] = []
+        self._known_until = 0.0
 
-    def entries(self, login: str | None = None) -> list[Entry]:
-        """Returns an entry for each session of the other reflectors. With `login`, only for the sessions of this login.
+    def part(self, own: Source, query: Query, silent: dict[str, str], fresh: bool) -> Part:
+        """Returns a part of the list with the sessions of all reflectors; see `Others` of lists.others.
 
         Asks every other reflector. Even a reflector without sessions may have an entry, for an agent that waits for a
-        client. If a reflector does not answer, each of its sessions gets an entry with only the id, login, owner and
-        error.
+        client.
         """
-        names: dict[Owner | None, list[SessionName]] = {owner: [] for owner in self._registry.others(MAX_REFLECTORS)}
-        for name, owner in self._registry.of_others(MAX_NAMES).items():
-            if login in (None, name.login):
-                names.setdefault(owner, []).append(name)
-        lists = gevent.pool.Pool(CONCURRENCY).map(lambda owner: self._of(owner, names[owner], login), names)
-        return [entry for entries in lists for entry in entries]
+        if fresh or self._known_until < time.monotonic():
+            self._known = self._registry.others(MAX_REFLECTORS)
+            self._known_until = time.monotonic() + KNOWN_FOR
+        asked = [functools.partial(self._part, owner, silent) for owner in self._known]
+        pool = gevent.pool.Pool(CONCURRENCY)
+        found = merged([own, *asked], query, pool.map)
+        if len(silent) > MAX_SILENT:
+            raise Refusal(503, "more than %d reflectors do not answer" % MAX_SILENT, retry_after=5)
+        return found
+
+    def rows(self, query: Query, silent: dict[str, str], row: str) -> tuple[list[Entry], str]:
+        """Returns entries with an error, for sessions of reflectors that do not answer; see `Others` of lists.others.
+
+        If a reflector that was not asked has a session, it does not answer either: it has no lease on its address.
+        """
+        found: list[Entry] = []
+        known, deadline = {owner.address for owner in self._known}, time.monotonic() + ROWS_TIME
+        while True:
+            rows, row = self._registry.of_others(row)
+            for name, owner in rows.items():
+                if not query.wants(name.login, name.session_id):
+                    continue
+                if owner is None:
+                    found.append(_failed(name, None, "the directory's entry for this session cannot be used"))
+                elif owner.address not in known:
+                    found.append(_failed(name, owner, "it has no lease on its address"))
+                elif silent and (error := silent.get(mark(owner.address))) is not None:
+                    found.append(_failed(name, owner, error))
+            if not row or len(found) >= query.limit or time.monotonic() > deadline:
+                return found, row
+
+    def row(self, name: SessionName) -> Entry | None:
+        """Returns an entry with an error if another reflector has the session `name`, by the directory."""
+        owner = self._registry.elsewhere(name)
+        return _failed(name, owner, "no answer") if owner is not None else None
 
     def kill(self, name: SessionName) -> bool:
         """Ends the session `name` in the other reflector that owns it. Returns False if there is no such session.
@@ -116,17 +155,20 @@ class QueryClient:
                     break
         return False
 
-    def _of(self, owner: Owner | None, names: list[SessionName], login: str | None) -> list[Entry]:
-        target = SESSIONS if login is None else "%s?login=%s" % (SESSIONS, login)
+    def _part(self, owner: Owner, silent: dict[str, str], query: Query) -> Part:
+        if mark(owner.address) in silent:
+            return Part([])
+        fields = {"login": query.login, "id": query.prefix, "after": query.after, "limit": query.limit}
+        given = {name: value for name, value in fields.items() if value or (name == "login" and value is not None)}
         try:
-            if owner is None:
-                raise NoAnswer("the directory's entry for this session cannot be used")
-            entries = _entries(self._ask(owner, "GET", target), owner)
-            # An older reflector answers with the sessions of all logins.
-            return [entry for entry in entries if login in (None, entry["login"] or "")]
+            answer = self._ask(owner, "GET", "%s?%s" % (SESSIONS, urllib.parse.urlencode(given)))
+            entries, upto = _entries(answer, owner), answer.get("upto")
+            if upto is not None and not (isinstance(upto, str) and upto > query.after):
+                raise NoAnswer(_NOT_OURS)
         except NoAnswer as error:
-            why = {"owner": owner and owner.address, "error": str(error)}
-            return [{"id": name.session_id, "login": name.login or None, **why} for name in names]
+            silent[mark(owner.address)] = str(error)
+            return Part([])
+        return Part(query.wanted(entries), upto)  # an older reflector answers with all its sessions
 
     def _ask(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
         try:
@@ -156,8 +198,14 @@ class QueryClient:
             sock.sendall(head.encode("latin-1"))
             answer = json.loads(_body(sock))
         if not isinstance(answer, dict):
-            raise NoAnswer("not the answer of a reflector of this site")
+            raise NoAnswer(_NOT_OURS)
         return answer
+
+
+def _failed(name: SessionName, owner: Owner | None, error: str) -> Entry:
+    """Returns the entry for a session whose owner has told nothing about it."""
+    address = owner.address if owner is not None else None
+    return {"id": name.session_id, "login": name.login or None, "owner": address, "error": error}
 
 
 def _path(prefix: str, name: SessionName) -> str:
@@ -179,7 +227,7 @@ def _body(sock: Any) -> bytes:
         raise NoAnswer("it refuses, with HTTP status %d" % response.status, refused=True)
     announced = response.headers.get("content-length") or "0"
     if not (announced.isascii() and announced.isdigit() and len(announced) < 19):
-        raise NoAnswer("not the answer of a reflector of this site")
+        raise NoAnswer(_NOT_OURS)
     length = int(announced)
     if length > MAX_ANSWER:
         raise NoAnswer("an answer above %d bytes" % MAX_ANSWER)
@@ -202,7 +250,7 @@ def _entries(answer: dict[str, Any], owner: Owner) -> list[Entry]:
     """
     entries = answer.get("sessions")
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
-        raise NoAnswer("not the answer of a reflector of this site")
+        raise NoAnswer(_NOT_OURS)
     return [{**entry, "owner": owner.address} for entry in entries]
 
 

@@ -12,10 +12,11 @@ import urllib.parse
 import structlog
 
 from medusa.directory import DirectoryError, Owner
-from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
-from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.admin.lists.cursor import asked
+from medusa.reflector.admin.lists.list_answer import list_json
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import MAX_SKEW, QUESTION_HEADER, BadProof, PeerAuth
 from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.routes import ONE_SESSION, READING, Route
@@ -29,7 +30,6 @@ from medusa.reflector.sessions.claims.marks import Marks
 log = structlog.get_logger(component="query_server")
 
 
-_LOGIN = re.compile(rf"\?login=({LOGIN}|)\Z")
 _LEFT = re.compile(r"\?left=([0-9]{1,9}(?:\.[0-9]{1,3})?)(?:&peer=([A-Za-z0-9%._\-]{1,128}))?\Z")
 
 
@@ -61,14 +61,15 @@ class QueryServer:
         ]
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Answers GET with the sessions of this reflector. With ?login=LOGIN, only with the sessions of this login.
+        """Answers GET with a part of the sessions of this reflector, which the request names; see `asked`.
 
         Raises Refusal or HandshakeError if the request is not accepted; see `_check`.
         """
         self._check(accepted, "GET")
         assert accepted.request is not None
-        login = _LOGIN.search(accepted.request.target)
-        return json_answer({"sessions": self._listing.here(None if login is None else login[1])})
+        query, _, _ = asked(accepted.request)
+        entries, upto = self._listing.here(query)
+        return list_json(entries, {} if upto is None else {"upto": upto})
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Answers DELETE: ends a session of this reflector. The answer says whether there was such a session.

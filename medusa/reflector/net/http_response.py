@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
+
+_CHUNK = 250
+"""The number of entries in one piece of `json_chunks`."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """An HTTP response: the status, the header fields and the body."""
@@ -14,6 +17,14 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 def json_answer(value: object) -> Answer:
     """Returns the HTTP response with status 200 and with `value` as one line of JSON."""
     return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"
+
+
+def json_chunks(entries: Sequence[object]) -> Iterator[str]:
+    """Yields the pieces of a JSON list. The caller may do something else between them: each takes a short time only."""
+    yield "["
+    for at in range(0, len(entries), _CHUNK):
+        yield (", " if at else "") + json.dumps(entries[at : at + _CHUNK])[1:-1]
+    yield "]"
 
 
 def build_fields(answer: Answer, now: float) -> list[tuple[str, str]]:

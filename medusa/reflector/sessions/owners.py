@@ -51,12 +51,13 @@ class Owners:
         except DirectoryError:
             raise directory_away() from None
 
-    def of_others(self, limit: int) -> dict[SessionName, Owner | None]:
-        """Returns up to `limit` sessions of other reflectors, each with its owner.
+    def of_others(self, cursor: str) -> tuple[dict[SessionName, Owner | None], str]:
+        """Returns some sessions of other reflectors, each with its owner, and where to go on; see Directory.scan.
 
         The owner is None if the session's entry is broken. Raises Refusal (503) if the directory does not answer.
         """
         try:
-            return {SessionName.read(name): owner for name, owner in self._claims.of_others(limit).items()}
+            found, cursor = self._claims.of_others(cursor)
         except DirectoryError:
             raise directory_away() from None
+        return {SessionName.read(name): owner for name, owner in found.items()}, cursor

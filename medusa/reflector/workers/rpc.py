@@ -6,6 +6,7 @@ is [name, argument]. The answer is {"answer": ...}, or {} if the worker does not
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -15,7 +16,8 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from medusa.reflector.admin.session_list import Entry, SessionList
+from medusa.reflector.admin.lists.pages import Part, Query, Source
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.config import Timeouts
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.session_name import SessionName
@@ -88,7 +90,7 @@ class Rpc:
 class OtherWorkers:
     """Asks the other workers for their sessions and metrics. A worker that does not answer is left out.
 
-    This class implements `Workers` of medusa.reflector.admin.session_list.
+    This class implements `Workers` of medusa.reflector.admin.lists.others.
     """
 
     def __init__(self, handoff: Handoff, rpc: Rpc) -> None:
@@ -115,7 +117,7 @@ class OtherWorkers:
             "taken_over": self._handoff.taken_over,
             "sessions": [{**entry, "worker": self._handoff.number} for entry in status()],
         }
-        self._rpc.answers[_SESSIONS] = listing.local
+        self._rpc.answers[_SESSIONS] = lambda query: listing.local(Query(*query))
         self._rpc.answers[_KILL] = kill
         self._rpc.answers[_DRAIN] = lambda told: listing.drain_local(SessionName(*told[0]), *told[1:])
         self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
@@ -136,9 +138,13 @@ class OtherWorkers:
         """Returns the numbers of the other workers that do not answer in time."""
         return [worker for worker, reply in self._rpc.ask_all(_ALIVE).items() if "answer" not in reply]
 
-    def entries(self, login: str | None = None) -> list[Entry]:
-        """Returns an entry for each session of the other workers. With `login`, only for the sessions of this login."""
-        return [entry for entries in self._answers(_SESSIONS, login) for entry in entries]
+    def sources(self) -> list[Source]:
+        """Returns a function for each other worker, which returns the sessions of that worker."""
+        return [functools.partial(self._part, worker) for worker in self._handoff.others]
+
+    def _part(self, worker: int, query: Query) -> Part:
+        reply = self._rpc.ask(worker, _SESSIONS, query)
+        return Part(*reply["answer"]) if "answer" in reply else Part([])
 
     def kill(self, name: SessionName) -> bool:
         """Ends a session of another worker.
@@ -159,10 +165,7 @@ class OtherWorkers:
 
     def metrics(self) -> list[str]:
         """Returns a list with the metrics of each other worker, in Prometheus' text format."""
-        return self._answers(_METRICS)
-
-    def _answers(self, question: str, argument: object = None) -> list[Any]:
-        return [reply["answer"] for reply in self._rpc.ask_all(question, argument).values() if "answer" in reply]
+        return [reply["answer"] for reply in self._rpc.ask_all(_METRICS).values() if "answer" in reply]
 
 
 def _read_all(sock: Any) -> bytes:

@@ -29,7 +29,7 @@ SAID = {"name": "train", "host": "gpu01", "job": "slurm-4711", "until": 1.6e9, "
 
 def test_the_table() -> None:
     short = {"id": "x", "login": None, "owner": "o"}
-    rows = [line.split() for line in sessions.table([{**ENTRY, **SAID}, short], 200).splitlines()]
+    rows = [line.split() for line in sessions.Table(200).lines([{**ENTRY, **SAID}, short])]
     assert " ".join(rows[0]) == "ID NAME LOGIN STATE AGE IDLE LEGS TYPED SHOWN CLIENT AGENT HOST JOB OWNER"
     assert rows[1][:9] == ["4711", "train", "alice", "linked", "1h02m", "4s", "2", "3B", "1.5K"]
     assert rows[1][11:13] == ["gpu01", "slurm-4711"]
@@ -38,7 +38,7 @@ def test_the_table() -> None:
 
 def test_what_an_earlier_reflector_does_not_count() -> None:
     earlier = {key: value for key, value in ENTRY.items() if key not in ("typed_bytes", "shown_bytes")}
-    assert sessions.table([earlier], 200).splitlines()[1].split()[7:9] == ["112B", "1.6K"]
+    assert sessions.Table(200).lines([earlier])[1].split()[7:9] == ["112B", "1.6K"]
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,22 @@ def test_what_an_earlier_reflector_does_not_count() -> None:
     ],
 )  # fmt: skip
 def test_the_table_fits_a_narrow_terminal(changed: sessions.Entry, left: str) -> None:
-    lines = sessions.table([{**ENTRY, **changed}], 80).splitlines()
+    lines = sessions.Table(80).lines([{**ENTRY, **changed}])
     assert lines[0].split() == left.split()
     assert max(map(len, lines)) <= 80
     assert lines[1].startswith(str({**ENTRY, **changed}["id"])[:36])
+
+
+def test_a_table_goes_on() -> None:
+    """The columns stay, and get wider where they have to."""
+    table = sessions.Table(80)
+    assert not table.begun
+    first, later = table.lines([ENTRY]), table.lines([{**ENTRY, "id": "4712", "login": "alexandra", "job": "4711"}])
+    assert [len(first), len(later)] == [2, 1]
+    assert later[0].split()[:3] == ["4712", "alexandra", "linked"]
+    assert len(later[0].split()) == len(first[0].split())
+    (cut,) = table.lines([{**ENTRY, "id": "x" * 255}])
+    assert len(cut.split()[0]) < 80
 
 
 def test_the_details_have_times_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,16 +84,15 @@ def test_the_details_have_times_for_people(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_is_not_known_of_the_site() -> None:
     silent = [{"id": name, "login": None, "owner": "o\x1b", "error": "no answer"} for name in "xy"]
-    (line,) = sessions.gaps([ENTRY, *silent], "")
+    (line,) = sessions.gaps([ENTRY, *silent])
     assert line.startswith("o")
     assert line.endswith(" does not answer: no answer")
     assert "\x1b" not in line
-    assert sessions.gaps([ENTRY], "") == []
-    assert sessions.gaps([ENTRY], "why") == ["other reflectors' sessions are missing: why"]
+    assert sessions.gaps([ENTRY]) == []
 
 
 def test_a_reflector_cannot_write_to_the_terminal() -> None:
-    assert "\x1b" not in sessions.table([{**ENTRY, "client": "\x1b[2J"}], 200)
+    assert "\x1b" not in "".join(sessions.Table(200).lines([{**ENTRY, "client": "\x1b[2J"}]))
     assert "\x1b" not in sessions.details({**ENTRY, "\x1b": "\x1b"})
 
 

@@ -132,15 +132,19 @@ class Claims:
         owner: Owner | None = self._asker.ask(self._directory.lookup, str(name))
         return None if owner == self.owner else owner
 
-    def of_others(self, limit: int) -> dict[str, Owner | None]:
-        """Returns up to `limit` names that other reflectors hold, as a dict from each name to its reflector.
+    def of_others(self, cursor: str) -> tuple[dict[str, Owner | None], str]:
+        """Returns some names that other reflectors hold, as a dict from each name to its reflector, and where to go on.
 
         The reflector is None if the directory's entry for the name cannot be used. Blocks until the directory answers.
+
+        Args:
+            cursor: where to begin; see Directory.scan.
 
         Raises:
             DirectoryError: the directory did not answer.
         """
-        return {name: by for name, by in self._directory.entries(limit).items() if by != self.owner}
+        found, cursor = self._directory.scan(cursor)
+        return {name: by for name, by in found.items() if by != self.owner}, cursor
 
     def other_reflectors(self, limit: int) -> list[Owner]:
         """Returns up to `limit` other reflectors that share the directory. Blocks until the directory answers.

@@ -18,13 +18,13 @@ def test_a_redirect_says_where_it_leads() -> None:
         ScriptedServer(redirect) as server,
         pytest.raises(Failure, match="leads to https://other/sessions, ") as caught,
     ):
-        Administrator(server.url("", "http")).sessions()
+        list(Administrator(server.url("", "http")).pages())
     assert "secret" not in str(caught.value)
 
 
 def test_a_reflector_that_cannot_be_reached_is_named_with_the_reason() -> None:
     with pytest.raises(Failure, match=r"localhost:1: .*Connection refused \("):
-        Administrator("http://localhost:1").sessions()
+        list(Administrator("http://localhost:1").pages())
 
 
 def test_a_session_that_has_not_begun_cannot_be_ended() -> None:

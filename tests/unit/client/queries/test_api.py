@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from medusa.client.keys.account import Account
-from medusa.client.queries.api import Api, NoAnswer
+from medusa.client.queries.api import PAGE, Api, NoAnswer
 from medusa.protocol.http.response import MAX_INTERIM
 from tests.servers import ScriptedServer, read_request
 
@@ -14,6 +14,7 @@ def answering(answer: bytes) -> ScriptedServer:
     def script(sock: socket.socket) -> None:
         request = read_request(sock)
         assert (request.method, request.target) == ("GET", "/below/sessions")
+        assert request.headers.get("medusa-page") == f"limit={PAGE}"
         sock.sendall(answer)
 
     return ScriptedServer(script)
@@ -43,6 +44,20 @@ def test_a_list(answer: bytes) -> None:
         assert Api(server.url("/below/", "http")).sessions("/sessions") == ([{"id": "1"}], "a\\x1b")
 
 
+def test_a_list_in_pages() -> None:
+    targets = list[str | None]()
+
+    def script(sock: socket.socket) -> None:
+        targets.append(read_request(sock).headers.get("medusa-page"))
+        sock.sendall(ok([b'{"sessions": [{"id": "1"}], "next": "c=&"}', b'{"sessions": []}'][len(targets) - 1]))
+
+    with ScriptedServer(script, script) as server:
+        pages = Api(server.url("", "http")).pages("/sessions", login="a@b", id=None)
+        assert list(pages) == [([{"id": "1"}], ""), ([], "")]
+    first = f"login=a%40b&limit={PAGE}"
+    assert targets == [first, f"{first}&cursor=c%3D%26"]
+
+
 @pytest.mark.parametrize(
     ("answer", "why", "status"),
     [
@@ -58,6 +73,8 @@ def test_a_list(answer: bytes) -> None:
         (ok(b"{"), "not a reflector's", None),
         (ok(b'{"sessions": 1}'), "no list of sessions", None),
         (ok(b'{"sessions": [1]}'), "no list of sessions", None),
+        (ok(b'{"sessions": [], "next": ""}'), "no end", None),
+        (ok(b'{"sessions": [], "next": 1}'), "no end", None),
         (b"SSH-2.0-x\r\n", "SSH-2.0-x", None),
         (b"", "closed connection without response", None),
     ],

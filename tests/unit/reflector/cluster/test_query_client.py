@@ -9,8 +9,10 @@ from typing import Any
 import gevent
 import pytest
 
-from medusa.directory import Owner
+from medusa.directory import Directory, Owner
 from medusa.directory.memory import MemoryDirectory
+from medusa.reflector.admin.lists.cursor import mark
+from medusa.reflector.admin.lists.pages import Entry, Part, Query
 from medusa.reflector.cluster.peer_auth import PeerAuth
 from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.config import ReflectorConfig
@@ -19,6 +21,7 @@ from tests.unit.reflector.conftest import refused
 from tests.unit.reflector.registries import new_registry
 
 HERE, THERE, BEYOND = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2"), Owner("http://127.0.0.1:3")
+EVERYTHING = Query()
 ENTRY = {"id": "1", "login": "alice", "created": 5.0, "owner": "http://elsewhere.example"}
 
 
@@ -49,11 +52,24 @@ def response(body: bytes, status: str = "200 OK", length: int | None = None) -> 
     return [(head + body)[at : at + 50] for at in range(0, len(head + body), 50)]
 
 
+class Shared(MemoryDirectory):
+    """With leases on addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses = MemoryDirectory()
+
+    def leases(self) -> Directory:
+        return self.addresses
+
+
 class Site:
     """A directory with two owners' sessions, and connections to these owners."""
 
     def __init__(self, there: Callable[[], Iterator[bytes]], timeout: float = 5.0) -> None:
-        directory = MemoryDirectory()
+        directory = Shared()
+        for owner in (THERE, BEYOND):
+            directory.addresses.claim(owner.address, owner)
         directory.claim("~alice/1", THERE)
         directory.claim("a/2", THERE)
         directory.claim("3", BEYOND)
@@ -62,6 +78,14 @@ class Site:
         self.socks: dict[str, list[Sock]] = {}
         registry = new_registry(ReflectorConfig(), directory, HERE)
         self.client = QueryClient(PeerAuth(b"a secret of a site"), registry, self._connect, timeout)
+
+    def entries(self, query: Query = EVERYTHING) -> list[Entry]:
+        """All sessions of the others, as one page shows them."""
+        silent = dict[str, str]()
+        found, upto = self.client.part(lambda _: Part([]), query, silent, True)
+        rows, row = self.client.rows(query, silent, "")
+        assert (upto, row) == (None, "")
+        return found + rows
 
     def _connect(self, address: str) -> Any:
         if address != THERE.address:
@@ -81,13 +105,13 @@ def listing(*entries: object) -> list[bytes]:
 
 def test_each_owner_is_asked_once() -> None:
     site = site_with(listing(ENTRY, {**ENTRY, "id": "a/2", "login": None}))
-    assert sorted(site.client.entries(), key=lambda entry: str(entry["id"])) == [
+    assert sorted(site.entries(), key=lambda entry: str(entry["id"])) == [
         {**ENTRY, "owner": THERE.address},
         {"id": "3", "login": None, "owner": BEYOND.address, "error": "Connection refused"},
         {**ENTRY, "id": "a/2", "login": None, "owner": THERE.address},
     ]
     (sock,) = site.socks[THERE.address]
-    assert sock.sent.startswith(b"GET /~carried/sessions HTTP/1.1\r\nHost: 127.0.0.1:2\r\nMedusa-Asks: 1 ")
+    assert sock.sent.startswith(b"GET /~carried/sessions?limit=3334 HTTP/1.1\r\nHost: 127.0.0.1:2\r\nMedusa-Asks: 1 ")
     assert sock.closed
 
 
@@ -118,7 +142,7 @@ NONE = "not the answer of a reflector of this site"
 )
 def test_an_answer_that_cannot_be_used(answer: list[bytes], why: str) -> None:
     site = site_with(answer)
-    found = {entry["id"]: entry for entry in site.client.entries()}
+    found = {entry["id"]: entry for entry in site.entries()}
     assert found.keys() == {"1", "a/2", "3"}
     assert found["1"] == {"id": "1", "login": "alice", "owner": THERE.address, "error": found["1"]["error"]}
     assert why in found["1"]["error"]
@@ -131,7 +155,7 @@ def test_an_owner_that_is_silent() -> None:
         yield b""
 
     site = Site(nothing, timeout=0.05)
-    assert "no whole answer in 0.05 s" in [entry["error"] for entry in site.client.entries()]
+    assert "no whole answer in 0.05 s" in [entry["error"] for entry in site.entries()]
     with refused(503, "does not answer: no whole answer", retry_after=5):
         site.client.kill(SessionName("1", "alice"))
     assert all(sock.closed for sock in site.socks[THERE.address])
@@ -158,16 +182,68 @@ def test_a_session_that_does_not_exist_or_cannot_be_reached_is_not_ended() -> No
 
 
 def test_an_address_that_is_no_url() -> None:
-    registry = new_registry(ReflectorConfig(), directory := MemoryDirectory(), HERE)
-    directory.claim("1", Owner("http://[::1:x"))
-    (entry,) = QueryClient(PeerAuth(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0).entries()
+    registry = new_registry(ReflectorConfig(), directory := Shared(), HERE)
+    wrong = Owner("http://[::1:x")
+    directory.addresses.claim(wrong.address, wrong)
+    directory.claim("1", wrong)
+    client, silent = (
+        QueryClient(PeerAuth(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0),
+        dict[str, str](),
+    )
+    assert client.part(lambda _: Part([]), EVERYTHING, silent, True) == Part([])
+    ((entry,), _) = client.rows(EVERYTHING, silent, "")
     assert "error" in entry
 
 
 def test_the_sessions_of_one_login() -> None:
     site = site_with(listing(ENTRY, {**ENTRY, "id": "a/2", "login": None}))  # an older reflector answers with all
-    assert [entry["id"] for entry in site.client.entries("alice")] == ["1"]
+    assert [entry["id"] for entry in site.entries(Query("alice"))] == ["1"]
     (sock,) = site.socks[THERE.address]
-    assert sock.sent.startswith(b"GET /~carried/sessions?login=alice HTTP/1.1\r\n")
-    assert site.client.entries("bob") == [], "no reflector has sessions of bob"
-    assert len(site.socks[THERE.address]) == 1
+    assert sock.sent.startswith(b"GET /~carried/sessions?login=alice&limit=3334 HTTP/1.1\r\n")
+    assert site.entries(Query("bob")) == []
+
+
+def test_a_part_of_the_sessions() -> None:
+    site = site_with(response(json.dumps({"sessions": [ENTRY], "upto": "alice/1"}).encode()))
+    part = site.client.part(lambda _: Part([]), Query("alice", "1", "alice/0", 1), {}, True)
+    assert part == Part([{**ENTRY, "owner": THERE.address}], "alice/1")
+    (sock,) = site.socks[THERE.address]
+    assert b"sessions?login=alice&id=1&after=alice%2F0&limit=1 " in sock.sent
+
+
+@pytest.mark.parametrize("upto", ["", "alice/0", 1])
+def test_an_answer_that_would_be_asked_for_again_and_again(upto: object) -> None:
+    site = site_with(response(json.dumps({"sessions": [], "upto": upto}).encode()))
+    silent = dict[str, str]()
+    assert site.client.part(lambda _: Part([]), Query(after="alice/0"), silent, True) == Part([])
+    assert silent[mark(THERE.address)] == NONE
+
+
+def test_a_reflector_that_did_not_answer_is_not_asked_again() -> None:
+    site = site_with(listing(ENTRY))
+    silent = {mark(owner.address): "no answer" for owner in (THERE, BEYOND)}
+    assert site.client.part(lambda _: Part([]), EVERYTHING, silent, True) == Part([])
+    assert site.socks == {}
+    rows, _ = site.client.rows(Query(prefix="a"), silent, "")
+    assert rows == [{"id": "a/2", "login": None, "owner": THERE.address, "error": "no answer"}]
+    assert site.client.row(SessionName("3")) == {
+        "id": "3",
+        "login": None,
+        "owner": BEYOND.address,
+        "error": "no answer",
+    }
+    assert site.client.row(SessionName("4")) is None
+
+
+def test_a_row_of_a_reflector_without_a_lease() -> None:
+    registry = new_registry(ReflectorConfig(), directory := Shared(), HERE)
+    directory.claim("1", THERE)
+    client = QueryClient(PeerAuth(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0)
+    ((entry,), _) = client.rows(EVERYTHING, {}, "")
+    assert "no lease" in entry["error"]
+
+
+def test_too_many_reflectors_do_not_answer() -> None:
+    site = site_with([])
+    with refused(503, "more than 128 reflectors", retry_after=5):
+        site.client.part(lambda _: Part([]), EVERYTHING, dict.fromkeys(map(str, range(128)), ""), True)

@@ -6,14 +6,15 @@ import json
 import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from medusa.directory import DirectoryError, Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import parse_request
-from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.admin.lists.pages import Part, Query
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import PeerAuth
 from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ReflectorConfig
@@ -48,8 +49,8 @@ class Sessions:
         self.used.add(mark)
         return fresh
 
-    def here(self, login: str | None = None) -> list[dict[str, Any]]:
-        return [{"id": "1", "login": login}]
+    def here(self, query: Query) -> Part:
+        return Part([{"id": "1", "login": query.login}], f"{query.after}{query.limit}" if query.after else None)
 
     def kill_here(self, name: SessionName) -> bool:
         return name == SessionName("1", "alice")
@@ -85,6 +86,14 @@ def test_the_sessions(asker: Asker) -> None:
     for query, login in (("", None), ("?login=alice", "alice"), ("?login=", "")):
         answer = asker.server.sessions(asker.question("GET", TARGET + query))
         assert json.loads(answer[2]) == {"sessions": [{"id": "1", "login": login}]}
+
+
+def test_a_part_of_the_sessions(asker: Asker) -> None:
+    answer = asker.server.sessions(asker.question("GET", TARGET + "?login=&after=%2F0&limit=3"))
+    assert json.loads(answer[2]) == {"sessions": [{"id": "1", "login": ""}], "upto": "/03"}
+    for query in ("?limit=0", "?limit=x", "?login=%2F"):
+        with pytest.raises(HandshakeError, match="malformed"):
+            asker.server.sessions(asker.question("GET", TARGET + query))
 
 
 @pytest.mark.parametrize(("login", "killed"), [("alice", True), (None, False)])

@@ -9,7 +9,7 @@ import pytest
 
 from medusa.protocol.http.head import parse_request
 from medusa.reflector.admin.handlers import Administration
-from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.refusal_log import RefusalLog

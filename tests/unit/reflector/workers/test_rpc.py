@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import socket
-from typing import Any, cast
+from typing import cast
 
 import gevent
 import gevent.socket
 import pytest
 
-from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.admin.lists.pages import Part, Query
+from medusa.reflector.admin.lists.session_list import SessionList
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.workers import rpc
@@ -23,9 +24,9 @@ from tests.waiting import MS
 class Sessions:
     """Stands for the session list and the metrics of the first worker."""
 
-    def local(self, login: str | None = None) -> list[dict[str, Any]]:
-        assert login is None
-        return [{"id": "mine"}]
+    def local(self, query: Query) -> Part:
+        assert query == Query("bob", limit=7)
+        return Part([{"id": "mine"}], "bob/mine")
 
     def kill_local(self, name: SessionName) -> bool:
         return name == SessionName("mine", "bob")
@@ -91,25 +92,25 @@ def test_the_status_of_a_worker_that_does_not_answer(two: TwoWorkers, full: bool
     assert other == {"worker": 2, "error": error}
 
 
-def test_sessions_and_metrics_of_the_others(two: TwoWorkers) -> None:
-    for ask, reply in ((two.others.entries, [{"id": "theirs"}]), (two.others.metrics, "sessions 2\n")):
-        asking = gevent.spawn(ask)
-        answer(two, json.dumps({"answer": reply}).encode())
-        assert asking.get() == (reply if isinstance(reply, list) else [reply])
+def test_metrics_of_the_others(two: TwoWorkers) -> None:
+    asking = gevent.spawn(two.others.metrics)
+    answer(two, b'{"answer": "sessions 2\\n"}')
+    assert asking.get() == ["sessions 2\n"]
 
 
-def test_the_sessions_of_one_login(two: TwoWorkers) -> None:
-    asking = gevent.spawn(two.others.entries, "bob")
+def test_the_sessions_of_another(two: TwoWorkers) -> None:
+    (source,) = two.others.sources()
+    asking = gevent.spawn(source, Query("bob", limit=7))
     question, sock = asked(two)
-    assert question == ["sessions", "bob"]
+    assert question == ["sessions", ["bob", "", "", 7]]
     with sock:
-        sock.sendall(b'{"answer": []}')
-    assert asking.get() == []
+        sock.sendall(b'{"answer": [[{"id": "theirs"}], null]}')
+    assert asking.get() == Part([{"id": "theirs"}])
 
 
 @pytest.mark.parametrize("timeout", [50 * MS])
 def test_a_worker_that_does_not_answer_is_left_out(two: TwoWorkers) -> None:
-    assert (two.others.entries(), two.others.metrics()) == ([], [])
+    assert ([source(Query()) for source in two.others.sources()], two.others.metrics()) == ([Part([])], [])
 
 
 def test_the_owner_of_a_session_ends_it(two: TwoWorkers) -> None:
@@ -127,7 +128,7 @@ def test_the_owner_of_a_session_ends_it(two: TwoWorkers) -> None:
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
-        (["sessions", None], {"answer": [{"id": "mine"}]}),
+        (["sessions", ["bob", "", "", 7]], {"answer": [[{"id": "mine"}], "bob/mine"]}),
         (["kill", ["mine", "bob"]], {"answer": True}),
         (["kill", ["mine", ""]], {"answer": False}),
         (["metrics", None], {"answer": "sessions 1\n"}),
