@@ -10,7 +10,7 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.protocol.http.about import About
-from medusa.reflector.admin.session_list import describe
+from medusa.reflector.admin.lists.session_list import describe
 from medusa.reflector.config import Timeouts
 from medusa.session import JOB_OVER, Side
 from medusa.session.holding import HomeState
