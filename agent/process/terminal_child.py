@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import struct
 import termios
 from typing import Callable, FrozenSet, List, Optional, Tuple, Union
@@ -22,6 +23,15 @@ READ_SIZE = 128 * 1024
 PIECE = 4096
 """Bytes. The kernel returns a terminal's output in pieces of at most this size. To ask for more costs memory and time.
 """
+
+GATHER_TIMEOUT = 0.01
+"""Seconds. If output comes in a stream, a read takes up to so long. It ends sooner if no more output comes for 1 ms.
+
+A terminal holds only a few KiB. Without this, however fast a program writes, its output would be sent in small pieces.
+"""
+
+STREAM_PAUSE = 0.02
+"""Seconds. Output comes in a stream if the last read got PIECE bytes or more, and was not longer ago than this."""
 
 INPUT_HIGH = 256 * 1024
 """Bytes. If more input than this waits for the terminal, no more is read from the link to the client.
@@ -53,7 +63,9 @@ class TerminalChild:
         self.full = False
         self._clock, self._timeouts = clock, timeouts
         self._input = bytearray()
-        self._reopen_at = clock()
+        self._reopen_at = self._stream_until = clock()
+        self._readable = select.poll()
+        self._readable.register(fd, READ)
         os.set_blocking(fd, False)
         os.set_inheritable(fd, False)
 
@@ -104,6 +116,8 @@ class TerminalChild:
     def read(self, limit: int = READ_SIZE) -> Optional[bytes]:
         """Returns output, at most `limit` bytes; None if there is none now.
 
+        If output comes in a stream, waits for more of it, up to GATHER_TIMEOUT.
+
         Raises:
             EOFError: no process has the terminal open. Call `retry_later`, and continue to call `read`, because the
                 command may open the terminal again.
@@ -111,11 +125,14 @@ class TerminalChild:
         if not self.is_open:
             return None
         parts: List[bytes] = []
-        size = 0
+        size, begun = 0, self._clock()
         while size < limit:
             try:
                 data = os.read(self.fd, min(PIECE, limit - size))
             except OSError as error:
+                gathers = size and begun < self._stream_until and self._clock() < begun + GATHER_TIMEOUT
+                if gathers and error.errno == errno.EAGAIN and self._readable.poll(1):
+                    continue
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:
                     break
                 if error.errno == errno.EIO:
@@ -127,6 +144,8 @@ class TerminalChild:
                 raise EOFError
             parts.append(data)
             size += len(data)
+        if size >= PIECE:
+            self._stream_until = self._clock() + STREAM_PAUSE
         return b"".join(parts) or None
 
     def retry_later(self) -> None:

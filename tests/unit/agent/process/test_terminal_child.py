@@ -8,7 +8,7 @@ import pytest
 
 from agent.process.commands import Commands
 from agent.process.process_tree import ProcessTree, started_line, terminate
-from agent.process.terminal_child import INPUT_HIGH, INPUT_LOW, TerminalChild
+from agent.process.terminal_child import INPUT_HIGH, INPUT_LOW, PIECE, READ_SIZE, TerminalChild
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
@@ -77,6 +77,23 @@ def test_output_and_exit(start: Start, commands: Commands, guard: Guard) -> None
     assert output(child) == b"hello\r\n"
     assert exit_of(commands, child) == Exit(status=0)
     assert guard.lines() == [started_line(child.pid)]  # type: ignore[attr-defined]
+
+
+def test_output_in_a_stream_is_gathered(start: Start) -> None:
+    child = start("/bin/sh", "-c", "stty raw; head -c 4000000 /dev/zero")
+    sizes = []
+
+    def ended() -> bool:
+        try:
+            sizes.append(len(child.read() or b""))
+        except EOFError:
+            return True
+        return False
+
+    wait_until(ended)
+    assert sum(sizes) == 4000000
+    # The terminal itself holds less than 5 pieces.
+    assert 5 * PIECE < max(sizes) <= READ_SIZE
 
 
 def test_input_waits_for_a_terminal_that_is_full(start: Start, clock: Clock) -> None:
