@@ -1,7 +1,8 @@
 """The metrics of this process, for a monitoring system. They contain no session id and no login.
 
-prometheus_client writes them in the text format. Its own counters are not used: each change of such a counter takes a
-lock of gevent, and each pair of client and agent causes a dozen changes.
+This module counts. medusa/reflector/admin/exposition.py makes a text of the numbers, by prometheus_client, which takes
+long to import. Its own counters are not used: each change of such a counter takes a lock of gevent, and each pair of
+client and agent causes a dozen changes.
 """
 
 from __future__ import annotations
@@ -13,21 +14,53 @@ from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import gevent
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from medusa.session import ABSENT, HELD, Outcome, State, stage
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAST = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _LINK_UP = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _WAIT = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
+
+
+COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
+
+
+class Histogram:
+    """A histogram: the number of values that are at most as large as each of `bounds`, and the sum of all values."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Counts a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[float, int]]:
+        """Returns pairs: a bound, and how many values are at most as large. The last bound is infinite."""
+        return list(zip((*self._bounds, math.inf), itertools.accumulate(self._counts), strict=True))
+
+
+class Family(NamedTuple):
+    """Metrics of one name.
+
+    Attributes:
+        kind: COUNTER, GAUGE or HISTOGRAM.
+        what: what is counted, in words.
+        values: the values, by the value of the label. The only key is "" if there is no label.
+        label: the name of the label; "" if there is none.
+    """
+
+    kind: str
+    name: str
+    what: str
+    values: Mapping[str, float] | Mapping[str, Histogram]
+    label: str = ""
 
 
 class Counted(Protocol):
@@ -53,7 +86,7 @@ class Counted(Protocol):
 
 
 class Metrics:
-    """The metrics of one reflector. Each object has its own registry, so several reflectors can share a process.
+    """The metrics of one reflector.
 
     Attributes:
         handlers: the number of requests and greetings that are being answered.
@@ -67,14 +100,12 @@ class Metrics:
         self._refusals: Tally[str] = Tally()
         self._drops: Tally[str] = Tally(dict.fromkeys(("all", "source", "descriptors"), 0))
         self._accepted = self._joined = 0
-        self._wait, self._link_up, self._lag = _Histogram(_WAIT), _Histogram(_LINK_UP), _Histogram(_FAST)
-        self._directory: defaultdict[str, _Histogram] = defaultdict(lambda: _Histogram(_FAST))
+        self._wait, self._link_up, self._lag = Histogram(_WAIT), Histogram(_LINK_UP), Histogram(_FAST)
+        self._directory: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(_FAST))
         self._directory_errors: Tally[str] = Tally()
         self._past: Tally[str] = Tally()
         self._sessions: Callable[[], Sequence[Counted]] = list
         self._memory: Callable[[], tuple[int, int]] = lambda: (0, 0)
-        self._registry = CollectorRegistry()
-        self._registry.register(_Collector(self))
 
     def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
         """Sets the function that returns the live sessions. It is called whenever the metrics are read."""
@@ -143,34 +174,28 @@ class Metrics:
         if failed:
             self._directory_errors[operation] += 1
 
-    def exposition(self) -> bytes:
-        """Returns all metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
-
-    def families(self) -> Iterator[Metric]:
-        """Yields all metrics as objects of prometheus_client."""
+    def families(self) -> Iterator[Family]:
+        """Yields all metrics. Live sessions, open connections and relayed data are computed now."""
         yield from self._of_sessions()
-        yield _counters("medusa_sessions_ended", "Sessions that ended, by outcome", "outcome", self._ended)
-        yield _counters("medusa_refusals", "Requests refused, by HTTP status", "status", self._refusals)
+        yield Family(COUNTER, "medusa_sessions_ended", "Sessions that ended, by outcome", self._ended, "outcome")
+        yield Family(COUNTER, "medusa_refusals", "Requests refused, by HTTP status", self._refusals, "status")
         dropped = "Connections dropped: too many peers have not identified themselves, or there are few descriptors"
-        yield _counters("medusa_connections_dropped", dropped, "reason", self._drops)
-        yield CounterMetricFamily("medusa_connections_accepted", "Connections accepted", self._accepted)
+        yield Family(COUNTER, "medusa_connections_dropped", dropped, self._drops, "reason")
+        yield Family(COUNTER, "medusa_connections_accepted", "Connections accepted", {"": self._accepted})
         joined = "Clients that have joined a session and were linked to its agent"
-        yield CounterMetricFamily("medusa_legs_joined", joined, self._joined)
-        yield _histograms("medusa_wait_seconds", "From a client's coming to its agent's", {"": self._wait})
+        yield Family(COUNTER, "medusa_legs_joined", joined, {"": self._joined})
+        yield Family(HISTOGRAM, "medusa_wait_seconds", "From a client's coming to its agent's", {"": self._wait})
         linkup = "From the agent's request to the linkup being sent"
-        yield _histograms("medusa_link_up_seconds", linkup, {"": self._link_up})
-        yield _histograms("medusa_event_loop_lag_seconds", "How late a timer of the event loop is", {"": self._lag})
+        yield Family(HISTOGRAM, "medusa_link_up_seconds", linkup, {"": self._link_up})
+        lag = "How late a timer of the event loop is"
+        yield Family(HISTOGRAM, "medusa_event_loop_lag_seconds", lag, {"": self._lag})
         took = "What the directory takes to answer"
-        yield _histograms("medusa_directory_seconds", took, self._directory, "operation")
+        yield Family(HISTOGRAM, "medusa_directory_seconds", took, self._directory, "operation")
         failed = "Times the directory failed"
-        yield _counters("medusa_directory_errors", failed, "operation", self._directory_errors)
+        yield Family(COUNTER, "medusa_directory_errors", failed, self._directory_errors, "operation")
 
-    def _of_sessions(self) -> Iterator[Metric]:
-        """Yields the metrics that are computed at each reading: live sessions, open connections, and relayed data.
-
-        The relayed bytes and messages include those of all sessions that have ended.
-        """
+    def _of_sessions(self) -> Iterator[Family]:
+        """Yields what is computed at each reading. Relayed data includes that of all sessions that have ended."""
         states = Tally({stage(state): 0 for state in State if state is not State.ENDED} | {HELD: 0, ABSENT: 0})
         totals, links, legs = Tally(self._past), 0, 0
         for session in self._sessions():
@@ -178,68 +203,16 @@ class Metrics:
             totals.update(session.counts())
             links += session.links
             legs += session.legs
-        there = GaugeMetricFamily("medusa_sessions", "Sessions that live here, by state", labels=["state"])
-        for state, count in states.items():
-            there.add_metric([state], count)
-        yield there
-        yield GaugeMetricFamily("medusa_legs", "Pairs of a client and an agent, of all sessions that live here", legs)
+        yield Family(GAUGE, "medusa_sessions", "Sessions that live here, by state", states, "state")
+        yield Family(GAUGE, "medusa_legs", "Pairs of a client and an agent, of all sessions that live here", {"": legs})
         for unit in ("bytes", "messages"):
-            family = CounterMetricFamily(
-                "medusa_relayed_" + unit, "%s relayed, by sender" % unit.title(), labels=["sender"]
-            )
-            for sender in ("client", "agent"):
-                family.add_metric([sender], totals["%s_%s" % (sender, unit)])
-            yield family
-        open_ = GaugeMetricFamily("medusa_connections", "Connections that are open, by use", labels=["use"])
-        open_.add_metric(["request"], self.handlers)
-        open_.add_metric(["link"], links)
-        for use, count_open in self.connections.items():
-            open_.add_metric([use], count_open())
-        yield open_
+            relayed = {sender: totals[f"{sender}_{unit}"] for sender in ("client", "agent")}
+            yield Family(COUNTER, f"medusa_relayed_{unit}", f"{unit.title()} relayed, by sender", relayed, "sender")
+        uses = {use: count_open() for use, count_open in self.connections.items()}
+        connections = {"request": self.handlers, "link": links, **uses}
+        yield Family(GAUGE, "medusa_connections", "Connections that are open, by use", connections, "use")
         used, refusals = self._memory()
-        yield GaugeMetricFamily(
-            "medusa_held_bytes", "Bytes that are held because peers finish or read too little", used
-        )
-        yield CounterMetricFamily("medusa_held_refusals", "Messages refused because too many bytes are held", refusals)
-
-
-class _Histogram:
-    """A histogram: the number of values that are at most as large as each of `bounds`, and the sum of all values."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        """Counts a value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Returns pairs: a bound as text, and how many values are at most as large. The last bound is +Inf."""
-        return list(
-            zip(map(floatToGoString, (*self._bounds, math.inf)), itertools.accumulate(self._counts), strict=True)
-        )
-
-
-def _counters(name: str, what: str, label: str, counts: Tally[str]) -> Metric:
-    family = CounterMetricFamily(name, what, labels=[label])
-    for value, count in counts.items():
-        family.add_metric([value], count)
-    return family
-
-
-def _histograms(name: str, what: str, histograms: Mapping[str, _Histogram], label: str = "") -> Metric:
-    family = HistogramMetricFamily(name, what, labels=[label] if label else [])
-    for value, histogram in histograms.items():
-        family.add_metric([value] if label else [], histogram.buckets(), histogram.sum)
-    return family
-
-
-class _Collector(Collector):
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        return self._metrics.families()
+        held = "Bytes that are held because peers finish or read too little"
+        yield Family(GAUGE, "medusa_held_bytes", held, {"": used})
+        refused = "Messages refused because too many bytes are held"
+        yield Family(COUNTER, "medusa_held_refusals", refused, {"": refusals})

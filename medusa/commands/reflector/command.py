@@ -6,12 +6,15 @@ This module must not import a module that gevent patches (socket, threading, ...
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 from collections.abc import Sequence
-from importlib import import_module, resources
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
+import medusa
 from medusa.commands.options.parser import VARIABLES, OptionParser
 from medusa.commands.process.core_dumps import limit_core_dumps
 from medusa.commands.process.streams import checked_streams, open_closed
@@ -76,7 +79,9 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
         with checked_streams("medusa reflector"):
             return int(report.run(config_of(options, timeouts or Timeouts()), options, parser.origin))
     log_format = options.log_format or ("console" if os.isatty(2) else "json")
+    gc.disable()  # it would find nothing in what is imported, and look again and again
     launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
+    gc.enable()
     try:
         _check(options.lifeline)
         return int(launcher.run(config_of(options, timeouts or Timeouts()), options, (log_format, options.log_level)))
@@ -207,7 +212,7 @@ def _words(text: str, form: str, what: str, *, lower: bool = True) -> tuple[str,
 
 def config_of(options: SimpleNamespace, timeouts: Timeouts) -> ReflectorConfig:
     """Returns the configuration that the parsed `options` describe."""
-    archive = resources.files("medusa") / "data" / "agent.sh"
+    archive = Path(medusa.__file__).parent / "data" / "agent.sh"
     return ReflectorConfig(
         bind_ip=options.bind_ip,
         port=options.port,

@@ -7,13 +7,22 @@ import logging
 import os
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-import structlog
-
 from medusa.protocol.printable import printable
+
+# structlog imports rich, if it is installed, to print exceptions in colour, which this log never does. That takes
+# longer than all other imports of a reflector, so it shall not be found.
+_HIDES_RICH = "rich" not in sys.modules
+if _HIDES_RICH:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _HIDES_RICH:
+    del sys.modules["rich"]
 
 BUNYAN_LEVELS = {"debug": 20, "info": 30, "warning": 40, "error": 50, "critical": 60, "exception": 50}
 """The number that bunyan has for each level, so that bunyan's tools can read the log."""

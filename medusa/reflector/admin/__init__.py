@@ -5,7 +5,7 @@ own_sessions  handles requests of users: for the list of their own sessions, and
 ending        ends a session for somebody who has asked for it
 lists         lists of sessions, and the end of one
 readiness     finds out whether new sessions can begin here
-aggregate     adds up the metrics of several processes
+exposition    writes metrics as a text, and adds up those of several processes
 publisher     publishes the agent's archive while the reflector runs
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from medusa.protocol.session_id import parse_id
-from medusa.reflector.admin.aggregate import summed
 from medusa.reflector.admin.ending import NO_SESSION, Reserve, end_session
 from medusa.reflector.admin.lists.list_answer import list_answer
 from medusa.reflector.admin.lists.session_list import SessionList
@@ -13,7 +12,7 @@ from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import Authenticator, Grant
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.metrics import CONTENT_TYPE, Metrics
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.refusal import Refusal
@@ -53,7 +52,9 @@ class Administration:
     def metrics(self, accepted: Accepted) -> Answer:
         """Returns an answer with the sums of the metrics of all workers, in Prometheus' text format."""
         self.check(Resource.METRICS, accepted)
-        body = self._metrics.exposition()
+        from medusa.reflector.admin.exposition import CONTENT_TYPE, exposition, summed  # takes long to import
+
+        body = exposition(self._metrics.families())
         if self._workers_metrics is not None:
             body = summed([body.decode(), *self._workers_metrics()])
         return 200, [("Content-Type", CONTENT_TYPE)], body

@@ -106,6 +106,11 @@ class OtherWorkers:
             metrics: the metrics of this worker.
         """
 
+        def text_of(metrics: Metrics) -> str:
+            from medusa.reflector.admin.exposition import exposition  # takes long to import
+
+            return exposition(metrics.families()).decode()
+
         def kill(name: Any) -> bool:
             return listing.kill_local(SessionName(*name))
 
@@ -120,7 +125,7 @@ class OtherWorkers:
         self._rpc.answers[_SESSIONS] = lambda query: listing.local(Query(*query))
         self._rpc.answers[_KILL] = kill
         self._rpc.answers[_DRAIN] = lambda told: listing.drain_local(SessionName(*told[0]), *told[1:])
-        self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
+        self._rpc.answers[_METRICS] = lambda _: text_of(metrics)
 
     def status(self) -> tuple[Entries, Entries]:
         """Returns two lists for /status: an entry for each session of all workers, and an entry for each worker.

@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleClaim
 from medusa.directory.memory import MemoryDirectory
 from medusa.directory.timed import TimedDirectory
+from medusa.reflector.admin.exposition import exposition
 from medusa.reflector.metrics import Metrics
 from medusa.session import Outcome, State, stage
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
     """(name, label values ...) -> value."""
-    families = text_string_to_metric_families(metrics.exposition().decode())
+    families = text_string_to_metric_families(exposition(metrics.families()).decode())
     return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
 
 

@@ -11,6 +11,7 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.protocol.control import Call, parse
+from medusa.reflector.admin.exposition import exposition
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.sessions.life.session import Session
 from medusa.session import Input, Side, State
@@ -74,7 +75,7 @@ def test_what_a_session_amounts_to(bench: Bench, logs: list[EventDict]) -> None:
         ("session ended", None, "lost", 10),
     ]
     assert ends[-1]["legs"] == 2
-    assert b"medusa_legs_joined_total 1.0" in bench.metrics.exposition()
+    assert b"medusa_legs_joined_total 1.0" in exposition(bench.metrics.families())
 
 
 @pytest.mark.parametrize("limited", [{"max_legs": 2, "timeouts": Timeouts()}], indirect=True)

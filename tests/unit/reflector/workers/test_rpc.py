@@ -13,7 +13,7 @@ import pytest
 
 from medusa.reflector.admin.lists.pages import Part, Query
 from medusa.reflector.admin.lists.session_list import SessionList
-from medusa.reflector.metrics import Metrics
+from medusa.reflector.metrics import GAUGE, Family, Metrics
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.workers import rpc
 from medusa.reflector.workers.fd_channel import QUESTION, Message, pack, receive, send, unpack
@@ -31,8 +31,8 @@ class Sessions:
     def kill_local(self, name: SessionName) -> bool:
         return name == SessionName("mine", "bob")
 
-    def exposition(self) -> bytes:
-        return b"sessions 1\n"
+    def families(self) -> list[Family]:
+        return [Family(GAUGE, "sessions", "Sessions", {"": 1})]
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def test_the_owner_of_a_session_ends_it(two: TwoWorkers) -> None:
         (["sessions", ["bob", "", "", 7]], {"answer": [[{"id": "mine"}], "bob/mine"]}),
         (["kill", ["mine", "bob"]], {"answer": True}),
         (["kill", ["mine", ""]], {"answer": False}),
-        (["metrics", None], {"answer": "sessions 1\n"}),
+        (["metrics", None], {"answer": "# HELP sessions Sessions\n# TYPE sessions gauge\nsessions 1.0\n"}),
         (["of a later version", None], {}),
     ],
 )

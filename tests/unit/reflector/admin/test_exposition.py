@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from medusa.reflector.admin.aggregate import summed
+from medusa.reflector.admin.exposition import exposition, summed
 from medusa.reflector.metrics import Metrics
 
 
@@ -13,7 +13,7 @@ def metrics(accepted: int, waits: list[float]) -> str:
     for wait in waits:
         made.linked(wait, 0.001)
     made.refused(400 + accepted)
-    return made.exposition().decode()
+    return exposition(made.families()).decode()
 
 
 def test_the_sum_of_some() -> None:
