@@ -109,7 +109,7 @@ class Choice:
 
     def _live(self) -> Place:
         text, here = self.settings.beginning, local.sessions()
-        place = None if text is None else find_here(text, here)
+        place = None if text is None else find_here(text, here, any_case=self.settings.any_case)
         if place is not None:
             return place
         self._find_key()
@@ -125,7 +125,8 @@ class Choice:
             if text is None:
                 place = find_held(here, api, login=settings.login, find_account=find_account)
             else:
-                place = find_live(text, here, api, login=settings.login, find_account=find_account)
+                any_case = settings.any_case
+                place = find_live(text, here, api, login=settings.login, find_account=find_account, any_case=any_case)
         self._change(unsigned_first=False)  # the list says whether the session has an account
         return place
 

@@ -94,6 +94,7 @@ class Settings:
             session.
         joins: True to join a session that runs already, and to start no job. `session` or `beginning` names the
             session. If both are None, mlogin takes the user's only session that no client uses.
+        any_case: True if capital letters of the session's name may be small in `beginning`.
         attach: how to attach to the session's terminal; None to run a command.
         detach: True to start the command in a terminal that the agent keeps, and to leave it at once.
         forwards: the connections to forward during the session.
@@ -142,6 +143,7 @@ class Settings:
     job: str | None = None
     session: str | None = None
     joins: bool = False
+    any_case: bool = False
     attach: Attachment | None = None
     detach: bool = False
     forwards: tuple[Forward, ...] = ()

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,12 @@ def test_many_commands_over_one_connection(ssh: Ssh) -> None:
         with run:
             out, err = run.communicate(typed, 3 * PATIENCE)
         assert [run.returncode, out, err.replace(b"/bin/bash", b"bash")] == expected
+
+
+def test_variables_that_the_user_sets(ssh: Ssh) -> None:
+    named = 'SetEnv=ONE=1 "TWO=a b=c  d" PATH=/mine:/bin:/usr/bin EMPTY= MEDUSA_X=x'
+    words = ["-o", named, HOST, 'printf "%s|" "$ONE" "$TWO" "$PATH" "${EMPTY-unset}" "${MEDUSA_X-unset}"']
+    assert ssh.run(*words) == (0, b"1|a b=c  d|/mine:/bin:/usr/bin||unset|", b"")
 
 
 @pytest.mark.parametrize(("typed", "status"), [(b"", 0), (b"\xff" * 8, 255)])
@@ -137,6 +144,32 @@ def test_what_is_not_ssh_is_refused(ssh: Ssh, garbage: bytes) -> None:
     done = subprocess.run(command, input=garbage, env=ssh.environ, cwd=ROOT, capture_output=True, timeout=3 * PATIENCE)
     assert (done.returncode, done.stdout[:8]) == (255, b"SSH-2.0-")
     assert b"the ssh client breaks the rules of SSH" in done.stderr
+
+
+def test_two_sessions_of_one_name(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """ssh makes the letters of a host's name small, so `Train` and `train` are one name. It never means one of two."""
+    home = tmp_path_factory.mktemp("home")
+    ssh = Ssh(tmp_path_factory.mktemp("s"), environ(home))
+    command = [*MEDUSA, "ssh-config", "--all", "--write"]
+    with train(home, "--name", "Train"):
+        assert ssh.run("Train.medusa", "echo one") == (0, b"one\n", b"")
+        with train(home):
+            wait_until(lambda: len(list(home.glob(f"medusa-{os.geteuid()}/*.json"))) == 2, "the second session")
+            for host in ("Train.medusa", HOST):
+                status, out, err = ssh.run(host, "echo which")
+                assert (status, out) == (255, b"")
+                assert b"`train` means 2 sessions; give the id, or more of it:" in err
+            done = subprocess.run(command, env=ssh.environ, cwd=ROOT, capture_output=True, text=True)
+            assert "medusa ssh-config: 2 sessions have the name train: their ids are used\n" in done.stderr
+            hosts = done.stdout.replace("ssh ", "").split()
+            assert len(hosts) == 2
+            ssh.config = home / ".ssh" / "config"
+            for host in hosts:
+                assert ssh.run(host, "echo here") == (0, b"here\n", b"")
+        done = subprocess.run(command, env=ssh.environ, cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout == "ssh Train.medusa\n"
+    shutil.rmtree(home / ".ssh")
+    assert_nothing_left(home)
 
 
 def test_a_profile_is_started_once_and_survives_lost_links(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -38,6 +38,7 @@ def find_live(
     *,
     login: str | None = None,
     find_account: Callable[[], Account] | None = None,
+    any_case: bool = False,
 ) -> Place:
     """Returns the running session that `text` means: its id, the beginning of its id, or its name.
 
@@ -48,12 +49,13 @@ def find_live(
         login: the name of the account that `find_account` returns; None if there is none.
         find_account: a function that returns an account. It is called if the reflector shows its sessions only to
             accounts, or if the session belongs to one. None if no account may sign.
+        any_case: True if capital letters of a name may be small in `text`.
 
     Raises:
         Failure: there is no such session, or there are several; the session cannot be joined now; or the reflector does
             not answer.
     """
-    entry = find_own(text, local, api, login=login, find_account=find_account, prefer_live=True)
+    entry = find_own(text, local, api, login=login, find_account=find_account, prefer_live=True, any_case=any_case)
     why = None if can_be_joined(entry) else _NOT_YET.get(str(entry.get("state")))
     if why is not None:
         raise Failure(f"the session {printable(entry['id'])} cannot be joined: {why}")
@@ -109,6 +111,7 @@ def find_own(
     login: str | None = None,
     find_account: Callable[[], Account] | None = None,
     prefer_live: bool = False,
+    any_case: bool = False,
 ) -> Entry:
     """Returns the description of the user's own session that `text` means.
 
@@ -120,12 +123,13 @@ def find_own(
         login: the name of the account that `find_account` returns; None if there is none.
         find_account: a function that returns the account that signs, if the reflector asks for a signature.
         prefer_live: True to leave out sessions that cannot be joined, if `text` also means one that can be joined.
+        any_case: True if capital letters of a name may be small in `text`.
 
     Raises:
         Failure: there is no such session, or there are several; or the reflector does not answer.
     """
     entries, missing = _listed(f"`{printable(text)}`", local, api, login, find_account)
-    candidates = meant(text, entries, prefer_live=prefer_live)
+    candidates = meant(text, entries, prefer_live=prefer_live, any_case=any_case)
     if len(candidates) != 1:
         raise Failure("\n".join(_complaint(text, candidates, entries, api, missing)))
     return candidates[0]

@@ -41,26 +41,32 @@ class Place(NamedTuple):
     account: Account | None = None
 
 
-def find_here(text: str, local: Sequence[Entry]) -> Place | None:
+def find_here(text: str, local: Sequence[Entry], *, any_case: bool = False) -> Place | None:
     """Returns the session of this machine whose whole id or name is `text`.
 
-    Returns None if there is no such session, or if there are several.
+    Returns None if there is no such session, or if there are several. `any_case`: see `meant`.
     """
-    found = [entry for entry in meant(text, local) if text.lower() == entry["id"] or text == entry.get("name")]
+    entries = meant(text, local, any_case=any_case)
+    found = [entry for entry in entries if text.lower() == entry["id"] or _is_name(text, entry, any_case=any_case)]
     return Place(found[0]["id"], found[0][REFLECTOR]) if len(found) == 1 else None
 
 
-def meant(text: str, entries: Sequence[Entry], *, prefer_live: bool = True) -> list[Entry]:
+def _is_name(text: str, entry: Entry, *, any_case: bool) -> bool:
+    name = str(entry.get("name") or "")
+    return bool(name) and text in (name, name.lower() if any_case else name)
+
+
+def meant(text: str, entries: Sequence[Entry], *, prefer_live: bool = True, any_case: bool = False) -> list[Entry]:
     """Returns the sessions that `text` may mean. Returns an empty list if there are none.
 
     `text` means the session with this id. If there is none, it means the sessions with this name. If there are none
     with this name, it means the sessions whose ids begin with it. If `prefer_live` is True and some of the found
-    sessions can be joined, returns only these.
+    sessions can be joined, returns only these. If `any_case` is True, capital letters of a name may be small in `text`.
     """
     lower = text.lower()
     for found in (
         [entry for entry in entries if entry.get("id") == lower],
-        [entry for entry in entries if entry.get("name") == text],
+        [entry for entry in entries if _is_name(text, entry, any_case=any_case)],
         [entry for entry in entries if lower and str(entry.get("id")).startswith(lower)],
     ):
         if found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -134,7 +135,11 @@ def _hosts(
 
 
 def _sessions(found: Access) -> list[str]:
-    """Returns for each session of the user its name, or its id if the name cannot be a host's. Raises Failure."""
+    """Returns for each session of the user its name, or its id if the name is not that of one host. Raises Failure.
+
+    Tells the user which names several sessions have. Their case does not count: ssh makes the letters of hosts' names
+    small, for a ProxyCommand and for the %C of a ControlPath.
+    """
     from medusa.client.queries import local
     from medusa.client.queries.joining import own_entries
     from medusa.client.queries.meaning import can_be_joined
@@ -143,8 +148,11 @@ def _sessions(found: Access) -> list[str]:
     entries = [*local.sessions(), *(own_entries(*asked(found))[0] if found.reflector is not None else [])]
     live = [entry for entry in entries if can_be_joined(entry)]
     names = [str(entry.get("name") or "") for entry in live]
+    counts = Counter(name.lower() for name in names if name)
+    for name in sorted(name for name, count in counts.items() if count > 1):
+        print(f"{PROG}: {counts[name]} sessions have the name {printable(name)}: their ids are used", file=sys.stderr)
     return [
-        name if _HOST.fullmatch(name) and names.count(name) == 1 else str(entry["id"])
+        name if _HOST.fullmatch(name) and counts[name.lower()] == 1 else str(entry["id"])
         for name, entry in zip(names, live, strict=True)
     ]
 

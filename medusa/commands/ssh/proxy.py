@@ -15,7 +15,7 @@ from medusa.client.settings import Settings
 from medusa.commands.mlogin_options.process import add_keep_option
 from medusa.commands.options.parser import VARIABLES
 from medusa.commands.own_sessions.options import WHICH_SESSION, Access, access, add_access_options
-from medusa.commands.ssh.joining import add_cwd_option, joining, repeated, session_of
+from medusa.commands.ssh.joining import SUFFIX, add_cwd_option, joining, repeated, session_of
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.record import replace
@@ -130,7 +130,9 @@ def parse(argv: Sequence[str]) -> Settings:
     if not session:
         session = _of_profile(parser, given, words, found)
     settings = joining(PROG, session, found, given)
-    return replace(settings, shares_terminal=True, tells_links=not given.quiet)
+    # ssh makes the letters of a host's name small before it passes the name on, by %h.
+    any_case = (given.session or "").endswith(SUFFIX)
+    return replace(settings, shares_terminal=True, tells_links=not given.quiet, any_case=any_case)
 
 
 def _of_profile(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str], found: Access) -> str:

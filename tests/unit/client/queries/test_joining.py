@@ -65,6 +65,16 @@ def test_what_a_text_may_mean(text: str, ids: list[str]) -> None:
     assert [entry["id"] for entry in meant(text, ENTRIES)] == ids
 
 
+@pytest.mark.parametrize(
+    ("text", "ids"), [("gpu", ["1", "2", "3"]), ("GPU", ["2"]), ("Gpu", ["3"]), ("gPU", []), ("2", ["2"]), ("", [])]
+)
+def test_a_name_whose_letters_ssh_has_made_small(text: str, ids: list[str]) -> None:
+    entries = [{"id": "1", "name": "gpu"}, {"id": "2", "name": "GPU"}, {"id": "3", "name": "Gpu"}, {"id": "4"}]
+    assert [entry["id"] for entry in meant(text, entries, any_case=True)] == ids
+    found = find_here(text, [{**entry, "reflector": "u"} for entry in entries], any_case=True)
+    assert (found and [found.session]) == (ids if len(ids) == 1 else None)
+
+
 @pytest.mark.parametrize(("text", "session"), [("train", "5d3e"), ("5d3e", "5d3e"), ("5D4F", "5d4f"), ("5d", None)])
 def test_a_session_of_this_machine_by_its_whole_id_or_its_name(text: str, session: str | None) -> None:
     found = find_here(text, LOCAL)
