@@ -30,7 +30,7 @@ GATHER_TIMEOUT = 0.01
 A terminal holds only a few KiB. Without this, however fast a program writes, its output would be sent in small pieces.
 """
 
-STREAM_PAUSE = 0.02
+STREAM_TIMEOUT = 0.02
 """Seconds. Output comes in a stream if the last read got PIECE bytes or more, and was not longer ago than this."""
 
 INPUT_HIGH = 256 * 1024
@@ -145,7 +145,7 @@ class TerminalChild:
             parts.append(data)
             size += len(data)
         if size >= PIECE:
-            self._stream_until = self._clock() + STREAM_PAUSE
+            self._stream_until = self._clock() + STREAM_TIMEOUT
         return b"".join(parts) or None
 
     def retry_later(self) -> None:
