@@ -39,7 +39,12 @@ def pinned(core: int | None, ending: str = "TERM") -> list[str]:
 
 @contextlib.contextmanager
 def serving(
-    name: str, command: list[str], core: int | None, port: int | None, stop_timeout: float = STOP_TIMEOUT
+    name: str,
+    command: list[str],
+    core: int | None,
+    port: int | None,
+    stop_timeout: float = STOP_TIMEOUT,
+    host: str = "127.0.0.1",
 ) -> Iterator[tuple[int, str]]:
     """Context manager that runs `command`. Yields its process id and the line `listening ...` that it printed.
 
@@ -50,6 +55,7 @@ def serving(
         name: the name of the program, for an error.
         core: the core to run the process on; None for any.
         port: if it is given, the process serves as soon as a socket listens on this port. Then the line is empty.
+        host: the IPv4 address at which that socket listens, in the network namespace of the process.
 
     Raises:
         Unavailable: the process did not begin to serve within START_TIMEOUT seconds.
@@ -65,7 +71,7 @@ def serving(
             stderr=log,
         )
         try:
-            line = _await_line(process) if port is None else _await_listener(process, port)
+            line = _await_line(process) if port is None else _await_listener(process, host, port)
             if line is None:
                 raise Unavailable(f"{name} did not start:\n{_tail(log)}")
             yield process.pid, line
@@ -112,19 +118,22 @@ def _await_line(process: subprocess.Popen[bytes]) -> str | None:
     return None
 
 
-def _await_listener(process: subprocess.Popen[bytes], port: int) -> str | None:
+def _await_listener(process: subprocess.Popen[bytes], host: str, port: int) -> str | None:
     # Do not test the port with a connection: socat accepts only one, and a forwarder would dial out for it.
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
-        if _listens(port):
+        if _listens(process.pid, host, port):
             return ""
         time.sleep(_POLL_INTERVAL)
     return None
 
 
-def _listens(port: int) -> bool:
-    wanted = f"0100007F:{port:04X}"
-    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
+def _listens(pid: int, host: str, port: int) -> bool:
+    wanted = f"{socket.inet_aton(host)[::-1].hex().upper()}:{port:04X}"
+    try:
+        lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()]
+    except OSError:  # the process has ended
+        return False
     return any(local == wanted and state == _LISTEN for _, local, _, state, *_ in lines)
 
 

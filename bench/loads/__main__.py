@@ -24,6 +24,7 @@ POLL_INTERVAL = 0.01
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "pipe": commands.pipe,
+    "pipe-up": commands.pipe_up,
     "terminal": commands.terminal,
     "stale": commands.stale,
     "forward": forwards.forward,
@@ -47,13 +48,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1, help="how many echoes, connections, files or commands")
     parser.add_argument("--connections", type=int, default=1, help="how many connections carry the bytes")
     parser.add_argument("--up", action="store_true", help="bytes go to the job, not from there")
-    text = "an option that the program needs to give its command a terminal"
+    text = "an option that the program needs to give its command a terminal, to be added before the command"
     parser.add_argument("--terminal-option", action="append", default=[], metavar="OPTION", help=text)
     text = "the program, whose last argument will be the command; for copies, it is what names the other side"
     parser.add_argument("program", nargs="+", help=text)
     options = parser.parse_args(arguments)
     if options.action in ON_TERMINAL:
-        options.program[1:1] = options.terminal_option
+        options.program += options.terminal_option
     return options
 
 

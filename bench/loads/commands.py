@@ -24,6 +24,13 @@ def pipe(options: argparse.Namespace) -> dict[str, Any]:
         return session.read_all(size)
 
 
+def pipe_up(options: argparse.Namespace) -> dict[str, Any]:
+    """Measures how fast the bytes of a pipe arrive at the input of a command."""
+    with on_pipes([*options.program, "echo; cat | wc -c"], to_command=True) as session:
+        session.read(SLOW_READ, START_TIMEOUT)
+        return session.write_all(os.urandom(1 << 20), options.size)
+
+
 def first_output(options: argparse.Namespace) -> dict[str, Any]:
     """Measures how long a program takes to connect, and to pass on the first output of a command."""
     taken = []

@@ -82,12 +82,30 @@ class Session:
         seconds = self.last - self.first
         return {"bytes": expected, "MBps": round(expected / 1e6 / seconds, 1), "whole_s": round(self.last - begun, 3)}
 
+    def write_all(self, block: bytes, size: int) -> dict[str, Any]:
+        """Writes `block` again and again to the program's input, `size` bytes or more. Returns the record.
+
+        Raises:
+            Failed: the command does not print the number of these bytes, or the status is not 0.
+        """
+        begun, size = time.monotonic(), max(1, size // len(block)) * len(block)
+        assert self.process.stdin is not None
+        with self.process.stdin as stdin:
+            for _ in range(size // len(block)):
+                stdin.write(block)
+        while self.read(READ_SIZE, END_TIMEOUT):
+            pass
+        status = self.process.wait(END_TIMEOUT)
+        if status != 0 or self.tail.split() != [str(size).encode()]:
+            raise Failed(f"status {status}, {size} bytes sent, {self.tail!r}")
+        return {"bytes": size, "MBps": round(size / 1e6 / (self.last - begun), 1)}
+
 
 @contextlib.contextmanager
-def on_pipes(argv: list[str]) -> Iterator[Session]:
-    """Context manager that runs a program without input, whose output is a pipe."""
+def on_pipes(argv: list[str], to_command: bool = False) -> Iterator[Session]:
+    """Context manager that runs a program whose output is a pipe. So is its input if `to_command`, else it has none."""
     reader, writer = os.pipe()
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=writer)
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE if to_command else subprocess.DEVNULL, stdout=writer)
     os.close(writer)
     with _ended(process, reader):
         yield Session(process, reader)

@@ -20,7 +20,7 @@ PRIVILEGE_SEPARATION = Path("/run/sshd")
 """The empty directory that an sshd run by root needs for its children. Usually the system's service creates it."""
 
 SERVER = """\
-ListenAddress 127.0.0.1:{port}
+ListenAddress {host}:{port}
 HostKey {scratch}/host
 AuthorizedKeysFile {scratch}/user.pub
 AuthenticationMethods publickey
@@ -35,7 +35,7 @@ Subsystem sftp internal-sftp
 
 CLIENT = """\
 Host target jump
-    HostName 127.0.0.1
+    HostName {host}
     Port {port}
     User {user}
     HostKeyAlias bench
@@ -60,23 +60,23 @@ def processes_with_jump(scratch: Path, ports: Ports) -> list[Process]:
     return [_server(scratch, ports.inner), _client(scratch, ports, ["-J", "jump"])]
 
 
-def session(scratch: Path, port: int) -> tuple[Process, list[str]]:
+def session(scratch: Path, port: int, host: str = "127.0.0.1") -> tuple[Process, list[str]]:
     """Returns the sshd to start, and the command line to which a command for the sshd's machine is added.
 
     Args:
-        port: where the sshd shall listen.
+        port, host: where the sshd shall listen.
     """
-    server = _server(scratch, port)
-    return server, [require("ssh"), "-q", "-F", str(_config(scratch, port)), "target"]
+    server = _server(scratch, port, host)
+    return server, [require("ssh"), "-q", "-F", str(_config(scratch, port, host)), "target"]
 
 
-def _server(scratch: Path, port: int) -> Process:
+def _server(scratch: Path, port: int, host: str = "127.0.0.1") -> Process:
     sshd = require("sshd")
     for name in ("host", "user"):
         command = [require("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(scratch / name)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     (scratch / "known_hosts").write_text("bench " + (scratch / "host.pub").read_text())
-    (scratch / "sshd_config").write_text(SERVER.format(port=port, scratch=scratch))
+    (scratch / "sshd_config").write_text(SERVER.format(host=host, port=port, scratch=scratch))
     _make_directory()
     return Process([sshd, "-D", "-e", "-f", str(scratch / "sshd_config")], port)
 
@@ -88,9 +88,9 @@ def _client(scratch: Path, ports: Ports, options: list[str]) -> Process:
     )
 
 
-def _config(scratch: Path, port: int) -> Path:
+def _config(scratch: Path, port: int, host: str = "127.0.0.1") -> Path:
     config = scratch / "ssh_config"
-    config.write_text(CLIENT.format(port=port, user=getpass.getuser(), scratch=scratch))
+    config.write_text(CLIENT.format(host=host, port=port, user=getpass.getuser(), scratch=scratch))
     return config
 
 

@@ -82,18 +82,29 @@ def all_channels_get_a_window(code: Code) -> None:
 
 
 @rule
+def a_window_is_larger_on_a_long_link(code: Code) -> None:
+    for pty, most in ((None, code.limits.MAX_WINDOW), ({"columns": 80, "lines": 25}, code.limits.MAX_TERMINAL_WINDOW)):
+        for trip in (0.0, 0.0625):
+            client = code.multiplexer.Channels(code.kinds.Role.CLIENT, float(trip).__float__)
+            reader = opened(client, "session", command="x", pty=pty).readers[1]
+            for _ in range(80):
+                fill(client, reader)
+            assert reader.limit - reader.taken == most + 20 * KIB * KIB * trip
+
+
+@rule
 def a_terminals_window_is_what_its_reader_takes(code: Code) -> None:
     trip = 0.05
     client = code.multiplexer.Channels(code.kinds.Role.CLIENT, lambda: trip)
     reader = opened(client, "session", pty={"columns": 80, "lines": 25}).readers[1]
     assert reader.limit == 32 * KIB
     now = 5.0
-    for _ in range(50):  # 10 KiB each 20 ms: 80 KiB in 150 ms
+    for _ in range(50):  # 10 KiB each 20 ms: 100 KiB in 200 ms
         now += 0.02
         client.receive(frame(4, 1, 1, bytes(min(10 * KIB, reader.limit - reader.received))), now)
         reader.took(len(reader), now)
-    assert 60 * KIB < reader._window.size <= 80 * KIB
-    assert reader.limit - reader.taken <= 80 * KIB
+    assert 90 * KIB < reader._window.size <= 110 * KIB
+    assert reader.limit - reader.taken <= 110 * KIB
     client.receive(frame(4, 1, 1, b"x"), now + 9)
     reader.took(1, now + 9)
     assert reader._window.size == 16 * KIB

@@ -183,7 +183,8 @@ class World:
             assert self.written[key].startswith(self.read[key])
             assert reader.taken == len(self.read[key]) or reader.stopped
             assert reader.limit >= self.limits[key]
-            assert reader.limit - reader.taken <= self.code.limits.MAX_WINDOW
+            most = self.code.limits.MAX_WINDOW + self.code.limits.LONG_RATE * self.now  # no round trip took longer
+            assert reader.limit - reader.taken <= most
             assert reader.received <= reader.limit
             self.limits[key] = reader.limit
             writer = self.ends[1 - key[0]].open.get(key[1])

@@ -43,7 +43,16 @@ MAX_QUEUED_ALONE = 4 * MAX_QUEUED
 """The most bytes of data that may wait in one channel if no data wait in any other channel."""
 
 MAX_WINDOW = 2 * MAX_QUEUED_ALONE
-"""The limit of one window, in bytes: a multiple of MAX_QUEUED_ALONE, so that no tiny rest has to be sent."""
+"""The limit of one window, in bytes: a multiple of MAX_QUEUED_ALONE, so that no tiny rest has to be sent.
+
+On a link with a long round trip it is larger, see LONG_RATE.
+"""
+
+LONG_RATE = 20 * 1024 * 1024
+"""Bytes a second. The limits of windows are larger by what arrives in one round trip at this rate.
+
+So the windows do not limit the rate of a long link, and stay as small as they were on a short one.
+"""
 
 FIRST_TERMINAL_WINDOW = 32 * 1024
 """The first window of a terminal's output, in bytes. The agent may send as much before the client has taken any."""
@@ -52,13 +61,13 @@ MIN_TERMINAL_WINDOW = 16 * 1024
 """The smallest window of a terminal's output, in bytes, however slowly the client takes the output."""
 
 MAX_TERMINAL_WINDOW = 256 * 1024
-"""The largest window of a terminal's output, in bytes.
+"""The largest window of a terminal's output, in bytes, if the round trip is short. See LONG_RATE.
 
 After Control-C, the user may still see as many bytes of output: they have been sent already.
 """
 
 TERMINAL_DELAY = 0.1
-"""Seconds. A terminal's window is the number of bytes that its reader takes in this time plus one round trip."""
+"""Seconds. A terminal's window is the number of bytes that its reader takes in this time plus two round trips."""
 
 QUEUED_HIGH = 768 * 1024
 """Bytes. If as much data waits in all channels of a stream together, each channel may queue only MIN_QUEUED bytes.

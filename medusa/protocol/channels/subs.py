@@ -100,7 +100,7 @@ class Reader:
             self._control(build_frame(STOP, *self._key))
         elif not self.over:
             spare = self._windows.spare + self._charged
-            self._window = TerminalWindow(spare, self._windows.round_trip) if self._terminal else Window(spare)
+            self._window = (TerminalWindow if self._terminal else Window)(spare, self._windows.round_trip)
             self._grant(self._window.size)
             self._charge()
 

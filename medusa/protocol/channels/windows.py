@@ -11,6 +11,7 @@ from typing import Callable, Deque, Dict, Optional, Tuple
 from medusa.protocol.channels.limits import (
     FIRST_TERMINAL_WINDOW,
     FIRST_WINDOW,
+    LONG_RATE,
     MAX_CHANNELS,
     MAX_TERMINAL_WINDOW,
     MAX_WINDOW,
@@ -59,14 +60,24 @@ class Windows:
 class Window:
     """Computes the window of a pipe or connection. It grows by what the reader takes, while memory is free.
 
+    Args:
+        spare: the number of bytes that are free.
+        round_trip: a function that returns the seconds of a round trip.
+
     Attributes:
         size: the number of bytes that the peer may send before the reader takes any.
     """
 
-    FIRST = FIRST_WINDOW
+    FIRST, MOST = FIRST_WINDOW, MAX_WINDOW
 
-    def __init__(self, spare: int) -> None:
+    def __init__(self, spare: int, round_trip: Callable[[], float]) -> None:
         self.size = max(MIN_WINDOW, min(self.FIRST, spare))
+        self._round_trip = round_trip
+
+    @property
+    def most(self) -> int:
+        """The largest size, in bytes. It is larger on a link with a long round trip, which holds more bytes."""
+        return self.MOST + int(LONG_RATE * self._round_trip())
 
     def took(self, size: int, spare: int, now: float) -> None:
         """Computes the new size, after the reader took `size` bytes.
@@ -74,7 +85,7 @@ class Window:
         `spare` is the number of bytes by which the window may grow.
         """
         if spare > 0:
-            self.size = min(MAX_WINDOW, self.size + min(size, spare))
+            self.size = min(self.most, self.size + min(size, spare))
         elif self.size > FIRST_WINDOW:
             self.size = max(FIRST_WINDOW, self.size - size // 2)
 
@@ -82,15 +93,15 @@ class Window:
 class TerminalWindow(Window):
     """Computes the window of a terminal's output. It is small, so that little output is still shown after Control-C.
 
-    The size is the number of bytes that the reader took within TERMINAL_DELAY plus the time of one round trip. It stays
-    between MIN_TERMINAL_WINDOW and MAX_TERMINAL_WINDOW if memory is free.
+    The size is the number of bytes that the reader took within TERMINAL_DELAY plus the time of two round trips: one for
+    the bytes on their way, and one for those that wait in queues. It stays between MIN_TERMINAL_WINDOW and `most` if
+    memory is free.
     """
 
-    FIRST = FIRST_TERMINAL_WINDOW
+    FIRST, MOST = FIRST_TERMINAL_WINDOW, MAX_TERMINAL_WINDOW
 
     def __init__(self, spare: int, round_trip: Callable[[], float]) -> None:
-        super().__init__(spare)
-        self._round_trip = round_trip
+        super().__init__(spare, round_trip)
         self._taken: Deque[Tuple[float, int]] = deque()
         self._sum = 0
 
@@ -105,6 +116,6 @@ class TerminalWindow(Window):
             taken[-1] = (taken[-1][0], taken[-1][1] + size)
         else:
             taken.append((now, size))
-        while taken[0][0] < now - TERMINAL_DELAY - self._round_trip():
+        while taken[0][0] < now - TERMINAL_DELAY - 2 * self._round_trip():
             self._sum -= taken.popleft()[1]
-        self.size = max(MIN_WINDOW, min(max(MIN_TERMINAL_WINDOW, self._sum), MAX_TERMINAL_WINDOW, self.size + spare))
+        self.size = max(MIN_WINDOW, min(max(MIN_TERMINAL_WINDOW, self._sum), self.most, self.size + spare))

@@ -1,32 +1,41 @@
-"""Keeps the shortest round trip of the last seconds. Longer ones include the time that bytes have waited in queues."""
+"""Keeps the shortest round trip of the last minutes. Longer ones include the time that bytes have waited in queues."""
 
 from __future__ import annotations
 
 from typing import Dict
 
+SLOT = 30.0
+"""Seconds. For each SLOT, only the least sample is kept."""
+
 KEPT = 10
-"""Samples of the last KEPT seconds count. For each second, only the least sample is kept."""
+"""Samples of the last KEPT slots count: while much is sent, a queue may make all round trips long for minutes."""
 
 
 class RoundTrip:
-    """Keeps the shortest round trip (time from here to the peer and back) of the last KEPT seconds.
+    """Keeps the shortest round trip (time from here to the peer and back) of the last KEPT slots.
 
     Reads no clock: the caller passes the time, in seconds of a monotonic clock.
     """
 
     def __init__(self) -> None:
-        self._least: Dict[int, float] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all round trips: those of the next link may be longer."""
+        self._slots: Dict[int, float] = {}
+        self._least = 0.0
 
     def add(self, sample: float, now: float) -> None:
         """Adds a round trip that took `sample` seconds."""
-        second = int(now)
-        if second not in self._least:
-            self._least = {at: least for at, least in self._least.items() if at > second - KEPT}
-        self._least[second] = min(sample, self._least.get(second, sample))
+        slot = int(now / SLOT)
+        if slot not in self._slots:
+            self._slots = {at: least for at, least in self._slots.items() if at > slot - KEPT}
+        self._slots[slot] = min(sample, self._slots.get(slot, sample))
+        self._least = min(self._slots.values())
 
     def get(self) -> float:
         """Returns the shortest round trip, in seconds. 0.0 if none was added yet.
 
-        Only round trips of the KEPT seconds before the last one count.
+        Only round trips of the KEPT slots before the last one count.
         """
-        return min(self._least.values(), default=0.0)
+        return self._least

@@ -13,7 +13,7 @@ from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
 from medusa.protocol.resume.records import ACK, DATA, LEAST_LIMIT, MAX_MESSAGE, NOTHING, RECORD, parse_message
 from medusa.protocol.resume.round_trip import RoundTrip
 
-MAX_KEPT = 3 * 1024 * 1024
+MAX_KEPT = 6 * 1024 * 1024
 """The most bytes that are kept because they are not acknowledged. While there are so many, no data are sent."""
 
 MAX_KEPT_CONTROL = 256 * 1024
@@ -57,7 +57,7 @@ class Stream:
         sent: the number of bytes that were given to a link so far.
         acknowledged: the number of bytes that the peer has acknowledged.
         budget: counts the bytes that are kept.
-        round_trip: the shortest round trip of the last 10 s, from the sending of a record to its acknowledgement.
+        round_trip: the shortest round trip of the last minutes, from the sending of a record to its acknowledgement.
     """
 
     def __init__(self, whole: Optional[Budget] = None) -> None:
@@ -92,6 +92,7 @@ class Stream:
         if not self.acknowledged <= received <= self.sent:
             return False
         self._acknowledge(received, None)
+        self.round_trip.clear()
         self._most_data = min(limit, MAX_MESSAGE) - 2 * RECORD.size
         self._linked = self._fresh = True
         self._next, self._told, self._ack_at, self._timed = received, self.received, None, None

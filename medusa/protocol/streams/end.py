@@ -57,7 +57,7 @@ class StreamEnd:
 
     @property
     def round_trip(self) -> float:
-        """The shortest round trip (from here to the peer and back) of the last 10 s, in seconds.
+        """The shortest round trip (from here to the peer and back) of the last minutes, in seconds.
 
         0.0 if it is not known yet.
         """

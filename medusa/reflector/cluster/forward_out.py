@@ -29,6 +29,7 @@ from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
 from medusa.reflector.net.fd_limit import check_room
+from medusa.reflector.net.buffers.long_links import links as long_links
 from medusa.reflector.net.listen import prepare
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.reflector.refusal import Refusal, Unreachable
@@ -247,6 +248,7 @@ class ForwardOut:
     def _join(self, accepted: Accepted, sock: Any, answer: bytes, share: Share, carried: Carried) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
+        long_links.fit(plain)
         outer = stream_over(accepted.take())  # all bytes that were read from it are sent
         inner = stream_over(plain if tls is None else TlsSocket(plain, tls))
         patience = Patience(self._stall_timeout, self._timeouts.close_timeout, self._timeouts.unread_timeout)

@@ -13,6 +13,7 @@ from medusa.protocol.http.head import Request
 from medusa.protocol.http.own_header import Field
 from medusa.protocol.record import record
 from medusa.protocol.resume.offer import KEEP, MAX_KEEP
+from medusa.reflector.net.buffers.long_links import links as long_links
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.transports.interfaces import Share
 from medusa.transports.tls import RECORD, TlsSocket
@@ -196,5 +197,6 @@ class Accepted:
         self.identified()
         tls = self.sock.tls if isinstance(self.sock, TlsSocket) else None
         plain = ungreen(self.sock)
+        long_links.fit(plain)
         self.sock = None
         return plain if tls is None else TlsSocket(plain, tls)

@@ -15,17 +15,9 @@ HTTP, RAW = "http", "raw"
 BACKLOG = 1024
 """The length of the kernel's queue of connections that are not accepted yet."""
 
-BUFFER = 512 * 1024
-"""Bytes that the kernel may buffer in each direction of a link.
-
-By default the kernel would buffer up to 13 MB for a session if one of its peers does not read. Links would also be a
-quarter slower, because so many bytes do not fit into the processor's cache.
-"""
-
 TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-TCP_OPTIONS += [(socket.SOL_SOCKET, option, BUFFER) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
 TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-"""(level, option, value) of each option of a link's socket.
+"""(level, option, value) of each option of a link's socket, except the sizes of its buffers; see buffers/.
 
 SO_KEEPALIVE is among them, because a ping does not always find out whether a peer is lost. While the peer on the other
 side accepts no bytes, nothing is read from this peer. So its answer to a ping would not be read either.

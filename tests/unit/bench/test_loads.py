@@ -15,6 +15,7 @@ from bench.loads.__main__ import main
     ("arguments", "keys"),
     [
         (["pipe", "--size", "2m"], {"bytes", "MBps", "whole_s"}),
+        (["pipe-up", "--size", "2m"], {"bytes", "MBps"}),
         (["terminal", "--size", "200k", "--terminal-option=-e"], {"bytes", "MBps", "whole_s"}),
         (["stale", "--rate", "1e6", "--duration", "0.05"], {"stale_MB", "end_s"}),
     ],

@@ -1,0 +1,136 @@
+"""How many bytes the kernel may buffer for a link: fixed on a short one, as many as it needs on a long one."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from medusa.reflector.net.buffers import long_links, sizes
+from medusa.reflector.net.buffers.kernel import fix, held, round_trip
+from medusa.reflector.net.buffers.long_links import LongLinks
+from medusa.reflector.net.buffers.sizes import BUFFER, LONG, is_long, to_fix
+
+SIZES = (socket.SO_RCVBUF, socket.SO_SNDBUF)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()) as near, listener.accept()[0] as far:
+            yield near, far
+
+
+@pytest.fixture
+def links() -> Iterator[LongLinks]:
+    made = LongLinks(limit=0)
+    yield made
+    made.clear()
+
+
+def sizes_of(sock: socket.socket) -> list[int]:
+    return [sock.getsockopt(socket.SOL_SOCKET, option) for option in SIZES]
+
+
+def fill(sock: socket.socket) -> None:
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.send(bytes(65536))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "long"), [(0.0, False), (0.0001, False), (LONG - 1e-6, False), (LONG, True), (0.3, True)]
+)
+def test_a_link_is_long_from_some_round_trip_on(seconds: float, long: bool) -> None:
+    assert is_long(seconds) is long
+
+
+def test_fixed_buffers_would_carry_100_MB_a_second_where_a_link_begins_to_be_long() -> None:
+    assert 100e6 <= BUFFER / LONG < 110e6
+
+
+@pytest.mark.parametrize(
+    ("holds", "limit", "fixed"),
+    [
+        ([], 0, []),
+        ([5, 7], 12, []),
+        ([5, 7], 0, []),  # small buffers would hold as many
+        ([3, 9, 4, 8], 24, []),
+        ([3, 9, 4, 8], 23, [1]),
+        ([3, 9, 4, 8], 15, [1]),
+        ([3, 9, 4, 8], 14, [1, 3]),
+        ([3, 9, 4, 8], 0, [1, 3, 2, 0]),
+    ],
+)
+def test_those_that_hold_the_most_get_small_buffers(holds: list[int], limit: int, fixed: list[int]) -> None:
+    unit = BUFFER if len(holds) == 4 else BUFFER // 4
+    assert to_fix([each * unit for each in holds], limit * unit) == fixed
+
+
+def test_a_short_link_gets_small_buffers(pair: tuple[socket.socket, socket.socket], links: LongLinks) -> None:
+    near, far = pair
+    fix(far)
+    before = sizes_of(near)
+    links.fit(near)
+    assert sizes_of(near) == sizes_of(far) != before
+    assert len(links) == 0
+
+
+def test_a_socket_without_a_round_trip_is_left_as_it_is(links: LongLinks) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        before = sizes_of(near)
+        links.fit(near)
+        assert sizes_of(near) == before
+        assert round_trip(near) == 0.0
+
+
+def test_what_the_kernel_holds(pair: tuple[socket.socket, socket.socket]) -> None:
+    near, far = pair
+    assert round_trip(near) > 0
+    assert held(near) == held(far) == 0
+    fill(near)
+    assert held(near) > 0
+    assert held(far) > 0
+    near.close()
+    assert held(near) == 0
+
+
+def test_a_long_link_is_left_to_the_kernel_until_long_links_hold_too_much(
+    pair: tuple[socket.socket, socket.socket], links: LongLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "LONG", 1e-9)
+    near, far = pair
+    before = sizes_of(near)
+    links.fit(near)
+    links.fit(far)
+    assert (sizes_of(near), len(links)) == (before, 2)
+    links.look()
+    assert (sizes_of(near), len(links)) == (before, 2)  # it holds no more than with small buffers
+    monkeypatch.setattr(sizes, "BUFFER", 4096)
+    fill(near)
+    assert held(near) > 2 * 4096
+    links.look()
+    assert (len(links), sizes_of(near) < before) == (0, True)
+
+
+def test_links_that_are_closed_are_forgotten(
+    pair: tuple[socket.socket, socket.socket], links: LongLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "LONG", 1e-9)
+    monkeypatch.setattr(long_links, "LOOKS", 1)
+    near, far = pair
+    links.fit(near)
+    links.fit(far)
+    near.close()
+    left = []
+    for _ in range(3):
+        links.look()
+        left.append(len(links))
+    assert left == [1, 1, 1]
+    far.close()
+    links.look()
+    assert len(links) == 0
