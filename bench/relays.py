@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import certificate, site
+from bench import certificate, distant, site
 from bench.kinds import ForwarderKind, Kind, Relay, RelayKind, SessionKind, SiteKind
 from bench.peers import c_copy, forwarder, haproxy, nginx, socat, sshd
 from bench.processes import reserved_ports, serving
@@ -164,6 +164,9 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("mlogin-uncut", _mlogin_cut_every(0), "channel windows, 2 MiB"),
         SessionKind("mlogin-cut", _mlogin_cut_every(1), "channel windows, 2 MiB"),
     ),
+    "long": distant.contestants(),
+    "long-loss": distant.contestants(loss=0.01),
+    "long-rate": distant.contestants(rate=10e6),
 }
 WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}
 """The contestants by wire and name. On the wires `workers` and `site`, the reflector is compared with itself."""
@@ -183,6 +186,9 @@ YARDSTICKS = {
     "ssh-proxy": "ssh",
     "cp": "scp",
     "cut": "mlogin-uncut",
+    "long": "ssh-far",
+    "long-loss": "ssh-far",
+    "long-rate": "ssh-far",
 }
 """For each wire, the contestant with which the others are compared."""
 
@@ -198,6 +204,9 @@ SUBJECTS = {
     "ssh-proxy": "ssh-proxy",
     "cp": "medusa-cp",
     "cut": "mlogin-cut",
+    "long": "client-far",
+    "long-loss": "client-far",
+    "long-rate": "client-far",
 }
 """For each wire, the contestant that should reach the goals of its rows."""
 

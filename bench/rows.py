@@ -45,6 +45,12 @@ def _copy(name: str, title: str, goal: float | None, *arguments: str, wire: str 
     return _end_to_end(name, title, goal, "copy", *arguments, wire=wire, around=6.0)
 
 
+def _far(name: str, title: str, goal: float, action: str, wire: str = "long") -> Row:
+    figure = Figure(f"100 ms away{title}", "MB/s", ("MBps",), goal=Goal(goal))
+    full, quick = ("--size", "150m"), ("--size", "20m")
+    return Row(name, (action,), (figure,), full=full, quick=quick, wire=wire, around=12.0)
+
+
 def _tree(name: str, title: str, *arguments: str) -> Row:
     return Row(
         name,
@@ -200,6 +206,13 @@ ROWS = (
         wire="session",
         around=5.0,
     ),
+    _far("long-pipe", ": output through pipes", 1.0, "pipe"),
+    _far("long-pipe-up", ": input through pipes", 1.0, "pipe-up"),
+    _far("long-terminal", ": output on a terminal", 1.0, "terminal"),
+    _far("long-loss-pipe", ", 1 % lost: output through pipes", 0.9, "pipe", "long-loss"),
+    _far("long-loss-terminal", ", 1 % lost: output on a terminal", 0.9, "terminal", "long-loss"),
+    _far("long-rate-pipe", ", 10 MB/s: output through pipes", 0.9, "pipe", "long-rate"),
+    _far("long-rate-terminal", ", 10 MB/s: output on a terminal", 0.9, "terminal", "long-rate"),
     _copy("scp-up", "scp, a file to the job", 0.5, "--up"),
     _copy("scp-down", "scp, a file from the job", 0.5),
     Row(

@@ -144,9 +144,7 @@ def main() -> None:
             pids.append(stack.enter_context(_namespace()))
             _set_up(device, pids[-1], address, options.mtu)
         print("listening", ADDRESSES[0], pids[0], ADDRESSES[1], pids[1], flush=True)
-        there, back = (
-            Way(options.round_trip / 2, options.rate, options.queue, options.loss, seed) for seed in (1, 2)
-        )
+        there, back = (Way(options.round_trip / 2, options.rate, options.queue, options.loss, seed) for seed in (1, 2))
         _run({ends[0]: (there, ends[1]), ends[1]: (back, ends[0])})
 
 

@@ -53,7 +53,6 @@ def session(at: End, options: list[str], command: str) -> Iterator[subprocess.Po
 
 def test_output_fills_a_long_link_to_the_reflector_and_from_it(ends: tuple[End, End]) -> None:
     near, far = ends
-    with reflector_at(near) as (_, _, options):
-        with session(far, options, "cat /dev/zero"):
-            wait_until(lambda: on_their_way(far) > FIXED, "the agent's bytes on their way to the reflector")
-            wait_until(lambda: on_their_way(near) > FIXED, "the reflector's bytes on their way to mlogin")
+    with reflector_at(near) as (_, _, options), session(far, options, "cat /dev/zero"):
+        wait_until(lambda: on_their_way(far) > FIXED, "the agent's bytes on their way to the reflector")
+        wait_until(lambda: on_their_way(near) > FIXED, "the reflector's bytes on their way to mlogin")

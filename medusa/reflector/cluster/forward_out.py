@@ -27,9 +27,9 @@ from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.buffers.long_links import links as long_links
 from medusa.reflector.net.client_address import site
 from medusa.reflector.net.fd_limit import check_room
-from medusa.reflector.net.buffers.long_links import links as long_links
 from medusa.reflector.net.listen import prepare
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.reflector.refusal import Refusal, Unreachable

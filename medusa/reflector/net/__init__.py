@@ -6,7 +6,7 @@ accepted        the record of one accepted connection, with all that is known ab
 client_address  finds which host a connection comes from: the peer, or the client that a trusted proxy names
 proxy_protocol  reads the first bytes of a connection, and the PROXY header that may precede them
 certificate     loads the reflector's certificate and key, and reloads them on SIGHUP
-buffers/        how many bytes the kernel may buffer for a link
+buffers         decides how many bytes the kernel may buffer for a link
 sockets         functions for sockets: addresses, watchers, hang-up, sockets without gevent
 fd_limit        increases the limit of open files, and computes how many linked sessions it allows
 http_response   the type of an HTTP response: status, header fields and body

@@ -16,7 +16,7 @@ from medusa.reflector.net.buffers.sizes import MOST_HELD, is_long, to_fix
 INTERVAL = 1.0
 """Seconds between two looks at what the kernel holds for long links."""
 
-LOOKS = 500
+MOST_AT_ONCE = 500
 """The maximum number of links in one look. So a look takes less than a millisecond, however many links are long."""
 
 
@@ -56,11 +56,11 @@ class LongLinks:
             self._timer.start(self.look)
 
     def look(self) -> None:
-        """Looks at what the kernel holds for LOOKS links, those that were not looked at for longest. Keeps the limit.
+        """Looks at what the kernel holds for MOST_AT_ONCE links, those that were not looked at for longest. Keeps the limit.
 
         Forgets links that are closed.
         """
-        for _ in range(min(LOOKS, len(self._socks))):
+        for _ in range(min(MOST_AT_ONCE, len(self._socks))):
             found = self._socks.popleft()
             self._held.popleft()
             sock = found()

@@ -1,4 +1,4 @@
-"""Decides whether a link has small buffers, and which links get small ones because all together hold too much. No I/O."""
+"""Decides without I/O whether a link gets small buffers: it is short, or all links together hold too much."""
 
 from __future__ import annotations
 
