@@ -97,7 +97,7 @@ def a_terminals_window_is_what_its_reader_takes(code: Code) -> None:
     trip = 0.05
     client = code.multiplexer.Channels(code.kinds.Role.CLIENT, lambda: trip)
     reader = opened(client, "session", pty={"columns": 80, "lines": 25}).readers[1]
-    assert reader.limit == 32 * KIB
+    assert reader.limit == 128 * KIB
     now = 5.0
     for _ in range(50):  # 10 KiB each 20 ms: 100 KiB in 200 ms
         now += 0.02

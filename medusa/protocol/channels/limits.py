@@ -54,8 +54,12 @@ LONG_RATE = 20 * 1024 * 1024
 So the windows do not limit the rate of a long link, and stay as small as they were on a short one.
 """
 
-FIRST_TERMINAL_WINDOW = 32 * 1024
-"""The first window of a terminal's output, in bytes. The agent may send as much before the client has taken any."""
+FIRST_TERMINAL_WINDOW = 128 * 1024
+"""The first window of a terminal's output, in bytes. The agent may send as much before the client has taken any.
+
+On a long link it doubles with each round trip. From 32 KiB on, output would take a third of a second longer to get
+fast.
+"""
 
 MIN_TERMINAL_WINDOW = 16 * 1024
 """The smallest window of a terminal's output, in bytes, however slowly the client takes the output."""

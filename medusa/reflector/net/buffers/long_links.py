@@ -56,9 +56,9 @@ class LongLinks:
             self._timer.start(self.look)
 
     def look(self) -> None:
-        """Looks at what the kernel holds for MOST_AT_ONCE links, those that were not looked at for longest. Keeps the limit.
+        """Looks at what the kernel holds for MOST_AT_ONCE links, those that were not looked at for longest.
 
-        Forgets links that are closed.
+        Keeps the limit, and forgets links that are closed.
         """
         for _ in range(min(MOST_AT_ONCE, len(self._socks))):
             found = self._socks.popleft()

@@ -25,7 +25,7 @@ def test_the_limits() -> None:
         "FIRST_WINDOW": 64 * KIB,
         "MAX_WINDOW": 8 * (256 * KIB - 512),
         "LONG_RATE": 20 * MIB,
-        "FIRST_TERMINAL_WINDOW": 32 * KIB,
+        "FIRST_TERMINAL_WINDOW": 128 * KIB,
         "MIN_TERMINAL_WINDOW": 16 * KIB,
         "MAX_TERMINAL_WINDOW": 256 * KIB,
         "TERMINAL_DELAY": 0.1,
