@@ -80,11 +80,12 @@ def leave(shell: Terminal) -> None:
 
 
 def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> None:
-    with user.mlogin(*SHELL) as shell:
+    with user.mlogin(*SHELL, "-L", "0:localhost:1") as shell:
         shell.until(PROMPT)
         shell.type("X=kept; echo here''too\r")
         shell.until("heretoo")
         leave(shell)
+        shell.until("nothing is forwarded any more; to do so again: medusa forward train ... --reflector http://")
     wait_until(user.has_detached, "the agent's news")
     with user.attach(columns=100, lines=30) as shell:  # the only one that is held
         shell.until("heretoo")

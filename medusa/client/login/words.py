@@ -90,7 +90,10 @@ def detached(settings: Settings, dialer: Dialer, *, told: bool = True) -> str:
     where = "" if dialer.embedded else f" --reflector {shlex.quote(printable(dialer.url.base))}"
     session = shlex.quote(printable(settings.name or dialer.url.session))
     lost = "" if told else f"\n  the link is lost; {UNTOLD % (farewell.TIMEOUT, walltime.words(settings.keep))}"
-    return f"detached; the job goes on{lost}\n  to come back: medusa attach {session}{where}"
+    lines = [f"detached; the job goes on{lost}", f"  to come back: medusa attach {session}{where}"]
+    if settings.forwards:
+        lines.append(f"  nothing is forwarded any more; to do so again: medusa forward {session} ...{where}")
+    return "\n".join(lines)
 
 
 def started(settings: Settings, dialer: Dialer) -> list[str]:
