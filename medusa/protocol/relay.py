@@ -71,18 +71,16 @@ class Relayed:
         error: the error if the peer broke the rules, else None. All input after the broken rule was ignored.
     """
 
-    def __init__(self, pieces: Optional[List[Buffer]] = None, messages: int = 0, size: int = 0) -> None:
-        self.pieces: List[Buffer] = [] if pieces is None else pieces
-        self.messages = messages
-        self.size = size
-        self.text = 0
-        self.boundary: Optional[int] = None
+    # Class attributes: most results of a read set few of them.
+    messages = size = text = held = slow_frames = 0
+    boundary: Optional[int] = None
+    close: Optional[Close] = None
+    error: Optional[RemoteProtocolError] = None
+
+    def __init__(self) -> None:
+        self.pieces: List[Buffer] = []
         self.left_out: List[bytes] = []
-        self.held = 0
-        self.slow_frames = 0
         self.pings: List[Ping] = []
-        self.close: Optional[Close] = None
-        self.error: Optional[RemoteProtocolError] = None
 
     @property
     def written(self) -> int:

@@ -2,6 +2,7 @@
 
 document  the tables as text, for docs/protocol.md; `python -m medusa.session` prints it
 holding   the table of the home link, by which an agent holds its session
+members   makes the members of an enum quick to use
 machine   the table of a pair: state and event to the next state and the actions
 terms     the states, events, actions and outcomes of a pair
 """

@@ -13,15 +13,15 @@ docs/protocol.md shows this table; `python -m medusa.session` prints the text th
 
 from __future__ import annotations
 
-import enum
-
 from medusa.protocol.messages import Close
 from medusa.protocol.record import record
 from medusa.session.machine import COME_BACK, IllegalInput
+from medusa.session.members import Named, direct
 from medusa.session.terms import Outcome
 
 
-class HomeState(enum.Enum):
+@direct
+class HomeState(Named):
     """The states of a home link."""
 
     CLAIMED = "the upgrade of the first home link is under way"
@@ -32,7 +32,8 @@ class HomeState(enum.Enum):
     ENDED = "the session is not held any more; it lives until its last pair is over"
 
 
-class HomeInput(enum.Enum):
+@direct
+class HomeInput(Named):
     """The events that can happen to a home link."""
 
     ATTACHED = "the upgrade of a home link is done"
@@ -51,7 +52,8 @@ class HomeInput(enum.Enum):
     CLOSE_EXPIRED = "the agent did not answer the Close in time"
 
 
-class HomeAction(enum.Enum):
+@direct
+class HomeAction(Named):
     """The actions that a step can ask the reflector to carry out."""
 
     START = "read the home link, and check that its agent lives"

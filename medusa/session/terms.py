@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import enum
 
-
-class _Named(enum.Enum):
-    """The base class of the enums here. Hashes the members by identity, which is faster than `__hash__` of Enum."""
-
-    __hash__ = object.__hash__
+from medusa.session.members import Named, direct
 
 
-class Side(_Named):
+@direct
+class Side(Named):
     """The two ends of a session."""
 
     CLIENT = "client"
     AGENT = "agent"
 
 
-class State(_Named):
+@direct
+class State(Named):
     """The states that a session can be in."""
 
     CLAIMED = "the id is taken, the client's upgrade is under way"
@@ -56,7 +54,8 @@ WAITING = (State.WAITING, State.WAITING_UPGRADE)
 CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
 
 
-class Input(_Named):
+@direct
+class Input(Named):
     """The events that can happen to a session."""
 
     CLIENT_ATTACHED = "the client's upgrade is done"
@@ -86,7 +85,8 @@ class Input(_Named):
     SHUTDOWN = "the reflector stops"
 
 
-class Action(_Named):
+@direct
+class Action(Named):
     """The actions that a step can ask the reflector to carry out."""
 
     START_WAIT = "read the client, start the deadlines of the wait"
@@ -105,6 +105,7 @@ class Action(_Named):
     RELEASE = "close both connections, free the id, write the usage record"
 
 
+@direct
 class Outcome(enum.Enum):
     """The ways in which a session can end. Every ended session has exactly one outcome."""
 

@@ -230,7 +230,7 @@ class RelayedTransport(Transport):
         size = held + self._relay_size
         buffer = memoryview(bytearray(size)) if self._scratch is None else self._scratch[:size]
         try:
-            taken = self._stream.recv_into(buffer[held:])
+            taken = self._stream.recv_into(buffer[held:] if held else buffer)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -239,7 +239,7 @@ class RelayedTransport(Transport):
             raise self._broken(None)
         self.received += taken
         self.last_read = taken
-        return buffer[relay.put_back(buffer, held + taken) : held + taken]
+        return buffer[relay.put_back(buffer, held + taken) : held + taken] if held else buffer[:taken]
 
     # ------------------------------------------------------------------ what is held
 

@@ -110,7 +110,9 @@ class PlainRelay:
             if not data:
                 return Relayed()
         pieces = [data] if framing.kind == self.framing.kind else [framing.header(Kind.BINARY, len(data)), data]
-        return Relayed(pieces, messages=1, size=len(data))
+        relayed = Relayed()
+        relayed.pieces, relayed.messages, relayed.size = pieces, 1, len(data)
+        return relayed
 
 
 class PlainCodec:

@@ -43,6 +43,7 @@ except ImportError:
 
 _WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
 _TEXT, _BINARY = Kind.TEXT, Kind.BINARY
+_FORWARD = Mode.FORWARD  # before Python 3.12 it takes 0.2 us to find a member of an enum
 
 
 class WebSocketRelay(RelayState):
@@ -141,7 +142,7 @@ class WebSocketRelay(RelayState):
         result.messages += messages
         result.size += size
         result.text += text
-        self._mode, self._utf8, self._fin = Mode.FORWARD, None, True
+        self._mode, self._utf8, self._fin = _FORWARD, None, True
         return at
 
     def _small_frames(self, data: bytes, at: int, framing: Framing, result: Relayed) -> int:

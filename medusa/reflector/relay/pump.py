@@ -5,17 +5,18 @@ A step never waits. The caller decides when to run the next one: the reflector's
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import Close
 from medusa.protocol.raw.relay import PLAIN
+from medusa.session.members import Named, direct
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from medusa.transports.relayed import RelayedTransport
 
 
-class Progress(enum.Enum):
+@direct
+class Progress(Named):
     """The result of one step of a Pump: what to wait for before the next step, or how the source has ended."""
 
     MOVED = "there may be more: step again"

@@ -10,17 +10,13 @@ the other peer uses frames, the FIN ends both directions immediately.
 
 from __future__ import annotations
 
-import enum
 from typing import NamedTuple
 
-
-class _Named(enum.Enum):
-    """The base class of the enums here. Hashes the members by identity, which is faster than `__hash__` of Enum."""
-
-    __hash__ = object.__hash__
+from medusa.session.members import Named, direct
 
 
-class State(_Named):
+@direct
+class State(Named):
     """A phase in the life of a connection."""
 
     DROPPING = "open, and what is read is dropped: its client waits, or its session is over"
@@ -42,7 +38,8 @@ REPORTED = (State.DISCARDING, State.ENDED)
 """The states after the session was told that the peer has closed, is lost, or has broken the protocol."""
 
 
-class Input(_Named):
+@direct
+class Input(Named):
     """An event in the life of a connection."""
 
     LINKED = "the two sides are joined"
@@ -58,7 +55,8 @@ class Input(_Named):
     DISMISSED = "the session needs the connection no more"
 
 
-class Action(_Named):
+@direct
+class Action(Named):
     """An action that the endpoint has to carry out."""
 
     WATCH = "read"

@@ -149,7 +149,7 @@ class Watched(Status):
         transport = self.transport
         if transport.last_read >= BULK or transport.costly or transport.pending:
             self._enqueue()
-        else:
+        elif not self._readable.active:
             self._watch(True)
         if transport.wants_write:
             self._settle()
