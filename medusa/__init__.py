@@ -17,6 +17,7 @@ option_types   types of command-line options, hints for misspelt words
 process_table  reads the processes from /proc
 service_variables  recognises the variables that Kubernetes sets for Services
 signal_pipe    turns signals into bytes of a pipe
+temporary      finds the directory for temporary files
 """
 
 __version__ = "0.1.0"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 import medusa
@@ -38,6 +37,8 @@ def write_archive(archive: bytes, path: str) -> None:
     Raises:
         OSError: the file cannot be written. The text may name a temporary file instead of `path`.
     """
+    import tempfile  # takes long to import
+
     fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path) or ".")
     try:
         with os.fdopen(fd, "wb") as file:

@@ -11,14 +11,12 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from medusa.client import processes
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
-from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
@@ -26,33 +24,37 @@ _GREETING = b"listening "
 _MAX_GREETING = 4096
 
 
-class EmbeddedReflector(NamedTuple):
-    """A reflector that runs for this mlogin.
+class EmbeddedReflector:
+    """A reflector that runs for this mlogin. The function `embedded_reflector` starts it."""
 
-    Attributes:
-        url: its base URL.
-        over: a function that returns True if the reflector has ended.
-    """
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, timeouts: Timeouts) -> None:
+        self._process, self._log, self._timeouts = process, log, timeouts
+        self._deadline = time.monotonic() + timeouts.reflector_start_timeout
 
-    url: str
-    over: Callable[[], bool]
+    def url(self) -> str:
+        """Waits until the reflector is ready, and returns its base URL. Call it once.
+
+        Raises:
+            Failure: the reflector did not start. The text contains the last lines of its log.
+        """
+        return _read_greeting(self._process, self._log, self._deadline, self._timeouts.reflector_stop_grace)
+
+    def over(self) -> bool:
+        """Returns True if the reflector has ended."""
+        return self._process.poll() is not None
 
 
 @contextlib.contextmanager
 def embedded_reflector(
-    ledger: Ledger, signals: Signals, command: Sequence[str] = (), timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ledger: Ledger, command: Sequence[str] = (), timeouts: Timeouts = DEFAULT_TIMEOUTS
 ) -> Iterator[EmbeddedReflector]:
-    """Context manager that runs a reflector during the `with` block and yields it.
+    """Context manager that starts a reflector, and yields it at once. The reflector runs during the `with` block.
 
     Args:
         ledger: makes the directory of the reflector's log.
-        signals: lets a signal interrupt the wait for the start of the reflector.
         command: the program and arguments to run instead of `medusa reflector`. The arguments `--port 0 --no-status
             --lifeline FD` are added.
         timeouts: the time limits for the start and the end of the reflector.
-
-    Raises:
-        Failure: the reflector did not start. The text contains the last lines of its log.
     """
     with ledger.private_directory() as directory:
         lifeline_reader, lifeline = os.pipe()
@@ -65,9 +67,7 @@ def embedded_reflector(
         finally:
             os.close(lifeline_reader)
         try:
-            with signals.interruptible():
-                url = _read_greeting(process, log, timeouts)
-            yield EmbeddedReflector(url, lambda: process.poll() is not None)
+            yield EmbeddedReflector(process, log, timeouts)
         finally:
             os.close(lifeline)
             _stop(process, timeouts.reflector_stop_grace)
@@ -101,15 +101,18 @@ def _environment() -> dict[str, str]:
     return environ
 
 
-def _read_greeting(process: subprocess.Popen[bytes], log: Path, timeouts: Timeouts) -> str:
+def _read_greeting(process: subprocess.Popen[bytes], log: Path, deadline: float, grace: float) -> str:
     """Waits for the line `listening URL ...` that a reflector prints when it is ready. Returns the URL.
 
+    Args:
+        deadline: the time.monotonic() after which to give up.
+        grace: seconds in which a reflector that has closed its output must end.
+
     Raises:
-        Failure: the reflector ended, printed something else, or was not ready after `reflector_start_timeout`.
+        Failure: the reflector ended, printed something else, or was not ready in time.
     """
     assert process.stdout is not None
     received = b""
-    deadline = time.monotonic() + timeouts.reflector_start_timeout
     poller = select.poll()
     poller.register(process.stdout, select.POLLIN)
     while b"\n" not in received and len(received) < _MAX_GREETING:
@@ -117,7 +120,7 @@ def _read_greeting(process: subprocess.Popen[bytes], log: Path, timeouts: Timeou
             raise _failure("does not start", log)
         data = os.read(process.stdout.fileno(), _MAX_GREETING)
         if not data:
-            gone = processes.wait_quietly(process, timeouts.reflector_stop_grace)
+            gone = processes.wait_quietly(process, grace)
             raise _failure(processes.ended(process.returncode) if gone else "fell silent", log)
         received += data
     line = received.split(b"\n")[0]

@@ -9,20 +9,19 @@ Launchers of other packages may use this module, see docs/launchers.md.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
-import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from medusa.client import processes
 from medusa.client.cleanup.note import Note
+from medusa.client.cleanup.undo import Entry, undo
 from medusa.client.timeouts import Timeouts
-
-if TYPE_CHECKING:
-    from medusa.client.cleanup.undo import Entry
+from medusa.guard import Guard
+from medusa.temporary import temporary_directory
 
 __all__ = ["GRACE", "GuardPipe", "Ledger"]
 
@@ -78,7 +77,7 @@ class Ledger:
         Args:
             parent: the directory in which to make it; None for the directory of temporary files.
         """
-        path = os.path.join(os.path.realpath(parent or tempfile.gettempdir()), "medusa-" + secrets.token_hex(4))
+        path = os.path.join(os.path.realpath(parent or temporary_directory()), "medusa-" + os.urandom(4).hex())
         return _PrivateDirectory(self, path)
 
     def add(self, kind: str, value: str) -> None:
@@ -158,3 +157,18 @@ class _PrivateDirectory(contextlib.AbstractContextManager[Path]):
     def __exit__(self, *exc: object) -> None:
         processes.remove_tree(self._path)
         self._ledger.remove("directory", self._path)
+
+
+@contextlib.contextmanager
+def guarded_ledger() -> Iterator[Ledger]:
+    """Context manager that yields a ledger. In it, mlogin records what its guard process must undo.
+
+    Enter it before there is anything to undo.
+    """
+    note = Note()
+    guard = Guard.start(functools.partial(undo, note=note), keep_fds=[fd for fd in (0, 1) if os.isatty(fd)])
+    ledger = Ledger(guard, note)
+    try:
+        yield ledger
+    finally:
+        ledger.close()

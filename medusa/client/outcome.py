@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from medusa.protocol.record import record
 from medusa.signal_pipe import signal_name
 
 if TYPE_CHECKING:
@@ -129,3 +130,18 @@ def cut_off(end: Exit) -> bool:
     A shell exits with such a status if a signal ended a program that the shell ran.
     """
     return end.signal is not None or (end.status or 0) > SIGNALLED
+
+
+@record(frozen=False)
+class SessionState:
+    """What has become of the session so far. It decides how mlogin ends.
+
+    Attributes:
+        started: True if mlogin has begun the session. Then the agent may have started the user's command.
+        left: True if the user has left the session, which goes on.
+        left_to_guard: True if the link counts as dead, so that mlogin's guard process is to end the job.
+    """
+
+    started: bool = False
+    left: bool = False
+    left_to_guard: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -41,6 +40,8 @@ def remove_tree(path: str) -> None:
 
 
 def _try_to_remove_tree(path: str) -> None:
+    import shutil  # takes long to import
+
     _make_accessible(path)
     # os.walk goes from the top down, so each directory is made accessible before it is listed.
     for directory, names, _ in os.walk(path):

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from medusa.protocol.record import field, record
 
+FAREWELL_TIMEOUT = 30.0
+"""Seconds in which the guard process tries to tell an agent that mlogin does not come back."""
+
 
 @record
 class SlurmTimeouts:

@@ -68,3 +68,27 @@ def test_a_command_through_a_reflector_without_tls(home: Path) -> None:
 
 def test_an_agent(home: Path) -> None:
     assert not imported(home, "agent.__main__", "--version")
+
+
+AFTER_THE_START = {"medusa.client.login.course", "medusa.client.session.reconnect", "medusa.transports.link"}
+"""Modules that only the session needs. They are imported while the reflector and the job start."""
+
+PRINT_IMPORTED_FIRST = """
+import json, subprocess, sys
+begin = subprocess.Popen.__init__
+def note(*given, **named):
+    sys.stderr.write("\\n" + json.dumps(sorted(sys.modules)) + "\\n")
+    return begin(*given, **named)
+subprocess.Popen.__init__ = note
+from medusa.commands.mlogin import main
+sys.exit(main(["-c", "true"]))
+"""
+
+
+def test_reflector_and_job_start_before_the_imports_of_the_session(home: Path) -> None:
+    command = [sys.executable, "-c", PRINT_IMPORTED_FIRST]
+    run = subprocess.run(command, capture_output=True, env=environment(home), cwd=ROOT, timeout=6 * PATIENCE)
+    assert run.returncode == 0
+    started = [set(json.loads(line)) for line in run.stderr.splitlines() if line.startswith(b"[")]
+    assert len(started) == 2
+    assert not any(AFTER_THE_START & modules for modules in started)

@@ -14,6 +14,7 @@ import select
 import time
 from collections.abc import Sequence
 
+from medusa.client.timeouts import FAREWELL_TIMEOUT
 from medusa.protocol.control import Control, Linkup, Start, StreamAnswer, build, parse
 from medusa.protocol.http.own_header import Field
 from medusa.protocol.messages import Binary, Close, Text
@@ -23,9 +24,6 @@ from medusa.session import JOB_OVER
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
 from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
-
-TIMEOUT = 30.0
-"""Seconds after which the guard process gives up."""
 
 INTERVAL = 1.0
 """Seconds between two attempts."""
@@ -76,7 +74,7 @@ class Farewell:
         found = cls(**json.loads(text))
         return replace(found, headers=[(name, value) for name, value in found.headers])
 
-    def say(self, timeout: float = TIMEOUT) -> None:
+    def say(self, timeout: float = FAREWELL_TIMEOUT) -> None:
         """Sends the farewell to the agent. Never raises.
 
         Tries again until the agent has answered, the reflector has refused for good, or `timeout` seconds have passed.

@@ -24,9 +24,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from medusa.client import processes
 from medusa.client.cleanup import emulator, tty_modes
-from medusa.client.cleanup.farewell import TIMEOUT, Farewell
 from medusa.client.cleanup.note import Note
-from medusa.client.timeouts import Timeouts
+from medusa.client.timeouts import FAREWELL_TIMEOUT, Timeouts
 
 Entry = tuple[str, str]
 """An entry of the ledger: its kind and its value. The kinds and their values are:
@@ -138,7 +137,7 @@ def _await_ends(groups: Sequence[int], interval: float) -> None:
 
 
 @contextlib.contextmanager
-def _farewells(texts: Iterable[str], timeout: float = TIMEOUT) -> Iterator[None]:
+def _farewells(texts: Iterable[str], timeout: float = FAREWELL_TIMEOUT) -> Iterator[None]:
     """Context manager that tells agents, in threads, that mlogin does not come back.
 
     The threads start before the `with` block. After the block, it waits for their end.
@@ -150,6 +149,8 @@ def _farewells(texts: Iterable[str], timeout: float = TIMEOUT) -> Iterator[None]
 
     def say(text: str) -> None:
         with contextlib.suppress(Exception):
+            from medusa.client.cleanup.farewell import Farewell  # takes long to import
+
             Farewell.parse(text).say(timeout)
 
     threads = [threading.Thread(target=say, args=(text,)) for text in texts]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import abc
-import uuid
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from medusa.client.ledger import Ledger
@@ -79,12 +79,20 @@ class JobState:
         return self.words if self.problem is None else f"{self.words}; {self.problem}"
 
 
+def new_id() -> str:
+    """Returns a new random id: a UUID of version 4. (The module uuid takes long to import.)"""
+    data = bytearray(os.urandom(16))
+    data[6], data[8] = data[6] & 0x0F | 0x40, data[8] & 0x3F | 0x80
+    text = data.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
 class Launcher(abc.ABC):
     """Starts and ends one job that runs the agent. This is the base class; each job system has a subclass.
 
-    mlogin calls create() once, submit() once, poll() at any time, and finish() once. It uses the launcher in a `with`
-    block, which calls cancel() at its end. The constructor starts nothing. It raises Failure if no job can be started
-    with these settings.
+    mlogin calls prepare(), create() and submit() once, in this order, poll() at any time, and finish() once. It uses
+    the launcher in a `with` block, which calls cancel() at its end. The constructor starts nothing. It raises Failure
+    if no job can be started with these settings.
 
     Attributes:
         name: the name for --launcher.
@@ -130,7 +138,7 @@ class Launcher(abc.ABC):
 
         By default, creates nothing and returns a new id. Raises Failure if the job cannot be created.
         """
-        return str(uuid.uuid4())
+        return new_id()
 
     @property
     def asks(self) -> bool:
@@ -140,6 +148,15 @@ class Launcher(abc.ABC):
         answer.
         """
         return False
+
+    def prepare(self, environ: Mapping[str, str]) -> None:  # noqa: B027 - most launchers do nothing
+        """Begins to start the job, so that it starts while mlogin attaches. By default, does nothing.
+
+        mlogin calls this once, before create(). The agent must not dial before submit(). If mlogin calls cancel()
+        instead of submit(), nothing has happened in the job.
+
+        `environ`: the same variables for the job as in the request for submit(). Raises Failure like submit().
+        """
 
     @abc.abstractmethod
     def submit(self, request: JobRequest) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from medusa.client import processes
@@ -36,7 +37,8 @@ no options after --."""
 class LocalLauncher(Launcher):
     """Runs the agent as the process `sh agent.sh` on this machine, in its own process session.
 
-    The process runs in a private directory, which cancel() removes.
+    The process runs in a private directory, which cancel() removes. It starts early: it reads its configuration from a
+    pipe, and so waits for the session without asking for it again and again.
     """
 
     name = "local"
@@ -53,6 +55,7 @@ class LocalLauncher(Launcher):
         self._log = Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
+        self._config: int | None = None
         self._state = JobState(alive=True, words="not started")
 
     @classmethod
@@ -62,20 +65,30 @@ class LocalLauncher(Launcher):
     def describe(self) -> str:
         return "local job" if self._pid is None else f"local job {self._pid}"
 
-    def submit(self, request: JobRequest) -> None:
+    def prepare(self, environ: Mapping[str, str]) -> None:
         directory = self._stack.enter_context(self._ledger.private_directory())
         self._log = directory / "job.log"
         for name in ("work", "tmp"):
             (directory / name).mkdir()
-        config = directory / "config.json"
-        config.touch(0o600)
-        config.write_text(json.dumps(request.config(self._url_lifetime)))
         try:
-            self._process = self._spawn(config, {**_environment(directory), **request.environ})
+            reader, self._config = os.pipe()
+            try:
+                self._process = self._spawn(reader, directory, {**_environment(directory), **environ})
+            finally:
+                os.close(reader)
         except OSError as error:
             raise Failure(f"cannot start a local job: {error}") from error
         self._pid = self._process.pid
         self._ledger.add("group", str(self._pid))
+
+    def submit(self, request: JobRequest) -> None:
+        if self._process is None:
+            self.prepare(request.environ)
+        assert self._config is not None
+        config, self._config = self._config, None
+        # If the agent has ended already, poll() says so.
+        with contextlib.suppress(BrokenPipeError), os.fdopen(config, "w", encoding="utf-8") as pipe:
+            json.dump(request.config(self._url_lifetime), pipe)
 
     def poll(self) -> JobState:
         if self._process is not None:
@@ -100,21 +113,26 @@ class LocalLauncher(Launcher):
     def cancel(self) -> None:
         self.poll()  # if the job has ended by itself, `_state` now says how
         process, self._process = self._process, None
+        grace = self._kill_grace
+        if self._config is not None:  # the agent has done nothing that it would have to end
+            os.close(self._config)
+            self._config, grace = None, 0.0
         with self._stack:
             if process is not None:
                 # Do this even if the process itself has ended: others of its process group may still run.
-                processes.stop_group(process.pid, self._kill_grace, process.poll)
+                processes.stop_group(process.pid, grace, process.poll)
                 for kind in ("group", "await"):
                     self._ledger.remove(kind, str(process.pid))
 
-    def _spawn(self, config: Path, environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _spawn(self, config: int, directory: Path, environ: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Starts the agent. `config`: the descriptor from which it reads its configuration."""
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                ["sh", str(self._archive), "--config", str(config)],
-                stdin=subprocess.DEVNULL,
+                ["sh", str(self._archive), "--config", "/dev/stdin"],
+                stdin=config,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=config.parent / "work",
+                cwd=directory / "work",
                 env=environ,
                 start_new_session=True,
             )

@@ -8,7 +8,7 @@ from medusa.client.forwarding.forwarder import Forwarder
 from medusa.client.login import words
 from medusa.client.login.on_pipes import MakeSession, OnPipes
 from medusa.client.login.wish import Wish
-from medusa.client.outcome import GivenUp, cut_off
+from medusa.client.outcome import GivenUp, SessionState, cut_off
 from medusa.client.pipes.forward_sessions import session_for
 from medusa.client.session.detaching.leaving import Leaving
 from medusa.client.session.detaching.start import start_detached
@@ -27,23 +27,7 @@ from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.protocol.control import Exit
-from medusa.protocol.record import record
 from medusa.transports.link import Link
-
-
-@record(frozen=False)
-class SessionState:
-    """What has become of the session so far. It decides how mlogin ends.
-
-    Attributes:
-        started: True if mlogin has begun the session. Then the agent may have started the user's command.
-        left: True if the user has left the session, which goes on.
-        left_to_guard: True if the link counts as dead, so that mlogin's guard process is to end the job.
-    """
-
-    started: bool = False
-    left: bool = False
-    left_to_guard: bool = False
 
 
 class SessionRunner:

@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 
-from medusa.client.cleanup import farewell
 from medusa.client.launchers.base import Launcher
 from medusa.client.session import walltime
 from medusa.client.session.input.escape import show_character
@@ -16,6 +15,7 @@ from medusa.client.settings import Settings
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal
+from medusa.client.timeouts import FAREWELL_TIMEOUT
 from medusa.protocol.control import Exit
 from medusa.protocol.printable import printable
 from medusa.transports.link import Link
@@ -62,26 +62,6 @@ def leaving(settings: Settings, *, pipes: bool) -> str:
     return f"{show_character(settings.escape)}. ends it" if settings.escape else ""
 
 
-def cannot_detach(settings: Settings, *, embedded: bool) -> str:
-    """Returns the reason why the user cannot leave this session without ending it; "" if the user can.
-
-    `embedded`: True if an mlogin of this user runs the reflector.
-    """
-    if embedded and not settings.joins:
-        return "the session ends with this mlogin, which runs its own reflector; --reflector URL names one that stays"
-    return "--keep 0 ends the session with mlogin" if not settings.keep else ""
-
-
-def cannot_attach(settings: Settings) -> str:
-    """Returns the reason why mlogin cannot attach to a terminal that runs already; "" if there is none.
-
-    There is one possible reason: the user wants to type, and standard input is no terminal.
-    """
-    if settings.attach is None or settings.attach.read_only or os.isatty(0):
-        return ""
-    return "standard input is no terminal; --read-only only watches"
-
-
 def detached(settings: Settings, dialer: Dialer, *, told: bool = True) -> str:
     """Returns a text for a user who has just left a session. The text says how to come back.
 
@@ -89,7 +69,7 @@ def detached(settings: Settings, dialer: Dialer, *, told: bool = True) -> str:
     """
     where = "" if dialer.embedded else f" --reflector {shlex.quote(printable(dialer.url.base))}"
     session = shlex.quote(printable(settings.name or dialer.url.session))
-    lost = "" if told else f"\n  the link is lost; {UNTOLD % (farewell.TIMEOUT, walltime.words(settings.keep))}"
+    lost = "" if told else f"\n  the link is lost; {UNTOLD % (FAREWELL_TIMEOUT, walltime.words(settings.keep))}"
     lines = [f"detached; the job goes on{lost}", f"  to come back: medusa attach {session}{where}"]
     if settings.forwards:
         lines.append(f"  nothing is forwarded any more; to do so again: medusa forward {session} ...{where}")

@@ -13,13 +13,13 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from medusa.protocol.printable import printable
+from medusa.temporary import temporary_directory
 
 Entry = dict[str, Any]
 """The description of one session, in the form of the reflector's JSON, and the URL of its reflector."""
@@ -93,7 +93,7 @@ def _path(directory: Path, session: str) -> Path:
 
 def _directory(environ: Mapping[str, str]) -> Path:
     base = environ.get("XDG_RUNTIME_DIR", "")
-    return Path(base, "medusa") if os.path.isabs(base) else Path(tempfile.gettempdir(), f"medusa-{os.geteuid()}")
+    return Path(base, "medusa") if os.path.isabs(base) else Path(temporary_directory(), f"medusa-{os.geteuid()}")
 
 
 def _is_safe(directory: Path) -> bool:

@@ -28,15 +28,15 @@ def stub(script: str) -> list[str]:
     return [sys.executable, "-I", "-c", STUB % script]
 
 
-def test_yields_the_url_and_ends_it_by_the_lifeline(signals: Signals) -> None:
-    with embedded_reflector(Ledger(), signals, stub(LISTENS + LIVES)) as reflector:
-        assert reflector.url == "http://127.0.0.1:4711"
+def test_tells_the_url_and_ends_it_by_the_lifeline() -> None:
+    with embedded_reflector(Ledger(), stub(LISTENS + LIVES)) as reflector:
+        assert reflector.url() == "http://127.0.0.1:4711"
         assert not reflector.over()
     assert reflector.over()
 
 
 def test_lives_in_a_private_directory_a_session_of_its_own_and_a_cleaned_environment(
-    signals: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEDUSA_BIND_IP", "0.0.0.0")
     monkeypatch.setenv("CONFIG_FILE", "/nowhere")
@@ -46,7 +46,8 @@ foreign = [name for name in os.environ if name.startswith(("MEDUSA", "CONFIG"))]
 with open({str(told)!r}, "w") as file:
     print(os.getcwd(), os.getsid(0) == os.getpid(), foreign, os.environ["PYTHONPATH"], sep="\\n", file=file)
 """
-    with embedded_reflector(Ledger(), signals, stub(script + LISTENS + LIVES)):
+    with embedded_reflector(Ledger(), stub(script + LISTENS + LIVES)) as reflector:
+        reflector.url()
         directory, own_session, environ, path = told.read_text().splitlines()
         assert os.stat(directory).st_mode & 0o777 == 0o700
     assert not os.path.exists(directory)
@@ -63,22 +64,22 @@ with open({str(told)!r}, "w") as file:
     ],
     ids=["ends", "says something else", "says nothing"],
 )
-def test_a_start_that_fails_is_reported(signals: Signals, script: str, why: str) -> None:
+def test_a_start_that_fails_is_reported(script: str, why: str) -> None:
     timeouts = Timeouts(reflector_start_timeout=50 * MS if script == LIVES else PATIENCE)
-    with pytest.raises(Failure, match=why), embedded_reflector(Ledger(), signals, stub(script), timeouts):
-        pytest.fail("started")
+    with embedded_reflector(Ledger(), stub(script), timeouts) as reflector, pytest.raises(Failure, match=why):
+        reflector.url()
 
 
 def test_a_signal_ends_the_wait_for_the_greeting(signals: Signals) -> None:
     script = f"import signal; os.kill({os.getpid()}, signal.SIGTERM)\n" + LIVES
-    with pytest.raises(Interrupted), embedded_reflector(Ledger(), signals, stub(script)):
-        pytest.fail("started")
+    with embedded_reflector(Ledger(), stub(script)) as reflector, pytest.raises(Interrupted), signals.interruptible():
+        reflector.url()
 
 
-def test_one_that_ignores_its_lifeline_is_killed(signals: Signals) -> None:
+def test_one_that_ignores_its_lifeline_is_killed() -> None:
     timeouts = Timeouts(reflector_stop_grace=50 * MS)
     script = LISTENS + "import signal\nwhile True: signal.pause()"
     begun = time.monotonic()
-    with embedded_reflector(Ledger(), signals, stub(script), timeouts):
-        pass
+    with embedded_reflector(Ledger(), stub(script), timeouts) as reflector:
+        reflector.url()
     assert time.monotonic() - begun >= 50 * MS

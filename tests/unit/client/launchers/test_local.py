@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from medusa.client.cleanup.undo import left_open
-from medusa.client.launchers.base import JobRequest, Settings
+from medusa.client.launchers.base import JobRequest, Launcher, Settings
 from medusa.client.launchers.local import LocalLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
@@ -54,7 +54,7 @@ def launch(tmp_path: Path, told: Told) -> Iterator[Launch]:
         launcher.cancel()
 
 
-def ended(launcher: LocalLauncher) -> str:
+def ended(launcher: Launcher) -> str:
     wait_until(lambda: not launcher.poll().alive, "the job to end")
     return launcher.poll().words
 
@@ -68,18 +68,53 @@ def test_a_kept_job_is_left_alone_by_the_guard_until_it_is_cancelled(launch: Lau
     assert left_open(told.lines) == []
 
 
-def test_the_agent_gets_its_configuration_in_a_private_file(launch: Launch) -> None:
-    launcher = launch('test "$1" = --config && cat "$2" && stat -c %a "$2" && stat -c %a "$(dirname "$2")"')
+def test_the_agent_gets_its_configuration_by_a_pipe(launch: Launch) -> None:
+    launcher = launch('test "$1 $2" = "--config /dev/stdin" && test -p /dev/stdin && cat && stat -c %a ..')
     assert ended(launcher) == "ended with status 0"
-    config, modes = launcher.log_tail()[0].rsplit("}", 1)
+    config, mode = launcher.log_tail()[0].rsplit("}", 1)
     assert json.loads(config + "}") == REQUEST.config()
-    assert [modes, *launcher.log_tail()[1:]] == ["600", "700"]
+    assert mode == "700"
+
+
+def test_a_prepared_agent_waits_for_its_configuration(tmp_path: Path) -> None:
+    archive, begun = tmp_path / "agent.sh", tmp_path / "begun"
+    archive.write_text(f'echo "$https_proxy" >{begun}; cat')
+    with LocalLauncher(Settings(archive=str(archive)), Ledger()) as launcher:
+        launcher.prepare({"https_proxy": "early"})
+        wait_until(begun.exists, "the agent to start")
+        assert launcher.poll().alive
+        launcher.submit(REQUEST)
+        assert ended(launcher) == "ended with status 0"
+        assert launcher.log_tail() == [json.dumps(REQUEST.config())]
+        assert begun.read_text() == "early\n"
+
+
+def test_an_agent_that_has_ended_early_is_found_by_asking(tmp_path: Path) -> None:
+    archive = tmp_path / "agent.sh"
+    archive.write_text("echo broken; exit 3")
+    with LocalLauncher(Settings(archive=str(archive)), Ledger()) as launcher:
+        launcher.prepare({})
+        assert ended(launcher) == "ended with status 3"
+        launcher.submit(REQUEST)
+        assert (launcher.poll().words, launcher.log_tail()) == ("ended with status 3", ["broken"])
+
+
+def test_an_agent_without_a_session_is_ended_at_once(tmp_path: Path, told: Told) -> None:
+    archive, begun = tmp_path / "agent.sh", tmp_path / "begun"
+    archive.write_text(f"trap '' TERM; echo $$ >{begun}.new; mv {begun}.new {begun}; while :; do sleep 60; done")
+    patient = Timeouts(kill_grace=1000.0)
+    with LocalLauncher(Settings(archive=str(archive), timeouts=patient), Ledger(told)) as launcher:
+        launcher.prepare({})
+        wait_until(begun.exists, "the agent to start")
+    assert left_open(told.lines) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(begun.read_text()), 0)
 
 
 def test_the_environment_is_clean(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("SECRET", "x"), ("SSH_AUTH_SOCK", "x"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("TERM", "x")):
         monkeypatch.setenv(name, value)
-    launcher = launch("env; pwd; ls -a; sed -n s/^Sid:.//p /proc/self/status; readlink /proc/self/fd/0")
+    launcher = launch("env; pwd; ls -a; sed -n s/^Sid:.//p /proc/self/status")
     assert ended(launcher) == "ended with status 0"
     log = launcher._log.read_text().splitlines()
     environ = dict(line.split("=", 1) for line in log if "=" in line)
@@ -88,7 +123,7 @@ def test_the_environment_is_clean(launch: Launch, monkeypatch: pytest.MonkeyPatc
     assert environ["https_proxy"] == "p"
     directory = launcher._log.parent
     assert environ["TMPDIR"] == f"{directory}/tmp"
-    assert log[-4:] == [f"{directory}/work", ".", "..", "/dev/null"]
+    assert log[-3:] == [f"{directory}/work", ".", ".."]
 
 
 @pytest.mark.parametrize("executable", ["", None, "/removed/python3"])
