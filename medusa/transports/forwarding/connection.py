@@ -8,11 +8,11 @@ import struct
 
 from medusa.protocol.channels.channel import Channel, State
 from medusa.protocol.channels.frames import Reason
-from medusa.protocol.channels.limits import MAX_QUEUED
+from medusa.protocol.channels.limits import MAX_QUEUED_ALONE
 
 READ, WRITE = select.POLLIN, select.POLLOUT
 
-READ_SIZE = MAX_QUEUED
+READ_SIZE = MAX_QUEUED_ALONE
 """The most bytes that are read from a socket at once."""
 
 MAX_PIECES = 64
