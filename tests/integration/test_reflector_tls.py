@@ -195,6 +195,31 @@ class TestHandshakes:
             assert Peer(secure).answer().status == 200
 
 
+# ---------------------------------------------------------------------- resumption
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_of_tls_may_be_resumed_until_the_certificate_is_read_again(version: ssl.TLSVersion) -> None:
+    context = client_context()
+    context.maximum_version = version
+
+    def connect(before: ssl.SSLSession | None) -> tuple[bool, ssl.SSLSession]:
+        """Whether the connection resumes `before`, and its own session."""
+        secure = context.wrap_socket(reflector.dial(), server_hostname="localhost", session=before)
+        with Peer(secure) as peer:
+            peer.send(PLAIN)
+            assert peer.answer().status == 200
+            return bool(secure.session_reused), cast(ssl.SSLSession, secure.session)
+
+    with running(*OPTIONS) as reflector:
+        resumed, session = connect(None)
+        assert not resumed
+        assert connect(session)[0]
+        reflector.signal(signal.SIGHUP)
+        wait_until(lambda: len(reflector.logged("certificate loaded")) == 2)
+        assert not connect(session)[0]
+
+
 # ---------------------------------------------------------------------- its certificate
 
 

@@ -127,7 +127,9 @@ def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.num_tickets = 0  # no session tickets: a link is made once and lives long, so no peer would use one
+    # One TLS session ticket: each costs 30 us, and a proxy that resumes needs no more. Resumption skips no check here,
+    # because no client has a certificate, and no data may come before the end of a handshake.
+    context.num_tickets = 1
     context.set_alpn_protocols(["http/1.1"])
     return context
 
