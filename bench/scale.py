@@ -12,6 +12,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import argparse
+import gc
 import secrets
 import tempfile
 import time
@@ -25,8 +26,9 @@ import redis
 import structlog
 
 from bench.processes import reserved_ports, serving
+from bench.scale_list import Answerer, measure_list
 from bench.site import redis_command
-from medusa.directory import Claim, Owner
+from medusa.directory import Claim
 from medusa.directory.redis import RedisDirectory
 from medusa.directory.tokens import new_token
 from medusa.reflector.config import Timeouts
@@ -43,8 +45,9 @@ class SimulatedReflector:
     """The claims of a reflector process with many sessions, which it checks as a real one does."""
 
     def __init__(self, url: str, number: int, timeouts: Timeouts) -> None:
-        self.owner = Owner("https://reflector-%04d.example.com:8381" % number)
         self.directory = RedisDirectory(url, timeouts.directory_timeout, 16, SECRET)
+        self.owner = Answerer(SECRET, self.directory, lambda: self.claims._claims).owner
+        self.directory.leases().claim(self.owner.address, self.owner, 24 * 3600.0)
         self.claims = Claims(self.directory, self.owner, timeouts)
         self.lease = self.claims._requests.lease
         self.lease.keep()
@@ -74,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="sessions in all (%(default)s)")
     parser.add_argument("--reflectors", type=int, default=100, metavar="N", help="processes (%(default)s)")
     parser.add_argument(
-        "--rest", type=float, default=20.0, metavar="S", help="seconds of rest to measure (%(default)s)"
+        "--rest", type=float, default=20.0, metavar="S", help="seconds of rest to measure: n * 20 (%(default)s)"
     )
     options = parser.parse_args(arguments)
     structlog.configure(processors=[_drop])
@@ -82,12 +85,15 @@ def main(arguments: list[str] | None = None) -> None:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         [port] = stack.enter_context(reserved_ports(1))
         stack.enter_context(serving("redis-server", redis_command(scratch, port), None, port))
+        secret = scratch / "secret"
+        secret.touch(mode=0o600)
+        secret.write_bytes(SECRET)
         print("| What | Figure |\n|---|---|")
-        for what, figure in measure(port, options.rows, options.reflectors, options.rest):
+        for what, figure in measure(port, options.rows, options.reflectors, options.rest, secret):
             print("| %s | %s |" % (what, figure), flush=True)
 
 
-def measure(port: int, rows: int, reflectors: int, rest: float) -> Iterator[tuple[str, str]]:
+def measure(port: int, rows: int, reflectors: int, rest: float, secret: Path) -> Iterator[tuple[str, str]]:
     """Yields what was measured, and the figure.
 
     Args:
@@ -95,6 +101,7 @@ def measure(port: int, rows: int, reflectors: int, rest: float) -> Iterator[tupl
         rows: the number of sessions.
         reflectors: the number of processes that share them.
         rest: seconds to measure at rest.
+        secret: a file with SECRET.
     """
     url, timeouts, each = "redis://127.0.0.1:%d" % port, Timeouts(directory_timeout=20.0), rows // reflectors
     client = redis.Redis(port=port, socket_timeout=60)
@@ -103,16 +110,26 @@ def measure(port: int, rows: int, reflectors: int, rest: float) -> Iterator[tupl
     keeping = gevent.spawn(_keep_leases, site)
     for reflector in site:
         reflector.fill(client, each)
+    gc.freeze()  # no single process has so many objects, and looks at them again and again
     memory = client.info("memory")["used_memory"] - before
     yield "sessions; reflector processes", "%d; %d" % (rows, reflectors)
     yield "memory of Redis", "%.0f MiB, %.0f bytes a session" % (memory / 2**20, memory / rows)
+    keeping.kill()
     yield from _rest(client, site, rest)
+    keeping = gevent.spawn(_keep_leases, site)
+    yield from measure_list(url, secret)
     first, second, last, some = site[0], site[1], site[-1], min(2000, each)
     yield "a claim on a free name", _us(_claims(second, list(second.names(some))))
-    first.claims._requests.lease.end()  # as when its 60 s are over
     left = list(first.claims._claims)
+    first.claims._requests.lease.end()  # as when its 60 s are over
     yield "a name of a reflector that has failed: look-up", _us(_lookups(second, left[:some]))
     yield "the same: claim at another reflector", _us(_claims(second, left[:some]))
+    begun = time.monotonic()
+    gevent.joinall([gevent.spawn(_claims, other, left[some + at :: 10]) for at, other in enumerate(site[1:11])])
+    yield (
+        "all of its names: claimed by ten others, at the same time",
+        "%d in %.1f s" % (len(left) - some, _since(begun)),
+    )
     keeping.kill()
     client.delete(last.directory._lease(last.lease.id))
     begun = time.monotonic()
@@ -120,9 +137,6 @@ def measure(port: int, rows: int, reflectors: int, rest: float) -> Iterator[tupl
     last.claims._renewal._check_all()
     last.claims._renewal._check_all()
     yield "a lease that was lost: all %d sessions claimed again, and checked" % each, "%.1f s" % _since(begun)
-    begun = time.monotonic()
-    found = last.directory.entries(100_000)
-    yield "the names for a list of all sessions", "%d in %.1f s" % (len(found), _since(begun))
 
 
 def _rest(client: Any, site: list[SimulatedReflector], seconds: float) -> Iterator[tuple[str, str]]:
@@ -130,7 +144,7 @@ def _rest(client: Any, site: list[SimulatedReflector], seconds: float) -> Iterat
     for reflector in site:
         reflector.claims._renewal._known = (reflector.lease.id, reflector.lease.touches)
     loops = [gevent.spawn(_keep_forever, reflector) for reflector in site]
-    gevent.sleep(2 * seconds / len(site))
+    gevent.sleep(seconds)  # the first claims are checked after a period
     before, begun = _spent(client), time.monotonic()
     gevent.sleep(seconds)
     after, took = _spent(client), _since(begun)
@@ -163,6 +177,8 @@ def _spent(client: Any) -> tuple[int, float]:
 
 
 def _claims(reflector: SimulatedReflector, names: list[SessionName]) -> float:
+    if not names:
+        return 0.0
     begun = time.monotonic()
     for name in names:
         reflector.claims.take(name)

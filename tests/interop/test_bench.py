@@ -156,4 +156,4 @@ def test_the_simulation_of_many_sessions() -> None:
     command = [sys.executable, "-m", "bench.scale", "--rows", "300", "--reflectors", "3", "--rest", "0.1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE, check=True)
     assert "| sessions; reflector processes | 300; 3 |" in done.stdout
-    assert "| the names for a list of all sessions | 400 in " in done.stdout
+    assert "| medusa sessions list --json | 300 sessions in " in done.stdout

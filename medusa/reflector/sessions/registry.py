@@ -131,6 +131,10 @@ class Registry(Opener):
         """Returns True if the session `name` lives in this process."""
         return name in self._sessions
 
+    def get(self, name: SessionName) -> Session | None:
+        """Returns the session `name`; None if it does not live here."""
+        return self._sessions.get(name)
+
     def sessions(self) -> list[Session]:
         """Returns all sessions of this process, oldest first."""
         return list(self._sessions.values())

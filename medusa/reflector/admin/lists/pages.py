@@ -96,31 +96,42 @@ def key_of(entry: Entry) -> str:
 
 
 def merged(sources: Sequence[Source], query: Query, each: Mapper = map) -> Part:
-    """Returns a part with the sessions of all `sources`.
+    """Returns a part with the sessions of all `sources`: at least half of the limit, if there are so many.
 
-    Each source is asked for its share of the limit. Those with more sessions among the next ones are asked again, until
-    there are enough.
+    Each source is asked for its share of the limit. The part ends where the first of them has stopped. If it is too
+    small then, those that have stopped there are asked for more.
 
     Args:
         each: asks several sources, perhaps at the same time.
     """
     found: list[Entry] = []
-    after, pending = query.after, list(sources)
-    while pending and len(found) < query.limit:
-        share = -(-(query.limit - len(found)) // len(pending))
+    after = query.after
+    told = [Part([], after) for _ in sources]
+    while True:
+        stopped = [at for at, part in enumerate(told) if part.upto == after]
+        share = -(-(query.limit - len(found)) // max(1, len(stopped)))
         asked = query._replace(after=after, limit=share)
-        parts = list(each(lambda source, asked=asked: source(asked), pending))  # type: ignore[misc]
-        upto = min((part.upto for part in parts if part.upto is not None), default=None)
+        answers = each(lambda source, asked=asked: source(asked), [sources[at] for at in stopped])  # type: ignore[misc]
+        for at, part in zip(stopped, list(answers), strict=True):
+            told[at] = part
+        upto = min((part.upto for part in told if part.upto is not None), default=None)
         if upto is None:
-            return Part(found + [entry for part in parts for entry in part.entries])
-        found += [entry for part in parts for entry in part.entries if key_of(entry) <= upto]
-        pending = [source for source, part in zip(pending, parts, strict=True) if _has_more(part, upto)]
+            return _cut(found + [entry for part in told for entry in part.entries], query.limit)
+        for at, (entries, until) in enumerate(told):
+            found += [entry for entry in entries if key_of(entry) <= upto]
+            told[at] = Part([entry for entry in entries if key_of(entry) > upto], until)
         after = upto
-    return Part(found, after if pending else None)
+        if 2 * len(found) >= query.limit:
+            return _cut(found, query.limit, after)
 
 
-def _has_more(part: Part, upto: str) -> bool:
-    return part.upto is not None or any(key_of(entry) > upto for entry in part.entries)
+def _cut(entries: list[Entry], limit: int, upto: str | None = None) -> Part:
+    """Returns the first `limit` entries as a part, and those that have the same key as the last of them."""
+    if len(entries) <= limit:
+        return Part(entries, upto)
+    last = sorted(map(key_of, entries))[limit - 1]
+    kept = [entry for entry in entries if key_of(entry) <= last]
+    return Part(kept, last if len(kept) < len(entries) else upto)
 
 
 def once(entries: Sequence[Entry]) -> list[Entry]:

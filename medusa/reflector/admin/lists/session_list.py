@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from heapq import nsmallest
-from itertools import chain
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import gevent
@@ -34,6 +34,11 @@ from medusa.session import HELD, Input, Side
 CARRIER_STOPS = "a reflector on the way to the job is shutting down"
 """The text for a user whose session ends because a reflector that forwards its agent, or its client, shuts down."""
 
+
+KNOWN_FOR = 5.0
+"""For so many seconds the names of this process's sessions are not sorted again for the next parts of a list."""
+
+_KEY = itemgetter(0)
 
 MAX_SHARE = 500
 """The maximum number of sessions that a process describes at a time, while its other greenlets wait."""
@@ -69,6 +74,8 @@ class SessionList:
         self._owner = owner
         self._workers = workers or NoOthers()
         self._others = others or NoOthers()
+        self._names: list[tuple[str, SessionName]] = []
+        self._names_until = 0.0
 
     def page(self, query: Query, cursor: Cursor) -> Page:
         """Returns a page of the list of all reflectors' sessions, oldest first. It has about `query.limit` entries.
@@ -99,17 +106,38 @@ class SessionList:
     def local(self, query: Query) -> Part:
         """Returns the sessions of this process, in the order of their keys."""
         gevent.sleep(0)  # the caller may ask again and again
-        login, prefix, after, _ = query
-        all_: Iterable[Session | Held] = chain(self._registry.held.all(login), self._registry.sessions())
-        known = {
-            key(each.name.login, each.name.session_id): each
-            for each in all_
-            if login in (None, each.name.login) and each.name.session_id.startswith(prefix)
-        }
-        wanted = [text for text in known if text > after]
-        limit = min(query.limit, MAX_SHARE)
-        chosen = nsmallest(limit, wanted)
-        return Part([self._describe(known[text]) for text in chosen], chosen[-1] if len(wanted) > limit else None)
+        names = self._sorted_names(fresh=not query.after)
+        held = {each.name: each for each in self._registry.held.all(query.login)}
+        # With a login, all keys that are wanted begin alike.
+        start = "" if query.login is None else key(query.login, query.prefix)
+        found: list[Entry] = []
+        upto = ""
+        for at in range(bisect_right(names, max(start[:-1], query.after), key=_KEY), len(names)):
+            if len(found) == min(query.limit, MAX_SHARE):
+                return Part(found, upto)
+            upto, name = names[at]
+            if not upto.startswith(start):
+                if upto > start:
+                    break
+            elif name.session_id.startswith(query.prefix):
+                each = self._registry.get(name) or held.get(name)
+                if each is not None:
+                    found.append(self._describe(each))
+        self._names = []
+        return Part(found)
+
+    def _sorted_names(self, *, fresh: bool) -> list[tuple[str, SessionName]]:
+        """Returns the keys and names of all sessions of this process, sorted.
+
+        `fresh`: False if those of up to KNOWN_FOR seconds before will do.
+        """
+        now = time.monotonic()
+        if fresh or not self._names or now > self._names_until:
+            names = {each.name for each in self._registry.held.all()}
+            names |= {each.name for each in self._registry.sessions()}
+            self._names = sorted((key(name.login, name.session_id), name) for name in names)
+            self._names_until = now + KNOWN_FOR
+        return self._names
 
     def find(self, name: SessionName) -> Entry | None:
         """Returns the entry of the session `name`, or None. Asks other reflectors if the session is not found here.
@@ -137,7 +165,7 @@ class SessionList:
 
     def kill_local(self, name: SessionName) -> bool:
         """Tells a session to end if it lives in this process. Returns False if it does not."""
-        session = self._session(name)
+        session = self._registry.get(name)
         if session is not None:
             session.tell(Input.KILLED)
         return session is not None
@@ -159,7 +187,7 @@ class SessionList:
 
     def drain_local(self, name: SessionName, left: float, peer: str = "") -> bool:
         """Does the same as `drain_here` for a session of this process. Returns False if the session lives elsewhere."""
-        session = self._session(name)
+        session = self._registry.get(name)
         end = time.monotonic() + left
         return session is not None and session.drain_forwarded(end, CARRIER_STOPS, peer)
 
@@ -182,9 +210,6 @@ class SessionList:
             **_said(held.about._replace(name=None)),
             **none,
         }
-
-    def _session(self, name: SessionName) -> Session | None:
-        return next((session for session in self._registry.sessions() if session.name == name), None)
 
 
 def _at_once(ask: Callable[[Source], Part], sources: Sequence[Source]) -> list[Part]:

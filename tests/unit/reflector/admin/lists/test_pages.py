@@ -42,8 +42,8 @@ def test_all_sessions_are_in_one_part(
         found, upto = merged(sources, query._replace(after=after, limit=limit))
         assert all(after < key_of(each) for each in found)
         assert upto is None or all(key_of(each) <= upto for each in found)
-        assert upto is None or len(found) >= limit
-        assert len(found) < limit + sum(most for _, most in processes) + len(processes)
+        assert upto is None or 2 * len(found) >= limit
+        assert len(found) < limit + max(1, len(processes))
         parts.append(found)
         if upto is None:
             break
@@ -52,6 +52,28 @@ def test_all_sessions_are_in_one_part(
     told = [(key_of(each), each["owner"]) for part in parts for each in part]
     wanted = [(key_of(each), each["owner"]) for own in entries for each in query.wanted(own)]
     assert sorted(told) == sorted(wanted)
+
+
+def test_each_source_is_asked_once_or_twice_for_a_part() -> None:
+    asked = list[tuple[int, int]]()
+
+    def of(number: int, entries: list[Entry]) -> Source:
+        def tell(query: Query) -> Part:
+            asked.append((number, query.limit))
+            return source(entries, 1000)(query)
+
+        return tell
+
+    names = [("", "%05d" % (number * 7919 % 10_000)) for number in range(10_000)]
+    spread = [of(at, [entry(name) for name in names[at::100]]) for at in range(100)]
+    found, upto = merged(spread, Query(limit=1000))
+    assert len(asked) == 100
+    assert len(found) >= 500
+    assert upto is not None
+    asked.clear()
+    alone = [of(0, [entry(name) for name in names]), *(of(at, []) for at in range(1, 100))]
+    assert len(merged(alone, Query(limit=1000)).entries) == 1000
+    assert asked[100:] == [(0, 990)]
 
 
 @pytest.mark.parametrize("backwards", [False, True])
