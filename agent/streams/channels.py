@@ -18,6 +18,9 @@ from medusa.protocol.channels.multiplexer import Channels
 if TYPE_CHECKING:
     from agent.streams.forwards import Forwards
 
+MAX_EARLY = 8
+"""The most requests, such as signals, that are kept of a channel whose command is not started yet: the last ones."""
+
 Parts = List[Union[Opened, "Forwards"]]
 """The objects that serve the channels. Each has one channel, except Forwards, which has many."""
 
@@ -73,7 +76,9 @@ class ServedChannels:
         if event.type == OPEN:
             self.offers[event.channel] = event.value
         elif event.type == REQUEST and event.channel in self.offers:
-            amend(self.offers[event.channel], event.value)
+            offer = self.offers[event.channel]
+            amend(offer, event.value)
+            offer["early"] = [*offer.get("early", ()), event.value][-MAX_EARLY:]
         elif event.channel in self.sessions:
             self.sessions[event.channel].happened(event.type, event.sub, event.value)
 
@@ -100,6 +105,8 @@ class ServedChannels:
         if session is not None:
             self.sessions[channel] = session  # before `accept`: if it raises StreamError, all of these are ended
             channel.accept(**session.opened)
+            for request in fields.get("early", ()):
+                session.happened(REQUEST, 0, request)
 
     def serve(self, parts: Parts, now: float, events: Dict[int, int]) -> Tuple[Parts, Dict[int, int]]:
         """Serves these parts. Returns those that had output, and the events with which to serve them again.

@@ -27,7 +27,7 @@ Opened = Union[SessionChannel, Viewer]
 def amend(fields: Dict[str, Any], request: Mapping[str, Any]) -> None:
     """Changes `fields` (of an OPEN that asks for a command) by a request that came before the command was started.
 
-    Only a request `resize` changes them: it tells a new size of the client's terminal. Other requests are ignored.
+    Only a request `resize` changes them: it tells a new size of the client's terminal.
     """
     if request["type"] == "resize" and fields.get("pty") is not None:
         fields["pty"].update(columns=request["columns"], lines=request["lines"])

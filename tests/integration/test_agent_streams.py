@@ -41,6 +41,16 @@ def test_command_on_a_terminal(stream: StreamClient) -> None:
     assert run.outcome() == {"signal": "SIGKILL"}
 
 
+@pytest.mark.parametrize("pty", [None, PTY])
+def test_a_signal_that_comes_before_the_command_has_started(stream: StreamClient, pty: Any) -> None:
+    channel = stream.stream.channels.open("session", command="exec sleep 1000", pty=pty)
+    run = stream.runs[channel.number] = Run(stream, channel)
+    for name in ("NONSENSE", *["CONT"] * 10, "KILL"):
+        channel.request("signal", name=name)
+    stream.pump()
+    assert run.outcome() == {"signal": "SIGKILL"}
+
+
 def test_bytes_in_and_out(stream: StreamClient) -> None:
     run = stream.run("cat")
     other = stream.run("sha256sum >&2")

@@ -85,6 +85,16 @@ def test_a_terminal(ssh: Ssh) -> None:
         assert screen.status() == 6
 
 
+def test_a_terminal_for_a_client_that_has_none(ssh: Ssh) -> None:
+    line = 'read x; echo "<$x>"; test -t 0 && exit 4'
+    status, out, _ = ssh.run("-tt", HOST, line, typed=b"abc\n")
+    assert (status, out) == (4, b"abc\r\n<abc>\r\n")
+
+
+def test_no_input(ssh: Ssh) -> None:
+    assert ssh.run(*ssh.shared("-n", HOST, "cat; echo end"), typed=b"not read") == (0, b"end\n", b"")
+
+
 def test_keys_are_changed_on_the_way(ssh: Ssh) -> None:
     assert ssh.run("-o", "RekeyLimit=256K", HOST, "cat", typed=BYTES) == (0, BYTES, b"")
 

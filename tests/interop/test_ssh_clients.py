@@ -233,6 +233,11 @@ async def _use_asyncssh(ssh: Ssh, tree: Path) -> None:
         assert (run.exit_status, run.stdout, run.stderr) == (3, BYTES, BYTES)
         with pytest.raises(asyncssh.ChannelOpenError, match="the job's agent runs with --no-forwarding"):
             await connection.open_connection("localhost", 22)
+        for name in ("TERM", "INT", "KILL", "USR1"):
+            process = await connection.create_process("exec sleep 1000")
+            process.send_signal(name)
+            done = await process.wait()
+            assert (done.exit_status, done.exit_signal and done.exit_signal[0]) == (-1, name)
         async with connection.start_sftp_client() as sftp:
             await sftp.put(str(tree), "asyncssh", recurse=True, preserve=True)
             await sftp.get("asyncssh", str(tree.parent / "back"), recurse=True, preserve=True)
