@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from agent_unused import without_imports, without_methods, without_unused  # type: ignore[import-not-found]
+from agent_unused import without_imports, without_methods, without_python2, without_unused  # type: ignore[import-not-found]
 
 
 def strip(source: str) -> str:
@@ -188,6 +188,8 @@ def strip_files(paths: list[Path], whole: bool) -> None:
     """Strips the Python files, in place. whole: they are all files of the program."""
     sources = {path: path.read_text(encoding="utf-8") for path in paths}
     for path in paths:
+        if path.parts[-2] == "ptyprocess":
+            sources[path] = without_python2(sources[path])
         if path.parts[-2:] == ("ptyprocess", "ptyprocess.py"):
             sources[path] = without_methods(sources[path], {"spawn"})
     if whole:

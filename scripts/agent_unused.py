@@ -114,6 +114,24 @@ def without_methods(source: str, used: set[str]) -> str:
     return "\n".join(lines)
 
 
+def without_python2(source: str) -> str:
+    """Returns `source` without what only Python 2 runs. It is for ptyprocess.
+
+    That is the `else` of `if PY3`, and what follows `except ImportError`: Python 3 has all that is imported there.
+    """
+    lines = source.split("\n")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "PY3" and node.orelse:
+            first, last = node.body[-1].end_lineno or 0, node.orelse[-1].end_lineno or 0
+        elif isinstance(node, ast.Try) and all(isinstance(item, (ast.Import, ast.ImportFrom)) for item in node.body):
+            lines[node.lineno - 1] = lines[node.lineno - 1].replace("try:", "if True:")
+            first, last = node.body[-1].end_lineno or 0, node.handlers[-1].end_lineno or 0
+        else:
+            continue
+        lines[first:last] = [""] * (last - first)
+    return "\n".join(lines)
+
+
 def blank(lines: list[str], item: ast.stmt) -> int:
     """Makes the lines of the statement empty. Returns the index of the first one."""
     decorators: list[ast.expr] = getattr(item, "decorator_list", [])

@@ -129,6 +129,21 @@ def test_unused_code_of_a_whole_program_is_left_out(source: str, travels: str, t
     assert (tmp_path / "other.py").read_text(encoding="utf-8") == "from module import f\n\nprint(f)\n"
 
 
+def test_what_only_python_2_runs_is_left_out_of_ptyprocess(tmp_path: Path) -> None:
+    (tmp_path / "ptyprocess").mkdir()
+    file = tmp_path / "ptyprocess" / "util.py"
+    file.write_text(
+        "import sys\ntry:\n    from shutil import which\nexcept ImportError:\n    # Old.\n    which = 2\n"
+        "PY3 = sys.version_info[0] >= 3\nif PY3:\n    a = which\n# No.\nelse:\n    a = 2\n"
+        "if a:\n    print(a)\nelse:\n    print()\n"
+    )
+    subprocess.run([sys.executable, "-I", "-B", ROOT / "scripts" / "agent_strip.py", tmp_path], check=True)
+    assert file.read_text(encoding="utf-8") == (
+        "import sys\nif True:\n from shutil import which\nPY3=sys.version_info[0]>=3\nif PY3:\n a=which\n"
+        "if a:\n print(a)\nelse:\n print()\n"
+    )
+
+
 def test_of_ptyprocess_only_lines_with_code_are_kept(tmp_path: Path) -> None:
     (tmp_path / "ptyprocess").mkdir()
     file = tmp_path / "ptyprocess" / "util.py"
