@@ -15,7 +15,7 @@ import sys
 import traceback
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Iterable, List, Mapping, Optional
+from typing import Any, Iterable, List, Mapping, Optional
 
 BAD_USAGE, NO_ROOM, DAMAGED = 2, 125, 126
 
@@ -66,7 +66,8 @@ class Importer:
     Tracebacks show the modules as files of a directory `agent.sh`.
 
     Args:
-        files: the sources of the modules, by path.
+        files: the sources of the modules, by path. With a `c` behind the path: the code of the module, if it was
+            compiled before.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -87,7 +88,9 @@ class Importer:
 
     def exec_module(self, module: ModuleType) -> None:
         """Executes the module's code. See importlib.abc.Loader."""
-        code = compile(self.get_source(module.__name__), str(module.__file__), "exec", dont_inherit=True)
+        file = str(module.__file__)
+        code: Any = self._files.get(file[9:] + "c")  # without `agent.sh/`
+        code = code or compile(self.get_source(module.__name__), file, "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102
 
     def get_source(self, name: str) -> str:

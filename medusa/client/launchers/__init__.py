@@ -3,6 +3,7 @@
 Other Python packages can add launchers, by an entry point. They may use the modules that are marked "public" below.
 
 base        the base class Launcher, with Settings, JobRequest and JobState; public
+compiled    keeps the modules of the agent compiled, for local jobs
 existing    starts nothing: waits for an agent that is started elsewhere (--session)
 kubernetes  jobs and containers of a Kubernetes cluster
 local       a process on this machine

@@ -16,6 +16,7 @@ from pathlib import Path
 from medusa.client import processes
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
+from medusa.client.launchers.compiled import compile_agent, compiled_file
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
@@ -73,7 +74,7 @@ class LocalLauncher(Launcher):
         try:
             reader, self._config = os.pipe()
             try:
-                self._process = self._spawn(reader, directory, {**_environment(directory), **environ})
+                self._process = self._spawn(reader, directory, {**_environment(directory, self._archive), **environ})
             finally:
                 os.close(reader)
         except OSError as error:
@@ -109,6 +110,8 @@ class LocalLauncher(Launcher):
         if self._process is not None:
             processes.wait_quietly(self._process, grace)
         self.cancel()
+        if clean:
+            compile_agent(self._archive)
 
     def cancel(self) -> None:
         self.poll()  # if the job has ended by itself, `_state` now says how
@@ -138,11 +141,12 @@ class LocalLauncher(Launcher):
             )
 
 
-def _environment(directory: Path) -> dict[str, str]:
+def _environment(directory: Path, archive: Path) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
     # In the private directory, so that temporary files are removed with it, even after a SIGKILL.
     environ["TMPDIR"] = str(directory / "tmp")
     if os.access(sys.executable or "", os.X_OK) and not getattr(sys, "frozen", False):  # an upgrade may have removed it
         # So the archive need not look for a Python and try it, which takes longer than all else if PATH has a shim.
-        environ["MEDUSA_PYTHON"], environ["MEDUSA_RUNS"] = sys.executable, "1"
+        # If possible, it need not unpack and compile the agent either.
+        environ["MEDUSA_PYTHON"], environ["MEDUSA_RUNS"] = sys.executable, str(compiled_file(archive))
     return environ
