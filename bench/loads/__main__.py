@@ -27,6 +27,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "pipe-up": commands.pipe_up,
     "terminal": commands.terminal,
     "stale": commands.stale,
+    "keys": commands.keys,
     "forward": forwards.forward,
     "forward-echo": forwards.forward_echo,
     "forward-connect": forwards.forward_connect,
@@ -35,7 +36,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "first-output": commands.first_output,
 }
 
-ON_TERMINAL = ("terminal", "stale")
+ON_TERMINAL = ("terminal", "stale", "keys")
 """The actions whose program gets a terminal."""
 
 

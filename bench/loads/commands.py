@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bench.loads.delays import percentiles, repeated
 from bench.loads.programs import END_TIMEOUT, START_TIMEOUT, Failed, Session, file_of, on_pipes, on_terminal
 
 LINE = b"the quick brown fox jumps over the lazy dog 0123456789 and so on to the end\n"
@@ -49,6 +50,20 @@ def terminal(options: argparse.Namespace) -> dict[str, Any]:
     """Measures how fast the lines of a file come out of `cat` on a terminal."""
     with file_of(LINE * 1000, options.size) as (path, size), on_terminal([*options.program, f"cat {path}"]) as session:
         return session.read_all(size // len(LINE) * (len(LINE) + 1))  # the terminal adds a CR to each LF
+
+
+def keys(options: argparse.Namespace) -> dict[str, Any]:
+    """Measures how long a key takes to the terminal of the command and, as its echo, back to the user's terminal."""
+    with on_terminal([*options.program, "stty raw; echo ready; exec cat >/dev/null"]) as session:
+        while b"ready\n" not in session.tail and session.read(SLOW_READ, START_TIMEOUT):
+            pass
+
+        def press() -> None:
+            os.write(session.fd, b"x")
+            if not session.read(SLOW_READ, END_TIMEOUT) or session.tail[-1:] != b"x":
+                raise Failed(f"no echo, but {session.tail!r}")
+
+        return {"rtt_us": percentiles(repeated(options.count, press))}
 
 
 def stale(options: argparse.Namespace) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bench.loads.delays import percentiles, repeated
 from bench.loads.programs import END_TIMEOUT, READ_SIZE, START_TIMEOUT, Failed, on_pipes
 from bench.processes import reserved_ports
 
@@ -21,9 +22,6 @@ BLOCK_SIZE = 1 << 20
 
 REQUEST, ANSWER = b"GET / HTTP/1.1\r\nHost: job\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"
 """What is sent and answered, again and again, to measure a delay."""
-
-WARM = 10
-"""Echoes and connections that are made before any is measured."""
 
 
 def forward(options: argparse.Namespace) -> dict[str, Any]:
@@ -46,8 +44,8 @@ def forward_echo(options: argparse.Namespace) -> dict[str, Any]:
         [sock] = _dial(near, 1)
         with sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            taken = sorted(_repeated(options.count, lambda: _ask(sock)))
-    return {"rtt_us": {"p50": _micros(taken[len(taken) // 2]), "p99": _micros(taken[len(taken) * 99 // 100])}}
+            taken = repeated(options.count, lambda: _ask(sock))
+    return {"rtt_us": percentiles(taken)}
 
 
 def forward_connect(options: argparse.Namespace) -> dict[str, Any]:
@@ -58,7 +56,7 @@ def forward_connect(options: argparse.Namespace) -> dict[str, Any]:
             _ask(sock)
 
     with _listener() as far, _child(lambda: _answer(far)), _forwarded(options, far) as near:
-        taken = _repeated(options.count, connect)
+        taken = repeated(options.count, connect)
     return {"connections_per_s": round(1 / statistics.fmean(taken), 1)}
 
 
@@ -72,17 +70,6 @@ def _forwarded(options: argparse.Namespace, far: socket.socket) -> Iterator[int]
             yield near
 
 
-def _repeated(count: int, step: Callable[[], None]) -> list[float]:
-    """Returns how many seconds each of `count` steps takes, after WARM others."""
-    taken = []
-    for number in range(WARM + count):
-        begun = time.monotonic()
-        step()
-        if number >= WARM:
-            taken.append(time.monotonic() - begun)
-    return taken
-
-
 def _ask(sock: socket.socket) -> None:
     """Sends a request, and reads the answer. Raises Failed if it is another one."""
     sock.sendall(REQUEST)
@@ -91,10 +78,6 @@ def _ask(sock: socket.socket) -> None:
         answer += data
     if answer != ANSWER:
         raise Failed(f"the answer {answer!r}")
-
-
-def _micros(seconds: float) -> float:
-    return round(1e6 * seconds, 1)
 
 
 # ---------------------------------------------------------------------- bytes

@@ -17,6 +17,7 @@ from bench.loads.__main__ import main
         (["pipe", "--size", "2m"], {"bytes", "MBps", "whole_s"}),
         (["pipe-up", "--size", "2m"], {"bytes", "MBps"}),
         (["terminal", "--size", "200k", "--terminal-option=-e"], {"bytes", "MBps", "whole_s"}),
+        (["keys", "--count", "5"], {"rtt_us"}),
         (["stale", "--rate", "1e6", "--duration", "0.05"], {"stale_MB", "end_s"}),
     ],
 )
