@@ -84,3 +84,19 @@ def test_the_end_of_a_session_is_told(session: Session, killed: str) -> None:
             for each, words in ((run, b"medusa: "), (idle, b"Received disconnect")):
                 out, err = each.communicate(timeout=2 * PATIENCE)
                 assert (each.returncode, out, words in err) == (255, b"", True), err
+
+
+@pytest.mark.parametrize("terminal", ["-T", "-tt"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_end_of_ssh_ends_what_it_ran(session: Session, terminal: str, number: int) -> None:
+    ssh, _ = session
+    there = ssh.place / "listens"
+    with ssh.start(terminal, "-R", f"{there}:127.0.0.1:9", HOST, "echo $$; exec sleep 1000") as run:
+        assert run.stdout is not None
+        command = Path("/proc", run.stdout.readline().decode().strip())
+        assert command.exists()
+        wait_until(there.exists, "the listener")
+        run.send_signal(number)
+        run.communicate(timeout=PATIENCE)
+    wait_until(lambda: not command.exists(), "the end of the command")
+    wait_until(lambda: not there.exists(), "the end of the listener")
