@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import account
 from bench.peers import forwarder
 
 
@@ -43,6 +44,7 @@ class RelayKind:
         backpressure: a few words that say how it limits the bytes in its memory.
         raw: True to measure its raw port. Then the line ends with ` raw tcp://127.0.0.1:PORT`.
         tls: True if it speaks TLS. Then the line has `https`.
+        signed: True if the load generator has to sign its requests; see bench/account.py.
     """
 
     name: str
@@ -50,6 +52,14 @@ class RelayKind:
     backpressure: str
     raw: bool = False
     tls: bool = False
+    signed: bool = False
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The options that make the load generator speak this relay's protocol."""
+        if self.raw:
+            return ("--raw", "--raw-greeting")
+        return (*(("--tls",) if self.tls else ()), *(account.made().flags if self.signed else ()))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import certificate, distant, site
+from bench import account, certificate, distant, site
 from bench.kinds import ForwarderKind, Kind, Relay, RelayKind, SessionKind, SiteKind
 from bench.peers import c_copy, forwarder, haproxy, nginx, socat, sshd
 from bench.processes import reserved_ports, serving
@@ -29,6 +29,10 @@ def _reflector(*options: str) -> Callable[[], list[str]]:
 def _reflector_with_tls() -> list[str]:
     pem = str(certificate.made())
     return _reflector("--tls-cert", pem, "--tls-key", pem)()
+
+
+def _reflector_with_accounts() -> list[str]:
+    return _reflector("--accounts", str(account.made().directory))()
 
 
 def _node(script: str, tls: bool = False) -> Callable[[], list[str]]:
@@ -121,10 +125,11 @@ _MEDUSA_COMMAND = [sys.executable, "-m", "medusa"]
 _MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
 _MEDUSA = RelayKind("medusa", _reflector(), "pull pump")
 _MEDUSA_TLS = RelayKind("medusa", _reflector_with_tls, "pull pump", tls=True)
+_WS = RelayKind("ws", _node("ws_relay.js"), "pause above 4 MiB unsent")
 _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "websocket": (
         _MEDUSA,
-        RelayKind("ws", _node("ws_relay.js"), "pause above 4 MiB unsent"),
+        _WS,
         RelayKind("watershed", _node("watershed_relay.js"), "none"),
         RelayKind("websockets", _uvloop("websockets_relay"), "await send, 32 KiB"),
     ),
@@ -136,6 +141,7 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         ForwarderKind("ssh", sshd.processes, "--slave-listen", "channel window, 2 MiB"),
         ForwarderKind("ssh-jump", sshd.processes_with_jump, "--slave-listen", "channel window, 2 MiB"),
     ),
+    "signed": (RelayKind("medusa", _reflector_with_accounts, "pull pump", signed=True), _WS),
     "tls": (_MEDUSA_TLS, RelayKind("ws", _node("ws_relay.js", tls=True), "pause above 4 MiB unsent", tls=True)),
     "tls-raw": (
         _MEDUSA_TLS,
@@ -176,6 +182,7 @@ KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].i
 
 YARDSTICKS = {
     "websocket": "ws",
+    "signed": "ws",
     "raw": "haproxy",
     "tls": "ws",
     "tls-raw": "haproxy",
@@ -194,6 +201,7 @@ YARDSTICKS = {
 
 SUBJECTS = {
     "websocket": "medusa",
+    "signed": "medusa",
     "raw": "medusa",
     "tls": "medusa",
     "tls-raw": "medusa",
@@ -243,7 +251,7 @@ def _relay(kind: RelayKind, core: int | None) -> Iterator[Relay]:
         scheme = "raw tcp" if kind.raw else "https" if kind.tls else "http"
         if scheme not in ports:
             raise Unavailable(f"{kind.name} does not say where it serves {scheme}: {line.strip()}")
-        yield Relay(ports[scheme], pid, ("--raw", "--raw-greeting") if kind.raw else ("--tls",) if kind.tls else ())
+        yield Relay(ports[scheme], pid, kind.flags)
 
 
 @contextlib.contextmanager
