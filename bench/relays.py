@@ -32,7 +32,9 @@ def _reflector_with_tls() -> list[str]:
 
 
 def _reflector_with_accounts() -> list[str]:
-    return _reflector("--accounts", str(account.made().directory))()
+    # One account and a few addresses make all requests, far more than people would.
+    unlimited = ("--max-connects-per-minute", "1000000")
+    return _reflector("--accounts", str(account.made().directory), *unlimited)()
 
 
 def _node(script: str, tls: bool = False) -> Callable[[], list[str]]:
