@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import List, NamedTuple, Sequence, Tuple
 
@@ -30,9 +31,13 @@ class Section(NamedTuple):
 
 def width() -> int:
     """Returns the number of columns for a help text: the width of the terminal, but from NARROWEST to WIDTH."""
-    import shutil  # takes time to load
-
-    return max(NARROWEST, min(shutil.get_terminal_size().columns, WIDTH))
+    # This is what shutil.get_terminal_size() does. The module shutil takes time to load.
+    try:
+        columns = int(os.environ.get("COLUMNS", "0"))
+        columns = columns if columns > 0 else os.get_terminal_size(1).columns
+    except (ValueError, OSError):
+        columns = 0
+    return max(NARROWEST, min(columns or WIDTH, WIDTH))
 
 
 def show(text: str) -> None:

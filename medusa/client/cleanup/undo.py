@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from medusa.client import processes
-from medusa.client.cleanup import emulator, tty_modes
+from medusa.client.cleanup import tty_modes
 from medusa.client.cleanup.note import Note
 from medusa.client.timeouts import FAREWELL_TIMEOUT, Timeouts
 
@@ -94,6 +94,8 @@ def undo(
             with contextlib.suppress(Exception):
                 tty_modes.restore_if_unchanged(value)
     if note is not None:
+        from medusa.client.cleanup import emulator  # takes long to import
+
         emulator.write_undo(1, note)
     with _farewells([value for kind, value in entries if kind == "farewell"]):
         for kind, value in entries:

@@ -17,7 +17,12 @@ ssh         a host that the user's `ssh` command reaches
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
@@ -92,9 +97,30 @@ def find(name: str) -> type[Launcher]:
 
 def _others() -> list[EntryPoint]:
     """Returns the launchers of other packages."""
-    from importlib.metadata import entry_points  # takes long to import
+    if not _may_have_others():
+        return []
+    from importlib.metadata import entry_points  # takes long to import, and to read all packages
 
     return list(entry_points(group=GROUP))
+
+
+def _may_have_others() -> bool:
+    """Returns False if certainly no other package has launchers: no file of entry points names their group."""
+    if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
+        return True
+    for place in map(Path, sys.path):
+        try:
+            names = os.listdir(place)
+        except NotADirectoryError:  # such as a zip file
+            return True
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info", "EGG-INFO")):
+                with contextlib.suppress(OSError):
+                    if GROUP.encode() in (place / name / "entry_points.txt").read_bytes():
+                        return True
+    return False
 
 
 def _load(found: EntryPoint) -> type[Launcher]:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from medusa.client.choice import Choice
-from medusa.client.cleanup.emulator import Emulator
 from medusa.client.embedded_reflector import EmbeddedReflector
 from medusa.client.forwarding.forwarder import Forwarder, forwarder_for
 from medusa.client.launchers.base import Launcher
@@ -107,7 +106,11 @@ class Course:
 
     def _console(self, stack: contextlib.ExitStack) -> Console:
         ledger = self._ledger
-        emulator = Emulator(ledger.note) if os.isatty(1) and not is_dumb() else None
+        emulator = None
+        if os.isatty(1) and not is_dumb():
+            from medusa.client.cleanup.emulator import Emulator  # takes long to import
+
+            emulator = Emulator(ledger.note)
         stdout = Stdout(1, emulator)
         stack.callback(stdout.close)
         untouched = self._wish.pipes or self._settings.detach

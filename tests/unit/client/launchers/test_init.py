@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from medusa.client import launchers
@@ -55,3 +60,48 @@ def test_the_help_of_a_launcher_that_has_none() -> None:
         target = ""
 
     assert Nice.help() == "usage: mlogin nice: [OPTION...] [-- OPTION OF THE LAUNCHER...]\n\nRuns it with low priority."
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "may"),
+    [
+        ("a-1.dist-info/entry_points.txt", "[medusa.launchers]\nx = x:y\n", True),
+        ("a.egg-info/entry_points.txt", "[medusa.launchers]\nx = x:y\n", True),
+        ("EGG-INFO/entry_points.txt", "[medusa.launchers]\nx = x:y\n", True),
+        ("a-1.dist-info/entry_points.txt", "[console_scripts]\nx = x:y\n", False),
+        ("a-1.dist-info/METADATA", "Name: medusa.launchers\n", False),
+        ("b.egg-info", "[medusa.launchers]\n", False),
+    ],
+)
+def test_packages_are_searched_only_if_a_file_names_the_group(
+    file: str, text: str, may: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "missing"), str(tmp_path)])
+    assert asked(monkeypatch) == ["medusa.launchers"] * may
+
+
+def test_packages_in_a_zip_file_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.zip").touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "a.zip")])
+    assert asked(monkeypatch) == ["medusa.launchers"]
+
+
+def test_packages_of_another_finder_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_distributions=list), *sys.meta_path])
+    assert asked(monkeypatch) == ["medusa.launchers"]
+
+
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The groups of entry points for which all packages are searched."""
+    groups: list[str] = []
+
+    def entry_points(group: str) -> list[object]:
+        groups.append(group)
+        return []
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    launchers.names()
+    return groups
