@@ -9,7 +9,7 @@ from tests.peers import CLOSE, TEXT, Peer, close_frame
 from tests.reflectors import ROOT, Reflector
 from tests.waiting import PATIENCE
 
-KILLED = (1000, "an administrator ended the session")
+KILLED = (1000, "the session was killed")
 
 
 def run(reflector: Reflector, *arguments: str) -> subprocess.CompletedProcess[str]:

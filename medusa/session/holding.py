@@ -92,7 +92,7 @@ _LIVING = (_S.CLAIMED, _S.AWAITED, _S.HELD, _S.ABSENT)
 _ENDS = {
     _I.IDLE: (_O.IDLE, Close(1000, "the session was idle for too long")),
     _I.DURATION_EXPIRED: (_O.TOO_LONG, Close(1000, "the session has reached its maximum duration")),
-    _I.KILLED: (_O.KILLED, Close(1000, "an administrator ended the session")),
+    _I.KILLED: (_O.KILLED, Close(1000, "the session was killed")),
     _I.JOB_OVER: (_O.LOST, Close(1000, "the job is over")),
     _I.CLAIM_LOST: (_O.ENDED, Close(COME_BACK, "this reflector lost the session's id to another")),
     _I.MOVE: (_O.SHUT_DOWN, Close(COME_BACK, "the reflector is shutting down")),

@@ -57,7 +57,7 @@ _NOTHING_LEFT = Close(1000, "the session has ended")
 _BROKE_RULES = Close(1000, "the remote side broke the protocol")
 _IDLE = Close(1000, "the session was idle for too long")
 _TOO_LONG = Close(1000, "the session has reached its maximum duration")
-_KILLED = Close(1000, "an administrator ended the session")
+_KILLED = Close(1000, "the session was killed")
 _CLAIM_LOST = Close(1000, "this reflector lost the session's id to another")
 _STOPPING = Close(GOING_AWAY, "the reflector is shutting down")
 

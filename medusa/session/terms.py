@@ -92,7 +92,7 @@ class Action(Named):
     START_WAIT = "read the client, start the deadlines of the wait"
     SEND_WAIT = "tell the client to wait"
     SEND_CALL = "tell the agent, over another of its links, that this client waits for it"
-    SEND_KILLED = "tell the client that an administrator ended the session, in a form that a program can read"
+    SEND_KILLED = "tell the client that the session was killed, in a form that a program can read"
     SEND_IDLE_NOTICE = "tell the client when the idle session will end"
     SEND_DURATION_NOTICE = "tell the client when the session will end"
     SEND_DRAIN_NOTICE = "tell the client when the session will end because the reflector stops"
@@ -132,7 +132,7 @@ OUTCOME_MEANINGS = {
     "the session ended before its agent answered the call",
     Outcome.IDLE: "no terminal byte passed for the idle timeout",
     Outcome.TOO_LONG: "it reached the maximum duration",
-    Outcome.KILLED: "an administrator ended it",
+    Outcome.KILLED: "it was killed",
     Outcome.SHUT_DOWN: "the reflector stopped",
     Outcome.ABANDONED: "its agent held it, and was away for longer than its hold time",
 }

@@ -108,7 +108,7 @@ def kill(door: Reflector, session: Session) -> None:
     """An administrator ends the session."""
     request = f"DELETE /sessions/{session.name} HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert door.ask(request.encode()).status == 200
-    assert session.home.closed() == (1000, "an administrator ended the session")
+    assert session.home.closed() == (1000, "the session was killed")
 
 
 def test_a_killed_session_is_over_for_its_tickets() -> None:

@@ -77,7 +77,7 @@ class TestOnItsOwnHost:
         with running() as reflector, terminal([*MLOGIN, "--reflector", reflector.url], environment(home)) as shell:
             shell.until(r"#\x1b\[0m ")
             said(reflector, "kill", *reflector.states())
-            shell.until(r"mlogin: the reflector closed the session \(an administrator ended the session\)")
+            shell.until(r"mlogin: the reflector closed the session \(the session was killed\)")
             assert shell.status() == 254
 
 

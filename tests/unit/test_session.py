@@ -129,7 +129,7 @@ def test_lives(inputs: tuple[Input, ...], outcome: Outcome) -> None:
         (Input.CLIENT_BROKE_RULES, Close(1000, "the remote side broke the protocol")),
         (Input.IDLE_EXPIRED, Close(1000, "the session was idle for too long")),
         (Input.DURATION_EXPIRED, Close(1000, "the session has reached its maximum duration")),
-        (Input.KILLED, Close(1000, "an administrator ended the session")),
+        (Input.KILLED, Close(1000, "the session was killed")),
     ],
 )
 def test_what_the_other_side_is_told(last: Input, close: Close) -> None:

@@ -36,7 +36,7 @@ class LinkEnd(enum.Enum):
     LOST = "it broke, or the reflector does not answer"
     STOPPED = "the reflector that held it stops"
     CLOSED = "the reflector closed it and said why"
-    KILLED = "an administrator ended the session"
+    KILLED = "the session was killed"
 
 
 class Reconnects(NamedTuple):

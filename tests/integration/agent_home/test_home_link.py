@@ -16,7 +16,7 @@ from tests.streamclients import STREAM_ID
 from tests.waiting import PATIENCE
 
 FINAL = [
-    (Close(1000, "an administrator ended the session"), "closed: an administrator ended the session"),
+    (Close(1000, "the session was killed"), "closed: the session was killed"),
     (Close(1008, "a rule"), "closed: a rule"),
 ]
 LOSSES = [Close(1012, "the reflector is shutting down"), Close(1000, "replaced"), Close(1001, ""), None]

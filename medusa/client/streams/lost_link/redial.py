@@ -122,7 +122,7 @@ class Redial:
     def _failed(self, refused: ConnectRefused, now: float) -> None:
         self.reason = printable(str(refused), _MAX_WORDS)
         if refused.status == OVER:
-            raise NoReturn("the session has ended meanwhile")
+            raise NoReturn("the session has ended while the link was lost")
         if refused.status in REFUSED:
             if not self._dials.refused():
                 raise NoReturn(f"the reflector does not let mlogin back into the session ({self.reason})")

@@ -107,7 +107,7 @@ class TestEndsOfAll:
     @pytest.mark.parametrize(
         ("happened", "close", "outcome"),
         [
-            (Input.KILLED, (1000, "an administrator ended the session"), "killed"),
+            (Input.KILLED, (1000, "the session was killed"), "killed"),
             (Input.CLAIM_LOST, (1000, "this reflector lost the session's id to another"), "ended"),
             (Input.SHUTDOWN, (1001, "the reflector is shutting down"), "shut_down"),
         ],

@@ -173,11 +173,9 @@ def test_a_killed_session_that_waits_says_so_before_its_close(bench: Bench, logs
     session, client = bench.waiting()
     session.tell(Input.KILLED)
     client.expect(TEXT, b'medusa:{"type":"wait","outcome":"killed"}')
-    assert client.closed() == (1000, "an administrator ended the session")
+    assert client.closed() == (1000, "the session was killed")
     until(lambda: outcomes(logs))
-    assert [entry["reason"] for entry in logs if entry["event"] == "session ended"] == [
-        "an administrator ended the session"
-    ]
+    assert [entry["reason"] for entry in logs if entry["event"] == "session ended"] == ["the session was killed"]
 
 
 def test_a_plain_clients_agent_gets_start_and_done(bench: Bench, logs: list[EventDict]) -> None:
