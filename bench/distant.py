@@ -42,8 +42,8 @@ def contestants(round_trip: float = 0.1, *, rate: float = 0.0, loss: float = 0.0
     link, half = (partial(long_link, seconds, rate, loss) for seconds in (round_trip, round_trip / 2))
     windows = "channel windows, 4 MiB"
     return (
-        SessionKind("client-far", lambda: _far_client(link), windows),
-        SessionKind("agent-far", lambda: _far_agent(link), windows),
+        SessionKind("client-far", lambda: _one_far(link, client=True), windows),
+        SessionKind("agent-far", lambda: _one_far(link, client=False), windows),
         SessionKind("both-far", lambda: _both_far(half), windows),
         SessionKind("ssh-far", lambda: _far_ssh(link), "channel window, 2 MiB"),
     )
@@ -93,21 +93,14 @@ def reflector_at(at: End) -> Iterator[tuple[int, int, list[str]]]:
 
 
 @contextlib.contextmanager
-def _far_client(link: Link) -> Iterator[Relay]:
-    """Runs the reflector and the job near, and the client's program far from them."""
+def _one_far(link: Link, client: bool) -> Iterator[Relay]:
+    """Runs one of two programs far from the reflector: the client's if `client`, else the job."""
     with link() as (near, far, pid), reflector_at(near) as (port, reflector, options):
-        job = [*near.enter, *_MLOGIN, "-q", *options, "--name", "target", "-c", "echo listening here; exec sleep 10000"]
+        here, there = (far, near) if client else (near, far)
+        job = [*there.enter, *_MLOGIN, "-q", *options, "--name", "target", "-c", "echo listening here; sleep 10000"]
         with serving("mlogin", job, None, port=None) as (mlogin, _):
-            yield Relay(port, reflector, _exec(far, options), (pid, mlogin))
-
-
-@contextlib.contextmanager
-def _far_agent(link: Link) -> Iterator[Relay]:
-    """Runs the reflector and the client's program near, and the job far from them."""
-    with link() as (near, far, pid), reflector_at(near) as (port, reflector, options):
-        job = [*far.enter, *_MLOGIN, "-q", *options, "--name", "target", "-c", "echo listening here; exec sleep 10000"]
-        with serving("mlogin", job, None, port=None) as (mlogin, _):
-            yield Relay(port, reflector, _exec(near, options), (pid, mlogin))
+            program = [*here.enter, *_MEDUSA, "exec", "target", *options, "--", "sh", "-c"]
+            yield Relay(port, reflector, ("--", *program), (pid, mlogin))
 
 
 @contextlib.contextmanager
@@ -126,7 +119,3 @@ def _far_ssh(link: Link) -> Iterator[Relay]:
         command = [*near.enter, *server.command]
         server_pid, _ = stack.enter_context(serving("sshd", command, None, SSH_PORT, host=near.address))
         yield Relay(SSH_PORT, server_pid, ("--terminal-option=-tt", "--", *far.enter, *program), (pid,))
-
-
-def _exec(at: End, options: list[str]) -> tuple[str, ...]:
-    return ("--", *at.enter, *_MEDUSA, "exec", "target", *options, "--", "sh", "-c")

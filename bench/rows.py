@@ -47,7 +47,7 @@ def _copy(name: str, title: str, goal: float | None, *arguments: str, wire: str 
 
 def _far(name: str, title: str, goal: float, action: str, wire: str = "long") -> Row:
     figure = Figure(f"100 ms away{title}", "MB/s", ("MBps",), goal=Goal(goal))
-    full, quick = ("--size", "150m"), ("--size", "20m")
+    full, quick = ("--size", "80m"), ("--size", "20m")
     return Row(name, (action,), (figure,), full=full, quick=quick, wire=wire, around=12.0)
 
 

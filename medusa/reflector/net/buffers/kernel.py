@@ -32,16 +32,16 @@ _OF_LONG_LINKS = [
 ]
 
 
-def round_trip(sock: socket.socket) -> float:
+def round_trip(sock: socket.socket) -> float | None:
     """Returns the shortest round trip of a TCP connection in the last minutes, in seconds.
 
-    Returns 0.0 if it is not known yet, or if the system cannot tell it.
+    Returns 0.0 if it is not known yet, and None if the system cannot tell it.
     """
     try:
         (micros,) = _INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
     except (AttributeError, OSError, struct.error):
-        return 0.0
-    return 0.0 if micros == _UNKNOWN else micros / 1e6
+        return None
+    return 0.0 if micros == _UNKNOWN else max(micros, 1) / 1e6
 
 
 def held(sock: socket.socket) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 
 from medusa.reflector.net.buffers.kernel import fix, held, let_grow, round_trip
-from medusa.reflector.net.buffers.sizes import MOST_HELD, is_long, to_fix
+from medusa.reflector.net.buffers.sizes import MOST_HELD, is_short, to_fix
 
 INTERVAL = 1.0
 """Seconds between two looks at what the kernel holds for long links."""
@@ -40,12 +40,14 @@ class LongLinks:
     def fit(self, sock: socket.socket) -> None:
         """Chooses the buffers of a TCP connection by its round trip. Leaves sockets of other kinds as they are.
 
+        If the round trip is not known yet, `look` chooses them later.
+
         Call this once, when the peer has been let in. Before that, the kernel's own sizes are small enough.
         """
         if sock.family not in (socket.AF_INET, socket.AF_INET6):
             return
         with contextlib.suppress(OSError):  # some systems set no option of a connection that was reset
-            if not is_long(round_trip(sock)):
+            if is_short(round_trip(sock)):
                 fix(sock)
                 return
             let_grow(sock)
@@ -58,13 +60,17 @@ class LongLinks:
     def look(self) -> None:
         """Looks at what the kernel holds for MOST_AT_ONCE links, those that were not looked at for longest.
 
-        Keeps the limit, and forgets links that are closed.
+        Keeps the limit. Forgets links that are closed, and those that have turned out to be short.
         """
         for _ in range(min(MOST_AT_ONCE, len(self._socks))):
             found = self._socks.popleft()
             self._held.popleft()
             sock = found()
-            if sock is not None and sock.fileno() >= 0:
+            if sock is None or sock.fileno() < 0:
+                continue
+            if is_short(round_trip(sock)):
+                fix(sock)
+            else:
                 self._socks.append(found)
                 self._held.append(held(sock))
         for number in sorted(to_fix(self._held, self._limit), reverse=True):

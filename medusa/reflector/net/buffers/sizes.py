@@ -18,9 +18,13 @@ MOST_HELD = 256 * 1024 * 1024
 """The most bytes that the kernel may hold for all long links of this process together."""
 
 
-def is_long(round_trip: float) -> bool:
-    """Returns True if a link with this round trip (seconds; 0.0 if it is not known) counts as long."""
-    return round_trip >= LONG
+def is_short(round_trip: float | None) -> bool:
+    """Returns True if a link with this round trip gets small buffers.
+
+    Args:
+        round_trip: seconds; 0.0 if it is not known yet, and None if the system cannot tell it.
+    """
+    return round_trip is None or 0.0 < round_trip < LONG
 
 
 def to_fix(held: Sequence[int], limit: int = MOST_HELD) -> list[int]:

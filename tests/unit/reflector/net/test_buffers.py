@@ -11,7 +11,7 @@ import pytest
 from medusa.reflector.net.buffers import long_links, sizes
 from medusa.reflector.net.buffers.kernel import fix, held, round_trip
 from medusa.reflector.net.buffers.long_links import LongLinks
-from medusa.reflector.net.buffers.sizes import BUFFER, LONG, is_long, to_fix
+from medusa.reflector.net.buffers.sizes import BUFFER, LONG, is_short, to_fix
 
 SIZES = (socket.SO_RCVBUF, socket.SO_SNDBUF)
 
@@ -45,10 +45,10 @@ def fill(sock: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "long"), [(0.0, False), (0.0001, False), (LONG - 1e-6, False), (LONG, True), (0.3, True)]
+    ("seconds", "short"), [(None, True), (0.0, False), (1e-6, True), (LONG - 1e-6, True), (LONG, False), (0.3, False)]
 )
-def test_a_link_is_long_from_some_round_trip_on(seconds: float, long: bool) -> None:
-    assert is_long(seconds) is long
+def test_a_link_is_short_up_to_some_round_trip(seconds: float | None, short: bool) -> None:
+    assert is_short(seconds) is short
 
 
 def test_small_buffers_carry_100_megabytes_a_second_where_a_link_begins_to_be_long() -> None:
@@ -88,12 +88,12 @@ def test_a_socket_without_a_round_trip_is_left_as_it_is(links: LongLinks) -> Non
         before = sizes_of(near)
         links.fit(near)
         assert sizes_of(near) == before
-        assert round_trip(near) == 0.0
+        assert round_trip(near) is None
 
 
 def test_what_the_kernel_holds(pair: tuple[socket.socket, socket.socket]) -> None:
     near, far = pair
-    assert round_trip(near) > 0
+    assert (round_trip(near) or 0.0) > 0
     assert held(near) == held(far) == 0
     fill(near)
     assert held(near) > 0
@@ -120,6 +120,21 @@ def test_a_long_link_is_left_to_the_kernel_until_long_links_hold_too_much(
     with socket.socket() as fixed:
         fix(fixed)
         assert (sizes_of(near), len(links)) == (sizes_of(fixed), 0)
+
+
+def test_a_link_whose_round_trip_is_not_known_at_first_is_looked_at_again(
+    pair: tuple[socket.socket, socket.socket], links: LongLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, far = pair
+    found = [0.0, 0.0, 0.001]
+    monkeypatch.setattr(long_links, "round_trip", lambda _: found.pop(0))
+    before = sizes_of(near)
+    links.fit(near)
+    links.look()
+    assert (sizes_of(near), len(links)) == (before, 1)
+    links.look()
+    fix(far)
+    assert (sizes_of(near), len(links)) == (sizes_of(far), 0)
 
 
 def test_links_that_are_closed_are_forgotten(
