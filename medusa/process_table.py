@@ -32,7 +32,7 @@ def processes(proc: str = PROC) -> Optional[List[Process]]:
         return None
     found = [process for process in (_read(os.path.join(proc, pid)) for pid in pids) if process is not None]
     # If this process is missing in /proc, then this is the /proc of an unknown system or of another container.
-    return found if any(process.pid == os.getpid() for process in found) else None
+    return found if os.getpid() in [process.pid for process in found] else None
 
 
 def own_children() -> Optional[Set[int]]:
@@ -81,9 +81,8 @@ def _mounts(directory: str) -> str:
 
 def _read(directory: str) -> Optional[Process]:
     try:
-        with open(os.path.join(directory, "stat"), "rb") as file:
-            # pid (name) state ppid pgrp session ... num_threads; the name may contain any bytes, even parentheses
-            fields = file.read().rpartition(b")")[2].split()
+        # pid (name) state ppid pgrp session ... num_threads; the name may contain any bytes, even parentheses
+        fields = _content(directory + "/stat").rpartition(b")")[2].split()
         # A process whose first thread has ended has the state of a zombie while other threads still run.
         alive = fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
         return Process(int(os.path.basename(directory)), int(fields[1]), int(fields[2]), int(fields[3]), alive)
@@ -93,14 +92,22 @@ def _read(directory: str) -> Optional[Process]:
         return None
 
 
+def _content(path: str) -> bytes:
+    """Returns the beginning of a file: 4 KiB. A file object would make three times as many system calls."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
+
+
 def _read_psinfo(directory: str) -> Optional[Process]:
     """Returns the process of one directory in the /proc of illumos; None if it cannot be read.
 
     By proc(5), struct psinfo begins with pr_flag, pr_nlwp (0 for a zombie), pid, ppid, pgid, sid.
     """
     try:
-        with open(os.path.join(directory, "psinfo"), "rb") as file:
-            _, threads, pid, parent, group, session = struct.unpack("6i", file.read(24))
+        _, threads, pid, parent, group, session = struct.unpack("6i", _content(directory + "/psinfo")[:24])
         return Process(pid, parent, group, session, threads > 0)
     except (OSError, struct.error):
         return None
