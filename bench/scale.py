@@ -46,7 +46,8 @@ class SimulatedReflector:
 
     def __init__(self, url: str, number: int, timeouts: Timeouts) -> None:
         self.directory = RedisDirectory(url, timeouts.directory_timeout, 16, SECRET)
-        self.owner = Answerer(SECRET, self.directory, lambda: self.claims._claims).owner
+        self.answerer = Answerer(SECRET, self.directory, lambda: self.claims._claims)
+        self.owner = self.answerer.owner
         self.directory.leases().claim(self.owner.address, self.owner, 24 * 3600.0)
         self.claims = Claims(self.directory, self.owner, timeouts)
         self.lease = self.claims._requests.lease
@@ -117,6 +118,8 @@ def measure(port: int, rows: int, reflectors: int, rest: float, secret: Path) ->
     keeping.kill()
     yield from _rest(client, site, rest)
     keeping = gevent.spawn(_keep_leases, site)
+    for reflector in site:
+        reflector.answerer.prepare()
     yield from measure_list(url, secret)
     first, second, last, some = site[0], site[1], site[-1], min(2000, each)
     yield "a claim on a free name", _us(_claims(second, list(second.names(some))))

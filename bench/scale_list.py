@@ -81,6 +81,14 @@ class Sessions:
 class SimulatedList(SessionList):
     """The list of a simulated reflector."""
 
+    _sorted: list[tuple[str, SessionName]] | None = None
+
+    def _sorted_names(self, *, fresh: bool) -> list[tuple[str, SessionName]]:
+        # All simulated reflectors share one process, which has no time to sort all names again and again.
+        self._names_until = time.monotonic() + 3600
+        self._sorted = self._sorted or super()._sorted_names(fresh=False)
+        return self._sorted
+
     def _describe(self, each: Any) -> Entry:
         return {"id": each.name.session_id, "login": each.name.login or None, "owner": self._owner, **LINKED}
 
@@ -98,6 +106,10 @@ class Answerer:
         self._server.start()
         self.owner = Owner("http://127.0.0.1:%d" % cast("int", self._server.server_port))
         self._list = SimulatedList(cast("Registry", Sessions(names)), self.owner.address)
+
+    def prepare(self) -> None:
+        """Sorts the names."""
+        self._list._sorted_names(fresh=True)
 
     def _answer(self, sock: Any, _: object) -> None:
         reader, found = HeadReader(), None

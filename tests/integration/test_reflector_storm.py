@@ -13,7 +13,7 @@ import pytest
 from tests.links import CERTIFICATE
 from tests.peers import BINARY, PING, TEXT, Peer, close_frame, frame, upgrade
 from tests.reflectors import Reflector, new_id, running
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from tests.witnesses import Witness
 
 SESSIONS = 200
@@ -66,7 +66,9 @@ class Storm:
         readable, _, _ = select.select([peer.sock for peer in self.alive], [], [], 0)
         for sock in readable:
             with contextlib.suppress(OSError):
+                sock.setblocking(False)  # what has come may be a ticket of TLS, which is no data
                 sock.recv(1 << 16)
+            sock.settimeout(PATIENCE)
 
     def say_something(self) -> None:
         peer = self.rng.choice(self.alive)

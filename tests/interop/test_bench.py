@@ -156,3 +156,11 @@ def test_the_simulation_of_many_sessions() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE, check=True)
     assert "| sessions; reflector processes | 300; 3 |" in done.stdout
     assert "| medusa sessions list --json | 300 sessions in " in done.stdout
+
+
+@needs_servers
+def test_a_storm_of_few_sessions() -> None:
+    command = [sys.executable, "-m", "bench.storm", "--sessions", "6", "--workers", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE, check=True)
+    assert "| sessions, each with three connections; workers | 6; 2 |" in done.stdout
+    assert "until all sessions are linked again" in done.stdout

@@ -51,6 +51,7 @@ class EndedHere:
         self._clock = clock
         self._marks: dict[str, int] = {}  # by mark: when it expires
         self._seen = (0, 0)  # the file that was read last, by its inode, and how many bytes of it
+        self._state = (0, 0, 0)  # the file's inode, size and time when it was read last
         self._read()
 
     def add(self, mark: str, until: int) -> None:
@@ -90,12 +91,17 @@ class EndedHere:
         if self._path is None:
             return
         try:
+            now = os.stat(self._path)
+            state = (now.st_ino, now.st_size, now.st_mtime_ns)
+            if state == self._state:
+                return
             with open(self._path, "rb") as file:
                 found, (known, offset) = os.fstat(file.fileno()), self._seen
                 inode = found.st_ino  # a shorter file is another one, which has got the inode of an older one
                 file.seek(offset if inode == known and found.st_size >= offset else 0)
                 data = file.read()
                 self._seen = (inode, file.tell())
+            self._state = state  # if the file was written to meanwhile, it is not in this state any more
         except FileNotFoundError:
             return
         lines = map(_LINE.match, data.decode("ascii", "replace").splitlines())
