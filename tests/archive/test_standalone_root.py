@@ -63,8 +63,8 @@ def test_a_session(root: Path, home: Path, tmp_path: Path) -> None:
 
 
 def _job(root: Path) -> str:
-    """The script of a local job, which gets the arguments `--config FILE`."""
-    options = '--ro-bind "$2" /config.json /bin/sh /agent.sh --config /config.json'
+    """The script of a local job, whose standard input is the configuration."""
+    options = "/bin/sh /agent.sh --config /dev/stdin"
     return f"#!/bin/sh\nexec {shlex.join(inside(root))} {options}\n"
 
 

@@ -128,7 +128,6 @@ def node(place: Path) -> list[str]:
         (root / "bin" / name).symlink_to(f"/usr/bin/{name}")
     for name, leads in {"git-receive-pack": "git", "git-upload-pack": "git", "python3": str(oldest)}.items():
         (root / "bin" / name).symlink_to(leads)
-    (root / "config.json").touch()
     shutil.copy(find_archive(None), root / "agent.sh")
     binds = [word for path in shown for word in ("--ro-bind", str(path), str(path))]
     environ = ("--setenv", "HOME", "/home", "--setenv", "MEDUSA_NO_FORWARDING", "true")
@@ -146,7 +145,7 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
     """ssh with a connection to a session on the node. mlogin, its reflector and ssh-proxy run outside."""
     home, place = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("s")
     job = place / "job.sh"
-    agent = '--ro-bind "$2" /config.json /bin/sh /agent.sh --config /config.json'
+    agent = "/bin/sh /agent.sh --config /dev/stdin"
     job.write_text(f"#!/bin/sh\nexec {shlex.join(node(place))} {agent}\n")
     with train(home, "--archive", str(job)):
         client = Ssh(place, environ(home), "train")
