@@ -53,7 +53,7 @@ class Tls:
         self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
         self._fed = NOTHING  # ciphertext that has come, but was not passed to OpenSSL yet
         self._replies = b""  # ciphertext that TLS itself has to send
-        self._little_data = False  # True if less than half of the last ciphertext was data
+        self._bulk = False  # True if the last ciphertext was a record or more, and half of it was data
         self._failure: Optional[TlsError] = None
         self.ended = False
 
@@ -105,11 +105,12 @@ class Tls:
         size = self._read(buffer)
         if not size and not self.ended:
             # 128 KiB of requests for new keys would stop all other sessions on the event loop for a tenth of a second.
-            self._fed = memoryview(recv(RECORD if self._little_data else max(len(buffer), RECORD)))
+            # And for a keystroke, three system calls would get and free a large buffer.
+            self._fed = memoryview(recv(max(len(buffer), RECORD) if self._bulk else RECORD))
             self.ended = not self._fed
             came = len(self._fed)
             size = self._read(buffer)
-            self._little_data = 2 * size < came
+            self._bulk = RECORD <= came <= 2 * size
         return size
 
     def encrypt(self, data: Union[bytes, memoryview]) -> bytes:
