@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import struct
+from pathlib import Path
 
 from medusa.reflector.net.buffers.sizes import BUFFER
 
-MOST_UNREAD = 8 * 1024 * 1024
-"""The most bytes that the peer of a long link may send before they are read. The kernel lets it send fewer at first."""
+MOST_UNREAD = 4 * 1024 * 1024
+"""The most bytes of a long link that the kernel keeps until they are read. They take up to twice as much memory.
+
+Left to itself, newer versions of Linux would take up to 32 MiB of memory.
+"""
 
 MOST_UNSENT = 256 * 1024
 """Bytes that the kernel takes for a long link before it can send them. Then it is not writable for a while.
@@ -25,11 +30,7 @@ _MEMORY = struct.Struct("=I 16x I")
 _SO_MEMINFO = 55
 """An option of Linux: the bytes of memory that a socket takes for what has arrived, and for what is to be sent."""
 
-_OF_LONG_LINKS = [
-    (socket.IPPROTO_TCP, getattr(socket, name), value)
-    for name, value in (("TCP_WINDOW_CLAMP", MOST_UNREAD), ("TCP_NOTSENT_LOWAT", MOST_UNSENT))
-    if hasattr(socket, name)
-]
+_SETTINGS = "/proc/sys/net/"
 
 
 def round_trip(sock: socket.socket) -> float | None:
@@ -63,6 +64,24 @@ def fix(sock: socket.socket) -> None:
 
 
 def let_grow(sock: socket.socket) -> None:
-    """Leaves the sizes of the buffers to the kernel, up to MOST_UNREAD, and limits what waits to be sent."""
-    for level, option, value in _OF_LONG_LINKS:
-        sock.setsockopt(level, option, value)
+    """Leaves the sizes of the buffers to the kernel, up to MOST_UNREAD, and limits what waits to be sent.
+
+    Raises OSError if the socket is closed.
+    """
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST_UNSENT)
+    if _grows_too_far():
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_UNREAD)
+
+
+@functools.cache
+def _grows_too_far() -> bool:
+    """Returns True if the kernel would exceed MOST_UNREAD by itself, and lets a program set MOST_UNREAD.
+
+    Some kernels let a program set much less than they take by themselves. Then they do not take too much.
+    """
+    try:
+        by_itself, by_program = (Path(_SETTINGS, name).read_text() for name in ("ipv4/tcp_rmem", "core/rmem_max"))
+    except OSError:
+        return False
+    return int(by_itself.split()[-1]) > 2 * MOST_UNREAD and int(by_program) >= MOST_UNREAD

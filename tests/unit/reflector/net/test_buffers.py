@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from medusa.reflector.net.buffers import long_links, sizes
+from medusa.reflector.net.buffers import kernel, long_links, sizes
 from medusa.reflector.net.buffers.kernel import fix, held, round_trip
 from medusa.reflector.net.buffers.long_links import LongLinks
 from medusa.reflector.net.buffers.sizes import BUFFER, LONG, is_short, to_fix
 
+MIB = 1024 * 1024
 SIZES = (socket.SO_RCVBUF, socket.SO_SNDBUF)
 
 
@@ -27,10 +29,14 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
-def links() -> Iterator[LongLinks]:
+def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LongLinks]:
+    """Long links on a machine whose kernel tells nothing about its limits."""
+    monkeypatch.setattr(kernel, "_SETTINGS", str(tmp_path))
+    kernel._grows_too_far.cache_clear()
     made = LongLinks(limit=0)
     yield made
     made.clear()
+    kernel._grows_too_far.cache_clear()
 
 
 def sizes_of(sock: socket.socket) -> list[int]:
@@ -120,6 +126,33 @@ def test_a_long_link_is_left_to_the_kernel_until_long_links_hold_too_much(
     with socket.socket() as fixed:
         fix(fixed)
         assert (sizes_of(near), len(links)) == (sizes_of(fixed), 0)
+
+
+@pytest.mark.parametrize(
+    ("by_itself", "by_program", "bounded"),
+    [(32, 4, True), (32, 1, False), (8, 4, False), (6, 0.2, False)],
+)
+def test_a_kernel_that_would_take_too_much_for_a_long_link_is_given_a_limit(
+    pair: tuple[socket.socket, socket.socket],
+    links: LongLinks,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    by_itself: float,
+    by_program: float,
+    bounded: bool,
+) -> None:
+    monkeypatch.setattr(sizes, "LONG", 1e-9)
+    for name, text in (
+        ("ipv4/tcp_rmem", f"4096\t131072\t{by_itself * MIB:.0f}"),
+        ("core/rmem_max", f"{by_program * MIB:.0f}"),
+    ):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(f"{text}\n")
+    near, _ = pair
+    before = sizes_of(near)
+    links.fit(near)
+    assert (sizes_of(near) != before) is bounded
+    assert sizes_of(near)[1] == before[1]  # what is sent has a limit that is small enough
 
 
 def test_a_link_whose_round_trip_is_not_known_at_first_is_looked_at_again(
