@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import time
 from typing import Mapping, Optional
 
@@ -58,7 +57,10 @@ def _until(environ: Mapping[str, str]) -> Optional[int]:
     try:
         if SLURM_END in environ:
             return int(environ[SLURM_END])
-        start = calendar.timegm(time.strptime(environ[GITLAB_START], "%Y-%m-%dT%H:%M:%SZ"))
+        begun = time.strptime(environ[GITLAB_START], "%Y-%m-%dT%H:%M:%SZ")
+        from calendar import timegm  # takes long to import
+
+        start = timegm(begun)
         return start + int(environ[GITLAB_TIMEOUT])
     except (KeyError, ValueError):
         return None

@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import sys
-import traceback
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Iterable, List, Mapping, Optional
@@ -51,7 +50,8 @@ def main(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int] = 
 
 def _run(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int]) -> int:
     sys.argv = words
-    sys.excepthook = traceback.print_exception  # the built-in hook looks for source lines only in files
+    # The built-in hook looks for source lines only in files. The module traceback takes long to import.
+    sys.excepthook = lambda *error: __import__("traceback").print_exception(*error)
     sys.meta_path.insert(0, Importer(files))
     gc.disable()  # it would find nothing, and take a tenth of the time
     from agent.__main__ import main as agent
