@@ -29,7 +29,7 @@ from medusa.directory.base import (
     SessionExists,
     StaleClaim,
 )
-from medusa.directory.redis_commands.scan import exist, scan, values
+from medusa.directory.redis_commands.scan import LONG_STEP, STEP, exist, scan, values
 from medusa.directory.redis_commands.scripts import (
     CLAIM,
     CONCLUDE,
@@ -131,7 +131,7 @@ class RedisDirectory(Directory):
         """Returns a part of the claims, and where the next part begins; see Directory.scan."""
         prefix = self._key("")
         with self._pool.client() as client:
-            keys, cursor = scan(client, prefix, cursor)
+            keys, cursor = scan(client, prefix, cursor, LONG_STEP if self._names == _REFLECTORS else STEP)
             claims = self._claims(prefix, dict(zip(keys, values(client, keys), strict=True)))
             leases = list({claim.lease for claim in claims.values() if claim is not None and claim.lease})
             lives = dict(zip(leases, exist(client, [self._lease(lease) for lease in leases]), strict=True))

@@ -13,8 +13,11 @@ from typing import Any
 from medusa.directory.redis_pool import is_wrong_type
 from medusa.directory.seal import MAX_ENTRY
 
-_STEP = 1000
+STEP = 1000
 """About how many keys Redis looks at for one part."""
+
+LONG_STEP = 10_000
+"""The same, if few keys are expected to match. Redis does nothing else for a few milliseconds."""
 
 _BATCH = 250
 """The number of keys whose values are read at the same time."""
@@ -22,18 +25,19 @@ _BATCH = 250
 _CURSOR = re.compile(r"([^ ]*) ([0-9]{1,20})\Z", re.ASCII)
 
 
-def scan(client: Any, prefix: bytes, cursor: str) -> tuple[list[bytes], str]:
+def scan(client: Any, prefix: bytes, cursor: str, step: int = STEP) -> tuple[list[bytes], str]:
     """Returns some keys that begin with `prefix`, and the cursor for the next call.
 
     Args:
         client: a client of redis-py.
         cursor: "" to begin. At the end, the returned text is "".
+        step: about how many keys Redis looks at.
     """
     known = _CURSOR.match(cursor)
     name, at = (known[1], int(known[2])) if known is not None else ("", 0)
     if at >= 1 << 64:
         return [], ""
-    options: dict[str, Any] = {"match": _literal(prefix) + b"*", "count": _STEP}
+    options: dict[str, Any] = {"match": _literal(prefix) + b"*", "count": step}
     if not hasattr(client, "get_primaries"):  # one server
         at, keys = client.scan(at, **options)
         return keys, " %d" % at if at else ""
