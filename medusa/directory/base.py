@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import enum
-import time
 from itertools import islice
 
 from medusa.directory.tokens import lease_of, made_at
@@ -18,9 +17,6 @@ CONNECTIONS = 16
 
 TTL = 60.0
 """Seconds after which a claim or a lease expires unless it is renewed. So the ids of a dead reflector become free."""
-
-LIST_TIMEOUT = 5.0
-"""Seconds after which `entries` ends its search: the store may have very many keys, and it has to look at all."""
 
 
 @record
@@ -174,13 +170,9 @@ class Directory(abc.ABC):
         """
 
     def entries(self, limit: int) -> dict[str, Owner | None]:
-        """Returns a dict from claimed session ids, up to `limit`, to their owners; see `scan`.
-
-        Some claims may be missing if the store is large, because the search ends after LIST_TIMEOUT seconds.
-        """
+        """Returns a dict from claimed session ids, up to `limit`, to their owners; see `scan`."""
         found, cursor = self.scan()
-        deadline = time.monotonic() + LIST_TIMEOUT
-        while cursor and len(found) < limit and time.monotonic() < deadline:
+        while cursor and len(found) < limit:
             more, cursor = self.scan(cursor)
             found |= more
         return dict(islice(found.items(), limit))
