@@ -13,6 +13,7 @@ from medusa.protocol.channels.limits import (
     FIRST_WINDOW,
     LONG_RATE,
     MAX_CHANNELS,
+    MAX_QUEUED,
     MAX_TERMINAL_WINDOW,
     MAX_WINDOW,
     MAX_WINDOWS,
@@ -76,8 +77,11 @@ class Window:
 
     @property
     def most(self) -> int:
-        """The largest size, in bytes. It is larger on a link with a long round trip, which holds more bytes."""
-        return self.MOST + int(LONG_RATE * self._round_trip())
+        """The largest size, in bytes. It is larger on a link with a long round trip, which holds more bytes.
+
+        It grows by whole MAX_QUEUED, because a tiny rest of a window would be sent as a message of its own.
+        """
+        return self.MOST + int(LONG_RATE * self._round_trip()) // MAX_QUEUED * MAX_QUEUED
 
     def took(self, size: int, spare: int, now: float) -> None:
         """Computes the new size, after the reader took `size` bytes.

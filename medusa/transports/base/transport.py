@@ -55,7 +55,7 @@ class Transport(Sender):
     ) -> None:
         super().__init__(stream, codec, end_is_close)
         self._leftover = leftover
-        self._read_size = FIRST_READ
+        self._buffer: Optional[memoryview] = None  # for long reads, if the last read was long
         self.answer = _NO_FIELDS
         self.received = len(leftover)
 
@@ -182,7 +182,11 @@ class Transport(Sender):
             data, self._leftover = self._leftover, b""
             return data
         try:
-            data = self._stream.recv(self._read_size)
+            if self._buffer is None:
+                data = self._stream.recv(FIRST_READ)
+            else:
+                # The heap would grow by holes if a long block were made for each read, and then cut to what has come.
+                data = bytes(self._buffer[: self._stream.recv_into(self._buffer)])
         except BlockingIOError:
             return None
         except OSError as error:
@@ -190,7 +194,10 @@ class Transport(Sender):
         if not data:
             raise self._broken(None)
         self.received += len(data)
-        self._read_size = READ_SIZE if len(data) >= FIRST_READ else FIRST_READ
+        if len(data) < FIRST_READ:
+            self._buffer = None
+        elif self._buffer is None:
+            self._buffer = memoryview(bytearray(READ_SIZE))
         return data
 
     def _broken(self, error: Optional[OSError]) -> Exception:

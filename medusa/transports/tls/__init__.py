@@ -14,11 +14,11 @@ from __future__ import annotations
 from medusa.transports.tls.blocking import TlsSocket
 from medusa.transports.tls.context import client_context, verify_alike
 from medusa.transports.tls.engine import RECORD, Buffers, NotTls, Tls, TlsError
-from medusa.transports.tls.stream import CHUNK, MAX_REPLIES, TlsStream, stream_over
+from medusa.transports.tls.stream import CHUNK, MAX_WAITING, TlsStream, stream_over
 
 __all__ = [
     "CHUNK",
-    "MAX_REPLIES",
+    "MAX_WAITING",
     "RECORD",
     "Buffers",
     "NotTls",

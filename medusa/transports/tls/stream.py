@@ -12,8 +12,8 @@ from medusa.transports.tls.engine import NOTHING, RECORD, Tls, TlsError
 CHUNK = 64 * 1024
 """The bytes of plaintext that TlsStream encrypts at once, up to RECORD more. Then the kernel has to take the result."""
 
-MAX_REPLIES = 16 * 1024
-"""The most bytes of TLS's own answers that may wait to be sent, besides data.
+MAX_WAITING = CHUNK + 3 * RECORD
+"""The most bytes of ciphertext that may wait: CHUNK + RECORD of data, what TLS adds to them, and its own answers.
 
 Without a limit, a peer that keeps asking for new keys, and never reads the answers, would fill the memory.
 """
@@ -117,7 +117,7 @@ class TlsStream(SocketStream):
         try:
             self._flush()
         except BlockingIOError:
-            if len(self._unsent) > CHUNK + MAX_REPLIES:
+            if len(self._unsent) > MAX_WAITING:
                 raise TlsError("the peer asks for new keys and does not read the answers") from None
         except OSError:
             pass  # the next write raises it again

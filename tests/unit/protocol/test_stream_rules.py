@@ -44,6 +44,7 @@ CHANGES = [
     ("channels.windows", "self.size + min(size, spare)", "self.size + size"),
     ("channels.windows", "self.size - size // 2", "self.size"),
     ("channels.windows", "self.MOST + int(LONG_RATE", "self.MOST + 0 * int(LONG_RATE"),
+    ("channels.windows", "// MAX_QUEUED * MAX_QUEUED", ""),
     ("channels.windows", "self._sum), self.most,", "self._sum), self.MOST,"),
     ("resume.stream", "        self.round_trip.clear()\n", ""),
     ("channels.windows", "self.budget.free - self._reserved", "self.budget.free"),

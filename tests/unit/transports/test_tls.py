@@ -280,4 +280,17 @@ class TestStream:
 
         with pytest.raises(TlsError, match="new keys"):
             wait_until(broke)
-        assert len(near._unsent) < tls.CHUNK + tls.MAX_REPLIES + 2 * len(answer)
+        assert len(near._unsent) < tls.MAX_WAITING + 2 * len(answer)
+
+    def test_a_few_answers_may_wait_behind_the_longest_piece_of_data(
+        self, streams: tuple[TlsStream, TlsStream], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        near, _ = streams
+        fill(near)
+        assert near._tls is not None
+        longest = near._tls.encrypt(bytes(tls.CHUNK + RECORD))
+        near._unsent = memoryview(longest)
+        monkeypatch.setattr(Tls, "replies", lambda _: b"k" * 27)
+        for _ in range(10):
+            near._reply(near._tls)
+        assert len(near._unsent) == len(longest) + 270
