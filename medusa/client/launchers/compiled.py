@@ -49,7 +49,8 @@ def compile_agent(archive: Path) -> None:
         earlier = [*path.parent.glob("agent-*" + path.name[path.name.index(".") :])]
         new = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            new.write_bytes(marshal.dumps(_compiled(archive)))
+            with new.open("wb") as file:  # opened first: to compile takes long, and a user may not write here
+                file.write(marshal.dumps(_compiled(archive)))
             new.replace(path)
         finally:
             new.unlink(missing_ok=True)

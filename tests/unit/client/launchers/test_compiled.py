@@ -76,6 +76,15 @@ def test_a_place_where_nothing_can_be_written_is_no_error(caches: Path) -> None:
     assert not compiled_file(ARCHIVE).exists()
 
 
+def test_nothing_is_compiled_if_the_file_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = compiled_file(ARCHIVE)
+    path.with_name(f"{path.name}.{os.getpid()}").mkdir(parents=True)  # root may write into every directory
+    asked = list[Path]()
+    monkeypatch.setattr(compiled, "_compiled", asked.append)
+    compile_agent(ARCHIVE)
+    assert (asked, path.exists()) == ([], False)
+
+
 def test_it_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_agent(ARCHIVE)
     monkeypatch.setattr(compiled, "_compiled", lambda _: pytest.fail("again"))
