@@ -156,7 +156,7 @@ class Directory(abc.ABC):
         """Returns the reflector that holds the session id, or None if the id is free."""
 
     @abc.abstractmethod
-    def scan(self, cursor: str = "") -> tuple[dict[str, Owner | None], str]:
+    def scan(self, cursor: str = "", begin: str = "") -> tuple[dict[str, Owner | None], str]:
         """Returns a part of the claims, and where the next part begins.
 
         An id that is claimed or released between two parts may be missing, and an id may be in two parts.
@@ -164,6 +164,7 @@ class Directory(abc.ABC):
         Args:
             cursor: "" for the first part, then the text that the last call has returned. A text that no call has
                 returned gives some part, or the end.
+            begin: only the claims on ids that begin with this text. The store looks at all the same.
 
         Returns a dict from claimed session ids to their owners, perhaps empty, and a text: "" at the end. A broken
         entry has the owner None: this method does not raise BrokenEntry.

@@ -55,10 +55,11 @@ class MemoryDirectory(Directory):
             holder = self._holder(session_id)
             return holder.owner if holder else None
 
-    def scan(self, cursor: str = "") -> tuple[dict[str, Owner | None], str]:
-        """Returns a dict of all claimed session ids and their owners, and ""."""
+    def scan(self, cursor: str = "", begin: str = "") -> tuple[dict[str, Owner | None], str]:
+        """Returns a dict of all claimed session ids that begin with `begin` and their owners, and ""."""
         with self._lock:
-            held = (claim for claim in map(self._holder, list(self._claims)) if claim is not None)
+            names = [name for name in self._claims if name.startswith(begin)]
+            held = (claim for claim in map(self._holder, names) if claim is not None)
             return {claim.session_id: claim.owner for claim in held}, ""
 
     def grant(self, lease: str, ttl: float = TTL) -> bool:

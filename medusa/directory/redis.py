@@ -29,7 +29,7 @@ from medusa.directory.base import (
     SessionExists,
     StaleClaim,
 )
-from medusa.directory.redis_commands.scan import LONG_STEP, STEP, exist, scan, values
+from medusa.directory.redis_commands.scan import BATCH, LONG_STEP, STEP, exist, scan, values
 from medusa.directory.redis_commands.scripts import (
     CLAIM,
     CONCLUDE,
@@ -127,16 +127,27 @@ class RedisDirectory(Directory):
         claim = self._read(session_id, entry)
         return claim.owner if self._lives(claim) else None
 
-    def scan(self, cursor: str = "") -> tuple[dict[str, Owner | None], str]:
-        """Returns a part of the claims, and where the next part begins; see Directory.scan."""
+    def scan(self, cursor: str = "", begin: str = "") -> tuple[dict[str, Owner | None], str]:
+        """Returns a part of the claims, and where the next part begins; see Directory.scan.
+
+        Lets other threads or greenlets run after each BATCH claims.
+        """
         prefix = self._key("")
+        found: dict[str, Owner | None] = {}
+        lives = {"": True}  # by lease
         with self._pool.client() as client:
-            keys, cursor = scan(client, prefix, cursor, LONG_STEP if self._names == _REFLECTORS else STEP)
-            claims = self._claims(prefix, dict(zip(keys, values(client, keys), strict=True)))
-            leases = list({claim.lease for claim in claims.values() if claim is not None and claim.lease})
-            lives = dict(zip(leases, exist(client, [self._lease(lease) for lease in leases]), strict=True))
-        found = {name: claim for name, claim in claims.items() if claim is None or lives.get(claim.lease, True)}
-        return {name: claim.owner if claim is not None else None for name, claim in found.items()}, cursor
+            keys, cursor = scan(client, self._key(begin), cursor, LONG_STEP if self._names == _REFLECTORS else STEP)
+            for at in range(0, len(keys), BATCH):
+                some = keys[at : at + BATCH]
+                claims = self._claims(prefix, dict(zip(some, values(client, some), strict=True)))
+                leases = {name: claim.lease if claim is not None else "" for name, claim in claims.items()}
+                new = [lease for lease in set(leases.values()) if lease not in lives]
+                lives |= zip(new, exist(client, [self._lease(lease) for lease in new]), strict=True)
+                for name, claim in claims.items():
+                    if lives[leases[name]]:
+                        found[name] = claim.owner if claim is not None else None
+                time.sleep(0)  # to read the answers does not wait for Redis if they are already here
+        return found, cursor
 
     def grant(self, lease: str, ttl: float = TTL) -> bool:
         """Begins the lease with the id `lease`; see Directory.grant."""

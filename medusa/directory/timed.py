@@ -53,9 +53,9 @@ class TimedDirectory(Directory):
         """Calls `lookup` of the other directory, and reports how long the call took."""
         return self._timed("lookup", self._directory.lookup, session_id)
 
-    def scan(self, cursor: str = "") -> tuple[dict[str, Owner | None], str]:
+    def scan(self, cursor: str = "", begin: str = "") -> tuple[dict[str, Owner | None], str]:
         """Calls `scan` of the other directory, and reports how long the call took."""
-        return self._timed("scan", self._directory.scan, cursor)
+        return self._timed("scan", self._directory.scan, cursor, begin)
 
     def spend(self, mark: str, ttl: float) -> bool:
         """Calls `spend` of the other directory, and reports how long the call took."""

@@ -19,8 +19,8 @@ STEP = 1000
 LONG_STEP = 10_000
 """The same, if few keys are expected to match. Redis does nothing else for a few milliseconds."""
 
-_BATCH = 250
-"""The number of keys whose values are read at the same time."""
+BATCH = 100
+"""The number of keys whose values are read at the same time. To read them takes a few milliseconds."""
 
 _CURSOR = re.compile(r"([^ ]*) ([0-9]{1,20})\Z", re.ASCII)
 
@@ -73,7 +73,7 @@ def exist(client: Any, keys: Sequence[bytes]) -> list[bool]:
 
 def _asked(client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Returns the answers to `commands`. An answer is an exception if the command has failed."""
-    batches = (commands[at : at + _BATCH] for at in range(0, len(commands), _BATCH))
+    batches = (commands[at : at + BATCH] for at in range(0, len(commands), BATCH))
     return list(chain.from_iterable(_batch(client, batch) for batch in batches))
 
 

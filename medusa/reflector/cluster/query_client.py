@@ -83,10 +83,7 @@ class QueryClient:
         Asks every other reflector. Even a reflector without sessions may have an entry, for an agent that waits for a
         client.
         """
-        if fresh or self._known_until < time.monotonic():
-            self._known = self._registry.others(MAX_REFLECTORS)
-            self._known_until = time.monotonic() + KNOWN_FOR
-        asked = [functools.partial(self._part, owner, silent) for owner in self._known]
+        asked = [functools.partial(self._part, owner, silent) for owner in self._reflectors(fresh=fresh)]
         pool = gevent.pool.Pool(CONCURRENCY)
         found = merged([own, *asked], query, pool.map)
         if len(silent) > MAX_SILENT:
@@ -97,11 +94,17 @@ class QueryClient:
         """Returns entries with an error, for sessions of reflectors that do not answer; see `Others` of lists.others.
 
         If a reflector that was not asked has a session, it does not answer either: it has no lease on its address.
+
+        If all reflectors have answered, looks for no sessions of one login: to look at the whole directory would take
+        longer with each session of the others.
         """
+        if query.login and not silent:
+            return [], ""
         found: list[Entry] = []
-        known, deadline = {owner.address for owner in self._known}, time.monotonic() + ROWS_TIME
+        known, deadline = {owner.address for owner in self._reflectors(fresh=False)}, time.monotonic() + ROWS_TIME
+        begin = "" if query.login is None else str(SessionName(query.prefix, query.login))
         while True:
-            rows, row = self._registry.of_others(row)
+            rows, row = self._registry.of_others(row, begin)
             for name, owner in rows.items():
                 if not query.wants(name.login, name.session_id):
                     continue
@@ -154,6 +157,13 @@ class QueryClient:
                 if not error.refused:
                     break
         return False
+
+    def _reflectors(self, *, fresh: bool) -> list[Owner]:
+        """Returns the other reflectors. `fresh`: False if those of up to KNOWN_FOR seconds before will do."""
+        if fresh or self._known_until < time.monotonic():
+            self._known = self._registry.others(MAX_REFLECTORS)
+            self._known_until = time.monotonic() + KNOWN_FOR
+        return self._known
 
     def _part(self, owner: Owner, silent: dict[str, str], query: Query) -> Part:
         if mark(owner.address) in silent:

@@ -51,13 +51,15 @@ class Owners:
         except DirectoryError:
             raise directory_away() from None
 
-    def of_others(self, cursor: str) -> tuple[dict[SessionName, Owner | None], str]:
+    def of_others(self, cursor: str, begin: str = "") -> tuple[dict[SessionName, Owner | None], str]:
         """Returns some sessions of other reflectors, each with its owner, and where to go on; see Directory.scan.
 
         The owner is None if the session's entry is broken. Raises Refusal (503) if the directory does not answer.
+
+        `begin`: only the sessions whose names begin with this text.
         """
         try:
-            found, cursor = self._claims.of_others(cursor)
+            found, cursor = self._claims.of_others(cursor, begin)
         except DirectoryError:
             raise directory_away() from None
         return {SessionName.read(name): owner for name, owner in found.items()}, cursor

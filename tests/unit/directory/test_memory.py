@@ -21,3 +21,10 @@ def test_tokens_cannot_be_guessed() -> None:
     tokens = {directory.claim(str(number), Owner("a")).token for number in range(100)}
     assert len(tokens) == 100
     assert all(len(token) == 32 for token in tokens)
+
+
+def test_only_the_claims_that_begin_alike() -> None:
+    directory, owner = MemoryDirectory(), Owner("a")
+    for name in ("~alice/1", "~alice/2", "~bob/1"):
+        directory.claim(name, owner)
+    assert directory.scan("", "~alice/") == ({"~alice/1": owner, "~alice/2": owner}, "")

@@ -35,7 +35,8 @@ class Others(Ending, Protocol):
     def rows(self, query: Query, silent: dict[str, str], row: str) -> tuple[list[Entry], str]:
         """Returns entries with an error, for sessions of reflectors that do not answer, and where to go on.
 
-        Looks at a part of the directory. Raises Refusal if the directory is away.
+        Looks at a part of the directory, but not for sessions of one login while all reflectors answer. Raises Refusal
+        if the directory is away.
 
         Args:
             silent: the marks of the reflectors that do not answer, each with the reason.

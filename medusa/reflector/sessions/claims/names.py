@@ -132,18 +132,19 @@ class Claims:
         owner: Owner | None = self._asker.ask(self._directory.lookup, str(name))
         return None if owner == self.owner else owner
 
-    def of_others(self, cursor: str) -> tuple[dict[str, Owner | None], str]:
+    def of_others(self, cursor: str, begin: str = "") -> tuple[dict[str, Owner | None], str]:
         """Returns some names that other reflectors hold, as a dict from each name to its reflector, and where to go on.
 
         The reflector is None if the directory's entry for the name cannot be used. Blocks until the directory answers.
 
         Args:
             cursor: where to begin; see Directory.scan.
+            begin: only the names that begin with this text.
 
         Raises:
             DirectoryError: the directory did not answer.
         """
-        found, cursor = self._directory.scan(cursor)
+        found, cursor = self._directory.scan(cursor, begin)
         return {name: by for name, by in found.items() if by != self.owner}, cursor
 
     def other_reflectors(self, limit: int) -> list[Owner]:

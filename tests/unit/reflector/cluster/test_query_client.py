@@ -67,9 +67,9 @@ class Site:
     """A directory with two owners' sessions, and connections to these owners."""
 
     def __init__(self, there: Callable[[], Iterator[bytes]], timeout: float = 5.0) -> None:
-        directory = Shared()
-        for owner in (THERE, BEYOND):
-            directory.addresses.claim(owner.address, owner)
+        self.directory = directory = Shared()
+        directory.addresses.claim(THERE.address, THERE)
+        self.beyond = directory.addresses.claim(BEYOND.address, BEYOND)
         directory.claim("~alice/1", THERE)
         directory.claim("a/2", THERE)
         directory.claim("3", BEYOND)
@@ -241,6 +241,45 @@ def test_a_row_of_a_reflector_without_a_lease() -> None:
     client = QueryClient(PeerAuth(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0)
     ((entry,), _) = client.rows(EVERYTHING, {}, "")
     assert "no lease" in entry["error"]
+
+
+def scans(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """With what the names begin that the directory is searched for, from now on."""
+    asked, scan = list[str](), directory.scan
+
+    def counting(cursor: str = "", begin: str = "") -> Any:
+        asked.append(begin)
+        return scan(cursor, begin)
+
+    monkeypatch.setattr(directory, "scan", counting)
+    return asked
+
+
+def test_no_rows_are_read_for_the_list_of_a_user_while_all_reflectors_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_with(listing(ENTRY))
+    site.directory.addresses.release(site.beyond)
+    asked = scans(site.directory, monkeypatch)
+    assert [entry["id"] for entry in site.entries(Query("alice"))] == ["1"]
+    assert asked == []
+    assert len(site.entries()) > 1
+    assert asked == [""]
+
+
+def test_the_list_of_a_user_has_the_sessions_of_a_silent_reflector(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_with([])
+    asked = scans(site.directory, monkeypatch)
+    for query in (Query("alice"), Query("alice", "1")):
+        assert [(entry["id"], entry["error"]) for entry in site.entries(query)] == [("1", "it has hung up")]
+    assert site.entries(Query("alice", "2")) == site.entries(Query("bob")) == []
+    assert asked == ["~alice/", "~alice/1", "~alice/2", "~bob/"]
+
+
+def test_the_rows_of_a_page_that_another_reflector_has_begun() -> None:
+    site = site_with([])
+    silent = {mark(BEYOND.address): "no answer"}
+    assert [(entry["id"], entry["error"]) for entry in site.client.rows(EVERYTHING, silent, "")[0]] == [
+        ("3", "no answer")
+    ], "the one that has answered has no such row"
 
 
 def test_too_many_reflectors_do_not_answer() -> None:
