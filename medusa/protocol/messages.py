@@ -49,6 +49,9 @@ class Binary:
 
     data: bytes
 
+    def __init__(self, data: bytes) -> None:  # faster than that of a record: each key makes some
+        self.__dict__["data"] = data
+
 
 @record
 class Part:

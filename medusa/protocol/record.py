@@ -6,6 +6,7 @@ has some dozens of such classes, and the user waits each time that it starts. So
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NoReturn, Tuple, TypeVar
 
 _T = TypeVar("_T")
@@ -46,7 +47,8 @@ def field(  # the names are those of dataclasses, because type checkers know the
 def record(cls: Any = None, *, frozen: bool = True, kw_only: bool = False) -> Any:
     """Decorator that makes a class a record. The annotated names in its body are the fields, and their values defaults.
 
-    Records are equal if they are of the same class, and all fields are.
+    Records are equal if they are of the same class, and all fields are. As everywhere in Python, a class with its own
+    `__eq__` is not hashable, unless it also has its own `__hash__`.
 
     Args:
         frozen: True if the fields of a record cannot be changed. Such a record can be a key of a dict.
@@ -57,10 +59,13 @@ def record(cls: Any = None, *, frozen: bool = True, kw_only: bool = False) -> An
     fields: Dict[str, _Field] = dict(getattr(cls, "__record__", ()))
     for name in cls.__dict__.get("__annotations__", ()):  # noqa: RUF063 - not those of a base class
         default = cls.__dict__.get(name, _NONE)
-        fields[name] = default if isinstance(default, _Field) else _Field(default, None, None, True)
         if isinstance(default, _Field):
             delattr(cls, name)
+        else:
+            default = _Field(default, None, None, True)
+        fields[name] = default
     cls.__record__ = fields
+    cls.__values__ = attrgetter("__class__", *fields)  # it would return no tuple for one name
     for name, method in [*_METHODS, *(_FROZEN if frozen else [("__hash__", None)])]:
         if name not in cls.__dict__:
             setattr(cls, name, method)
@@ -69,7 +74,7 @@ def record(cls: Any = None, *, frozen: bool = True, kw_only: bool = False) -> An
 
 def replace(record: _T, **changes: Any) -> _T:
     """Returns a copy of `record` with other values for the fields that `changes` names."""
-    return type(record)(**{**dict(zip(record.__record__, _values(record))), **changes})  # type: ignore[attr-defined]
+    return type(record)(**{**fields_of(record), **changes})
 
 
 def metadata_of(cls: Any) -> Dict[str, Any]:
@@ -79,31 +84,25 @@ def metadata_of(cls: Any) -> Dict[str, Any]:
 
 def fields_of(record: Any) -> Dict[str, Any]:
     """Returns the values of all fields by name."""
-    return dict(zip(record.__record__, _values(record)))
+    return {name: getattr(record, name) for name in record.__record__}
 
 
 def _init(self: Any, *values: Any, **named: Any) -> None:
     fields = self.__record__
-    given = dict(zip(fields, values))
-    if len(values) < len(fields) or named:
-        for name, field in fields.items():
-            if name not in given:
-                given[name] = named.pop(name) if name in named else field.factory() if field.factory else field.default
-    if named or len(values) > len(fields) or _NONE in given.values():
-        raise TypeError("wrong fields of " + type(self).__name__)
-    self.__dict__.update(given)
+    if named or len(values) != len(fields):
+        for name, field in [*fields.items()][len(values) :]:
+            values += (named.pop(name) if name in named else field.factory() if field.factory else field.default,)
+        if named or len(values) > len(fields) or _NONE in values:
+            raise TypeError("wrong fields of " + type(self).__name__)
+    self.__dict__.update(zip(fields, values))
 
 
-def _values(self: Any) -> Tuple[Any, ...]:
-    return tuple([getattr(self, name) for name in self.__record__])
-
-
-def _eq(self: Any, other: object) -> Any:
-    return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
+def _eq(self: Any, other: Any) -> Any:
+    return self.__values__(self) == self.__values__(other) if type(other) is type(self) else NotImplemented
 
 
 def _hash(self: Any) -> int:
-    return hash(_values(self))
+    return hash(self.__values__(self))
 
 
 def _repr(self: Any) -> str:

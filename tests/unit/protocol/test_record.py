@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from medusa.protocol.messages import Binary, Text
 from medusa.protocol.record import field, fields_of, metadata_of, record, replace
 
 
@@ -118,6 +121,55 @@ def test_a_method_of_the_class_stays() -> None:
 
     assert repr(Hidden("a")) == "hidden"
     assert hash(Hidden("a")) == hash(Hidden("a"))
+
+
+def test_a_class_with_its_own_equality_is_no_key() -> None:
+    @record
+    class Alike:  # noqa: PLW1641 - this is tested
+        x: int
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Alike)
+
+    assert Alike(1) == Alike(2)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Alike(1))
+
+
+def test_records_with_one_field_or_none() -> None:
+    @record
+    class Nothing:
+        pass
+
+    @record
+    class NothingElse:
+        pass
+
+    assert (Nothing(), hash(Nothing()), repr(Nothing())) == (Nothing(), hash(Nothing()), repr(Nothing()))
+    assert len({Nothing(), NothingElse(), Nothing()}) == 2
+    assert len({Nothing(), NothingElse(), Binary(b""), Text(""), Binary(b"")}) == 4
+    assert fields_of(Nothing()) == {}
+    assert (Binary(data=b"a"), replace(Binary(b"a"), data=b"b")) == (Binary(b"a"), Binary(b"b"))
+
+
+def calls(function: Callable[[], object]) -> int:
+    """Returns how many functions in Python run for a call of `function`, without itself."""
+    seen = list[str]()
+    before = sys.getprofile()
+    sys.setprofile(lambda _frame, event, _argument: seen.append(event))
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return seen.count("call") - 1
+
+
+def test_a_record_is_made_hashed_and_compared_by_one_function() -> None:
+    """Each keystroke makes some records, and each look into a dict by one of them calculates its hash."""
+    point, other = Point(1), Point(1)
+    assert calls(lambda: Point(1, 2)) == calls(lambda: Binary(b"x")) == 1
+    assert calls(lambda: hash(point)) == 1
+    assert calls(lambda: point == other) == 1
 
 
 def test_values_and_metadata_by_name() -> None:
