@@ -113,10 +113,12 @@ class TerminalChild:
 
     # ------------------------------------------------------------------ output
 
-    def read(self, limit: int = READ_SIZE) -> Optional[bytes]:
+    def read(self, limit: int = READ_SIZE, *, gather: bool = False) -> Optional[bytes]:
         """Returns output, at most `limit` bytes; None if there is none now.
 
-        If output comes in a stream, waits for more of it, up to GATHER_TIMEOUT.
+        Args:
+            gather: True to wait for more output, up to GATHER_TIMEOUT, if it comes in a stream. Pass it only if nothing
+                else waits to be served.
 
         Raises:
             EOFError: no process has the terminal open. Call `retry_later`, and continue to call `read`, because the
@@ -130,7 +132,7 @@ class TerminalChild:
             try:
                 data = os.read(self.fd, min(PIECE, limit - size))
             except OSError as error:
-                gathers = size and begun < self._stream_until and self._clock() < begun + GATHER_TIMEOUT
+                gathers = gather and size and begun < self._stream_until and self._clock() < begun + GATHER_TIMEOUT
                 if gathers and error.errno == errno.EAGAIN and self._readable.poll(1):
                     continue
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:

@@ -126,7 +126,9 @@ class Terminal:
         for viewer in list(self.viewers):
             viewer.feed(now)
         ending = self.child.exit is not None
-        size = self._read(now) if ending or events is None or events.get(self.child.fd) else 0
+        ready = ending or events is None or events.get(self.child.fd)
+        # If nothing else is ready, nothing waits while output is gathered.
+        size = self._read(now, gather=events is not None and len(events) == 1) if ready else 0
         if ending:
             self._drain_output(now, size)
 
@@ -147,14 +149,14 @@ class Terminal:
     def _spent(self) -> bool:
         return self._drain is not None and self._drain.spent
 
-    def _read(self, now: float) -> int:
-        """Reads output once. Returns the number of bytes that were read."""
+    def _read(self, now: float, *, gather: bool) -> int:
+        """Reads output once. Returns the number of bytes that were read. `gather`: see TerminalChild.read."""
         if self._spent or self.child.fd < 0:
             return 0
         room = self._room(now)
         self._clogged = not room
         try:
-            data = self.child.read(room) if room else None
+            data = self.child.read(room, gather=gather) if room else None
         except EOFError:
             if self._drain is not None:
                 self._drain.end_of_file()

@@ -32,8 +32,8 @@ def a_message_is_as_long_as_it_may_be(code: Code) -> None:
     second = stream.next_message(source, 0.0)
     assert len(b"".join(second)) == 128 * KIB - 9
     mib = KIB * KIB
-    most, kept = 128 * KIB - 18, 6 * mib + 256 * KIB
-    assert sizes == [(most, 6 * mib, kept), (most, 6 * mib - most, kept - most)]
+    most, kept = 128 * KIB - 18, 3 * mib + 256 * KIB
+    assert sizes == [(most, 3 * mib, kept), (most, 3 * mib - most, kept - most)]
     for told, size in ((200 * KIB, 200 * KIB), (2 * mib, mib)):
         stream = code.stream.Stream()
         assert stream.link_up(0, told)

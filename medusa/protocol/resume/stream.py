@@ -13,7 +13,7 @@ from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
 from medusa.protocol.resume.records import ACK, DATA, LEAST_LIMIT, MAX_MESSAGE, NOTHING, RECORD, parse_message
 from medusa.protocol.resume.round_trip import RoundTrip
 
-MAX_KEPT = 6 * 1024 * 1024
+MAX_KEPT = 3 * 1024 * 1024
 """The most bytes that are kept because they are not acknowledged. While there are so many, no data are sent."""
 
 MAX_KEPT_CONTROL = 256 * 1024

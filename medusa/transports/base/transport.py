@@ -17,8 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from medusa.transports.interfaces import Codec, Stream
 
-READ_SIZE = 1024 * 1024 + 16
-"""The size of one read from the stream, in bytes: enough for the longest message of a stream, with its header."""
+READ_SIZE = 512 * 1024 + 16
+"""The size of one read from the stream, in bytes.
+
+The longest message of a stream comes in two or three reads. Longer reads would take more memory from each busy link.
+"""
 
 FIRST_READ = 64 * 1024
 """The size of a read, in bytes, after one that has brought fewer bytes than that.

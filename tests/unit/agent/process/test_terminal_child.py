@@ -85,7 +85,7 @@ def test_output_in_a_stream_is_gathered(start: Start) -> None:
 
     def ended() -> bool:
         try:
-            sizes.append(len(child.read() or b""))
+            sizes.append(len(child.read(gather=True) or b""))
         except EOFError:
             return True
         return False

@@ -26,7 +26,7 @@ class Child:
     def __init__(self) -> None:
         self.sizes: list[Resize] = []
 
-    def read(self, limit: int) -> bytes:
+    def read(self, limit: int, *, gather: bool) -> bytes:
         return b"x" * limit
 
     def resize(self, size: Resize) -> None:

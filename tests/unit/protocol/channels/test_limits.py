@@ -9,7 +9,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 def test_the_limits() -> None:
-    assert (stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (6 * MIB, 256 * KIB)
+    assert (stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (3 * MIB, 256 * KIB)
     assert (records.MAX_MESSAGE, records.LEAST_LIMIT, records.PARTS_ABOVE) == (MIB, 128 * KIB, 64 * KIB)
     assert stream.MIN_KEPT == 64 * KIB
     assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (512 * KIB, 0.05)
