@@ -20,7 +20,7 @@ LONG = {"directory_timeout": 20.0}
 
 QUICK = {
     **LONG,
-    "claim_ttl": 1.5,
+    "claim_ttl": 5.0,  # longer than a reflector stands still on a busy machine, or it loses its lease
     "claim_retry_interval": 0.1,
     "connect_timeout": 1.0,
     "forward_answer_timeout": 2.0,
