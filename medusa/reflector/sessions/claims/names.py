@@ -120,7 +120,8 @@ class Claims:
         """Returns the other reflector that holds `name`. Returns None if this reflector holds it, or if none does.
 
         Blocks until the directory answers. If this process has a claim on `name`, asks the directory only if the lease
-        of this process may have expired, and another reflector may have claimed the name since.
+        of this process may have expired, and another reflector may have claimed the name since. Otherwise checks the
+        claim soon, because a reflector of an earlier version may have taken it over.
 
         Raises:
             DirectoryError: the directory did not answer.
@@ -128,6 +129,7 @@ class Claims:
         """
         claim = self._claims.get(name)
         if claim is not None and (self.away or self._requests.is_sure(claim)):
+            self._renewal.check_soon(name)
             return None
         owner: Owner | None = self._asker.ask(self._directory.lookup, str(name))
         return None if owner == self.owner else owner

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import gevent
+import gevent.event
 import structlog
 
 from medusa.directory import BrokenEntry, Claim, DirectoryError, SessionExists, StaleClaim
@@ -25,7 +26,7 @@ class Renewal:
     All claims of a process depend on one lease. So a claim that the directory has is valid as long as the lease lasts.
     Each one is renewed once soon after it was made, and then at a pace that hardly depends on the number of claims. All
     of them are checked at once when the directory was away, when it has lost the lease, and when another reflector says
-    that it has taken over a claim.
+    that it has taken over a claim. Greenlets of their own renew the leases, however long the checks take.
 
     Attributes:
         on_lost: a function that is called with each name that another reflector has taken over.
@@ -47,6 +48,7 @@ class Renewal:
         self._renewing: set[SessionName] = set()
         self._ends: dict[SessionName, Sequence[str]] = {}  # of those that have ended while they were being renewed
         self._known = ("", "")  # the lease's id and touches when all claims were checked the last time
+        self._changed = gevent.event.Event()  # set if all claims have to be checked again
 
     def add(self, name: SessionName, claim: Claim) -> None:
         """Checks `claim` on `name` from now on."""
@@ -66,14 +68,24 @@ class Renewal:
 
     def run_forever(self) -> None:
         """Checks the claims. Never returns: run it in a greenlet of its own."""
-        while True:
-            if self._asker.is_answering():
-                self._keep_leases()
-                self._requests.undo(self.claims)
-                self._check_all()
-                self._wait_for_trouble()
-            if self._asker.away:
-                gevent.sleep(self._timeouts.claim_retry_interval)
+        keeps = (self._keep_lease, self._keep_address) if self._asker.directory.waits else ()
+        keepers = [gevent.spawn(self._repeat, keep) for keep in keeps]
+        try:
+            while True:
+                if self._asker.is_answering():
+                    self._keep_leases()
+                    self._requests.undo(self.claims)
+                    self._check_all()
+                    self._wait_for_trouble()
+                if self._asker.away:
+                    gevent.sleep(self._timeouts.claim_retry_interval)
+        finally:
+            gevent.killall(keepers)
+
+    def check_soon(self, name: SessionName) -> None:
+        """Checks the claim on `name`, if there is one, in the next period."""
+        if name in self.claims:
+            self._fresh.add(name)
 
     def _wait_for_trouble(self) -> None:
         """Checks some claims in each period. Returns when all of them have to be checked, and if the directory fails.
@@ -83,37 +95,59 @@ class Renewal:
         if not self._asker.directory.waits:
             self._asker.failed.wait(self._period)
             return
-        step, longest = self._timeouts.claim_retry_interval, self._timeouts.leased_claim_ttl / 3
-        due = time.monotonic() + self._period
-        while not self._asker.failed.wait(min(step, self._period)):
-            if self._keep_leases() or (self._lease.id, self._lease.touches) != self._known:
-                return
-            if time.monotonic() < due:
-                continue
-            due = time.monotonic() + self._period
-            if self._asker.away or not self._asker.can_write():
+        longest = self._timeouts.leased_claim_ttl / 3
+        while not gevent.wait([self._asker.failed, self._changed], self._period, count=1):
+            if not self._asker.can_write():
                 return
             some = self._round.next(self.claims, share(len(self.claims), self._period, longest))
             self._check({*self._fresh, *some})
 
-    def _keep_leases(self) -> bool:
-        """Renews both leases of this process. Returns True if the directory has lost its contents."""
-        forgotten = self._marks.keep_lease()
+    def _repeat(self, keep: Callable[[], None]) -> None:
+        """Calls `keep` again and again, except while the directory is away. Never returns."""
+        while True:
+            gevent.sleep(min(self._timeouts.claim_retry_interval, self._period))
+            if not self._asker.away:
+                keep()
+
+    def _keep_leases(self) -> None:
+        self._keep_address()
+        self._keep_lease()
+
+    def _keep_address(self) -> None:
+        """Renews the lease on the address of this reflector. Notes it if the directory has lost its contents."""
+        if self._marks.keep_lease():
+            self._changed.set()
+
+    def _keep_lease(self) -> None:
+        """Renews the lease that the claims depend on. Notes it if the lease is another one now, or was touched."""
         try:
             self._lease.keep()
         except DirectoryError:
-            pass  # `failed` is set
-        return forgotten
+            return  # `failed` is set
+        if (self._lease.id, self._lease.touches) != self._known:
+            self._changed.set()
 
     def _check_all(self) -> None:
         self._known = (self._lease.id, self._lease.touches)
-        self._check(list(self.claims))
+        self._changed.clear()
+        self._check(self._all())
+
+    def _all(self) -> Iterator[SessionName]:
+        """Yields all names. Once in each period also those that are fresh by then: their claims expire soon."""
+        due = time.monotonic() + self._period
+        for name in dict.fromkeys((*self._fresh, *self.claims)):
+            yield name
+            if time.monotonic() >= due:
+                yield from list(self._fresh)
+                due = time.monotonic() + self._period
 
     def _check(self, names: Iterable[SessionName]) -> None:
-        held = {name: claim for name in names if (claim := self.claims.get(name)) is not None}
-        self._asker.each(self._renew, held.items())
+        held = ((name, claim) for name in names if (claim := self.claims.get(name)) is not None)
+        self._asker.each(self._renew, held)
 
     def _renew(self, name: SessionName, claim: Claim) -> None:
+        if name in self._renewing:
+            return
         self._renewing.add(name)
         try:
             new = self._renewed(name, claim)

@@ -43,6 +43,7 @@ class Requests:
         # The names to free when the directory is back, because it may have claimed them although it did not answer:
         self._owed: dict[SessionName, None] = {}  # a set in order of age
         self._unreleased: dict[Claim, None] = {}  # the claims to release then
+        self._untouched: dict[str, None] = {}  # the leases to touch then
 
     @property
     def has_address(self) -> bool:
@@ -75,12 +76,9 @@ class Requests:
             # or it belongs to an earlier process at this address, which has died. Or another reflector holds it, which
             # cannot be connected to.
             try:
-                claim = self._inherit(old)
+                return self._inherit(old) if old.owner == self._owner else self._take_over(old)
             except StaleClaim:
                 continue  # the name became free meanwhile: claim it again
-            if old.owner != self._owner and old.lease:
-                self._asker.ask_quietly(self._directory.touch, old.lease)
-            return claim
         raise AssertionError
 
     def renew(self, claim: Claim) -> Claim:
@@ -116,8 +114,12 @@ class Requests:
             self._release_later(claim)
 
     def undo(self, held: Container[SessionName]) -> None:
-        """Frees what could not be freed while the directory did not answer. `held`: the names that are in use again."""
+        """Frees what could not be freed while the directory did not answer, and touches leases.
+
+        `held`: the names that are in use again.
+        """
         self._marks.undo()
+        self._asker.each(self._undo_touch, [(lease,) for lease in self._untouched])
         self._asker.each(self._undo_release, [(claim,) for claim in self._unreleased])
         self._asker.each(self._undo_claim, [(name, held) for name in self._owed])
 
@@ -131,6 +133,36 @@ class Requests:
         ttl = self._timeouts.claim_ttl
         claim: Claim = self._asker.ask(self._directory.inherit, old, ttl, self._owner, self.lease.id)
         return claim
+
+    def _take_over(self, old: Claim) -> Claim:
+        """Replaces the claim of another reflector, and lets that one know. Raises what `_inherit` raises.
+
+        It is told before, because this process may end at any time, and after, because only then it finds the claim
+        replaced. A claim may have been replaced although the directory did not answer.
+        """
+        self._touch(old.lease)
+        try:
+            return self._inherit(old)
+        finally:
+            self._touch(old.lease)
+
+    def _touch(self, lease: str) -> None:
+        """Touches `lease`, if it is not "". If the directory does not answer, `undo` touches it."""
+        if not lease:
+            return
+        try:
+            if not self._asker.away:
+                self._asker.ask(self._directory.touch, lease)
+                return
+        except BrokenEntry:
+            return  # there is no such lease any more
+        except DirectoryError:
+            pass  # `ask` has logged it
+        owe(self._untouched, lease, None)
+
+    def _undo_touch(self, lease: str) -> None:
+        self._untouched.pop(lease, None)
+        self._touch(lease)
 
     def _may_move(self, claim: Claim) -> bool:
         """Returns True if the claim of a reflector that cannot be reached may be replaced.

@@ -9,69 +9,30 @@ import gevent.event
 import pytest
 from structlog.types import EventDict
 
-from medusa.directory import Claim, DirectoryError, Owner
-from medusa.directory.memory import MemoryDirectory
+from medusa.directory import DirectoryError
 from medusa.protocol.record import replace
-from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims
 from tests.unit.reflector.conftest import until
+from tests.unit.reflector.sessions.leased import (
+    DAY,
+    HERE,
+    NAME,
+    QUICK,
+    THERE,
+    Store,
+    in_flight,
+    lease,
+    on,
+    steps,
+    written,
+)
 from tests.waiting import Clock
-
-HERE, THERE = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2")
-NAME = SessionName("id", "alice")
-QUICK = Timeouts(claim_ttl=60, claim_retry_interval=0.001)
-DAY = 24 * 3600.0
-
-
-class Store(MemoryDirectory):
-    """Counts. Can be away."""
-
-    waits = True
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock)
-        self.away = False
-        self.renewed: list[str] = []
-        self.kept = 0
-        self.answers = gevent.event.Event()  # `keep` waits for this
-        self.answers.set()
-        self.asked = 0  # how often `keep` was called
-
-    def renew(self, claim: Claim, ttl: float = 60) -> None:
-        super().renew(claim, ttl)
-        self.renewed.append(claim.session_id)
-
-    def keep(self, lease: str, ttl: float = 60) -> str | None:
-        self.asked += 1
-        gevent.sleep(0)
-        self.answers.wait()
-        self._answer()
-        self.kept += 1
-        return super().keep(lease, ttl)
-
-    def release(self, claim: Claim) -> None:
-        self._answer()
-        super().release(claim)
-
-    def spend(self, mark: str, ttl: float) -> bool:
-        self._answer()
-        return True
-
-    def _answer(self) -> None:
-        if self.away:
-            raise DirectoryError("no answer")
 
 
 @pytest.fixture
 def store(clock: Clock) -> Store:
     return Store(clock)
-
-
-def on(store: Store, clock: Clock, owner: Owner = HERE, timeouts: Timeouts = QUICK) -> Claims:
-    claims = Claims(store, owner, timeouts)
-    claims._requests.lease._clock = clock
-    return claims
 
 
 @pytest.fixture
@@ -87,15 +48,6 @@ def kept(claims: Claims) -> Iterator[Claims]:
     yield claims
     assert not checking.dead
     checking.kill()
-
-
-def lease(claims: Claims) -> str:
-    return claims._requests.lease.id
-
-
-def steps(store: Store, count: int = 5) -> None:
-    wanted = store.kept + count
-    until(lambda: store.kept >= wanted)
 
 
 def test_one_lease_keeps_all_names(store: Store, clock: Clock, claims: Claims) -> None:
@@ -146,13 +98,6 @@ def test_the_owner_learns_at_once_that_a_claim_was_moved(store: Store, kept: Cla
     assert (lease(kept), store.lookup(str(NAME))) == (before, THERE)
 
 
-def written(store: Store) -> Claim:
-    """The claim on NAME, whether its lease lasts or not."""
-    claim = store._written(str(NAME))
-    assert claim is not None
-    return claim
-
-
 def test_a_lease_that_is_lost_is_replaced(store: Store, kept: Claims, logs: list[EventDict]) -> None:
     kept.take(NAME)
     steps(store)
@@ -184,8 +129,7 @@ def test_a_failure_while_the_lease_is_renewed_is_not_forgotten(store: Store, kep
     steps(store)
     kept._renewal._period = 1e-6  # the next claims are due as soon as the lease is renewed
     store.answers.clear()
-    asked = store.asked
-    until(lambda: store.asked > asked)
+    in_flight(store)
     store.away = True
     kept.release_now(NAME)
     store.away = False
