@@ -13,8 +13,8 @@ from typing import Any
 from medusa.directory.redis_pool import is_wrong_type
 from medusa.directory.seal import MAX_ENTRY
 
-STEP = 1000
-"""About how many keys Redis looks at for one part."""
+STEP = 500
+"""About how many keys Redis looks at for one part. To read its answer takes a few milliseconds."""
 
 LONG_STEP = 10_000
 """The same, if few keys are expected to match. Redis does nothing else for a few milliseconds."""
