@@ -17,10 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from medusa.transports.interfaces import Codec, Stream
 
-READ_SIZE = 512 * 1024 + 16
+READ_SIZE = 256 * 1024 + 16
 """The size of one read from the stream, in bytes.
 
-The longest message of a stream comes in two or three reads. Longer reads would take more memory from each busy link.
+The longest message of a stream comes in several reads. Longer reads would take more memory from each busy link.
 """
 
 FIRST_READ = 64 * 1024
