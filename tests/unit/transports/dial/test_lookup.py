@@ -83,10 +83,13 @@ def test_a_signal_ends_the_wait(names: Callable[[Callable[[], Any]], None]) -> N
         raise Stop
 
     def answer() -> None:
-        # Until the caller waits. In a process with threads, a handler may run before fork returns, and Python drops
-        # exceptions there.
-        while Path(f"/proc/{caller}/stat").read_text().rsplit(") ", 1)[1][0] != "S":
-            pass
+        # Until the caller waits, and not just for a moment. In a process with threads, a handler may run before fork
+        # returns, and Python drops exceptions there.
+        waits = 0
+        while waits < 100:
+            asleep = Path(f"/proc/{caller}/stat").read_text().rsplit(") ", 1)[1][0] == "S"
+            waits = waits + 1 if asleep else 0
+            time.sleep(MS)
         os.kill(caller, signal.SIGUSR1)
         signal.pause()
 
