@@ -48,6 +48,7 @@ from medusa.transports.steps import run
 from medusa.transports.tls import Buffers, Tls, TlsSocket, client_context, stream_over
 
 log = structlog.get_logger(component="forward_out")
+_Place = tuple[SessionName, Side]
 
 _getaddrinfo = monkey.get_original("socket", "getaddrinfo")
 """The lookup of the standard library, which blocks, and needs no other thread as gevent's does."""
@@ -94,7 +95,7 @@ class ForwardOut:
         self._buffers: Buffers = (ssl.MemoryBIO(), ssl.MemoryBIO())
         self._links: dict[ByteLink, Carried] = {}
         self._ends_at: float | None = None  # the time.monotonic() at which the drain ends; None: no drain
-        self._owners_told = False
+        self._owners_told = self._over = False
         self._asking = 0
         self._empty = gevent.event.Event()
         self._empty.set()
@@ -116,8 +117,10 @@ class ForwardOut:
 
         Raises:
             Unreachable: the owner cannot be connected to. The peer has received no answer yet.
-            Refusal: 503, the owner does not answer. The peer has received no answer yet.
+            Refusal: 503, the owner does not answer, or this reflector stops. The peer has received no answer yet.
         """
+        if self._over:
+            raise Refusal(503, "this reflector is shutting down", retry_after=5)
         self._asking += 1
         self._empty.clear()
         try:
@@ -127,7 +130,7 @@ class ForwardOut:
             self._check_empty()
 
     def _forward(
-        self, accepted: Accepted, owner: Owner, place: tuple[SessionName, Side], reserved: ReservedMark | None
+        self, accepted: Accepted, owner: Owner, place: _Place, reserved: ReservedMark | None
     ) -> Refusal | None:
         client, (name, side) = host_port(accepted.origin), place
         try:
@@ -175,7 +178,7 @@ class ForwardOut:
             gevent.spawn(self._tell, *carried[:3])
 
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
-        """Waits until no connection is forwarded any more, at most `timeout` seconds.
+        """Waits until no connection is forwarded any more, at most `timeout` seconds. Then `forward` refuses all peers.
 
         Args:
             grace: further seconds to wait after `timeout`, for the last bytes of sessions. This wait takes place only
@@ -183,25 +186,26 @@ class ForwardOut:
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
-        if not self._empty.wait(timeout) and self._owners_told:
+        with gevent.Timeout(timeout, False):  # type: ignore[arg-type]
+            while self._links or self._asking:  # the next peer may be forwarded before the event wakes this greenlet
+                self._empty.clear()
+                self._empty.wait()
+        if (self._links or self._asking) and self._owners_told:
             self._empty.wait(grace)
+        self._over = True
 
     def _tell(self, owner: Owner, name: SessionName, peer: str) -> None:
         assert self._ends_at is not None
         self._owners_told |= self.announce_drain(owner, name, peer, self._ends_at - time.monotonic())
 
     def stop(self) -> None:
-        """Ends all forwarded connections."""
+        """Ends all forwarded connections. Then `forward` refuses all peers."""
+        self._over = True
         for link in list(self._links):
             link.end()
 
     def _ask(
-        self,
-        sock: Any,
-        accepted: Accepted,
-        owner: Owner,
-        place: tuple[SessionName, Side],
-        reserved: ReservedMark | None,
+        self, sock: Any, accepted: Accepted, owner: Owner, place: _Place, reserved: ReservedMark | None
     ) -> tuple[bytes, int]:
         """Asks the owner, over the connection `sock`, to attach the peer. Closes the connection if this fails.
 

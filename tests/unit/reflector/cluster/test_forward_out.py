@@ -159,6 +159,28 @@ def test_an_owner_that_cannot_be_reached(site: Site) -> None:
         site.forward().get(timeout=PATIENCE)
 
 
+def test_nothing_is_forwarded_after_the_wait_for_its_end(site: Site) -> None:
+    """It would be cut off at once. So the peer tries another reflector."""
+    site.forward_out.wait_until_empty(PATIENCE)
+    with refused(503, retry_after=5):
+        site.forward().get(timeout=PATIENCE)
+
+
+def test_the_wait_for_the_end_goes_on_if_the_next_peer_is_forwarded_at_once(site: Site) -> None:
+    forwarding = site.forward()
+    gevent.sleep(0)
+    waiting = gevent.spawn(site.forward_out.wait_until_empty, PATIENCE)
+    gevent.sleep(0)
+    site.forward_out._empty.set()  # as if another peer had left for a moment before this one came
+    with owner_of(site) as (owner, _):
+        owner.sendall(b"HTTP/1.1 101 Switching\r\n\r\n")
+        forwarding.get(timeout=PATIENCE)
+        assert not waiting.ready()
+        site.agent.close()
+        assert owner.recv(100) == b""
+    waiting.get(timeout=PATIENCE)
+
+
 def test_stop_ends_what_is_forwarded(site: Site) -> None:
     forwarding = site.forward()
     with owner_of(site) as (owner, _):
