@@ -42,17 +42,12 @@ MOST_REQUESTS = 4
 """If so many requests wait for their turn, no further connections are accepted."""
 
 
-MOST_BEGUN = 4
-"""The maximum number of requests that begin in one iteration of the loop: a keystroke does not wait for more."""
-
-
 class FairQueue:
     """A queue of steps that run when the event loop is idle, one per loop iteration.
 
     Each step runs from an idle watcher, so all other events go first. Connections whose reads are small are never
-    queued. Only a few requests begin in one iteration of the loop; the others wait for the next one. If the loop has
-    too few idle moments for the steps, because of many small reads and requests, it is crowded. Then each iteration has
-    a turn for steps, and one for requests.
+    queued. Requests are not queued as long as the loop has enough idle moments. If it has too few of them, because of
+    many small reads and requests, the loop is crowded. Then each iteration has a turn for steps, and one for requests.
 
     Attributes:
         loop: gevent's event loop.
@@ -64,8 +59,6 @@ class FairQueue:
         self.scratch = new_scratch()
         self._steps: deque[Callable[[], None]] = deque()
         self._requests: deque[Any] = deque()  # the Waiter of each greenlet in `admit`
-        self._begun = 0  # how many requests have begun in this iteration
-        self._iteration = loop.prepare()  # active while requests come
         self._idle = loop.idle()
         self._turn = loop.prepare()  # active while the loop is crowded
         self._clock = loop.timer(SHARE_INTERVAL, SHARE_INTERVAL)  # runs until a look finds the queue empty
@@ -82,11 +75,8 @@ class FairQueue:
             self._start()
 
     def admit(self) -> None:
-        """Waits until the calling greenlet may begin to answer a request. Does not wait if there are few requests."""
-        if not self._iteration.active:
-            self._iteration.start(self._begin_some)
-        if not (self._turn.active or self._requests) and self._begun < MOST_BEGUN:
-            self._begun += 1
+        """Waits until the calling greenlet may begin to answer a request. Does not wait if the loop is not crowded."""
+        if not self._turn.active:
             return
         waiter: Any = Waiter()
         self._requests.append(waiter)
@@ -100,16 +90,6 @@ class FairQueue:
     def is_full(self) -> bool:
         """Returns True if so many requests wait for their turn that no further connection should be accepted."""
         return len(self._requests) >= MOST_REQUESTS
-
-    def _begin_some(self) -> None:
-        """Lets waiting requests begin, once in each iteration; in a crowded loop, `_take_turn` does that."""
-        idle = not self._begun
-        self._begun = 0
-        while self._requests and self._begun < MOST_BEGUN and not self._turn.active:
-            self._begun += 1
-            self._requests.popleft().switch(None)
-        if idle and not self._requests:
-            self._iteration.stop()
 
     def _start(self) -> None:
         self._awake = True

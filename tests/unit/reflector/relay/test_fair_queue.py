@@ -9,7 +9,7 @@ import gevent.event
 import pytest
 
 from medusa.reflector.net.sockets import READ
-from medusa.reflector.relay.fair_queue import ALONE, MOST_BEGUN, MOST_REQUESTS, FairQueue
+from medusa.reflector.relay.fair_queue import ALONE, MOST_REQUESTS, FairQueue
 from medusa.transports.relayed import RELAY_MOST
 from tests.unit.reflector.conftest import until
 from tests.waiting import MS, PATIENCE
@@ -159,32 +159,6 @@ def test_requests_do_not_wait_in_a_loop_with_idle_moments(queue: FairQueue) -> N
     queue.add(lambda: None)
     queue.admit()
     assert not queue._requests
-
-
-def test_few_requests_begin_in_one_iteration_of_the_loop(queue: FairQueue) -> None:
-    """They begin in their order, and all of them, and other events come between."""
-    begun, iterations = list[int](), [0]
-    each = queue.loop.prepare()
-
-    def count() -> None:
-        iterations[0] += 1
-
-    def request(number: int) -> None:
-        queue.admit()
-        begun.append(number)
-
-    each.start(count)
-    try:
-        asking = [gevent.spawn(request, number) for number in range(10 * MOST_BEGUN)]
-        gevent.sleep(0)
-        assert queue.is_full()
-        gevent.joinall(asking, timeout=PATIENCE)
-        assert begun == list(range(10 * MOST_BEGUN))
-        assert iterations[0] >= 4
-        assert not queue.is_full()
-        until(lambda: not queue._iteration.active)
-    finally:
-        each.close()
 
 
 def test_there_is_one_buffer_for_all(queue: FairQueue) -> None:
