@@ -1,8 +1,8 @@
 """Keeps the modules of the agent compiled, for local jobs, which run by the same Python as mlogin.
 
 Otherwise each agent unpacks its archive and compiles it, which takes longer than all else at its start. The file lies
-where Python keeps the bytecode of this package (`__pycache__`, or below PYTHONPYCACHEPREFIX), and who may write there
-may change mlogin as well. Nothing is written if Python shall write no bytecode (PYTHONDONTWRITEBYTECODE).
+where Python keeps the bytecode of this package (`__pycache__`, or below PYTHONPYCACHEPREFIX). A user that may write
+there may change mlogin as well. Nothing is written if Python shall write no bytecode (PYTHONDONTWRITEBYTECODE).
 """
 
 from __future__ import annotations
