@@ -12,16 +12,30 @@ from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.pair.driver import Pair
 from medusa.session import Input, Side, State
 from medusa.transports.adopt import adopt_plain, adopt_websocket
 from tests.peers import LINKUP, TEXT, Peer
 from tests.unit.reflector.conftest import GreenPeer, run_loop
 from tests.unit.reflector.registries import registry_parts
+from tests.unit.reflector.sessions.leased import Store, on
+from tests.waiting import Clock
 
 NAME = SessionName("id")
 OWNER = Owner("http://127.0.0.1:1")
 CONFIG = ReflectorConfig(timeouts=Timeouts(close_timeout=0.1))
+
+
+@pytest.fixture
+def store(clock: Clock) -> Store:
+    """The directory of the tests of leases."""
+    return Store(clock)
+
+
+@pytest.fixture
+def claims(store: Store, clock: Clock, logs: list[EventDict]) -> Claims:
+    return on(store, clock)
 
 
 class Bench:

@@ -31,16 +31,6 @@ from tests.waiting import Clock
 
 
 @pytest.fixture
-def store(clock: Clock) -> Store:
-    return Store(clock)
-
-
-@pytest.fixture
-def claims(store: Store, clock: Clock, logs: list[EventDict]) -> Claims:
-    return on(store, clock)
-
-
-@pytest.fixture
 def kept(claims: Claims) -> Iterator[Claims]:
     """They are checked."""
     claims._renewal._period = 0.005

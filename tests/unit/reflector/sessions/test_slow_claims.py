@@ -7,7 +7,6 @@ import contextlib
 import gevent
 import gevent.event
 import pytest
-from structlog.types import EventDict
 
 from medusa.directory import DirectoryError
 from medusa.protocol.record import replace
@@ -29,16 +28,6 @@ from tests.unit.reflector.sessions.leased import (
     written,
 )
 from tests.waiting import Clock
-
-
-@pytest.fixture
-def store(clock: Clock) -> Store:
-    return Store(clock)
-
-
-@pytest.fixture
-def claims(store: Store, clock: Clock, logs: list[EventDict]) -> Claims:
-    return on(store, clock)
 
 
 def test_the_lease_is_kept_while_all_claims_are_checked(store: Store, clock: Clock, claims: Claims) -> None:
