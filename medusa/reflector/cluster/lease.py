@@ -150,8 +150,10 @@ class AddressLease:
                 renewed = True
             except (StaleClaim, BrokenEntry):
                 self._claim = None
-        if not renewed:
+        if not renewed and not self._over:
             self._take_again()
+        if self._over:  # `release` was called while the directory was asked
+            self.release()
         return not renewed and self._claim is not None
 
     def has_died(self, address: str) -> bool:

@@ -161,6 +161,26 @@ def test_after_its_release_it_is_not_taken_again(directory: Directory) -> None:
     lease(directory, ELSEWHERE).take()
 
 
+@pytest.mark.parametrize("asked", ["renew", "claim"])
+def test_its_release_while_it_is_kept(directory: Directory, monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    """The directory answers only after the release. The next reflector at the address must not be refused."""
+    held = lease(directory)
+    held.take()
+    if asked == "claim":
+        assert held._claim is not None
+        directory.release(held._claim)
+    real = getattr(directory, asked)
+
+    def slow(*args: object) -> object:
+        held.release()
+        return real(*args)
+
+    monkeypatch.setattr(directory, asked, slow)
+    assert not held.keep()
+    assert not held.held
+    lease(directory, ELSEWHERE).take()
+
+
 def test_a_broken_entry_is_logged_once(directory: Directory, clock: Clock, logs: list[EventDict]) -> None:
     held = lease(directory)
     for times in (1, 2):
