@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 from medusa.directory.redis_pool import is_wrong_type
@@ -73,11 +72,6 @@ def exist(client: Any, keys: Sequence[bytes]) -> list[bool]:
 
 def _asked(client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Returns the answers to `commands`. An answer is an exception if the command has failed."""
-    batches = (commands[at : at + BATCH] for at in range(0, len(commands), BATCH))
-    return list(chain.from_iterable(_batch(client, batch) for batch in batches))
-
-
-def _batch(client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     pipeline = client.pipeline(transaction=False)
     for command in commands:
         pipeline.execute_command(*command)
