@@ -55,6 +55,15 @@ class Unreachable(Refusal):
     """The refusal (503) of a peer, because the reflector in which its session lives cannot be connected to."""
 
 
+def shutting_down() -> Refusal:
+    """Returns the refusal (503) of a peer that comes while this reflector is shutting down.
+
+    Its Retry-After is short, because most such peers had to leave a moment ago: another reflector takes them now, or
+    this one in a moment, after its restart.
+    """
+    return Refusal(503, "this reflector is shutting down", retry_after=1)
+
+
 def directory_away() -> Refusal:
     """Returns a refusal (503) for a request that needs the directory. Use it if the directory does not answer."""
     return Refusal(503, "sessions cannot be registered or found at the moment", retry_after=5)

@@ -32,7 +32,7 @@ from medusa.reflector.net.client_address import site
 from medusa.reflector.net.fd_limit import check_room
 from medusa.reflector.net.listen import prepare
 from medusa.reflector.net.sockets import host_port, ungreen
-from medusa.reflector.refusal import Refusal, Unreachable
+from medusa.reflector.refusal import Refusal, Unreachable, shutting_down
 from medusa.reflector.relay.budget import Budget, Share
 from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.fair_queue import FairQueue
@@ -120,7 +120,7 @@ class ForwardOut:
             Refusal: 503, the owner does not answer, or this reflector stops. The peer has received no answer yet.
         """
         if self._over:
-            raise Refusal(503, "this reflector is shutting down", retry_after=5)
+            raise shutting_down()
         self._asking += 1
         self._empty.clear()
         try:

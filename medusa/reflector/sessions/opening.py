@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gevent.event
 
 from medusa.directory import BrokenEntry, DirectoryError, Owner, SessionExists
-from medusa.reflector.refusal import Refusal, broken_entry, directory_away
+from medusa.reflector.refusal import Refusal, broken_entry, directory_away, shutting_down
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims.names import Claims
 from medusa.reflector.sessions.held import HeldSessions
@@ -230,8 +230,15 @@ class Opener(Owners):
         """
         with self._openings.enter(name, side):
             self._claim(name, gone)
-            if back is not None:
-                self._check_not_over(name, back)
+            try:
+                # The reflector in which a session ends records its end before it releases the name. So this check,
+                # after the claim, finds each recorded end.
+                if back is not None:
+                    self._context.desk.check_not_over(name, back)
+                self._refuse_while_draining()  # draining may have begun while the directory was asked
+            except BaseException:
+                self._claims.release_now(name)
+                raise
             session = self._sessions[name] = Session(name, self._context, self, side, address, back)
         session.come_back(back)
         self._empty.clear()
@@ -248,35 +255,9 @@ class Opener(Owners):
             raise broken_entry(THIS_SESSION, error) from None
         except DirectoryError:
             raise directory_away() from None
-        try:
-            self._refuse_while_draining()  # draining may have begun while the directory was asked
-        except Refusal:
-            self._claims.release_now(name)
-            raise
-
-    def _check_not_over(self, name: SessionName, back: Ticket) -> None:
-        """Raises Refusal if the session of the ticket `back` is over. In this case, or on an error, releases `name`.
-
-        Call this after `name` was claimed. The reflector in which a session ends records its end before it releases the
-        name. So this check finds each recorded end.
-        """
-        try:
-            self._context.desk.check_not_over(name, back)
-        except BaseException:
-            self._claims.release_now(name)
-            raise
 
     def _refuse_while_draining(self) -> None:
         if self.draining:
             raise shutting_down()
         if self._claims.displaced:
             raise Refusal(503, DISPLACED, self._claims.displaced, retry_after=5)
-
-
-def shutting_down() -> Refusal:
-    """Returns the refusal (503) of a peer that comes while this reflector is shutting down.
-
-    Its Retry-After is short, because most such peers had to leave a moment ago: another reflector takes them now, or
-    this one in a moment, after its restart.
-    """
-    return Refusal(503, "this reflector is shutting down", retry_after=1)

@@ -162,7 +162,7 @@ def test_an_owner_that_cannot_be_reached(site: Site) -> None:
 def test_nothing_is_forwarded_after_the_wait_for_its_end(site: Site) -> None:
     """It would be cut off at once. So the peer tries another reflector."""
     site.forward_out.wait_until_empty(PATIENCE)
-    with refused(503, retry_after=5):
+    with refused(503, retry_after=1):
         site.forward().get(timeout=PATIENCE)
 
 

@@ -95,6 +95,21 @@ def test_a_killed_session_does_not_move(bench: Holding) -> None:
         bench.registry.desk.check_not_over(NAME, BACK._replace(birth=given.birth))
 
 
+def test_draining_that_begins_while_the_end_of_a_session_is_looked_up(
+    bench: Holding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session would begin in a reflector that has told all others to end."""
+
+    def drain(*_: object) -> None:
+        bench.registry.drain(time.monotonic() + 1000)
+
+    monkeypatch.setattr(bench.registry.desk, "check_not_over", drain)
+    with refused(503, retry_after=1):
+        bench.registry.open(NAME, "a", back=BACK)
+    assert bench.registry.sessions() == []
+    assert bench.claims.elsewhere(NAME) is None, "its name is free at once"
+
+
 class TestLimits:
     @pytest.mark.parametrize("bench", [{"max_held_sessions": 1}], indirect=True)
     def test_sessions_that_are_held(self, bench: Holding) -> None:
