@@ -25,7 +25,9 @@ PIECE = 4096
 """
 
 GATHER_TIMEOUT = 0.01
-"""Seconds. If output comes in a stream, a read takes up to so long. It ends sooner if no more output comes for 1 ms.
+"""Seconds. If output comes in a stream, the reads of one round of the agent's loop take up to so long together.
+
+They end sooner if no more output comes for 1 ms, and take no time if anything else waits to be served.
 
 A terminal holds only a few KiB. Without this, however fast a program writes, its output would be sent in small pieces.
 """
@@ -113,12 +115,11 @@ class TerminalChild:
 
     # ------------------------------------------------------------------ output
 
-    def read(self, limit: int = READ_SIZE, *, gather: bool = False) -> Optional[bytes]:
+    def read(self, limit: int = READ_SIZE, gather_until: float = 0.0) -> Optional[bytes]:
         """Returns output, at most `limit` bytes; None if there is none now.
 
         Args:
-            gather: True to wait for more output, up to GATHER_TIMEOUT, if it comes in a stream. Pass it only if nothing
-                else waits to be served.
+            gather_until: the time, by the clock, until which to wait for more output if it comes in a stream.
 
         Raises:
             EOFError: no process has the terminal open. Call `retry_later`, and continue to call `read`, because the
@@ -132,7 +133,7 @@ class TerminalChild:
             try:
                 data = os.read(self.fd, min(PIECE, limit - size))
             except OSError as error:
-                gathers = gather and size and begun < self._stream_until and self._clock() < begun + GATHER_TIMEOUT
+                gathers = size and begun < self._stream_until and self._clock() < gather_until
                 if gathers and error.errno == errno.EAGAIN and self._readable.poll(1):
                     continue
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:

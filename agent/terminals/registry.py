@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from agent.command.resolve import CannotStart
 from agent.process.commands import describe_exit
+from agent.process.terminal_child import GATHER_TIMEOUT
 from agent.terminals.description import describe
 from agent.terminals.terminal import Terminal
 from medusa.protocol.resume.budget import Budget
@@ -122,6 +123,8 @@ class Terminals:
     def serve(self, now: float, events: Mapping[int, int]) -> None:
         """Moves the input and output of all terminals. Call it in each round, before the links are served."""
         for terminal in list(self._known.values()):
+            # If nothing else is ready, nothing waits while output is gathered.
+            terminal.gather_until = now + GATHER_TIMEOUT if [*events] == [terminal.child.fd] else 0.0
             terminal.serve(now, events)
             if terminal.over:
                 del self._known[terminal.number]

@@ -51,6 +51,7 @@ class Terminal:
         keep: for how many seconds the terminal is kept after the command's end, if no client was told how it has ended.
         over: True if the terminal is not needed any more.
         expires_at: the time until which the command's result is kept for other clients; None if no time is set.
+        gather_until: see TerminalChild.read.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Terminal:
         self._clogged = False
         self._redraw_until: Optional[float] = None
         self.expires_at: Optional[float] = None
+        self.gather_until = 0.0
 
     @property
     def kept(self) -> bool:
@@ -126,9 +128,7 @@ class Terminal:
         for viewer in list(self.viewers):
             viewer.feed(now)
         ending = self.child.exit is not None
-        ready = ending or events is None or events.get(self.child.fd)
-        # If nothing else is ready, nothing waits while output is gathered.
-        size = self._read(now, gather=events is not None and len(events) == 1) if ready else 0
+        size = self._read(now) if ending or events is None or events.get(self.child.fd) else 0
         if ending:
             self._drain_output(now, size)
 
@@ -149,14 +149,14 @@ class Terminal:
     def _spent(self) -> bool:
         return self._drain is not None and self._drain.spent
 
-    def _read(self, now: float, *, gather: bool) -> int:
-        """Reads output once. Returns the number of bytes that were read. `gather`: see TerminalChild.read."""
+    def _read(self, now: float) -> int:
+        """Reads output once. Returns the number of bytes that were read."""
         if self._spent or self.child.fd < 0:
             return 0
         room = self._room(now)
         self._clogged = not room
         try:
-            data = self.child.read(room, gather=gather) if room else None
+            data = self.child.read(room, self.gather_until) if room else None
         except EOFError:
             if self._drain is not None:
                 self._drain.end_of_file()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_output_in_a_stream_is_gathered(start: Start) -> None:
 
     def ended() -> bool:
         try:
-            sizes.append(len(child.read(gather=True) or b""))
+            sizes.append(len(child.read(gather_until=math.inf) or b""))
         except EOFError:
             return True
         return False

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from agent.poller import READ
 from agent.process.context import Context
+from agent.process.terminal_child import GATHER_TIMEOUT
 from agent.terminals.description import describe
 from agent.terminals.interfaces import Leave
 from agent.terminals.queries import is_typed, without_queries
+from agent.terminals.registry import Terminals
 from agent.terminals.terminal import Terminal
 from agent.timeouts import Timeouts
 from medusa.protocol.channels.frames import Reason
@@ -25,8 +28,10 @@ class Child:
 
     def __init__(self) -> None:
         self.sizes: list[Resize] = []
+        self.gathered: list[float] = []
 
-    def read(self, limit: int, *, gather: bool) -> bytes:
+    def read(self, limit: int, gather_until: float) -> bytes:
+        self.gathered.append(gather_until)
         return b"x" * limit
 
     def resize(self, size: Resize) -> None:
@@ -82,6 +87,17 @@ def output(terminal: Terminal, now: float = 0.0) -> int:
     before = terminal.ring.end
     terminal.serve(now, None)
     return terminal.ring.end - before
+
+
+def test_output_is_gathered_if_nothing_else_is_ready(terminal: Terminal) -> None:
+    """All reads of one round together may take GATHER_TIMEOUT."""
+    terminals = Terminals(Budget(1 << 22))
+    terminals.add(lambda _: terminal)
+    for events in ({3: READ}, {3: READ, 5: READ}):
+        terminals.serve(20.0, events)
+        terminal.serve(20.001, {3: READ})
+    assert isinstance(terminal.child, Child)
+    assert terminal.child.gathered == [20.0 + GATHER_TIMEOUT] * 2 + [0.0] * 2
 
 
 def test_output_waits_for_a_client_whose_link_is_lost_but_not_for_ever(terminal: Terminal) -> None:
