@@ -106,8 +106,11 @@ class Renewal:
         """Calls `keep` again and again, except while the directory is away. Never returns."""
         while True:
             gevent.sleep(min(self._timeouts.claim_retry_interval, self._period))
-            if not self._asker.away:
-                keep()
+            try:
+                if not self._asker.away:
+                    keep()
+            except Exception:  # without the lease, other reflectors would take the names of living sessions
+                log.exception("internal error")
 
     def _keep_leases(self) -> None:
         self._keep_address()

@@ -7,6 +7,7 @@ import contextlib
 import gevent
 import gevent.event
 import pytest
+from structlog.types import EventDict
 
 from medusa.directory import DirectoryError
 from medusa.protocol.record import replace
@@ -65,6 +66,19 @@ def test_new_claims_are_checked_while_all_are(store: Store, claims: Claims) -> N
     checking.get()
     assert store.renewed.index(str(NAME)) < 100
     assert len({*store.renewed}) == 201
+
+
+def test_the_lease_is_kept_after_an_unexpected_error(
+    store: Store, claims: Claims, monkeypatch: pytest.MonkeyPatch, logs: list[EventDict]
+) -> None:
+    checking = gevent.spawn(claims.renew_forever)
+    steps(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "keep", lambda *_: 1 / 0)
+        until(lambda: any(entry["event"] == "internal error" for entry in logs))
+    steps(store)
+    checking.kill()
+    logs.clear()  # the test has caused them
 
 
 def test_no_lease_is_kept_after_the_end_of_the_greenlet(store: Store, claims: Claims) -> None:
