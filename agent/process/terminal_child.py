@@ -128,13 +128,14 @@ class TerminalChild:
         if not self.is_open:
             return None
         parts: List[bytes] = []
-        size, begun = 0, self._clock()
+        size = 0
+        if self._clock() >= self._stream_until:
+            gather_until = 0.0
         while size < limit:
             try:
                 data = os.read(self.fd, min(PIECE, limit - size))
             except OSError as error:
-                gathers = size and begun < self._stream_until and self._clock() < gather_until
-                if gathers and error.errno == errno.EAGAIN and self._readable.poll(1):
+                if error.errno == errno.EAGAIN and size and self._clock() < gather_until and self._readable.poll(1):
                     continue
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:
                     break
