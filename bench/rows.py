@@ -35,6 +35,12 @@ def _forward(name: str, title: str, *arguments: str) -> Row:
     return _end_to_end(name, title, 0.8, "forward", *arguments, wire="session", around=4.0)
 
 
+def _echo(name: str, action: str, title: str, p50: Goal | None = None, p99: Goal | None = None) -> Row:
+    figures = (_delay(title, "p50", p50), _delay(title, "p99", p99))
+    full, quick = ("--count", "3000"), ("--count", "300")
+    return Row(name, (action,), figures, full=full, quick=quick, wire="session", around=4.0)
+
+
 def _first_output(name: str, title: str, goal: float, wire: str) -> Row:
     figure = Figure(title, "ms", ("first_output_ms",), False, Goal(goal))
     full, quick = ("--count", "10"), ("--count", "1")
@@ -176,15 +182,7 @@ ROWS = (
     _forward("forward-down-4", "-L, from the job, 4 connections", "--connections", "4"),
     _forward("forward-up", "-L, to the job", "--up"),
     _forward("forward-up-4", "-L, to the job, 4 connections", "--up", "--connections", "4"),
-    Row(
-        "forward-echo",
-        ("forward-echo",),
-        (_delay("-L, a small request", "p50"), _delay("-L, a small request", "p99")),
-        full=("--count", "3000"),
-        quick=("--count", "300"),
-        wire="session",
-        around=3.0,
-    ),
+    _echo("forward-echo", "forward-echo", "-L, a small request"),
     Row(
         "forward-connect",
         ("forward-connect",),
@@ -212,15 +210,7 @@ ROWS = (
         wire="session",
         around=5.0,
     ),
-    Row(
-        "session-keys",
-        ("keys",),
-        (_delay("a key and its echo", "p50", Goal(1.3)), _delay("a key and its echo", "p99", Goal(1.5))),
-        full=("--count", "3000"),
-        quick=("--count", "300"),
-        wire="session",
-        around=4.0,
-    ),
+    _echo("session-keys", "keys", "a key and its echo", Goal(1.3), Goal(1.5)),
     _far("long-pipe", ": output through pipes", 1.0, "pipe"),
     _far("long-pipe-up", ": input through pipes", 1.0, "pipe-up"),
     _far("long-terminal", ": output on a terminal", 1.0, "terminal"),
