@@ -78,12 +78,12 @@ class Campaign:
     def complete(self) -> bool:
         """True if something was measured and no measurement failed. Relays that were left out do not count."""
         taken = [
-            samples
+            (1 if row.once else self._runs, samples)
             for row in self._rows
             for name, samples in self.records[row.name].items()
             if (row.wire, name) not in self._left_out
         ]
-        return bool(taken) and all(len(samples) == self._runs and None not in samples for samples in taken)
+        return bool(taken) and all(len(samples) == runs and None not in samples for runs, samples in taken)
 
     def tables(self) -> list[Table]:
         """Returns one table for each wire that has a chosen row and a chosen relay."""
@@ -112,6 +112,8 @@ class Campaign:
     def _plan(self) -> Iterator[tuple[int, Row, str]]:
         for run in range(self._runs):
             for row in self._rows:
+                if run and row.once:
+                    continue
                 names = self._relays(row.wire)
                 # Each run begins with another relay, so that a drift of the machine's speed favours none of them.
                 first = run % len(names) if names else 0
@@ -150,7 +152,8 @@ class Campaign:
         pairs = {record["pairs"] for taken in self.records.get("idle", {}).values() for record in taken if record}
         if pairs:
             few = "" if self._quick or max(pairs) >= IDLE_PAIRS else f"; {idle_limit()} open files allow no more"
-            yield f"Memory is that of {max(pairs)} idle pairs{few}."
+            once = "; rows about memory are measured once" if self._runs > 1 else ""
+            yield f"Memory is that of {max(pairs)} idle pairs{few}{once}."
 
     def _notes_on_doors(self) -> Iterator[str]:
         if any(row.wire == "site" for row in self._rows) and set(self._relays("site")) - {YARDSTICKS["site"]}:

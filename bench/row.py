@@ -50,6 +50,7 @@ class Row:
         around: an estimate of the seconds that a full run takes before and after its window. It is only for the
             estimate of the time that is left.
         claims: True to add `claim_us` to the record: the mean time of a claim, from the reflector's metrics.
+        once: True to measure the row only in the first run. It is for memory, which other processes do not change.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Row:
     wire: str = "websocket"
     around: float = 2.0
     claims: bool = False
+    once: bool = False
 
     def options(self, quick: bool) -> tuple[str, ...]:
         """Returns the arguments of the load generator for a full or a quick run."""

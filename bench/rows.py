@@ -109,6 +109,7 @@ _RELAY = (
         full=("--pairs", str(idle_pairs(idle_limit())), "--settle", "2"),
         quick=("--pairs", "300", "--settle", "0.5"),
         around=30.0,
+        once=True,
     ),
     Row(
         "stopped-reader",
@@ -117,6 +118,7 @@ _RELAY = (
         full=("--stall", "20"),
         quick=("--stall", "2"),
         around=5.0,
+        once=True,
     ),
 )
 

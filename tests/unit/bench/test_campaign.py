@@ -16,8 +16,8 @@ from bench.row import Row
 from bench.rows import IDLE_PAIRS, ROWS, idle_pairs
 from bench.toolchain import Unavailable
 
-BULK, ECHO, RAW, DOORS = (
-    next(row for row in ROWS if row.name == name) for name in ("bulk-16", "echo", "raw-64k", "site-echo")
+BULK, ECHO, IDLE, RAW, DOORS = (
+    next(row for row in ROWS if row.name == name) for name in ("bulk-16", "echo", "idle", "raw-64k", "site-echo")
 )
 
 
@@ -32,7 +32,8 @@ class Measurements:
         self.asked.append((row.name, kind.name))
         if kind.name in self.failures:
             raise self.failures[kind.name]
-        return {"MBps": 10.0, "rtt_us": {"p50": 1, "p99": 2}, "others_pct": 7.0}
+        memory = {"pairs": 9900, "rss_kib_per_pair": 8.0}
+        return {"MBps": 10.0, "rtt_us": {"p50": 1, "p99": 2}, "others_pct": 7.0} | memory
 
     def run(self, rows: list[Row], only: list[str], runs: int = 1) -> Campaign:
         campaign = Campaign(rows, only, runs, quick=True, take=self)
@@ -48,6 +49,13 @@ def measurements() -> Measurements:
 def test_another_relay_is_first_in_each_run(measurements: Measurements) -> None:
     assert measurements.run([BULK], ["medusa", "ws"], runs=2).complete
     assert [name for _, name in measurements.asked] == ["medusa", "ws", "ws", "medusa"]
+
+
+def test_memory_is_measured_in_the_first_run_only(measurements: Measurements) -> None:
+    campaign = measurements.run([BULK, IDLE], ["medusa"], runs=3)
+    assert campaign.complete
+    assert [name for name, _ in measurements.asked] == ["bulk-16", "idle", "bulk-16", "bulk-16"]
+    assert "Memory is that of 9900 idle pairs; rows about memory are measured once." in campaign.notes()
 
 
 def test_each_wire_has_a_table_of_its_own(measurements: Measurements) -> None:
