@@ -16,8 +16,8 @@ class Relay:
     """A running relay, which serves on a port of loopback.
 
     Attributes:
-        port: the port.
-        pid: the pid of the relay's main process.
+        port: the port, or 0 if there is none.
+        pid: the pid of the relay's main process, or 0 if the load generator starts all its processes.
         flags: the last arguments of the load generator for this relay.
         helpers: pids of processes that do a part of its work and are not its children.
     """
@@ -30,7 +30,7 @@ class Relay:
     @property
     def pids(self) -> tuple[int, ...]:
         """The pids of the relay's processes. The load generator measures them and their descendants."""
-        return (self.pid, *self.helpers)
+        return tuple(pid for pid in (self.pid, *self.helpers) if pid)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ _PROGRAMS = {
     "openssl": ["version"],
     "socat": ["-V"],
     "ssh": ["-V"],
+    "mosh": ["--version"],
+    "tmux": ["-V"],
     "redis-server": ["--version"],
 }
 _VERSION = re.compile(r"\d+\.\d[\w.]*")

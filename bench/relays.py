@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import account, certificate, distant, site
 from bench.kinds import ForwarderKind, Kind, Relay, RelayKind, SessionKind, SiteKind
-from bench.peers import c_copy, forwarder, haproxy, nginx, socat, sshd
+from bench.peers import c_copy, forwarder, haproxy, nginx, screens, socat, sshd
 from bench.processes import reserved_ports, serving
 from bench.toolchain import HERE, Unavailable, install_packages, require, require_package
 
@@ -128,6 +128,10 @@ _MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
 _MEDUSA = RelayKind("medusa", _reflector(), "pull pump")
 _MEDUSA_TLS = RelayKind("medusa", _reflector_with_tls, "pull pump", tls=True)
 _WS = RelayKind("ws", _node("ws_relay.js"), "pause above 4 MiB unsent")
+_SESSIONS = (
+    SessionKind("mlogin", _mlogin, "channel windows, 2 MiB"),
+    SessionKind("ssh", _ssh, "channel window, 2 MiB"),
+)
 _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "websocket": (
         _MEDUSA,
@@ -152,9 +156,12 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     ),
     "workers": (_MEDUSA, RelayKind("two-workers", _reflector("--workers", "2"), "pull pump")),
     "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
-    "session": (
-        SessionKind("mlogin", _mlogin, "channel windows, 2 MiB"),
-        SessionKind("ssh", _ssh, "channel window, 2 MiB"),
+    "session": _SESSIONS,
+    "keys": (
+        *_SESSIONS,
+        SessionKind("mosh", screens.mosh, "newest screen only"),
+        SessionKind("tmux", screens.tmux, "newest screen only"),
+        SessionKind("bare-terminal", screens.bare, "the kernel's"),
     ),
     "own": (
         SessionKind("mlogin-own", _mlogin_own, "channel windows, 1.5 MiB"),
@@ -191,6 +198,7 @@ YARDSTICKS = {
     "workers": "medusa",
     "site": "medusa",
     "session": "ssh",
+    "keys": "ssh",
     "own": "ssh",
     "ssh-proxy": "ssh",
     "cp": "scp",
@@ -210,6 +218,7 @@ SUBJECTS = {
     "workers": "two-workers",
     "site": "two-doors",
     "session": "mlogin",
+    "keys": "mlogin",
     "own": "mlogin-own",
     "ssh-proxy": "ssh-proxy",
     "cp": "medusa-cp",
