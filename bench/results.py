@@ -52,16 +52,16 @@ class Result:
         return "\n\n".join([*(table.markdown() for table in self.tables), items, picture]) + "\n"
 
     def summary(self) -> str:
-        """Returns the figures of SUMMARY in Markdown, for README. They are from the first table that has such figures.
+        """Returns the figures of SUMMARY in Markdown, for README: the lines of each table that has some of them.
 
-        Returns an empty text if no table has them.
+        Returns an empty text if no table has any.
         """
-        for table in self.tables:
-            lines = [line for title in SUMMARY for line in table.lines if line.figure.title == title]
-            if lines:
-                note = f"In brackets: the ratio to {table.yardstick}. v: less is better."
-                return f"{dataclasses.replace(table, lines=lines).markdown()}\n\n{note}\n"
-        return ""
+        return "\n".join(
+            f"{dataclasses.replace(table, lines=lines).markdown()}\n\n"
+            f"In brackets: the ratio to {table.yardstick}. v: less is better.\n"
+            for table in self.tables
+            if (lines := [line for title in SUMMARY for line in table.lines if line.figure.title == title])
+        )
 
 
 def save(result: Result, records: Any, directory: Path, name: str) -> list[Path]:

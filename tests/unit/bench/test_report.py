@@ -80,6 +80,15 @@ def test_documents_quote_the_latest_run(name: str) -> None:
     assert documents.quoted(name) == documents.figures(latest)[name]
 
 
+def test_the_summary_has_the_chosen_lines_of_each_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "SUMMARY", ("echo", "bulk", "free"))
+    other = Table("ssh", "mlogin", ["mlogin", "ssh"], [Line(FREE, {"mlogin": [2.0], "ssh": [1.0]})])
+    none = Table("ws", "medusa", ["medusa", "ws"], [Line(GROWTH, {"medusa": [1.0]})])
+    first, second = results.Result({}, [], [table(), none, other]).summary().split("\n\n|")
+    assert [line.split(" | ")[0] for line in first.splitlines()[2:5]] == ["| echo v", "| bulk", "| free"]
+    assert second.endswith("| free | s | 2.00 (2.00) | 1.00 |\n\nIn brackets: the ratio to ssh. v: less is better.\n")
+
+
 def test_readme_has_five_figures() -> None:
-    rows_of_table = [line for line in documents.quoted("README.md").splitlines() if line.startswith("| ")]
-    assert len(rows_of_table) == 2 + 5
+    lines = documents.quoted("README.md").splitlines()
+    assert len([line for line in lines if line.startswith("| ") and "---" not in line and "| unit |" not in line]) == 5
