@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import medusa
 from medusa.commands.options.parser import VARIABLES, OptionParser
 from medusa.commands.process.core_dumps import limit_core_dumps
+from medusa.commands.process.garbage import settle
 from medusa.commands.process.streams import checked_streams, open_closed
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings, networks
 from medusa.commands.reflector.variables import CONFIG, WAIT_TIMEOUT, adopt_old_variables
@@ -81,6 +82,7 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     log_format = options.log_format or ("console" if os.isatty(2) else "json")
     gc.disable()  # it would find nothing in what is imported, and look again and again
     launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
+    settle()
     gc.enable()
     try:
         _check(options.lifeline)

@@ -16,6 +16,7 @@ import gevent.event
 import gevent.os
 from gevent import monkey
 
+from medusa.commands.process.garbage import settle
 from medusa.commands.reflector.serve import configure_log  # lets gevent patch the standard library
 from medusa.reflector.cluster.lease import Holder
 from medusa.reflector.config import ConfigError
@@ -32,6 +33,7 @@ def main() -> int:
         raise RuntimeError("import medusa.commands.reflector.serve before the reflector's modules")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # a terminal sends them to all processes; the supervisor acts on them
+    settle()
     line, _, more = _first_line().partition(b"\n")
     task = Task.parse(line)
     os.set_blocking(1, False)  # a supervisor that is stopped reads no reports, and must not stop the worker
