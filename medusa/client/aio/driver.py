@@ -165,9 +165,9 @@ class Driver:
             if arrived is None:
                 break
             self._take(arrived)
+        self._conversation.send()
         self._conversation.keep_alive()
         self._do_what_is_due()
-        self._conversation.send()
 
     def _do_what_is_due(self) -> None:
         now = self.now()

@@ -163,10 +163,10 @@ class PipesSession:
 
     def _round(self) -> None:
         self._receive()
-        self._conversation.keep_alive()
-        self._do_what_is_due()
         self._read()
         self._conversation.send()
+        self._conversation.keep_alive()
+        self._do_what_is_due()
         self._wait()
 
     def _do_what_is_due(self) -> None:

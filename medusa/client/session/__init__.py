@@ -4,6 +4,7 @@ session_url       makes the URLs at which mlogin and the agent attach
 reconnect         connects to the reflector, and connects again after a link was lost
 wait_for_agent    waits for the message Linkup: the agent has attached
 terminal_session  passes bytes between the user's terminal and the agent's side, until the command has ended
+screen            shows the output on the user's terminal, and holds what the terminal has not taken yet
 input             reads what the user types, finds escapes, and keeps it until the agent's side takes it
 remote            the agent's side: sends it the input, receives its output, and finds the end of the command
 detaching         lets a session go on without mlogin: the user leaves it, or starts it without a terminal here

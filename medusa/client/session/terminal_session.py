@@ -17,8 +17,10 @@ from medusa.client.session.input.keyboard import Keyboard
 from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.link_errors import describe
 from medusa.client.session.remote.base import Remote
+from medusa.client.session.screen import Screen
 from medusa.client.session.silence import Silence, SilenceWatch
 from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.streams.pace import Pace
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.tty import window_size
@@ -26,21 +28,6 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Exit
 from medusa.transports.base import CLOSE_TIMEOUT
 from medusa.transports.link import LinkLost
-
-LOW_WATER = 8 * 1024
-"""If more bytes than this wait for the user's terminal, they are written before more output is received."""
-
-WRITE_TIMEOUT = 0.01
-"""Seconds. After writing for so long, the session turns to the agent's side, even if more than LOW_WATER bytes wait."""
-
-SWIFT_WATER = 192 * 1024
-"""Bytes that may wait for a swift terminal: the fewer rounds of the loop, the cheaper is its output.
-
-For other terminals the agent's side sets the limit. What waits is still shown after Control-C.
-"""
-
-SWIFT_WRITE = 64 * 1024
-"""Bytes. A terminal is swift if it has taken so many within WRITE_TIMEOUT, or all that waited but LOW_WATER."""
 
 
 class TerminalSession:
@@ -72,15 +59,17 @@ class TerminalSession:
     ) -> None:
         self._link, self._remote = remote.link, remote
         self._stdout, self._messages, self._signals = console.stdout, console.messages, console.signals
+        self._screen = Screen(console, self._interrupts, clock)
         self._keyboard = Keyboard(console, typed, timeouts, clock)
         self._input = typed
+        self._signals_fd, self._keyboard_fd = console.signals.fileno(), self._keyboard.fileno()
         self._info = info
         self._notices = notices
         self._timeouts = timeouts
         self._clock = clock
         self._silence = SilenceWatch(remote.link, Silence(clock(), timeouts), console.messages.error)
-        self._poll, self._output_poll = PollSet(), PollSet()
-        self._readable, self._swift = True, False
+        self._poll, self._pace = PollSet(), Pace()
+        self._readable, self._happened = True, False
         self.answered = True
         self.leaving = Leaving(refusal=NOT_KEPT)
 
@@ -110,7 +99,7 @@ class TerminalSession:
             return None
         ended = self.leaving.at_end(ended, self._remote, self._input)
         if ended.step.drain:
-            self._show(self._remote.rest())
+            self._screen.show(self._remote.rest())
         if ended.step.close is not None:
             timeout = self._timeouts.disconnect_timeout if ended.step.error in (GivenUp, Detached) else CLOSE_TIMEOUT
             self.answered = self._remote.close(ended.step.close, timeout)
@@ -124,87 +113,68 @@ class TerminalSession:
             except LinkLost as lost:
                 self._remote.lost(lost)
                 self._silence.restart(self._clock())
+                self._pace.soon()
             step = self._round
 
     def _round(self) -> None:
-        self._receive()
-        self._remote.keep_alive()
-        self._do_what_is_due()
+        if self._readable:
+            self._receive()
+        now = self._clock()
+        if self._pace.due(now, self._happened):
+            self._check(now)
         self._send()
-        self._write()
+        if self._screen.pending:
+            self._screen.write()
         self._wait()
 
-    def _do_what_is_due(self) -> None:
-        now = self._clock()
+    def _check(self, now: float) -> None:
+        """Does what is due at the time `now`, such as a keepalive, a notice, or a check of the terminal."""
+        self._remote.keep_alive()
         self.leaving.check(self._remote)
         self._keyboard.check(now)
         if notice := self._notices.check(now):
             self._messages.error(notice)
+        due = [self._notices.deadline, self._remote.deadline(), self._keyboard.deadline()]
         if not self._remote.parted:
             self._silence.check(now, waits=self._remote.waits, lasting=self._remote.lasting)
+            due.append(self._silence.deadline)
+        self._pace.at = min(due)
 
     # From the agent's side to the user.
 
     def _room(self) -> int:
         """Returns how many more bytes of output to take now; 0 or less for none."""
-        limit = self._remote.high_water
-        return (max(limit, SWIFT_WATER) if self._swift else limit) - self._stdout.pending
+        return self._screen.room(self._remote.high_water)
 
     def _receive(self) -> None:
         """Takes the output that has arrived, and adds it to the queue for the user's terminal."""
-        if not (self._readable or self._link.unread or self._remote.more):
-            return
-        while (data := self._remote.receive(self._room())) or self._remote.settled() is not self._remote:
-            self._show(data)
-            self._remote = self._remote.settled()
-
-    def _show(self, data: bytes) -> None:
-        if data:
-            self._stdout.put(data)
-            self._messages.shown(data)
-
-    def _write(self) -> None:
-        """Writes the queue of output to the user's terminal, in many small writes, until it is almost empty.
-
-        Stops sooner if the user does something, or after WRITE_TIMEOUT. It writes many times in one round of the
-        session's loop, because a terminal accepts only a few KiB at a time.
-        """
-        if not self._stdout.pending:
-            return
-        over, alone = self._clock() + WRITE_TIMEOUT, {self._stdout.fileno()}
-        before = self._stdout.pending
-        more = {self._keyboard.fileno(): self._keyboard.events(), self._signals.fileno(): select.POLLIN}
-        self._output_poll.watch({self._stdout.fileno(): select.POLLOUT, **more})
-
-        def again() -> bool:
-            left = over - self._clock()
-            return self._stdout.pending > LOW_WATER and left > 0 and self._output_poll.ready(left).keys() == alone
-
-        try:
-            self._stdout.pump(again)
-        except OSError as error:
-            text = f"cannot write to standard output ({error.strerror})"
-            raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
-        written = before - self._stdout.pending
-        self._swift = self._stdout.pending <= LOW_WATER or written >= SWIFT_WRITE
+        while True:
+            data, settled = self._remote.receive(self._room()), self._remote.settled()
+            if data:
+                self._screen.show(data)
+            elif settled is self._remote:
+                return
+            if settled is not self._remote:
+                self._remote = settled
+                self._pace.soon()
 
     def _drain(self) -> None:
         """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""
-        self._write()
-        while self._stdout.pending:
+        self._screen.write()
+        while self._screen.pending:
             self._poll.wait({self._stdout.fileno(): select.POLLOUT, self._signals.fileno(): select.POLLIN})
             self._take_signals()
-            self._write()
+            self._screen.write()
 
     # From the user to the agent's side.
 
     def _send(self) -> None:
-        self._remote.flush()
         if self._keyboard.resized and self._remote.resize(*window_size()):
             self._keyboard.resized = False
         while self._input and (room := self._remote.room):
             self._remote.send(self._input.take(room))
             self._remote = self._remote.settled()
+        self._remote.flush()
 
     # Escapes.
 
@@ -233,32 +203,32 @@ class TerminalSession:
     # Waiting for events.
 
     def _wait(self) -> None:
-        ready = self._poll.wait(self._wanted(), self._timeout())
-        self._readable = self._remote.parted or self._link.fileno() in ready
-        self._remote.step(ready)
-        if self._signals.fileno() in ready:
+        remote, more = self._remote, self._remote.more
+        waits = not (more and self._room() > 0)
+        due = min(self._pace.at, remote.flush_at())
+        ready = self._poll.wait(self._wanted(), due - self._clock() if waits else 0.0)
+        self._happened = bool(ready) or not waits
+        self._readable = more or self._link.fileno() in ready or self._link.unread or remote.parted
+        remote.step(ready)
+        if self._signals_fd in ready:
+            self._pace.soon()
             self._take_signals()
-        if self._keyboard.fileno() in ready:
+        if self._keyboard_fd in ready:
             for action in self._keyboard.read():
                 _ON_ACTION[action](self)
 
     def _wanted(self) -> dict[int, int]:
         """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
-        return {
-            self._signals.fileno(): select.POLLIN,
-            **self._remote.wanted(self._room()),
-            self._stdout.fileno(): select.POLLOUT if self._stdout.pending else 0,
-            self._keyboard.fileno(): self._keyboard.events(),
-        }
+        wanted = self._remote.wanted(self._room())
+        wanted[self._keyboard_fd] = self._keyboard.events()
+        wanted[self._signals_fd] = select.POLLIN
+        if self._screen.pending:
+            wanted[self._stdout.fileno()] = select.POLLOUT
+        return wanted
 
-    def _timeout(self) -> float:
-        """Returns the seconds until something is due, such as a keepalive, a notice, or a check of the terminal."""
-        if self._remote.more and self._room() > 0:
-            return 0.0
-        due = [self._notices.deadline, self._remote.deadline(), self._keyboard.deadline()]
-        if not self._remote.parted:
-            due.append(self._silence.deadline)
-        return min(due) - self._clock()
+    def _interrupts(self) -> dict[int, int]:
+        """Returns what the user may do: descriptor -> events to wait for."""
+        return {self._signals_fd: select.POLLIN, self._keyboard_fd: self._keyboard.events()}
 
     def _take_signals(self) -> None:
         for number in self._signals.take_or_raise():

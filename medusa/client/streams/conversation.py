@@ -35,7 +35,7 @@ class Conversation:
     1. Poll for `wanted`, until `deadline` at most. Do not wait if `unread` is True.
     2. Call `step` with the events.
     3. Call `receive` a few times, or until it returns None. Act on what has arrived.
-    4. Call `keep_alive` and `send`.
+    4. Call `send`. Call `keep_alive` if `deadline` has come, and a little after each event (see Pace).
 
     If one of these raises LinkLost, call `lost`: the stream may go on over another link. Only `close` blocks.
 
@@ -133,20 +133,25 @@ class Conversation:
 
     def wanted(self) -> dict[int, int]:
         """Returns the events to poll for, by descriptor."""
-        others = {} if self._companion is None else self._companion.wanted()
         if self._returning is not None and self._returning.active:
-            return {**others, **self._returning.wanted()}
-        return {**others, self.link.fileno(): self.link.events(reading=True)}
+            wanted = self._returning.wanted()
+        else:
+            wanted = {self.link.fileno(): self.link.events(reading=True)}
+        return wanted if self._companion is None else {**self._companion.wanted(), **wanted}
 
     def deadline(self) -> float:
         """Returns the time, by `clock`, at which `step`, `keep_alive` and `send` must be called next."""
+        at = self.send_at()
+        if self._returning is None:
+            return min(at, self.link.deadline())
+        return at if self._returning.active else min(at, self.link.deadline(), self._returning.due(self.stream))
+
+    def send_at(self) -> float:
+        """Returns the part of `deadline` that cannot wait: the time at which `step` and `send` must be called next."""
+        back = self._returning if self._returning is not None and self._returning.active else None
+        at = self.stream.deadline() if back is None else back.deadline()
         others = math.inf if self._companion is None else self._companion.deadline()
-        if self._returning is not None and self._returning.active:
-            return min(others, self._returning.deadline())
-        due = [others, self.stream.deadline(), self.link.deadline()]
-        if self._returning is not None:
-            due.append(self._returning.due(self.stream))
-        return min(at for at in due if at is not None)
+        return others if at is None else min(others, at)
 
     def step(self, events: Mapping[int, int]) -> None:
         """Acts on `events`: what poll has reported, by descriptor. Goes on with making a new link, if the link is lost.
@@ -154,16 +159,16 @@ class Conversation:
         Raises:
             LinkLost: the stream cannot go on, or the link has ended.
         """
-        self._go_on_returning(events)
+        if self._returning is not None and self._returning.active:
+            self._go_on_returning(self._returning, events)
         if self._companion is not None:
             try:
                 self._companion.act(events)
             except StreamError as error:
                 self._late.append(self.fail(error))
 
-    def _go_on_returning(self, events: Mapping[int, int]) -> None:
-        answer = self._returning.step(events) if self._returning is not None and self._returning.active else None
-        if answer is None:
+    def _go_on_returning(self, returning: Returning, events: Mapping[int, int]) -> None:
+        if (answer := returning.step(events)) is None:
             return
         if self._negotiation.speech is Speech.NONE:
             self._heard.append(answer)
@@ -181,34 +186,29 @@ class Conversation:
             return Arrived(late)
         if self._heard:
             return self._control(self._heard.pop(0))
-        message = None if self.parted else self.link.receive()
-        return None if message is None else self._take(message)
+        if self.parted or (message := self.link.receive()) is None:
+            return None
+        return self._take(message)
 
     def keep_alive(self) -> None:
-        """Pings the reflector if a ping is due. Raises LinkLost if the link has ended."""
+        """Pings a silent reflector, and tells the user of a silent agent. Raises LinkLost if the link has ended."""
         if self.parted:
             return
         self.link.keep_alive()
         if self._returning is not None:
-            self._returning.check(self._clock())
+            self._returning.check(self._clock(), self.stream, self.link.received)
 
     def send(self) -> None:
         """Sends what waits in the stream, as much as the link accepts now. Raises LinkLost if the link has ended."""
-        if self.parted:
+        if self._returning is not None and self._returning.active:
             return
-        now = self._clock()
-        due = self.stream.deadline()
+        now, link, stream = self._clock(), self.link, self.stream
+        due = stream.channels.deadline()
         if due is not None and due <= now:
-            self._late += self.stream.expire(now)
-        link, stream = self.link, self.stream
+            self._late += stream.expire(now)
         link.flush()
-        while link.clear:
-            message = stream.next_message(now, self.link.message_size)
-            if message is None:
-                break
+        while link.clear and (message := stream.next_message(now, link.message_size)) is not None:
             link.send_data(*message)
-        if self._returning is not None:
-            self._returning.sent(now, stream, link.received)
 
     # ------------------------------------------------------------------ the end
 

@@ -11,6 +11,7 @@ class PollSet:
 
     def __init__(self) -> None:
         self._poll = select.poll()
+        self._wanted: Mapping[int, int] = {}
         self._events: dict[int, int] = {}
 
     def wait(self, wanted: Mapping[int, int], timeout: float | None = None) -> dict[int, int]:
@@ -25,15 +26,21 @@ class PollSet:
         return self.ready(timeout)
 
     def watch(self, wanted: Mapping[int, int]) -> None:
-        """Sets the events that `ready` waits for: descriptor -> events, as flags of select.poll."""
-        wanted = {fd: events for fd, events in wanted.items() if events}
-        for fd in self._events.keys() - wanted.keys():
+        """Sets the events that `ready` waits for: descriptor -> events, as flags of select.poll.
+
+        Do not change `wanted` later.
+        """
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
+        now = {fd: events for fd, events in wanted.items() if events}
+        for fd in self._events.keys() - now.keys():
             self._poll.unregister(fd)
-        for fd, events in wanted.items():
+        for fd, events in now.items():
             if self._events.get(fd) != events:
                 self._poll.register(fd, events)
-        self._events = wanted
+        self._events = now
 
     def ready(self, timeout: float | None = None) -> dict[int, int]:
         """Waits up to `timeout` seconds for the events that `watch` has set. Returns the events by descriptor."""
-        return dict(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+        return dict(self._poll.poll(None if timeout is None else timeout * 1000 if timeout > 0 else 0))

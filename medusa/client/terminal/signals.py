@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import os
 import signal
@@ -21,21 +22,24 @@ mlogin catches them, because they are sent to the whole process group: a child o
 stop mlogin too.
 """
 
+_set_mask = getattr(_signal, "pthread_sigmask", signal.pthread_sigmask)
+"""Like signal.pthread_sigmask, which also makes an enum of each signal. That takes longer than the call itself."""
+
 _WATCHED = (*FATAL, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGCHLD, *STOPS)
 
 
-@contextlib.contextmanager
-def unstopped() -> Iterator[None]:
+class unstopped:  # noqa: N801
     """Context manager for a call that uses the terminal: in its `with` block, the signals in STOPS do not stop mlogin.
 
     If mlogin is in the background, a read in the block fails with EIO, and a write succeeds even after `stty tostop`.
     The signals are blocked in this thread, not ignored, because child processes would ignore them too.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def __enter__(self) -> None:
+        self._before = _set_mask(signal.SIG_BLOCK, STOPS)
+
+    def __exit__(self, *exc: object) -> None:
+        _set_mask(signal.SIG_SETMASK, self._before)
 
 
 class Signals:

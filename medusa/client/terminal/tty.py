@@ -135,7 +135,11 @@ class Terminal:
 
         While this is True, call `make_raw` from time to time, because mlogin may be allowed to read again.
         """
-        return self.is_tty and (not self.raw or self._used_by_another())
+        if not self.is_tty:
+            return False
+        if self._before is None or self._how is not tty_modes.raw:
+            return True
+        return self._shared and self._used_by_another()
 
     @property
     def gone(self) -> bool:

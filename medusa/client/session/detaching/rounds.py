@@ -37,8 +37,8 @@ def until(remote: Remote, condition: Callable[[Remote], bool], timeout: float, s
         try:
             while remote.receive(_ROOM) or remote.settled() is not remote:
                 remote = remote.settled()
-            remote.keep_alive()
             remote.flush()
+            remote.keep_alive()
             if condition(remote):
                 return True
             left = deadline - time.monotonic()

@@ -57,6 +57,7 @@ class Keyboard:
         self._clock = clock
         self._look_at = -math.inf
         self._left_alone = False
+        self._limit = TERMINAL_HIGH_WATER if self._terminal.is_tty else HIGH_WATER
         self.resized = False
 
     def fileno(self) -> int:
@@ -65,8 +66,7 @@ class Keyboard:
 
     def events(self) -> int:
         """Returns the events to poll for, as a mask of select.POLLIN."""
-        limit = TERMINAL_HIGH_WATER if self._terminal.is_tty else HIGH_WATER
-        reads = not (self._input.ended or self._terminal.away) and len(self._input) < limit
+        reads = not (self._input.ended or self._terminal.away) and len(self._input) < self._limit
         return select.POLLIN if reads else 0
 
     def deadline(self) -> float:

@@ -11,8 +11,9 @@ from medusa.transports.link import Link, LinkLost
 class Remote(Protocol):
     """The agent's side of a session: a command in a terminal, at the other end of the link.
 
-    Only `close` waits; all other methods return at once. In each round of its loop, the session calls `receive`,
-    `keep_alive` and `flush`, polls for `wanted`, and calls `step` with the events.
+    Only `close` waits; all other methods return at once. In each round of its loop, the session calls `receive` and
+    `flush`, polls for `wanted`, and calls `step` with the events. At times it calls `keep_alive`: at the time that
+    `deadline` returns, and soon after something has happened, because that changes the time.
 
     Attributes:
         link: the link to the reflector. After it is lost, it may get another connection.
@@ -122,6 +123,9 @@ class Remote(Protocol):
 
     def deadline(self) -> float:
         """Returns the time at which to call `step`, `keep_alive` and `flush`, in seconds of the link's clock."""
+
+    def flush_at(self) -> float:
+        """Returns the part of `deadline` that may become earlier in each round: when to call `step` and `flush`."""
 
     def close(self, reason: str, timeout: float) -> bool:
         """Ends the link. Waits up to `timeout` seconds for the reflector's Close message. Returns True if it came."""

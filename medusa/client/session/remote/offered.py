@@ -126,6 +126,9 @@ class OfferedRemote:
         due = self._conversation.deadline()
         return due if self.parted or self._clock() >= self._answer_at else min(due, self._answer_at)
 
+    def flush_at(self) -> float:
+        return self.deadline()
+
     def close(self, reason: str, timeout: float) -> bool:
         return False if self.parted else self._plain.close(reason, timeout)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -88,6 +89,9 @@ class PlainRemote:
 
     def deadline(self) -> float:
         return self.link.deadline()
+
+    def flush_at(self) -> float:
+        return math.inf
 
     def close(self, reason: str, timeout: float) -> bool:
         return self.link.close(reason, timeout)

@@ -159,6 +159,9 @@ class StreamRemote:
     def deadline(self) -> float:
         return self._conversation.deadline()
 
+    def flush_at(self) -> float:
+        return self._conversation.send_at()
+
     def close(self, reason: str, timeout: float) -> bool:
         return self._conversation.close(reason, Reason("done", reason), timeout)
 

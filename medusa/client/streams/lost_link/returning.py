@@ -91,17 +91,13 @@ class Returning:
         self._until = self._look_at = math.inf
         self._moved, self._fruitless, self._back_at = (0, 0), 0, -math.inf
         self._at_once = False
-        self.job_over = False
+        self.active = self.job_over = False
         self.unsaid: Unsaid | None = None
 
     @property
     def keep(self) -> int:
         """The seconds for which the agent is to keep the stream after its link is lost; 0 if it ends with the link."""
         return self._keep if self._dials.returns else 0
-
-    @property
-    def active(self) -> bool:
-        return self._way is not None
 
     def begins(self, answer: StreamAnswer) -> None:
         """Notes that the agent has accepted the stream. `answer`: the message in which it has said so."""
@@ -114,38 +110,36 @@ class Returning:
 
     # ------------------------------------------------------------------ while there is a link
 
-    def due(self, stream: StreamEnd) -> float | None:
-        """Returns the time at which to call `check` and `sent` next; None for never."""
+    def due(self, stream: StreamEnd) -> float:
+        """Returns the time at which to call `check` next; infinity for never."""
         if not self.lasting:
-            return None
+            return math.inf
         job_at = self._job.deadline(stream.kept > 0)
         due = min(self._look_at, self._watch.deadline)
         return due if job_at is None else min(job_at, due)
 
-    def sent(self, now: float, stream: StreamEnd, received: int) -> None:
-        """Tells the user if the agent does not answer. Call it after each attempt to send.
+    def check(self, now: float, stream: StreamEnd, received: int) -> None:
+        """Tells the user if the agent does not answer. Checks if the link is dead although no method has reported that.
 
         Args:
             received: the number of bytes that have come over the link.
-        """
-        if self.lasting and (words := self._job.check(now, stream.kept > 0, stream.acknowledged, received)):
-            self._progress.tell(words)
-            if self._job.silent:
-                self._watch.begin(now)
-            else:
-                self._watch.end()
-
-    def check(self, now: float) -> None:
-        """Checks if the link is dead although no method has reported that.
 
         Raises:
             LinkLost: this machine has slept, so the link is probably dead. Or the job was silent, and has ended.
         """
         self._look_at = now + INTERVAL
-        if self.lasting and self._sleep.slept():
+        if not self.lasting:
+            return
+        if self._sleep.slept():
             self._at_once = True
             raise LinkLost(Loss.SILENT, "this machine has slept")
-        if self.lasting and self._watch.check(now, self.over):
+        if words := self._job.check(now, stream.kept > 0, stream.acknowledged, received):
+            self._progress.tell(words)
+            if self._job.silent:
+                self._watch.begin(now)
+            else:
+                self._watch.end()
+        if self._watch.check(now, self.over):
             self._at_once = True
             raise LinkLost(Loss.SILENT, "the job has ended")
 
@@ -180,7 +174,7 @@ class Returning:
         self._fruitless = self._fruitless + 1 if fruitless else 0
         self._backoff.restart(self._fruitless)
         stream.link_down()
-        self._way = WayBack(link, self._redial, ask, heard, self._clock)
+        self._way, self.active = WayBack(link, self._redial, ask, heard, self._clock), True
         self._way.begin(at_once=self._at_once)
         self._at_once = False
 
@@ -241,7 +235,7 @@ class Returning:
         return isinstance(found, Ticket)
 
     def _end(self) -> None:
-        self._way, self._until = None, math.inf
+        self._way, self.active, self._until = None, False, math.inf
         self._watch.end()
         self._progress.over()
 

@@ -126,8 +126,8 @@ class World:
             self.conversation.step({})
             while (arrived := self.conversation.receive()) is not None:
                 self.arrived.append(arrived)
-            self.conversation.keep_alive()
             self.conversation.send()
+            self.conversation.keep_alive()
         except LinkLost as lost:
             self.conversation.lost(lost)
 
