@@ -22,8 +22,11 @@ SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 RETRY_INTERVAL = 0.25
 """Seconds of one pause. Connections that arrive meanwhile wait in the kernel's queue."""
 
-MOST_AT_ONCE = 16
-"""The maximum number of connections accepted in one iteration of the event loop, so that other events are not late."""
+MOST_AT_ONCE = 4
+"""The maximum number of connections accepted in one iteration of the event loop.
+
+A key of a session waits for all requests that begin in the same iteration, each of which takes about a millisecond.
+"""
 
 CALM_TIMEOUT = 2.0
 """If no pause begins for so many seconds, the log says that the shortage is over. One shortage has many pauses."""

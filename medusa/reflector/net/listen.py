@@ -12,8 +12,12 @@ from medusa.reflector.config import ConfigError
 HTTP, RAW = "http", "raw"
 """The names of the two listening sockets. Each is also the name of the protocol that peers use there."""
 
-BACKLOG = 1024
-"""The length of the kernel's queue of connections that are not accepted yet."""
+BACKLOG = 65535
+"""The length of the kernel's queue of connections that are not accepted yet. The kernel lowers it to its own maximum.
+
+If the queue is full, the kernel drops what completes a connection. The peer then believes that it is connected, and
+waits until the kernel tries again: for 1 s, later for up to 30 s.
+"""
 
 TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
