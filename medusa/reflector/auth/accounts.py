@@ -17,7 +17,7 @@ import structlog
 
 from medusa.keys import BadKey, PublicKey, numbered_lines
 from medusa.protocol.attach_path import LOGIN
-from medusa.reflector.auth.strict_modes import trusted_owners, weakness
+from medusa.reflector.auth.strict_modes import Snapshot, snapshot, trusted_owners, unchanged, weakness
 
 log = structlog.get_logger(component="accounts")
 
@@ -53,6 +53,7 @@ class Accounts:
         """Raises AccountsError if the directory cannot be read, or if other users of this host could change it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
+        self._checked: dict[tuple[str, str | None], tuple[Snapshot, list[PublicKey]]] = {}  # by login and user
         self._unreadable: dict[Path, str] = {}  # by file, the reason that was logged last
         try:
             list(self._directory.iterdir())
@@ -69,8 +70,9 @@ class Accounts:
         Searches the keys of the account `login` if `user` is None. Otherwise searches the keys of this account's user
         `user`.
         """
-        path = self._directory / login if user is None else self._directory / (login + USERS) / user
-        return next((key for key in self._keys(path) if key.matches(fingerprint)), None)
+        checked = self._checked.get((login, user))
+        keys = checked[1] if checked is not None and unchanged(checked[0]) else self._check(login, user)
+        return next((key for key in keys if key.matches(fingerprint)), None)
 
     def everyone(self) -> dict[tuple[str, str | None], list[PublicKey]]:
         """Returns the keys of every account and of every user, in a dict from (login, user) to a list of keys.
@@ -93,6 +95,21 @@ class Accounts:
             for login, user, path in sorted(files, key=lambda file: str(file[2]))
             if path.is_file() and all(re.fullmatch(LOGIN, name) for name in (login, user or login))
         }
+
+    def _check(self, login: str, user: str | None) -> list[PublicKey]:
+        """Returns the keys of an account or of its user. Remembers them if a snapshot shows each change from now on."""
+        self._checked.pop((login, user), None)
+        path = self._directory / login if user is None else self._directory / (login + USERS) / user
+        try:
+            before = snapshot(str(path))
+            # If the file system decides as well who can write, no snapshot shows all that matters.
+            complete = not any(folder.stat().st_mode & _OTHERS_WRITE for folder in (self._directory, path.parent))
+        except OSError:
+            return self._keys(path)  # which logs the error
+        keys = self._keys(path)
+        if keys and complete and unchanged(before):
+            self._checked[login, user] = before, keys
+        return keys
 
     def _keys(self, path: Path) -> list[PublicKey]:
         try:

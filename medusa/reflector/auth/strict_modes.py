@@ -42,6 +42,37 @@ def weakness(path: str, owners: Collection[int]) -> str:
     return ""
 
 
+Snapshot = tuple[tuple[str, tuple[int, ...]], ...]
+"""What decides who can replace or change a file: each directory and link on the way to it, and the file itself."""
+
+
+def snapshot(path: str) -> Snapshot:
+    """Returns the state of the file `path` and of all directories and links on the way to it.
+
+    While it stays `unchanged`, `weakness` returns the same, and the file has the same content. Raises OSError.
+    """
+    return tuple((entry, _state(found)) for entry, found in _way(path))
+
+
+def unchanged(before: Snapshot) -> bool:
+    """Returns True if `snapshot` would return `before` again. Takes a system call for each part of the path."""
+    try:
+        for entry, state in before:
+            if _state(os.lstat(entry)) != state:
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    mode = found.st_mode
+    place = (mode, found.st_uid, found.st_gid, found.st_ino, found.st_dev)
+    if stat.S_ISDIR(mode):
+        return place  # its times change with each file that is made in it
+    return (*place, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 def _way(path: str) -> list[tuple[str, os.stat_result]]:
     """Returns all directories and links on the way to the file `path`. The last entry is the file itself.
 

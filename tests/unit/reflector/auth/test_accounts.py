@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from structlog.types import EventDict
 
+from medusa.reflector.auth import accounts as accounts_module
 from medusa.reflector.auth.accounts import MAX_FILE, MAX_UNREADABLE, Accounts, AccountsError
 from tests.signing import Key, Keys, allow
 from tests.waiting import wait_until
@@ -205,6 +206,29 @@ def test_a_change_of_any_directory_on_the_way_counts_at_once(tmp_path: Path, key
         Accounts(str(directory))
     (tmp_path / "above").chmod(0o755)
     assert found(accounts, key)
+
+
+def test_a_file_is_opened_again_only_after_a_change(tmp_path: Path, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    allow(tmp_path, "alice", key)
+    accounts, opened = Accounts(str(tmp_path)), []
+
+    def opener(path: str, flags: int) -> int:
+        opened.append(path)
+        return os.open(path, flags)
+
+    monkeypatch.setattr(accounts_module, "_without_waiting", opener)
+    assert found(accounts, key)
+    assert found(accounts, key)
+    assert not found(accounts, Key("ed25519"))
+    assert len(opened) == 1
+    (tmp_path / "alice").chmod(0o400)
+    assert found(accounts, key)
+    assert len(opened) == 2
+    tmp_path.chmod(0o1755 | 0o022)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert found(accounts, key)  # this depends on the file system too, so it is asked each time
+    monkeypatch.undo()
+    assert not found(accounts, key)
 
 
 def test_what_a_link_leads_to_counts(tmp_path: Path, key: Key, logs: list[EventDict]) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from medusa.reflector.auth.strict_modes import trusted_owners, weakness
+from medusa.reflector.auth.strict_modes import snapshot, trusted_owners, unchanged, weakness
 
 OWNERS = frozenset((0, os.geteuid()))
 
@@ -74,3 +75,34 @@ def test_a_link_to_itself_and_a_way_that_ends(tmp_path: Path) -> None:
         weakness(str(tmp_path / "loop"), OWNERS)
     with pytest.raises(FileNotFoundError):
         weakness(str(tmp_path / "none" / "x"), OWNERS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.chmod(0o640),
+        lambda file: file.write_bytes(b"other"),
+        lambda file: file.unlink(),
+        lambda file: (file.with_name("new").touch(), file.with_name("new").rename(file)),
+        lambda file: file.parent.chmod(0o700),
+        lambda file: (file.parent.rename(file.parent.with_name("moved")), file.parent.mkdir(), file.touch()),
+        lambda file: (file.rename(file.with_name("moved")), file.symlink_to("moved")),
+    ],
+)
+def test_a_snapshot_shows_each_change(file: Path, change: Callable[[Path], object]) -> None:
+    before = snapshot(str(file))
+    file.with_name("another").touch()
+    assert unchanged(before)
+    change(file)
+    assert not unchanged(before)
+
+
+def test_a_snapshot_shows_that_a_link_leads_elsewhere(file: Path) -> None:
+    link = file.with_name("link")
+    link.symlink_to("file")
+    before = snapshot(str(link))
+    assert unchanged(before)
+    file.with_name("other").touch()
+    link.unlink()
+    link.symlink_to("other")
+    assert not unchanged(before)
