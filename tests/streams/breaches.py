@@ -93,7 +93,7 @@ CHANNELS: list[tuple[str, str, int, bytes]] = [
     ("count", "agent", CLOSE, frame(DATA, 0, 1, b"abc") + frame(EOF, 0, 1, end(b"abc", 2))),
     ("count", "agent", CLOSE, frame(EOF, 0, 1, end(b"", 1 << 63))),
     ("digest", "agent", CLOSE, frame(DATA, 0, 1, b"abc") + frame(EOF, 0, 1, end(b"abd"))),
-    ("digest", "client", CLOSE, frame(EOF, 2, 1, bytes(40))),
+    ("digest", "client", CLOSE, frame(DATA, 2, 1, b"abc") + frame(EOF, 2, 1, end(b"", 3))),
     ("bad-json", "agent", CLOSE, frame(REQUEST, 0, 1, b"[]")),
     ("bad-json", "agent", CLOSE, frame(REQUEST, 0, 1, b"{\xff}")),
     ("bad-json", "agent", CLOSE, frame(REQUEST, 0, 1, b"{'type'}")),

@@ -20,11 +20,11 @@ from medusa.protocol.channels.frames import (
     build_json,
     build_reason,
 )
-from medusa.protocol.channels.kinds import KINDS, is_terminal, subs
+from medusa.protocol.channels.kinds import CRC32, KINDS, is_terminal, subs
 from medusa.protocol.channels.limits import MAX_QUEUED, MAX_QUEUED_ALONE, MIN_QUEUED, QUEUED_HIGH
 from medusa.protocol.channels.sending.outbox import Outbox
 from medusa.protocol.channels.sending.queue import FrameQueue
-from medusa.protocol.channels.subs import Reader, Writer
+from medusa.protocol.channels.subs import Crc32, Reader, Writer
 from medusa.protocol.channels.windows import Windows
 from medusa.protocol.errors import LocalProtocolError
 from medusa.protocol.resume.byte_queue import Buffer
@@ -100,6 +100,7 @@ class Channel:
         self.readers = {sub: Reader(sub, number, windows, terminal, outbox.control) for sub in other}
         self.writers = {sub: Writer() for sub in mine}
         self.has_result = self.broken = False
+        self._check = parameters.get("check")
         self._outbox = outbox
         self._queue = FrameQueue(number, self.writers, outbox)
         if opener:
@@ -113,6 +114,8 @@ class Channel:
         Does nothing if the channel was closed, or was answered before.
         """
         if self.state is State.OFFERED:
+            if self.agrees(self._check):
+                parameters["check"] = CRC32
             self._outbox.control(build_json(OPENED, self.number, parameters))
             self.state = State.OPEN
             self._start()
@@ -205,6 +208,18 @@ class Channel:
             self._shut()
 
     # ------------------------------------------------------------------ called by the multiplexer
+
+    def agrees(self, check: Any) -> bool:
+        """Checks all bytes by CRC-32 instead of SHA-256 if this end wants it, and the peer too: `check` says so.
+
+        Returns True if both want it. Call it before the channel is open, so that no bytes have been checked yet.
+        """
+        if check != CRC32 or self._check != CRC32:
+            return False
+        for sums in (self.readers, self.writers):
+            for end in sums.values():
+                end.check = Crc32()
+        return True
 
     @property
     def waiting(self) -> bool:

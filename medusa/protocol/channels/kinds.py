@@ -102,6 +102,15 @@ _SIZE: Fields = {"columns": (check_window, REQUIRED), "lines": (check_window, RE
 _PTY: Fields = {**_SIZE, "term": (_NAME, ""), "modes": (_PATH, "")}
 
 
+CRC32 = "crc32"
+"""The check of bytes that both ends of a connection's channel agree on: OPEN and OPENED have it in the field `check`.
+
+Without it, or if the other end does not know it, the check is the SHA-256. That takes more time than all else that is
+done with the bytes of a connection.
+"""
+
+_CHECK: Fields = {"check": (_NAME, "")}
+
 FORWARDED = ("tcp", "unix", "listen")
 """The kinds of channels for connections that the agent makes or accepts for the client."""
 
@@ -152,14 +161,16 @@ KINDS: Dict[str, Kind] = {
         ((STDIN,), (STDOUT,)),
         True,
     ),
-    "tcp": Kind(Role.CLIENT, {"host": (_NAME, REQUIRED), "port": (_PORT, REQUIRED)}),
-    "unix": Kind(Role.CLIENT, {"path": (_PATH, REQUIRED)}),
+    "tcp": Kind(Role.CLIENT, {"host": (_NAME, REQUIRED), "port": (_PORT, REQUIRED), **_CHECK}),
+    "unix": Kind(Role.CLIENT, {"path": (_PATH, REQUIRED), **_CHECK}),
     "listen": Kind(
         Role.CLIENT,
         {"host": (_NAME, ""), "port": (check_integer(0, 65535), 0), "path": (_PATH, "")},
         ((), ()),
     ),
-    "accepted": Kind(Role.AGENT, {"listener": (check_integer(1, (1 << 32) - 1), REQUIRED), "peer": (_PATH, "")}),
+    "accepted": Kind(
+        Role.AGENT, {"listener": (check_integer(1, (1 << 32) - 1), REQUIRED), "peer": (_PATH, ""), **_CHECK}
+    ),
     "sftp": Kind(Role.CLIENT, {"cwd": (_PATH, ""), "own": (_boolean, False)}),
     "info": Kind(Role.CLIENT, {}, ((), (0,))),
 }

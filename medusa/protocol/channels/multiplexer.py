@@ -216,6 +216,7 @@ class Channels(FrameParser):
             self._break(channel, "bad-request", str(error))
             return
         if kind == frames.OPENED:
+            channel.agrees(given.get("check"))
             channel.state = State.OPEN
         if fields is not None:
             self._events.append(Event(kind, channel, 0, fields))

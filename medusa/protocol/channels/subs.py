@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any, Callable, List, Mapping, Optional
+from zlib import crc32
 
 from medusa.protocol.channels.frames import END, STOP, build_frame
 from medusa.protocol.channels.limits import MIN_WINDOW
@@ -13,6 +14,21 @@ from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
 
 NO_DIGEST = bytes(32)
 """Is sent in place of the digest of a sub that the peer has stopped. The peer does not check the digest then."""
+
+
+class Crc32:
+    """The CRC-32 of bytes, with the methods of a hash from hashlib."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def update(self, data: Buffer) -> None:
+        """Adds `data` to the sum."""
+        self._sum = crc32(data, self._sum)
+
+    def digest(self) -> bytes:
+        """Returns the sum in the last 4 bytes of 32."""
+        return self._sum.to_bytes(32, "big")
 
 
 class Reader:
@@ -28,6 +44,8 @@ class Reader:
         over: True if no more bytes will arrive.
         complete: True if the peer has ended the sub, and all its bytes have arrived as they were sent.
         stopped: True if this end wants no more bytes.
+        check: sums up the bytes that have arrived, with the methods of a hash from hashlib. May be replaced before the
+            first of them.
     """
 
     def __init__(
@@ -42,7 +60,7 @@ class Reader:
         self._charged = 0
         self._queue = ByteQueue()
         self._fresh: List[memoryview] = []  # views of the last message: `settle` copies them
-        self._hash = hashlib.sha256()
+        self.check: Any = hashlib.sha256()
         self._charge()
 
     # ------------------------------------------------------------------ called by the user of the channel
@@ -113,7 +131,7 @@ class Reader:
         self.received += len(data)
         if self.stopped:
             return False
-        self._hash.update(data)
+        self.check.update(data)
         self._fresh.append(data)
         return len(self._fresh) == 1
 
@@ -128,7 +146,7 @@ class Reader:
 
         Args:
             count: the number of bytes that the peer has sent.
-            digest: the SHA-256 of these bytes.
+            digest: the check of these bytes: their SHA-256, or their CRC-32.
 
         Returns:
             "" if both are right; otherwise the name of the wrong one, "count" or "digest".
@@ -137,7 +155,7 @@ class Reader:
         if not self.stopped:
             if count != self.received:
                 wrong = "count"
-            elif digest != self._hash.digest():
+            elif count and digest != self.check.digest():  # before the channel is open, the check is not agreed on yet
                 wrong = "digest"
             self.complete = not wrong
         self.cut()
@@ -184,25 +202,27 @@ class Writer:
         sent: the number of bytes that were put into frames so far.
         ended: True if the end of the sub was queued.
         stopped: True if the peer wants no more bytes.
+        check: sums up the bytes that were queued, with the methods of a hash from hashlib. May be replaced before the
+            first of them.
     """
 
     def __init__(self) -> None:
         self.limit = self.written = self.sent = 0
         self.ended = self.ended_on_wire = self.stopped = False
-        self._hash = hashlib.sha256()
+        self.check: Any = hashlib.sha256()
 
     def wrote(self, data: Buffer) -> None:
-        """Counts `data` as queued, and adds them to the digest."""
+        """Counts `data` as queued, and adds them to the check."""
         self.written += len(data)
-        self._hash.update(data)
+        self.check.update(data)
 
     def end(self) -> bytes:
-        """Returns the payload of the frame EOF: the number of bytes that were sent, and their digest.
+        """Returns the payload of the frame EOF: the number of bytes that were sent, and their check.
 
         Sets `ended_on_wire`, so the caller must send the frame.
         """
         self.ended_on_wire = True
-        return END.pack(self.sent, NO_DIGEST if self.stopped else self._hash.digest())
+        return END.pack(self.sent, NO_DIGEST if self.stopped else self.check.digest())
 
 
 def find_sub(ends: Mapping[int, Any], sub: int, channel: Any) -> Any:
