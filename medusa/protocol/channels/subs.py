@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from binascii import crc32
 from typing import Any, Callable, List, Mapping, Optional
-from zlib import crc32
 
 from medusa.protocol.channels.frames import END, STOP, build_frame
 from medusa.protocol.channels.limits import MIN_WINDOW
