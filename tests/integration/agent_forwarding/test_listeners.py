@@ -37,7 +37,7 @@ def test_a_listener(stream: StreamClient) -> None:
         stream.until(lambda: stream.offered)
         host, port = peer.getsockname()[:2]
         name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        assert stream.offered[0][1] == {"listener": run.channel.number, "peer": name}
+        assert stream.offered[0][1] == {"listener": run.channel.number, "peer": name, "check": "crc32"}
         (accepted,) = stream.accept()
         pairs.append((peer, accepted))
         peer.sendall(b"one")
