@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -36,15 +37,19 @@ def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUT
         argv: the arguments, without the program's name. None for the arguments of this process.
         timeouts: all timeouts of mlogin. Tests pass their own.
     """
-    _open_standard_fds()
-    hide_arguments(sys.argv)
-    forbid_core_dump()
-    settings = replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
-    if settings.no_input:
-        os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
-    from medusa.client.mlogin import run  # takes long to import
+    gc.disable()  # it would find nothing in what is imported. A session enables it again.
+    try:
+        _open_standard_fds()
+        hide_arguments(sys.argv)
+        forbid_core_dump()
+        settings = replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
+        if settings.no_input:
+            os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
+        from medusa.client.mlogin import run  # takes long to import
 
-    return run(settings)
+        return run(settings)
+    finally:
+        gc.enable()
 
 
 def parse(argv: Sequence[str]) -> Settings:

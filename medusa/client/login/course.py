@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -79,6 +80,9 @@ class Course:
             modes: the modes of the user's terminal: opcode (RFC 4254) -> value.
             make: makes what takes the place of a command on pipes; None for such a command.
         """
+        if not gc.isenabled():
+            gc.freeze()  # what is imported by now is needed until the end
+            gc.enable()
         settings, launcher = self._settings, self._launcher
         forwarder = forwarder_for(settings, self._messages) if forwarder is None else forwarder
         runner = SessionRunner(settings, self._messages, self._wish, forwarder, self._state, make)
