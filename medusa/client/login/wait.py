@@ -45,7 +45,7 @@ def wait_and_read(
         disconnects = Action.DISCONNECT in typed.feed(data or typed.end_of_file)
         if disconnects:
             console.signals.disconnect()
-        return not disconnects and len(typed) < HIGH_WATER
+        return not disconnects and len(typed.waiting) < HIGH_WATER
 
     wait = _wait(settings, link, launcher, console, dialer)
     with read_ahead(console.terminal, take, lambda: launcher.asks):

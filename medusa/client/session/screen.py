@@ -44,11 +44,6 @@ class Screen:
         self._poll = PollSet()
         self._swift = False
 
-    @property
-    def pending(self) -> int:
-        """The number of bytes that are still to be written."""
-        return self._stdout.pending
-
     def room(self, high_water: int) -> int:
         """Returns how many more bytes of output to take now; 0 or less for none.
 

@@ -123,7 +123,7 @@ class TerminalSession:
         if self._pace.due(now, self._happened):
             self._check(now)
         self._send()
-        if self._screen.pending:
+        if self._stdout.pending:
             self._screen.write()
         self._wait()
 
@@ -142,26 +142,22 @@ class TerminalSession:
 
     # From the agent's side to the user.
 
-    def _room(self) -> int:
-        """Returns how many more bytes of output to take now; 0 or less for none."""
-        return self._screen.room(self._remote.high_water)
-
     def _receive(self) -> None:
         """Takes the output that has arrived, and adds it to the queue for the user's terminal."""
         while True:
-            data, settled = self._remote.receive(self._room()), self._remote.settled()
-            if data:
+            remote = self._remote
+            if data := remote.receive(self._screen.room(remote.high_water)):
                 self._screen.show(data)
-            elif settled is self._remote:
-                return
-            if settled is not self._remote:
-                self._remote = settled
+            self._remote = remote.settled()
+            if self._remote is not remote:
                 self._pace.soon()
+            elif not data:
+                return
 
     def _drain(self) -> None:
         """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""
         self._screen.write()
-        while self._screen.pending:
+        while self._stdout.pending:
             self._poll.wait({self._stdout.fileno(): select.POLLOUT, self._signals.fileno(): select.POLLIN})
             self._take_signals()
             self._screen.write()
@@ -171,7 +167,7 @@ class TerminalSession:
     def _send(self) -> None:
         if self._keyboard.resized and self._remote.resize(*window_size()):
             self._keyboard.resized = False
-        while self._input and (room := self._remote.room):
+        while self._input.waiting and (room := self._remote.room):
             self._remote.send(self._input.take(room))
             self._remote = self._remote.settled()
         self._remote.flush()
@@ -204,9 +200,10 @@ class TerminalSession:
 
     def _wait(self) -> None:
         remote, more = self._remote, self._remote.more
-        waits = not (more and self._room() > 0)
+        room = self._screen.room(remote.high_water)
+        waits = not more or room <= 0
         due = min(self._pace.at, remote.flush_at())
-        ready = self._poll.wait(self._wanted(), due - self._clock() if waits else 0.0)
+        ready = self._poll.wait(self._wanted(room), due - self._clock() if waits else 0.0)
         self._happened = bool(ready) or not waits
         self._readable = more or self._link.fileno() in ready or self._link.unread or remote.parted
         remote.step(ready)
@@ -217,12 +214,12 @@ class TerminalSession:
             for action in self._keyboard.read():
                 _ON_ACTION[action](self)
 
-    def _wanted(self) -> dict[int, int]:
+    def _wanted(self, room: int) -> dict[int, int]:
         """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
-        wanted = self._remote.wanted(self._room())
+        wanted = self._remote.wanted(room)
         wanted[self._keyboard_fd] = self._keyboard.events()
         wanted[self._signals_fd] = select.POLLIN
-        if self._screen.pending:
+        if self._stdout.pending:
             wanted[self._stdout.fileno()] = select.POLLOUT
         return wanted
 

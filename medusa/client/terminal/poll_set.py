@@ -22,7 +22,8 @@ class PollSet:
                 left out, because poll would report its hang-up again and again.
             timeout: seconds to wait at most; None for no limit.
         """
-        self.watch(wanted)
+        if wanted != self._wanted:
+            self.watch(wanted)
         return self.ready(timeout)
 
     def watch(self, wanted: Mapping[int, int]) -> None:
@@ -30,8 +31,6 @@ class PollSet:
 
         Do not change `wanted` later.
         """
-        if wanted == self._wanted:
-            return
         self._wanted = wanted
         now = {fd: events for fd, events in wanted.items() if events}
         for fd in self._events.keys() - now.keys():

@@ -66,7 +66,7 @@ class Keyboard:
 
     def events(self) -> int:
         """Returns the events to poll for, as a mask of select.POLLIN."""
-        reads = not (self._input.ended or self._terminal.away) and len(self._input) < self._limit
+        reads = not (self._input.ended or self._terminal.away) and len(self._input.waiting) < self._limit
         return select.POLLIN if reads else 0
 
     def deadline(self) -> float:

@@ -25,6 +25,7 @@ class UserInput:
         character: the argument `character`.
         end_of_file: the argument `end_of_file`.
         ended: True if the input has ended.
+        waiting: the bytes that wait to be sent. Only read it; `take` removes bytes.
     """
 
     def __init__(
@@ -33,21 +34,17 @@ class UserInput:
         self.character = character
         self.end_of_file = end_of_file
         self._scanner = EscapeScanner(character)
-        self._waiting = bytearray()
+        self.waiting = bytearray()
         self._last = b"\n"
         self._repeat_at = math.inf
         self._interval = timeouts.end_of_input_interval
         self._longest_interval = timeouts.end_of_input_longest_interval
         self.ended = False
 
-    def __len__(self) -> int:
-        """Returns the number of bytes that wait to be sent."""
-        return len(self._waiting)
-
     @property
     def deadline(self) -> float:
         """The time at which to call `repeat_end`. Infinite before the end of input, and while bytes wait to be sent."""
-        return math.inf if self._waiting else self._repeat_at
+        return math.inf if self.waiting else self._repeat_at
 
     def feed(self, data: bytes) -> list[Action]:
         """Adds typed bytes to the queue. Returns the actions that the escapes in them ask for."""
@@ -80,8 +77,8 @@ class UserInput:
 
     def take(self, size: int) -> bytes:
         """Removes up to `size` bytes from the front of the queue and returns them."""
-        data = bytes(self._waiting[:size])
-        del self._waiting[:size]
+        data = bytes(self.waiting[:size])
+        del self.waiting[:size]
         return data
 
     def _append_end(self, now: float) -> None:
@@ -90,5 +87,5 @@ class UserInput:
         self._interval = min(2 * self._interval, self._longest_interval)
 
     def _append(self, data: bytes) -> None:
-        self._waiting += data
+        self.waiting += data
         self._last = data[-1:] or self._last

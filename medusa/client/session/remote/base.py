@@ -58,7 +58,7 @@ class Remote(Protocol):
         """The number of bytes of input that `send` takes now."""
 
     def send(self, data: bytes) -> None:
-        """Sends input to the command. Raises LinkLost. `data`: at most `room` bytes."""
+        """Accepts input for the command, at most `room` bytes. `flush` sends it. Raises LinkLost."""
 
     def resize(self, columns: int, lines: int) -> bool:
         """Tells the command's terminal the new size of the user's terminal. Raises LinkLost.

@@ -94,7 +94,6 @@ class StreamRemote:
     def send(self, data: bytes) -> None:
         if not self._channel.writers[STDIN].stopped:
             self._channel.write(STDIN, data)
-            self.flush()
 
     def resize(self, columns: int, lines: int) -> bool:
         if not self._conversation.clear:

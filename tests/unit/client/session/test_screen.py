@@ -46,7 +46,7 @@ def test_what_is_shown_comes_out_whole_however_slowly_it_is_taken(scene: Scene) 
     taken = b""
     scene.it.show(b"")
     scene.it.show(data)
-    while scene.it.pending:
+    while scene.output.pending:
         scene.now += 1.0
         scene.it.write()
         taken += scene.taken()
@@ -65,14 +65,14 @@ def test_room_is_what_the_agents_side_allows_and_more_for_a_swift_terminal(scene
 def test_a_slow_terminal_is_left_after_a_time(scene: Scene) -> None:
     scene.it.show(bytes(4 * HIGH))
     scene.it.write()
-    assert scene.it.pending == 3 * HIGH
+    assert scene.output.pending == 3 * HIGH
 
 
 def test_what_the_user_does_interrupts_it(scene: Scene) -> None:
     os.write(scene.keyboard, b"x")
     scene.it.show(bytes(4 * HIGH))
     scene.it.write()
-    assert scene.it.pending == 3 * HIGH
+    assert scene.output.pending == 3 * HIGH
 
 
 def test_a_reader_that_is_gone_ends_the_session(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from medusa.client.timeouts import Timeouts
 def test_escapes_are_taken_out_and_bytes_leave_in_pieces() -> None:
     typed = UserInput(b"~")
     assert typed.feed(b"ls\r~?~i~~x") == [Action.HELP, Action.INFO]
-    assert len(typed) == 5
+    assert len(typed.waiting) == 5
     assert (typed.take(3), typed.take(10), typed.take(10)) == (b"ls\r", b"~x", b"")
 
 
