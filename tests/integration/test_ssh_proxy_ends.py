@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from tests.own_sessions import environ, train
 from tests.sshclients import MEDUSA, Ssh
-from tests.terminals import processes_of
+from tests.terminals import find, processes_of
 from tests.waiting import PATIENCE, wait_until
 
 HOST = "train.medusa"
@@ -100,3 +101,59 @@ def test_the_end_of_ssh_ends_what_it_ran(session: Session, terminal: str, number
         run.communicate(timeout=PATIENCE)
     wait_until(lambda: not command.exists(), "the end of the command")
     wait_until(lambda: not there.exists(), "the end of the listener")
+
+
+@contextlib.contextmanager
+def running(ssh: Ssh, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
+    """A command by ssh that runs until it is ended: yields ssh, the agent's pid, and the command in /proc."""
+    with ssh.start(*words, HOST, "echo $PPID $$; exec sleep 1000") as run:
+        try:
+            assert run.stdout is not None
+            agent, command = map(int, run.stdout.readline().split())
+            yield run, agent, Path("/proc", str(command))
+        finally:
+            run.kill()
+
+
+def kill_proxy(run: subprocess.Popen[bytes], home: Path) -> None:
+    """Kills the only ssh-proxy. Its ssh ends with an error, and no process is left of both."""
+    os.kill(find(home, " ssh-proxy "), signal.SIGKILL)
+    out, err = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, out) == (255, b"")
+    assert b"closed" in err or b"Broken pipe" in err
+    wait_until(lambda: not [words for words in processes_of(home).values() if " ssh-proxy " in words], "its end")
+
+
+@pytest.mark.parametrize("terminal", ["-T", "-tt"])
+def test_a_killed_proxy_ends_its_ssh_only(session: Session, terminal: str) -> None:
+    ssh, mlogin = session
+    with running(ssh, terminal) as (run, _, command):
+        kill_proxy(run, Path(ssh.environ["HOME"]))
+        assert ssh.run(HOST, "echo again") == (0, b"again\n", b"")
+        assert command.exists()  # it is kept for the time of --keep, as after a lost link
+        assert mlogin.poll() is None
+
+
+def test_what_a_killed_proxy_has_left_ends_after_the_keep_time(session: Session) -> None:
+    ssh, mlogin = session
+    home, there = Path(ssh.environ["HOME"]), ssh.place / "listens"
+    ssh.config.write_text(ssh.config.read_text().replace(" ssh-proxy ", " ssh-proxy --keep 1s "))
+    with running(ssh) as (_, agent, first):
+        pids = [agent, find(home, " reflector ")]
+    wait_until(lambda: not first.exists(), "the end of the first command")
+    assert ssh.run(HOST, "true") == (0, b"", b"")
+    before = [descriptors(pid) for pid in pids]
+    with running(ssh, "-R", f"{there}:127.0.0.1:9") as (run, _, command):
+        wait_until(there.exists, "the listener")
+        assert [descriptors(pid) for pid in pids] > before
+        kill_proxy(run, home)
+        wait_until(lambda: not command.exists(), "the end of the command")
+        wait_until(lambda: not there.exists(), "the end of the listener")
+        wait_until(lambda: [descriptors(pid) for pid in pids] == before, "the end of all connections")
+        assert ssh.run(HOST, "echo again") == (0, b"again\n", b"")
+        assert mlogin.poll() is None
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
