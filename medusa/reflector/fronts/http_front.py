@@ -19,7 +19,7 @@ from medusa.protocol.printable import printable
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
-from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
+from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head, wait_for_turn
 from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
 from medusa.reflector.fronts.tls_handshake import decrypt
 from medusa.reflector.fronts.upgrade import UpgradeHandler
@@ -206,7 +206,7 @@ class Handler(UpgradeHandler):
         try:
             with head_timeout(config.timeouts.head_timeout, 408):
                 data = accepted.data or read_first_bytes(accepted, config, self.server.doorkeeper.name_client)
-                self.server.admit()
+                wait_for_turn(self.server.admit)
                 if not accepted.handed_over:
                     accepted.keep(decrypt(accepted, self.server.certificate, data))
                 if not read_head(accepted):

@@ -36,6 +36,7 @@ from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission.admission import Admission
 from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.http_front import Handoff
+from medusa.reflector.fronts.request_head import wait_for_turn
 from medusa.reflector.fronts.startups import IN_ALL, Dropped, Startup
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
@@ -130,7 +131,7 @@ class RawFront(PausingServer):
         with greeting_timeout(timeouts.head_timeout):
             if not accepted.handed_over:
                 accepted.keep(read_first_bytes(accepted, self._config, self._doorkeeper.name_client))
-            self.admit()
+            wait_for_turn(self.admit)
             if not read_greeting(accepted):
                 return
         accepted.sock.settimeout(timeouts.answer_timeout)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from gevent.event import Event
 from structlog.testing import capture_logs
 
 from medusa.protocol.errors import HandshakeError
@@ -119,6 +120,14 @@ def test_an_error_of_the_application_is_logged_and_answered(bench: Bench, front:
 def test_heads_that_are_refused(bench: Bench, front: HttpFront, sent: bytes, status: bytes) -> None:
     bench.peer.sendall(sent)
     assert serve(front, bench).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_request_that_gets_no_turn_in_time_may_come_again(bench: Bench, front: HttpFront) -> None:
+    front.admit = Event().wait  # type: ignore[assignment]
+    bench.peer.sendall(ATTACH)
+    answer = serve(front, bench)
+    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: 5\r\n" in answer
 
 
 @pytest.mark.parametrize(("sent", "refusals"), [(b"", []), (b"GET /sta", ["the head ended early"])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gevent.event import Event
 
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.fronts.raw_front import RawFront, read_greeting
@@ -52,6 +53,13 @@ def test_a_peer_that_says_nothing_is_refused_in_time(bench: Bench, front: RawFro
     front.serve(Accepted(RAW, bench.sock, ADDRESS))
     assert bench.received().startswith(b"ERR 408 no greeting in 0.05 s")
     assert bench.metrics.handlers == 0
+
+
+def test_a_peer_that_gets_no_turn_in_time_is_not_called_slow(bench: Bench, front: RawFront) -> None:
+    front.admit = Event().wait  # type: ignore[assignment]
+    bench.peer.sendall(FRAMED)
+    front.serve(Accepted(RAW, bench.sock, ADDRESS))
+    assert bench.received().startswith(b"ERR 503 the reflector is too busy")
 
 
 def test_http_is_refused_in_its_own_words(bench: Bench, front: RawFront) -> None:
