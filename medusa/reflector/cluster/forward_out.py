@@ -119,7 +119,8 @@ class ForwardOut:
             Unreachable: the owner cannot be connected to. The peer has received no answer yet.
             Refusal: 503, the owner does not answer, or this reflector stops. The peer has received no answer yet.
         """
-        if self._over:
+        late = self._ends_at is not None and time.monotonic() > self._ends_at - self._timeouts.close_timeout
+        if self._over or late:  # it would be cut off at once, or before its end could pass
             raise shutting_down()
         self._asking += 1
         self._empty.clear()
@@ -165,7 +166,7 @@ class ForwardOut:
         reflector.
 
         For each other forwarded peer, tells the owner of the peer's session that this reflector stops. The owner tells
-        the user, and ends the peer's pair of client and agent before `ends_at`.
+        the user, and ends the peer's pair of client and agent before `ends_at`. `forward` refuses peers near that time.
         """
         self._ends_at = ends_at
         for link, carried in list(self._links.items()):
@@ -181,8 +182,7 @@ class ForwardOut:
         """Waits until no connection is forwarded any more, at most `timeout` seconds. Then `forward` refuses all peers.
 
         Args:
-            grace: further seconds to wait after `timeout`, for the last bytes of sessions. This wait takes place only
-                if an owner has agreed, after `drain`, to end its sessions before this reflector stops.
+            grace: further seconds to wait for the last bytes of sessions, if an owner has agreed to end them in time.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))

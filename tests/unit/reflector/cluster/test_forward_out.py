@@ -166,6 +166,21 @@ def test_nothing_is_forwarded_after_the_wait_for_its_end(site: Site) -> None:
         site.forward().get(timeout=PATIENCE)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_nothing_is_forwarded_right_before_the_end_of_a_drain(site: Site, early: bool) -> None:
+    """The owner could not end the session in time. So the peer tries another reflector."""
+    left = site.forward_out._timeouts.close_timeout
+    site.forward_out.drain(time.monotonic() + (left + PATIENCE if early else left))
+    forwarding = site.forward()
+    if early:
+        with owner_of(site) as (owner, _):
+            owner.sendall(b"HTTP/1.1 101 Switching\r\n\r\n")
+            assert forwarding.get(timeout=PATIENCE) is None
+    else:
+        with refused(503, retry_after=1):
+            forwarding.get(timeout=PATIENCE)
+
+
 def test_the_wait_for_the_end_goes_on_if_the_next_peer_is_forwarded_at_once(site: Site) -> None:
     forwarding = site.forward()
     gevent.sleep(0)
