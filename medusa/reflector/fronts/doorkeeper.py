@@ -9,13 +9,15 @@ accept the bytes at once.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
+from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.refusal_log import RefusalLog
-from medusa.reflector.fronts.startups import FROM_SOURCE, IN_ALL, NO_ROOM, Dropped, Startup, Startups
+from medusa.reflector.fronts.startups import FROM_SOURCE, IN_ALL, NO_ROOM, RETRY_AFTER, Dropped, Startup, Startups
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net import fd_limit
 from medusa.reflector.net.accepted import Accepted
@@ -115,3 +117,15 @@ class Doorkeeper:
         more = self._refusals.fields("dropped", host)
         if more is not None:
             log.info("connection dropped", client=host, reason=WORDS[dropped.why], **more)
+
+
+def wait_for_turn(admit: Callable[[], None]) -> None:
+    """Calls `admit`, which waits until the event loop has time for the request.
+
+    Raises HandshakeError (503) if the time limit for the head or greeting ends this wait: the peer has not been slow.
+    """
+    try:
+        admit()
+    except HandshakeError:
+        words = "the reflector is too busy to read this request now"
+        raise HandshakeError(503, words, (("Retry-After", str(RETRY_AFTER)),)) from None

@@ -17,9 +17,9 @@ from gevent.pywsgi import Input, WSGIServer
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
+from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper, wait_for_turn
 from medusa.reflector.fronts.refusal_log import RefusalLog
-from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head, wait_for_turn
+from medusa.reflector.fronts.request_head import head_timeout, parse_head, read_head
 from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
 from medusa.reflector.fronts.tls_handshake import decrypt
 from medusa.reflector.fronts.upgrade import UpgradeHandler

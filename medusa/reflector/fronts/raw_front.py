@@ -34,9 +34,8 @@ from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission.admission import Admission
-from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
+from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper, wait_for_turn
 from medusa.reflector.fronts.http_front import Handoff
-from medusa.reflector.fronts.request_head import wait_for_turn
 from medusa.reflector.fronts.startups import IN_ALL, Dropped, Startup
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gevent
 
 from medusa.protocol.errors import HandshakeError
@@ -11,7 +9,6 @@ from medusa.protocol.http.early_check import EarlyCheck
 from medusa.protocol.http.head import HeadReader, has_body, parse_request
 from medusa.protocol.raw.greeting import GREETING_START, is_greeting
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.startups import RETRY_AFTER
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import client_of, source_of
 
@@ -22,18 +19,6 @@ def head_timeout(seconds: float, status: int) -> gevent.Timeout:
     If the `with` block lasts longer than `seconds`, HandshakeError with `status` is raised in the block.
     """
     return gevent.Timeout(seconds, HandshakeError(status, "no whole request head in %g s" % seconds))
-
-
-def wait_for_turn(admit: Callable[[], None]) -> None:
-    """Calls `admit`, which waits until the event loop has time for the request.
-
-    Raises HandshakeError (503) if the time limit for the head or greeting ends this wait: the peer has not been slow.
-    """
-    try:
-        admit()
-    except HandshakeError:
-        words = "the reflector is too busy to read this request now"
-        raise HandshakeError(503, words, (("Retry-After", str(RETRY_AFTER)),)) from None
 
 
 def read_head(accepted: Accepted) -> bool:
