@@ -143,7 +143,7 @@ class Reflector:
         )
         http.handoff, http.doorkeeper, http.refusals = self._handoff, doorkeeper, refusals
         http.config, http.metrics, http.scratch = config, metrics, queue.scratch
-        http.is_full, http.admit = queue.is_full, queue.admit
+        http.is_full, http.is_crowded, http.admit = queue.is_full, queue.is_crowded, queue.admit
         if config.raw_port is not None:
             self._prepare_raw(config, admission, metrics, queue, doorkeeper)
         self._count_connections(metrics)

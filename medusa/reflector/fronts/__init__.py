@@ -2,7 +2,7 @@
 
 http_front     accepts HTTP: reads the request's head strictly, answers or upgrades the connection
 raw_front      accepts raw TCP: reads a greeting, then makes a link with frames or plain bytes
-upgrade        sends answers; the 101 is made by gevent-websocket's handler
+upgrade        sends answers; a subclass of gevent-websocket's handler makes the 101
 tls_handshake  performs a TLS handshake on a connection of which the first bytes have been read
 request_head   reads the head of a request, strictly and with a time limit
 routes         finds the function for the path of an HTTP request

@@ -30,12 +30,12 @@ from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.http_response import Answer, build_fields, build_head, status_line
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.net.proxy_protocol import read_first_bytes
-from medusa.reflector.net.sockets import hang_up
+from medusa.reflector.net.sockets import AcceptedSocket, hang_up
 from medusa.reflector.session_name import SessionName, parse_path, parse_session_path
 from medusa.session import Side
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
-from medusa.transports.tls import TlsError
+from medusa.transports.tls import RECORD, TlsError
 
 log = structlog.get_logger(component="http")
 
@@ -204,14 +204,15 @@ class Handler(UpgradeHandler):
     def _read_request(self) -> bool:
         accepted, config = self.accepted, self.server.config
         try:
-            with head_timeout(config.timeouts.head_timeout, 408):
-                data = accepted.data or read_first_bytes(accepted, config, self.server.doorkeeper.name_client)
-                wait_for_turn(self.server.admit)
-                if not accepted.handed_over:
-                    accepted.keep(decrypt(accepted, self.server.certificate, data))
-                if not read_head(accepted):
-                    self._note_early_end()
-                    return False
+            first = self._first_bytes_now()
+            if b"\r\n\r\n" in first and not self.server.is_crowded():
+                whole = self._read_head(first)  # it waits for nothing, so it needs no time limit
+            else:
+                with head_timeout(config.timeouts.head_timeout, 408):
+                    whole = self._read_head(first)
+            if not whole:
+                self._note_early_end()
+                return False
             parse_head(accepted, config)
             if accepted.forwarded_for is not None:
                 self._name_client()
@@ -219,6 +220,21 @@ class Handler(UpgradeHandler):
             self._refuse(error)
             return False
         return True
+
+    def _first_bytes_now(self) -> bytes:
+        """Reads the first bytes of a plain connection if they have come already. Returns b"" if nothing was read."""
+        sock, server = self.accepted.sock, self.server
+        plain = isinstance(sock, AcceptedSocket) and not (server.certificate or server.config.proxy_protocol)
+        return sock.recv_now(RECORD) if plain else b""
+
+    def _read_head(self, first: bytes) -> bool:
+        """Reads up to the end of the head; see read_head. `first`: what `_first_bytes_now` has read."""
+        accepted, server = self.accepted, self.server
+        data = first or accepted.data or read_first_bytes(accepted, server.config, server.doorkeeper.name_client)
+        wait_for_turn(server.admit)
+        if not accepted.handed_over:
+            accepted.keep(decrypt(accepted, server.certificate, data))
+        return read_head(accepted)
 
     def _note_early_end(self) -> None:
         """Logs that the stream ended within the head. Logs nothing if the peer sent no byte, as a port scan does."""

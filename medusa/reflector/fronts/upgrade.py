@@ -1,38 +1,42 @@
-"""Sends the answers to HTTP requests. gevent-websocket makes the answer 101, which upgrades to a websocket.
+"""Sends the answers to HTTP requests, among them the answer 101, which upgrades the connection to a websocket.
 
-gevent-websocket checks the request again, and would refuse it without the field Sec-WebSocket-Version. The programs of
-Manta do not send that field. Since medusa.protocol.websocket.handshake has already accepted the request,
-gevent-websocket gets the usual fields instead of the real ones.
+The handler is that of gevent-websocket. Its own method for the upgrade checks the request again, which
+medusa.protocol.websocket.handshake has done by then, and makes objects that read and write frames, which nothing here
+uses. So this module overrides it with a method that only makes the head of the answer, byte for byte the same one.
+Requests without Sec-WebSocket-Version are answered as well, because the programs of Manta do not send that field.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
+from gevent.pywsgi import WSGIHandler
 from geventwebsocket.handler import WebSocketHandler
 
 from medusa.protocol.http.own_header import Field
-from medusa.protocol.websocket.handshake import VERSION
+from medusa.protocol.websocket.handshake import accept_value
 from medusa.reflector.net.http_response import build_head
 from medusa.reflector.net.sockets import send_soon
 
-QUIET = logging.getLogger("geventwebsocket")
-QUIET.addHandler(logging.NullHandler())
-QUIET.propagate = False
+_SWITCHING = "101 Switching Protocols"
+_UPGRADED = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+_PLAIN_101 = build_head(_SWITCHING, [*_UPGRADED, ("Sec-WebSocket-Accept", "%s")])
 
 
 class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
     """A handler for pywsgi. Its method `write_101` upgrades the connection to a websocket. It handles no frames."""
 
     environ: Any
-    logger = QUIET
     headers_sent = False
     head = b""
     """The head of the answer, which `write` sends."""
 
+    websocket_key = ""
     more_headers: tuple[Field, ...] = ()
+
+    run_application = WSGIHandler.run_application
+    """The method of pywsgi. That of gevent-websocket would upgrade the request before the application sees it."""
 
     def write_101(self, key: str, headers: tuple[Field, ...] = (), more: bool = False) -> None:
         """Answers 101 to a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
@@ -45,24 +49,26 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
         Raises:
             OSError: the answer could not be sent.
         """
-        self.environ["HTTP_SEC_WEBSOCKET_KEY"] = key
-        self.environ["HTTP_SEC_WEBSOCKET_VERSION"] = VERSION
-        self.more_headers = headers
-        refusal = self.upgrade_connection()
-        if refusal is not None:
-            raise OSError("gevent-websocket refused what was accepted: %r" % refusal)
-        self._drop_link()
+        self.websocket_key, self.more_headers = key, headers
+        self.upgrade_connection()
         self.write(b"", more)
 
-    def upgrade_websocket(self) -> None:
-        """Does nothing. gevent-websocket calls it to upgrade each request, but here `write_101` does that."""
+    def upgrade_connection(self) -> None:
+        """Makes the head of the answer 101 from `websocket_key`, a valid key, and `more_headers`."""
+        self.status = _SWITCHING
+        accept = accept_value(self.websocket_key)
+        if self.more_headers:
+            fields = [*_UPGRADED, ("Sec-WebSocket-Accept", accept), *self.more_headers]
+            self.head = build_head(_SWITCHING, fields)
+        else:
+            self.head = _PLAIN_101 % accept.encode("ascii")
 
     def start_response(self, status: str, headers: list[Field], exc_info: object = None) -> Callable[[bytes], None]:
         """Keeps the head of the answer for `write`, and returns `write`. This is the start_response of WSGI.
 
         pywsgi's own method would go through the header fields twice more.
         """
-        self.status, self.head = status, build_head(status, [*headers, *self.more_headers])
+        self.status, self.head = status, build_head(status, headers)
         return self.write
 
     def write(self, data: bytes, more: bool = False) -> None:
@@ -74,13 +80,3 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
             self.headers_sent = True
             data = self.head + data
         send_soon(self.socket, data, more)
-
-    def _drop_link(self) -> None:
-        """Drops gevent-websocket's link object, so its memory is free at once, without a garbage collection.
-
-        First marks the link as closed, and takes its handler away. Otherwise the link would send the peer a Close
-        frame.
-        """
-        self.websocket.closed, self.websocket.handler = True, None
-        self.environ.clear()
-        del self.websocket

@@ -14,6 +14,7 @@ import structlog
 from gevent.server import StreamServer
 
 from medusa.reflector.net.fd_limit import check_room, first_reserved
+from medusa.reflector.net.sockets import accept
 
 log = structlog.get_logger(component="http")
 
@@ -42,10 +43,12 @@ class PausingServer(StreamServer):
     Attributes:
         is_full: a function that is called before each connection is accepted. If it returns True, none is accepted in
             this iteration of the event loop.
+        is_crowded: a function that returns True if `admit` would block.
         admit: a function that a request's greenlet calls before it answers the request. It may block for some time.
     """
 
     is_full: Callable[[], bool] = staticmethod(lambda: False)
+    is_crowded: Callable[[], bool] = staticmethod(lambda: False)
     admit: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -66,7 +69,7 @@ class PausingServer(StreamServer):
             looks = self._paused or self.max_accept == 1
             if looks and _lowest_free(self.socket.fileno()) >= first_reserved():
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            connection = super().do_read() if self._held is None else self._take_held()
+            connection = accept(self.socket) if self._held is None else self._take_held()
             self._paused = False
             self._held = connection
             if connection:
@@ -127,8 +130,7 @@ class PausingServer(StreamServer):
         duplicate gets the lowest descriptor that is free now.
         """
         (sock, address), self._held = self._held, None
-        with sock:
-            return sock.dup(), address
+        return sock.replaced(), address
 
     def _resumed(self) -> None:
         self._forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import gevent
 from gevent import monkey
+from gevent.socket import wait_read, wait_write
 
 from medusa.transports.tls import TlsSocket
 
@@ -38,6 +40,117 @@ _MORE = getattr(socket, "MSG_MORE", 0)
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
 
+class AcceptedSocket:
+    """The socket of an accepted connection, for a greenlet: the methods block it, as those of gevent's sockets do.
+
+    In contrast to them, this object has a watcher only while it waits, and `give` makes no further socket. So it costs
+    less for a connection whose request has come by the time that it is accepted.
+
+    `plain`: a non-blocking socket without gevent. This object owns it until `give`.
+    """
+
+    __slots__ = ("_plain", "_timeout")
+
+    def __init__(self, plain: socket.socket) -> None:
+        self._plain: socket.socket | None = plain
+        self._timeout: float | None = None
+
+    def _open(self) -> socket.socket:
+        if self._plain is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self._plain
+
+    def give(self) -> socket.socket:
+        """Returns the socket without gevent. From then on this object behaves like a closed socket."""
+        plain, self._plain = self._open(), None
+        return plain
+
+    def fileno(self) -> int:
+        """Returns the descriptor; -1 after `give`, `detach` or `close`."""
+        return self._plain.fileno() if self._plain is not None else -1
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Sets the maximum number of seconds that a later call may wait; 0.0 for none, None for no limit."""
+        self._timeout = seconds
+
+    def recv_now(self, size: int) -> bytes:
+        """Reads up to `size` bytes, and never waits. Returns b"" also if there are none yet. Raises OSError."""
+        try:
+            return self._open().recv(size)
+        except BlockingIOError:
+            return b""
+
+    def recv(self, size: int) -> bytes:
+        """Reads and returns up to `size` bytes; b"" at the end. Raises OSError, a TimeoutError after the timeout."""
+        while True:
+            try:
+                return self._open().recv(size)
+            except BlockingIOError:
+                self._wait(wait_read, self._timeout)
+
+    def send(self, data: bytes | memoryview, flags: int = 0) -> int:
+        """Sends a part of `data` at least, and returns its size. Raises OSError, a TimeoutError after the timeout."""
+        while True:
+            try:
+                return self._open().send(data, flags)
+            except BlockingIOError:
+                self._wait(wait_write, self._timeout)
+
+    def sendall(self, data: bytes | memoryview) -> None:
+        """Sends all of `data`. The timeout is for all of it. Raises the errors that `send` raises."""
+        rest = memoryview(data)
+        end = time.monotonic() + (self._timeout or 0.0)
+        while rest:
+            try:
+                rest = rest[self._open().send(rest) :]
+            except BlockingIOError:
+                self._wait(wait_write, self._timeout and max(1e-6, end - time.monotonic()))
+
+    def _wait(self, wait: Callable[..., object], seconds: float | None) -> None:
+        """Waits by `wait` for the socket. Without a wait (0.0), raises the error that is being handled."""
+        if seconds == 0.0:
+            raise  # noqa: PLE0704 - called in an except block
+        wait(self.fileno(), seconds, TimeoutError("timed out"))
+
+    def shutdown(self, how: int) -> None:
+        """Ends one direction or both, like socket.shutdown. Raises OSError."""
+        self._open().shutdown(how)
+
+    def detach(self) -> int:
+        """Gives the descriptor to the caller, and returns it. Returns -1 if this object has none any more."""
+        return self.give().detach() if self._plain is not None else -1
+
+    def close(self) -> None:
+        """Closes the socket. Does nothing after `give` or `detach`. May be called more than once."""
+        if self._plain is not None:
+            self._plain.close()
+            self._plain = None
+
+    def replaced(self) -> AcceptedSocket:
+        """Duplicates the descriptor, closes this socket, and returns one with the duplicate. Raises OSError."""
+        plain = self._open()
+        try:
+            copy = PlainSocket(plain.family, plain.type, plain.proto, fileno=os.dup(plain.fileno()))
+        finally:
+            self.close()
+        copy.setblocking(False)
+        return AcceptedSocket(copy)
+
+
+def accept(listener: Any) -> tuple[AcceptedSocket, tuple[Any, ...]] | None:
+    """Accepts a connection. Returns (socket, address of the peer), or None if there is none. Raises OSError.
+
+    `listener`: a non-blocking socket that listens, of gevent or not.
+    """
+    try:
+        fd, address = listener._accept()
+    except BlockingIOError:
+        return None
+    plain = PlainSocket(listener.family, socket.SOCK_STREAM, listener.proto, fileno=fd)
+    plain.setblocking(False)
+    return AcceptedSocket(plain), address
+
+
 def host_port(address: tuple[Any, ...]) -> str:
     """Returns a socket's address as the text host:port, with an IPv6 host in brackets."""
     host, port = address[:2]
@@ -47,9 +160,11 @@ def host_port(address: tuple[Any, ...]) -> str:
 def ungreen(sock: Any) -> socket.socket:
     """Returns a new socket without gevent that has the connection of `sock`. `sock` cannot be used afterwards.
 
-    `sock`: a gevent socket, or a TlsSocket around one.
+    `sock`: a gevent socket or an AcceptedSocket, or a TlsSocket around one.
     """
     plain = sock.sock if isinstance(sock, TlsSocket) else sock
+    if isinstance(plain, AcceptedSocket):
+        return plain.give()
     kind = (plain.family, plain.type, plain.proto)  # otherwise the system would be asked for them
     found: socket.socket = PlainSocket(*kind, fileno=sock.detach())
     return found

@@ -76,7 +76,7 @@ class FairQueue:
 
     def admit(self) -> None:
         """Waits until the calling greenlet may begin to answer a request. Does not wait if the loop is not crowded."""
-        if not self._turn.active:
+        if not self.is_crowded():
             return
         waiter: Any = Waiter()
         self._requests.append(waiter)
@@ -86,6 +86,10 @@ class FairQueue:
         finally:  # a timeout may have ended the wait
             if waiter in self._requests:
                 self._requests.remove(waiter)
+
+    def is_crowded(self) -> bool:
+        """Returns True if `admit` would wait."""
+        return bool(self._turn.active)
 
     def is_full(self) -> bool:
         """Returns True if so many requests wait for their turn that no further connection should be accepted."""

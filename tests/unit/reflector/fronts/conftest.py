@@ -1,7 +1,12 @@
-"""Accepted connections for the fronts: gevent's end of a real socket pair, and the peer's end."""
+"""Accepted connections for the fronts: gevent's end of a real socket pair, and the peer's end.
+
+Each test runs with both kinds of sockets: that of a connection which this worker has accepted, and gevent's, which a
+connection from another worker has.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +20,7 @@ from medusa.reflector.fronts.doorkeeper import Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.sockets import AcceptedSocket
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
 from tests.unit.reflector.registries import Parts, registry_parts
@@ -46,7 +52,7 @@ class Bench:
     admission: Admission
     doorkeeper: Doorkeeper
     peer: socket.socket
-    sock: gevent.socket.socket
+    sock: AcceptedSocket | gevent.socket.socket
     workers: Taker
 
     @property
@@ -58,16 +64,18 @@ class Bench:
         return b"".join(iter(lambda: self.peer.recv(65536), b""))
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
+@pytest.fixture(params=["accepted", "gevent"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     parts = registry_parts(CONFIG)
     refusals = RefusalLog(CONFIG, parts.metrics)
     admission = Admission(CONFIG, parts.registry, None, claims=parts.claims, refusals=refusals)
     doorkeeper = Doorkeeper(CONFIG, parts.metrics, refusals, parts.registry.budget)
     peer, accepted = socket.socketpair()
     peer.settimeout(PATIENCE)
-    sock = gevent.socket.socket(fileno=accepted.detach())
-    with peer, sock:
+    accepted.setblocking(False)
+    own = request.param == "accepted"
+    sock = AcceptedSocket(accepted) if own else gevent.socket.socket(fileno=accepted.detach())
+    with peer, contextlib.closing(sock):
         yield Bench(parts, admission, doorkeeper, peer, sock, Taker())
         for session in parts.registry.sessions():
             parts.registry.forget(session)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import logging
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from gevent.event import Event
+from geventwebsocket.handler import WebSocketHandler
 from structlog.testing import capture_logs
 
 from medusa.protocol.errors import HandshakeError
@@ -94,6 +96,23 @@ def test_an_upgrade_sends_the_101_only_and_leaves_nothing_to_collect(bench: Benc
     assert answer.endswith(b"\r\n\r\n")
 
 
+@pytest.mark.parametrize("headers", [(), (("X-More", "1"), ("X-Even-More", "2"))])
+def test_the_head_of_a_101_is_that_of_gevent_websocket(
+    bench: Bench, front: HttpFront, headers: tuple[tuple[str, str], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
+    ours, theirs = (Handler(bench.sock, ADDRESS, front, Accepted(HTTP, bench.sock, ADDRESS)) for _ in range(2))
+    ours.websocket_key, ours.more_headers = key, headers
+    ours.upgrade_connection()
+    theirs.environ = {"HTTP_SEC_WEBSOCKET_KEY": key, "HTTP_SEC_WEBSOCKET_VERSION": "13"}
+    theirs.application = front.application
+    monkeypatch.setattr(front, "logger", logging.getLogger("geventwebsocket"), raising=False)
+    assert WebSocketHandler.upgrade_connection(theirs) is None
+    more = "".join("%s: %s\r\n" % field for field in headers).encode()
+    assert ours.head == theirs.head[:-2] + more + b"\r\n"
+    theirs.websocket.closed, theirs.websocket.handler = True, None  # else it would send a Close frame
+
+
 def test_an_error_of_the_application_is_logged_and_answered(bench: Bench, front: HttpFront) -> None:
     def fail(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         raise ValueError("a bug")
@@ -124,6 +143,7 @@ def test_heads_that_are_refused(bench: Bench, front: HttpFront, sent: bytes, sta
 
 def test_a_request_that_gets_no_turn_in_time_may_come_again(bench: Bench, front: HttpFront) -> None:
     front.admit = Event().wait  # type: ignore[assignment]
+    front.is_crowded = lambda: True
     bench.peer.sendall(ATTACH)
     answer = serve(front, bench)
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
