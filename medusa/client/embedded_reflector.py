@@ -30,6 +30,7 @@ class EmbeddedReflector:
     def __init__(self, process: subprocess.Popen[bytes], log: Path, timeouts: Timeouts) -> None:
         self._process, self._log, self._timeouts = process, log, timeouts
         self._deadline = time.monotonic() + timeouts.reflector_start_timeout
+        self._ready = False
 
     def url(self) -> str:
         """Waits until the reflector is ready, and returns its base URL. Call it once.
@@ -37,11 +38,22 @@ class EmbeddedReflector:
         Raises:
             Failure: the reflector did not start. The text contains the last lines of its log.
         """
-        return _read_greeting(self._process, self._log, self._deadline, self._timeouts.reflector_stop_grace)
+        url = _read_greeting(self._process, self._log, self._deadline, self._timeouts.reflector_stop_grace)
+        self._ready = True
+        return url
 
     def over(self) -> bool:
         """Returns True if the reflector has ended."""
         return self._process.poll() is not None
+
+    def end(self) -> str:
+        """Returns how the reflector has ended, with the last line of its log; "" if it has not, or was never ready."""
+        status = self._process.poll()
+        if status is None or not self._ready:
+            return ""
+        how = processes.ended(status) if status >= 0 else f"been {processes.ended(status)}"
+        said = [f"; the last line of its log: {line}" for line in processes.tail(self._log, 1)]
+        return "".join([f"mlogin's own reflector has {how}", *said])
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ reflector and the job start, so they are kept small: what only the session needs
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -125,4 +126,11 @@ class Login:
             return None
         if self._settings.detach:
             raise Failure(cannot_detach(self._settings, embedded=True))
-        return stack.enter_context(embedded_reflector(ledger, timeouts=self._settings.timeouts))
+        reflector = stack.enter_context(embedded_reflector(ledger, timeouts=self._settings.timeouts))
+        stack.push(functools.partial(self._tell_its_end, reflector))
+        return reflector
+
+    def _tell_its_end(self, reflector: EmbeddedReflector, kind: type[BaseException] | None, *_: object) -> None:
+        """Tells the user that the embedded reflector has ended, if a Failure ends mlogin: that is the reason for it."""
+        if kind is not None and issubclass(kind, Failure) and (words := reflector.end()):
+            self._messages.error(words)

@@ -157,6 +157,19 @@ def test_a_reflector_that_is_not_there(home: Path) -> None:
     )
 
 
+def test_the_end_of_our_own_reflector_is_told(home: Path) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [*MLOGIN, "-q", "-n", "-c", "echo ready; sleep 1000"]
+    with subprocess.Popen(command, env=environment(home), cwd=ROOT, **pipes) as run:  # type: ignore[call-overload]
+        assert run.stdout.readline() == b"ready\n"
+        os.kill(find(home, "reflector --port 0"), signal.SIGKILL)
+        out, err = run.communicate(timeout=2 * PATIENCE)
+    first, *_, last = err.decode().splitlines()
+    assert (run.returncode, out) == (254, b"")
+    assert first.startswith("mlogin: mlogin's own reflector has been killed by SIGKILL; the last line of its log: {")
+    assert last.endswith("; outcome unknown")
+
+
 def test_the_environments_proxy_is_not_asked_for_our_own_reflector(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert mlogin(home, "-q", "-c", "exit 3").returncode == 3

@@ -12,7 +12,7 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
-from tests.waiting import MS, PATIENCE
+from tests.waiting import MS, PATIENCE, wait_until
 
 STUB = """
 import os, sys
@@ -33,6 +33,29 @@ def test_tells_the_url_and_ends_it_by_the_lifeline() -> None:
         assert reflector.url() == "http://127.0.0.1:4711"
         assert not reflector.over()
     assert reflector.over()
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("sys.exit(3)", "ended with status 3"),
+        ("os.kill(os.getpid(), 9)", "been killed by SIGKILL"),
+        (r"sys.stderr.write('first\nlast\33')", r"ended with status 0; the last line of its log: last\x1b"),
+    ],
+)
+def test_tells_how_it_has_ended(end: str, words: str) -> None:
+    with embedded_reflector(Ledger(), stub(LISTENS + "sys.stdin.read()\n" + end)) as reflector:
+        assert reflector.end() == ""
+        reflector.url()
+        wait_until(reflector.over, "its end")
+        assert reflector.end() == f"mlogin's own reflector has {words}"
+
+
+def test_an_end_before_it_is_ready_is_told_by_the_failure_only() -> None:
+    with embedded_reflector(Ledger(), stub("sys.exit(3)")) as reflector:
+        with pytest.raises(Failure, match="ended with status 3"):
+            reflector.url()
+        assert reflector.end() == ""
 
 
 def test_lives_in_a_private_directory_a_session_of_its_own_and_a_cleaned_environment(
