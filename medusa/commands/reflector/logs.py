@@ -48,18 +48,17 @@ def configure(
     def add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {**context, **event}
 
-    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
-    if context:
-        shared.insert(0, add_context)
+    first: list[Any] = [add_context] if context else []
     if log_format == "json":
         tail: list[Any] = [_BunyanLine()]
     else:
+        first += [structlog.processors.add_log_level, structlog.processors.format_exc_info]
         colours = os.isatty(fd) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
         stamper = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
         tail = [stamper, _printable, structlog.dev.ConsoleRenderer(colors=colours)]
     lines = _Lines(fd, poll)
     structlog.configure(
-        processors=shared + tail,
+        processors=first + tail,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
@@ -131,10 +130,13 @@ class _BunyanLine:
         self._encode = json.JSONEncoder(default=repr).encode  # json.dumps would make an encoder for each line
         self._second, self._day_and_time = 0, ""
 
-    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> str:
-        level = BUNYAN_LEVELS[event.pop("level")]
-        fields = {**self._head, "level": level, "msg": event.pop("event"), **event, "time": self._time()}
-        return self._encode({**fields, **self._head, "v": 0})
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        # What structlog has processors for is done here: a line is written for each session, and each call counts.
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(logger, method, event)
+        head, message = self._head, event.pop("event")
+        event["level"] = BUNYAN_LEVELS[method]
+        return self._encode({**head, "level": 0, "msg": message, **event, "time": self._time(), **head, "v": 0})
 
     def _time(self) -> str:
         """Returns the time as ISO 8601 writes it, in UTC."""

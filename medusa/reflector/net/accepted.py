@@ -85,6 +85,22 @@ class Accepted:
     granted: tuple[Field, ...] = ()
     startup: Startup | None = None
 
+    def __init__(
+        self,
+        kind: str,
+        sock: Any,
+        address: tuple[Any, ...],
+        proxied: bool = False,
+        data: bytes = b"",
+        startup: Startup | None = None,
+        **others: Any,
+    ) -> None:
+        """Takes the values of the fields, most of which have their defaults at first. A record would set them all."""
+        self.kind, self.sock, self.address, self.proxied, self.data = kind, sock, address, proxied, data
+        self.startup = startup
+        for name, value in others.items():
+            setattr(self, name, value)
+
     @property
     def taken(self) -> bool:
         """True after `take`: the connection now belongs to a link or to another process."""
