@@ -49,6 +49,7 @@ _CLOSE_AGENT = (Action.CLOSE_AGENT, Action.FINISH)
 _CLOSE_CLIENT = (Action.CLOSE_CLIENT, Action.FINISH)
 _END_WAIT = (Action.HURRY, *_CLOSE_CLIENT)
 _END_BOTH = (Action.HURRY, Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
+_NORMAL = Close()
 _AGENT_LOST = Close(1000, AGENT_LOST_REASON)
 _CLIENT_LOST = Close(1000, CLIENT_LOST_REASON)
 _NO_AGENT = Close(1000, "no agent came in time")
@@ -154,7 +155,7 @@ class SessionMachine:
     def __init__(self) -> None:
         self.state = State.CLAIMED
         self.outcome: Outcome | None = None
-        self.close = Close()
+        self.close = _NORMAL
 
     def process(self, happened: Input, close: Close | None = None) -> tuple[Action, ...]:
         """Processes one input (an event). Returns the actions that the caller has to carry out now, in this order.
@@ -171,7 +172,7 @@ class SessionMachine:
             raise IllegalInput("%s while %s" % (happened.name, self.state.name))
         self.state = step.next
         self.outcome = self.outcome or step.outcome
-        self.close = step.close or Close(1000, close.reason if close else "")
+        self.close = step.close or (Close(1000, close.reason) if close and close.reason else _NORMAL)
         return step.actions
 
 

@@ -6,8 +6,8 @@ The times are checked here. The signature itself is not verified yet; see authen
 from __future__ import annotations
 
 import email.utils
+import functools
 import re
-from collections import Counter
 from collections.abc import Callable
 
 from medusa.protocol.http.head import Request
@@ -90,18 +90,15 @@ class ClaimReader:
         needed = ("date",) if old else STRONG
         if not set(needed) <= set(credentials.headers):
             raise SignatureError("the signature must cover " + " ".join(needed))
-        given = Counter(name for name, _ in request.headers.items)
-        if any(given[name] > 1 for name in credentials.headers):
+        given = [name for name, _ in request.headers.items]
+        if any(given.count(name) > 1 for name in credentials.headers):
             raise SignatureError("a signed header is given twice")
         text = header_text(credentials.headers, request.method, request.target, request.headers)
         until = self._check_date(request.headers.get("date") or "") + DATE_SKEW
         return SignedClaim(credentials.key_id, credentials.algorithm, text, credentials.signature, until)
 
     def _check_date(self, date: str) -> float:
-        try:
-            when = email.utils.parsedate_to_datetime(date).timestamp() if _DATE.match(date) else None
-        except ValueError:
-            when = None
+        when = _timestamp(date)
         if when is None:
             raise SignatureError("the Date header is not of the form Sun, 06 Nov 1994 08:49:37 GMT")
         off = when - self._clock()
@@ -128,3 +125,15 @@ class ClaimReader:
         if left > self._config.max_url_lifetime + EXPIRES_SKEW:
             raise denied(403, "the URL is good for longer than the %d s allowed here" % self._config.max_url_lifetime)
         return int(expires) + EXPIRES_SKEW
+
+
+@functools.lru_cache(maxsize=64)
+def _timestamp(date: str) -> float | None:
+    """Returns the time that a Date header names, in seconds since the epoch. None if the header has another form.
+
+    Clients that sign at the same time send the same text.
+    """
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp() if _DATE.match(date) else None
+    except ValueError:
+        return None
