@@ -28,6 +28,8 @@ class Poller:
 
     def watch(self, wanted: Dict[int, int]) -> None:
         """Replaces the set of descriptors to poll. `wanted`: the events to watch for, as a mask for each descriptor."""
+        if wanted == self._masks:
+            return
         for fd in [fd for fd in self._masks if not wanted.get(fd)]:
             self._poll.unregister(fd)
             del self._masks[fd]

@@ -5,7 +5,8 @@
 Their lines stay, but empty, so that a traceback from a job has the line numbers of the source; not those of ptyprocess,
 of which only the lines with code are kept. Lines are indented by one space for each four, and there are no other spaces
 than those between two words. Each field of a class has the type `int`, because records and named tuples are made from
-fields that have one. No other type is left, so that `from __future__ import annotations` goes too.
+fields that have one. No other type is left, so that `from __future__ import annotations` goes too. The members of an
+enum.Enum are numbered in place of the texts that describe them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def strip(source: str) -> str:
 
 
 def without_types(source: str) -> str:
-    """Returns `source` without the types of arguments, results and variables. The type of a field becomes int."""
+    """Returns `source` without the types of arguments, results and variables. The type of a field becomes int.
+
+    The description of each member of an enum.Enum becomes a number.
+    """
     lines = source.encode("utf-8").split(b"\n")  # the positions of ast are in bytes
     for first, last, text in sorted(types(ast.parse(source), lines), reverse=True):
         kept = [lines[first[0]][: first[1]] + text, *[b""] * (last[0] - first[0] - 1), lines[last[0]][last[1] :]]
@@ -72,12 +76,22 @@ def types(tree: ast.AST, lines: list[bytes]) -> Iterator[tuple[Position, Positio
             found = (row, lines[row].rindex(b" ->", 0, column)), node.returns
         elif isinstance(node, ast.AnnAssign) and node.value is not None and node not in fields:
             found = end_of(node.target), node.annotation
+        for number, text in enumerate(descriptions(node)):
+            yield (text.lineno - 1, text.col_offset), end_of(text), b"%d" % number
         if found is not None:
             yield found[0], end_of(found[1]), b""
         elif isinstance(node, ast.AnnAssign) and node in fields:
             yield end_of(node.target), end_of(node.annotation), b": int"
         elif isinstance(node, ast.ImportFrom) and node.module == "__future__":
             yield (node.lineno - 1, node.col_offset), end_of(node), b""
+
+
+def descriptions(node: ast.AST) -> list[ast.Constant]:
+    """Returns the texts that are the values of the members, if `node` is the class of an enum.Enum."""
+    if not isinstance(node, ast.ClassDef) or [ast.unparse(base) for base in node.bases] != ["enum.Enum"]:
+        return []
+    values = [item.value for item in node.body if isinstance(item, ast.Assign)]
+    return [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
 
 
 def end_of(node: ast.expr | ast.stmt) -> Position:
@@ -158,12 +172,14 @@ def shape(source: str) -> str:
 
 
 class Untyped(ast.NodeTransformer):
-    """Removes the types that `types` finds from a syntax tree."""
+    """Removes the types that `types` finds from a syntax tree, and numbers the members of each enum.Enum."""
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         return node if node.module != "__future__" else ast.Pass()
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        for number, text in enumerate(descriptions(node)):
+            text.value = number
         fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
         for item in fields:
             item.annotation = ast.Name("int", ast.Load())

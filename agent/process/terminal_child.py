@@ -24,6 +24,9 @@ PIECE = 4096
 """Bytes. The kernel returns a terminal's output in pieces of at most this size. To ask for more costs memory and time.
 """
 
+SHORT = 256
+"""Bytes. After a read that got fewer, there is probably no more output, unless output comes in a stream."""
+
 GATHER_TIMEOUT = 0.01
 """Seconds. If output comes in a stream, the reads of one round of the agent's loop take up to so long together.
 
@@ -54,6 +57,7 @@ class TerminalChild:
         exit: how the command ended; None until `Commands.reap` has found that it has ended.
         pipes, background: see `Command`.
         full: True if so much input waits for the terminal that the caller should not read more from the link.
+        more: True if there may be more output than the last `read` has returned.
     """
 
     def __init__(self, pid: int, fd: int, clock: Callable[[], float], timeouts: Timeouts) -> None:
@@ -62,7 +66,7 @@ class TerminalChild:
         self.exit: Optional[Exit] = None
         self.pipes: FrozenSet[Tuple[int, int]] = frozenset()
         self.background = False
-        self.full = False
+        self.full = self.more = False
         self._clock, self._timeouts = clock, timeouts
         self._input = bytearray()
         self._reopen_at = self._stream_until = clock()
@@ -129,13 +133,14 @@ class TerminalChild:
             return None
         parts: List[bytes] = []
         size = 0
-        if self._clock() >= self._stream_until:
-            gather_until = 0.0
+        streams = self._clock() < self._stream_until
+        self.more = True
         while size < limit:
             try:
                 data = os.read(self.fd, min(PIECE, limit - size))
             except OSError as error:
-                if error.errno == errno.EAGAIN and size and self._clock() < gather_until and self._readable.poll(1):
+                gathers = error.errno == errno.EAGAIN and size and streams
+                if gathers and self._clock() < gather_until and self._readable.poll(1):
                     continue
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:
                     break
@@ -148,6 +153,9 @@ class TerminalChild:
                 raise EOFError
             parts.append(data)
             size += len(data)
+            if size < SHORT and not streams:
+                self.more = False
+                return data
         if size >= PIECE:
             self._stream_until = self._clock() + STREAM_TIMEOUT
         return b"".join(parts) or None

@@ -95,7 +95,7 @@ class Leg:
         call: Callable[[str], None],
         streams: Streams,
     ) -> None:
-        self._context, self._call, self._streams = context, call, streams
+        self._context, self._call, self._shared, self._streams = context, call, shared, streams
         self._clock, self._timeouts = context.clock, context.timeouts
         self._link = Link(transport, self._clock, self._timeouts.keepalive_interval)
         self._terminal = TerminalSpeaker(self._link, commands, context, shared, self._close)
@@ -179,7 +179,9 @@ class Leg:
             raise closed(message)
         if isinstance(message, (Binary, Part)):
             self._speaker.receive(message)
-        elif isinstance(message, Text):
+            return
+        self._shared.calm = False
+        if isinstance(message, Text):
             request = control.parse(message.text)
             if isinstance(request, Call):
                 self._call(request.leg)

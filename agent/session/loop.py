@@ -73,6 +73,8 @@ class SessionLoop:
         self._doubt: Optional[float] = None  # when the home link was last checked because another link was doubtful
         self._first_by: Optional[float] = None  # when the first client must have come; None if it has come
         self._failure: Optional[BaseException] = None
+        self._others: Dict[int, int] = {}  # what to poll for besides links and terminals
+        self._others_at: Optional[float] = None  # when the parts besides links and terminals must be served
         if holding is not None and dialer is not None and ticket_of(transport) is not None:
             self._home = Home(transport, holding, dialer, context, self._call)
             self._streams.keeps = dialer.holds = True
@@ -116,7 +118,7 @@ class SessionLoop:
             for leg in self._legs:
                 leg.fail()
             self._leave("the agent has failed")
-            self._failure = error
+            self._failure, self._shared.calm = error, False
             self._run()
         if self._failure is not None:
             raise self._failure
@@ -155,15 +157,35 @@ class SessionLoop:
     # ------------------------------------------------------------------ one round
 
     def _round(self) -> None:
-        if self._home is not None:
-            self._home.news.now_kept = self._kept
-        self._poller.watch(self._wanted())
-        events = self._poller.wait(self._timeout())
+        """Waits for events and serves what they concern.
+
+        A round in which nothing but input and output has moved is short: it serves the terminals and the links, and no
+        other part. Anything else makes the round a whole one, and so does a deadline of the other parts.
+        """
+        if not self._shared.calm:
+            self._prepare()
+        now, wanted = self._clock(), {**self._others}
+        due = [self._others_at, self._shared.terminals.deadline(now)]
+        for leg in self._legs:
+            wanted.update(leg.wanted())
+            due.append(leg.deadline())
+        wanted.update(self._shared.terminals.wanted(now))
+        self._poller.watch(wanted)
+        at = min([at for at in due if at is not None], default=None)
+        events = self._poller.wait(None if at is None else max(0.0, at - now))
+        now, late = self._clock(), self._others_at
+        self._shared.calm = (late is None or now < late) and self._others.keys().isdisjoint(events)
         if events.get(self._signals.fileno()):
             self._take_signals()
-        self._shared.terminals.serve(self._clock(), events)
+        self._shared.terminals.serve(now, events)
         for leg in self._legs:
             self._serve(leg, events)
+        if self._calm:
+            # Unacknowledged output may make a link doubtful in this time.
+            soon = now + self._timeouts.doubt_timeout
+            self._others_at = soon if late is None else min(late, soon)
+            return
+        self._shared.calm = False
         if self._home is not None:
             self._home.serve(events)
         self._streams.expire(self._clock())
@@ -177,33 +199,35 @@ class SessionLoop:
         if all(leg.closing for leg in self._legs) and not self._dials:
             self._check_end()
 
+    @property
+    def _calm(self) -> bool:
+        """True if nothing but input and output has moved in this round, and nothing else is to be done."""
+        if not self._shared.calm or self._dials or any(leg.closing for leg in self._legs):
+            return False
+        return self._shared.terminals.calm and self._commands.deadline(0.0) is None
+
+    def _prepare(self) -> None:
+        """Notes the events and the deadline of all parts but the links and the terminals."""
+        now, home, dialer = self._clock(), self._home, self._dialer
+        self._others = {self._signals.fileno(): READ, **(dialer.wanted() if dialer is not None else {})}
+        parts: Tuple[Optional[_Timed], ...] = (dialer, home, self._streams)
+        if home is not None:
+            home.news.now_kept = self._kept
+            self._others.update(home.wanted())
+        due = [part.deadline() for part in parts if part is not None]
+        due.append(self._commands.deadline(now))
+        if home is not None and not (self._legs or self._leaving or self._dials):
+            due.append(self._first_by if self._hold is None else self._hold.deadline())
+        doubt = self._streams.doubt_at if home is not None else None
+        due += [] if doubt == self._doubt else [doubt]
+        self._others_at = min([at for at in due if at is not None], default=None)
+
     def _check_doubt(self) -> None:
         """Checks the home link if another link has become doubtful: the network may be dead. Once in each silence."""
         doubt = self._streams.doubt_at
         if self._home is not None and doubt is not None and doubt != self._doubt and self._clock() >= doubt:
             self._doubt = doubt
             self._home.suspect()
-
-    def _wanted(self) -> Dict[int, int]:
-        wanted = {self._signals.fileno(): READ, **(self._dialer.wanted() if self._dialer is not None else {})}
-        wanted.update(self._home.wanted() if self._home is not None else {})
-        for leg in self._legs:
-            wanted.update(leg.wanted())
-        wanted.update(self._shared.terminals.wanted(self._clock()))
-        return wanted
-
-    def _timeout(self) -> Optional[float]:
-        now = self._clock()
-        parts: Tuple[Optional[_Timed], ...] = (self._dialer, self._home, self._streams, *self._legs)
-        due = [part.deadline() for part in parts if part is not None]
-        due.append(self._commands.deadline(now))
-        if self._home is not None and not (self._legs or self._leaving or self._dials):
-            due.append(self._first_by if self._hold is None else self._hold.deadline())
-        due.append(self._shared.terminals.deadline(now))
-        doubt = self._streams.doubt_at if self._home is not None else None
-        due += [] if doubt == self._doubt else [doubt]
-        at = min([at for at in due if at is not None], default=None)
-        return None if at is None else max(0.0, at - now)
 
     def _serve(self, leg: Leg, events: Dict[int, int]) -> None:
         closing = leg.closing

@@ -126,7 +126,7 @@ class ServedChannels:
                 moved.append(part)
                 again.update(found)
         for channel in [channel for channel, session in self.sessions.items() if session.over]:
-            self.reported = True
+            self.reported, self._shared.calm = True, False
             del self.sessions[channel]
         return moved, again
 

@@ -25,6 +25,7 @@ class Shared:
         lookups: looks up the names of the targets of forwarded connections.
         exits: the number of commands on terminals that have ended by themselves. `terminals` counts those of clients
             with streams, so they are not counted here.
+        calm: False if something other than input and output has happened since the loop has set it to True.
         parked: a function that returns for each stream without a link the time until which it is kept.
     """
 
@@ -33,6 +34,7 @@ class Shared:
         self.terminals = Terminals(self.memory)
         self.lookups = Lookups()
         self.exits = 0
+        self.calm = False
         self.parked: Callable[[], List[float]] = list
         self._preface, self._greet = preface, greet
 

@@ -11,7 +11,7 @@ from agent.streams.channels import ServedChannels
 from agent.streams.shared import Shared
 from agent.terminals.interfaces import Leave
 from medusa.protocol.channels.channel import Event
-from medusa.protocol.channels.frames import GOAWAY
+from medusa.protocol.channels.frames import DATA, GOAWAY
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Control
 from medusa.protocol.errors import StreamError
@@ -49,7 +49,7 @@ class StreamSpeaker:
         ended: Callable[[StreamSpeaker], None],
     ) -> None:
         self._context, self._keeps, self._ended = context, keeps, ended
-        self._clock = context.clock
+        self._clock, self._shared = context.clock, shared
         self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
         self._link: Optional[Link] = None
         self._close: Callable[[str, str], None] = _no_link
@@ -134,6 +134,7 @@ class StreamSpeaker:
 
     def _act(self, events: List[Event]) -> None:
         for event in events:
+            self._shared.calm = self._shared.calm and event.type == DATA
             try:
                 if event.type == GOAWAY:
                     self._over(event)
@@ -148,6 +149,7 @@ class StreamSpeaker:
         Args:
             goaway: the event that says why the stream has ended.
         """
+        self._shared.calm = False
         code, words = goaway.value
         if code not in ("", "done"):
             self._words = "%s: %s" % (code, words)
@@ -163,23 +165,27 @@ class StreamSpeaker:
         Args:
             events: what poll reported, as a mask for each descriptor.
         """
-        channels = self._channels
-        try:
-            channels.open_next()
-        except StreamError as error:
-            self._over(self._end.fail(error))
-        self._act(self._end.expire(self._clock()))
+        channels, now = self._channels, self._clock()
+        if channels.offers:
+            self._shared.calm = False
+            try:
+                channels.open_next()
+            except StreamError as error:
+                self._over(self._end.fail(error))
+        self._act(self._end.expire(now))
         parts = channels.parts
         for _ in range(1 + TURNS):
             try:
-                parts, events = channels.serve(parts, self._clock(), events)
+                parts, events = channels.serve(parts, now, events)
             except StreamError as error:
                 self._over(self._end.fail(error))
                 parts = []
             self._send()
             if not (parts and self._clear):
                 break
-        self._check_end()
+            now = self._clock()
+        if self._leave_at is not None:
+            self._check_end(self._leave_at)
 
     def _send(self) -> None:
         link = self._link
@@ -189,10 +195,10 @@ class StreamSpeaker:
                 return
             link.send_data(*message)
 
-    def _check_end(self) -> None:
+    def _check_end(self, leave_at: float) -> None:
         if self._end.over and self._clear:
             self._leave(self._words, "done")
-        elif self._leave_at is not None and self._clock() >= self._leave_at:
+        elif self._clock() >= leave_at:
             self._leave(self._words + "; the client did not take the last words")
 
     # ------------------------------------------------------------------ the end

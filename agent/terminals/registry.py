@@ -64,6 +64,11 @@ class Terminals:
         """The number of commands on these terminals that have ended by themselves."""
         return self._gone + sum(terminal.ended for terminal in self._known.values())
 
+    @property
+    def calm(self) -> bool:
+        """True if no command of these terminals has ended."""
+        return all(terminal.child.exit is None for terminal in self._known.values())
+
     def make_room(self) -> None:
         """Makes sure that one more terminal may be added. Removes an ended terminal if there are too many.
 

@@ -147,18 +147,21 @@ class Viewer:
         """
         if self.over:
             return {}
-        self._terminal.serve(now, events)
+        terminal, fed = self._terminal, self.has_input
+        if fed or terminal.child.exit is not None or (terminal.child.fd in events and not self._behind):
+            terminal.serve(now, events)
         if self._leave_at is not None and (now >= self._leave_at or not self.has_input):
             self.close(Reason("detached", ""))
-            self._terminal.leave(self, Leave.DETACHED, now)
+            terminal.leave(self, Leave.DETACHED, now)
             return {}
         moved = self._move()
-        if self._terminal.ended and not self._behind and self._stream.parked_since is None:
+        behind = self._behind
+        if terminal.ended and not behind and self._stream.parked_since is None:
             self._report(now)
-        elif self._redraws and not self._behind:
+        elif self._redraws and not behind:
             self._redraws = False
-            self._terminal.redraw(now)
-        return {self._terminal.child.fd: READ} if moved else {}
+            terminal.redraw(now)
+        return {terminal.child.fd: READ} if fed or (moved and (behind or terminal.child.more)) else {}
 
     def feed(self, now: float) -> None:
         """Writes the client's input to the terminal, as much as the terminal accepts."""

@@ -44,7 +44,7 @@ class LinkLost(Exception):
     """
 
     def __init__(self, loss: Loss, detail: str = "", code: Optional[int] = None) -> None:
-        super().__init__(detail or loss.value)
+        super().__init__(detail or loss.name)
         self.loss = loss
         self.detail = detail
         self.code = code
@@ -176,6 +176,8 @@ class Link:
 
     def flush(self) -> None:
         """Writes as many waiting messages as the kernel takes now. Raises LinkLost if the link has ended."""
+        if self.clear:
+            return
         try:
             while self._transport.flush() and self._queue:
                 self._transport.send_nowait(self._queue.pop(0))

@@ -73,6 +73,10 @@ def _named(item: ast.stmt) -> str:
     return str(getattr(item, "name", None) or getattr(targets[0], "id", None) or "import")
 
 
+def _members(body: list[ast.stmt]) -> list[str]:
+    return [ast.unparse(item.targets[0]) for item in body if isinstance(item, ast.Assign)]
+
+
 def _untyped(item: ast.stmt) -> ast.stmt:
     """The statement without the type of the variable that it sets."""
     if not isinstance(item, ast.AnnAssign) or item.value is None:
@@ -89,6 +93,10 @@ def _untyped(item: ast.stmt) -> ast.stmt:
         ("x: List[int] = []\n", "x=[]"),
         ("def f() -> None:\n    x: int\n    self.y: int = 1\n", "def f():\n x:int\n self.y=1"),
         ("class A(NamedTuple):\n    x: int = 1\n    y: str\n", "class A(NamedTuple):\n x:int=1\n y:int"),
+        (
+            'class A(enum.Enum):\n    X = "one"\n    Y = (\n        "two"\n    )\nclass B(enum.IntEnum):\n    X = 3\n',
+            "class A(enum.Enum):\n X=0\n Y=(\n  1\n )\nclass B(enum.IntEnum):\n X=3",
+        ),
         ('def f():\n    return """a\n    b"""\n', 'def f():\n return"""a\n    b"""'),
         ('def f(a):\n    return f"""{a}\n    b"""\n', 'def f(a):\n return f"""{a}\n    b"""'),
         ("if a:\n        x = [\n          1,\n        ]\n", "if a:\n  x=[\n   1,\n  ]"),
@@ -182,7 +190,9 @@ def _code(source: str, words: set[str]) -> str:
             texts = [item for item in body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)]
             body[:] = [item for item in body if item not in texts and not isinstance(item, ast.Pass)]
             body[:] = [item for item in body if not isinstance(item, ast.ImportFrom)]  # some are for types only
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef) and [ast.unparse(base) for base in node.bases] == ["enum.Enum"]:
+                body[:] = [ast.Name(name) for name in _members(body)]  # their descriptions do not travel
+            elif isinstance(node, ast.ClassDef):
                 body[:] = [item for item in body if not isinstance(item, ast.FunctionDef) or item.name in words]
             else:
                 body[:] = [_untyped(item) for item in body]

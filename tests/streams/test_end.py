@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from medusa.protocol.channels import frames
 from medusa.protocol.channels.channel import Event
 from medusa.protocol.channels.frames import Reason
@@ -71,3 +73,25 @@ class TestStreamEnd:
         assert whole.used == 0
         event.channel.readers[0].discard()
         assert whole.used == 0
+
+    def test_without_anything_to_send_no_frames_are_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The shortcut must not change what is sent: neither an acknowledgement nor bytes that are sent again."""
+        client, agent = ends()
+        client.channels.open("session", command="cat")
+        assert client.channels.waiting
+        message = client.next_message(0.0)
+        assert not client.channels.waiting
+        monkeypatch.setattr(client._stream, "next_message", None)  # not called
+        assert client.next_message(0.0) is None
+        monkeypatch.undo()
+        agent.receive(b"".join(message or []), 0.0)
+        agent.channels.take(0, 0, 0)
+        assert not agent.channels.waiting
+        assert agent.deadline() == 0.0  # the first bytes of a link are acknowledged at once
+        assert agent.next_message(0.0)
+        client.link_down()
+        client.link_up(0)
+        assert not client.channels.waiting
+        again = client.next_message(0.0)
+        assert b"".join((again or [])[1:]) == b"".join((message or [])[1:])
+        assert client.next_message(0.0) is None

@@ -69,6 +69,11 @@ class Channels(FrameParser):
         return all(channel.state is State.CLOSED and not channel.waiting for channel in channels)
 
     @property
+    def waiting(self) -> bool:
+        """True if `take` has something to do. False if a call of it would return nothing and change nothing."""
+        return self._outbox.waiting
+
+    @property
     def finished(self) -> bool:
         """True if the stream has ended: a GOAWAY was sent, or has arrived."""
         return self._outbox.over

@@ -164,6 +164,10 @@ class Stream:
         self._told, self._ack_at = self.received, None
         return [head, *pieces]
 
+    def waiting(self, now: float) -> bool:
+        """Returns True if `next_message` would return a message even without new bytes from `source`."""
+        return self._next < self.sent or (self._ack_at is not None and now >= self._ack_at)
+
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `next_message`, because an acknowledgement is due then.
 

@@ -113,6 +113,8 @@ class StreamEnd:
         Args:
             most: the length of the longest message to return, in bytes, such as `Link.message_size`.
         """
+        if not self.channels.waiting and not self._stream.waiting(now):
+            return None
         return self._stream.next_message(self.channels.take, now, most)
 
     def deadline(self) -> Optional[float]:

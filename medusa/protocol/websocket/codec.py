@@ -122,7 +122,7 @@ class MessageCodec:
             RemoteProtocolError: the peer broke the rules. Raised only once: later calls ignore all input, and return
                 None.
         """
-        if self._failed:
+        if self._failed or not self._buffer:
             return None
         try:
             while True:

@@ -59,6 +59,8 @@ class Transport(Sender):
         super().__init__(stream, codec, end_is_close)
         self._leftover = leftover
         self._buffer: Optional[memoryview] = None  # for long reads, if the last read was long
+        self._short = False  # the last read from the stream has probably emptied it
+        self._emptied = False  # the same, and a message has come by that read
         self.answer = _NO_FIELDS
         self.received = len(leftover)
 
@@ -98,8 +100,10 @@ class Transport(Sender):
                 raise
             if message is not None:
                 self._answer(message)
+                self._emptied = self._short
                 return message
-            if reads >= READS_AT_ONCE and not self._stream.pending:
+            if (self._emptied or reads >= READS_AT_ONCE) and not self._stream.pending:
+                self._emptied = False
                 return None
             reads += 1
             data = self._recv()
@@ -182,7 +186,7 @@ class Transport(Sender):
     def _recv(self) -> Optional[bytes]:
         """Returns the leftover bytes if there are any, else bytes from the stream; None if no bytes have come."""
         if self._leftover:
-            data, self._leftover = self._leftover, b""
+            data, self._leftover, self._short = self._leftover, b"", False
             return data
         try:
             if self._buffer is None:
@@ -197,7 +201,8 @@ class Transport(Sender):
         if not data:
             raise self._broken(None)
         self.received += len(data)
-        if len(data) < FIRST_READ:
+        self._short = len(data) < FIRST_READ
+        if self._short:
             self._buffer = None
         elif self._buffer is None:
             self._buffer = memoryview(bytearray(READ_SIZE))

@@ -76,6 +76,11 @@ class Outbox:
         """True if a GOAWAY waits or was sent."""
         return self.over or bool(self._goodbye)
 
+    @property
+    def waiting(self) -> bool:
+        """True if `take` has something to do: frames wait, or acknowledgements have come since its last call."""
+        return bool(self._control or self._turns or self._windows.due or self._goodbye or self._unacknowledged)
+
     def wake(self, queue: Queue) -> None:
         """Gives a channel its turns from now on. Call it after the first frame was put into an empty queue."""
         self._turns[queue] = None

@@ -9,7 +9,7 @@ import pytest
 
 from agent.process.commands import Commands
 from agent.process.process_tree import ProcessTree, started_line, terminate
-from agent.process.terminal_child import INPUT_HIGH, INPUT_LOW, PIECE, READ_SIZE, TerminalChild
+from agent.process.terminal_child import INPUT_HIGH, INPUT_LOW, PIECE, READ_SIZE, SHORT, TerminalChild
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
@@ -78,6 +78,23 @@ def test_output_and_exit(start: Start, commands: Commands, guard: Guard) -> None
     assert output(child) == b"hello\r\n"
     assert exit_of(commands, child) == Exit(status=0)
     assert guard.lines() == [started_line(child.pid)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("size", "expected"), [(SHORT - 1, (SHORT - 1, 1, False)), (SHORT, (1000, 4, True))])
+def test_after_a_short_read_the_terminal_is_not_read_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch, size: int, expected: tuple[int, int, bool]
+) -> None:
+    child = start(*RAW)
+    wait_until(child.read)
+    reads: list[int] = []
+
+    def read(fd: int, limit: int) -> bytes:
+        reads.append(fd)
+        return b"x" * min(size, limit)
+
+    monkeypatch.setattr(os, "read", read)
+    found = child.read(1000) or b""
+    assert (len(found), len(reads), child.more) == expected
 
 
 def test_output_in_a_stream_is_gathered(start: Start) -> None:

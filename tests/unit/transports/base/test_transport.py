@@ -46,6 +46,27 @@ def test_a_close_inside_a_frame_is_not_sent(bench: Bench) -> None:
     assert bench.received() == b"\x82\x04ab"
 
 
+def test_after_a_short_read_and_its_messages_the_stream_is_read_again_only_at_the_next_call(bench: Bench) -> None:
+    reads: list[int] = []
+    bench.link._stream = Counted(bench.near._in, bench.near._out)
+    bench.link._stream.reads = reads
+    bench.peer.send(frame(TEXT, b"one") + frame(TEXT, b"two"))
+    assert [bench.link.receive_nowait() for _ in range(3)] == [Text("one"), Text("two"), None]
+    assert len(reads) == 1
+    bench.peer.send(frame(TEXT, b"three"))
+    assert bench.link.receive_nowait() == Text("three")
+
+
+class Counted(MemoryStream):
+    """Notes the size of each read."""
+
+    reads: list[int]
+
+    def recv(self, size: int) -> bytes:
+        self.reads.append(size)
+        return super().recv(size)
+
+
 class Endless(MemoryStream):
     """A peer that never stops sending."""
 

@@ -1,0 +1,75 @@
+"""What a round of the loop serves: all parts, or only the terminals and the links."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from agent.session.loop import SessionLoop
+from medusa.protocol.channels.channel import State
+from medusa.protocol.channels.kinds import Role
+from medusa.protocol.control import Start, StreamAnswer
+from medusa.protocol.messages import Binary
+from medusa.protocol.resume.offer import StreamOffer
+from medusa.protocol.streams.end import StreamEnd
+from tests.streamclients import PTY, STREAM_ID
+from tests.unit.agent.session.stage import TIMEOUTS, Script, Stage
+
+
+def test_a_round_in_which_only_input_and_output_move_leaves_out_all_other_parts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[float] = []  # when the events and the deadlines of all parts were asked for
+    prepare = SessionLoop._prepare
+
+    def prepared(loop: SessionLoop) -> None:
+        whole.append(stage.clock.now)
+        prepare(loop)
+
+    monkeypatch.setattr(SessionLoop, "_prepare", prepared)
+    client = StreamEnd(Role.CLIENT)
+    client.link_up(0)
+    channel = client.channels.open("session", command="stty raw; exec cat", pty=PTY)
+    found: list[bytes] = []
+
+    def exchange() -> None:
+        for message in [each for each in stage.received if isinstance(each, Binary)]:
+            stage.received.remove(message)
+            client.receive(message.data, stage.clock.now)
+        found.append(channel.readers[1].read(1000, stage.clock.now) if 1 in channel.readers else b"")
+        while (pieces := client.next_message(stage.clock.now)) is not None:
+            stage.tell(b"".join(pieces))
+
+    def script(stage: Stage) -> Script:
+        stage.tell(Start(stream=StreamOffer(STREAM_ID)))
+        yield from stage.until(StreamAnswer)
+        exchange()
+        while channel.state is not State.OPEN:
+            yield
+            exchange()
+        yield
+        begun, rounds = len(whole), 0
+        for key in (b"a", b"b", b"c", b"d"):
+            channel.write(0, key)
+            while key * 2 not in b"".join(found):  # cat repeats what the terminal has echoed
+                exchange()
+                rounds += 1
+                yield
+        assert rounds > len(whole) - begun
+        assert all(later - earlier >= TIMEOUTS.doubt_timeout for earlier, later in pairwise(whole[begun - 1 :]))
+        stage.clock.now += TIMEOUTS.doubt_timeout
+        begun = len(whole)
+        channel.write(0, b"e")
+        while len(whole) == begun:  # the other parts do not wait for longer
+            exchange()
+            yield
+        channel.request("signal", name="KILL")
+        while not channel.has_result:
+            exchange()
+            yield
+        client.go_away()
+        exchange()
+
+    stage.run(script)
+    stage.check_nothing_is_left()
