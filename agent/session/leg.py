@@ -171,7 +171,7 @@ class Leg:
             if message is None:
                 return
             self._receive(message)
-            if self.closing or not self._speaker.reading:
+            if not self._link.unread or self.closing or not self._speaker.reading:
                 return
 
     def _receive(self, message: Message) -> None:

@@ -72,7 +72,7 @@ class SessionChannel:
         fds = self._child.fds
         wanted = {fds[STDIN]: WRITE} if len(self._input) else {}
         for sub in self._channel.writers:
-            if self._reads(sub) and self._room(sub):
+            if self._reads(sub) and self._channel.free(sub):
                 wanted[self._fd(sub)] = READ
         wanted.pop(-1, None)
         return wanted
@@ -139,7 +139,7 @@ class SessionChannel:
         again, self._clogged = {}, False
         for sub in list(self._turns):
             if self._reads(sub) and (events is None or events.get(self._fd(sub))):
-                room = self._room(sub)
+                room = self._channel.free(sub)
                 self._clogged = self._clogged or not room
                 size = self._read(sub, min(room, READ_SIZE)) if room else 0
                 if size:
@@ -148,13 +148,6 @@ class SessionChannel:
                     again[self._fd(sub)] = READ
                 self._moved += size
         return again
-
-    def _room(self, sub: int) -> int:
-        """Returns how many bytes of output to read now; 0 while earlier bytes wait to be sent.
-
-        Without this wait, output would be read and sent in small pieces.
-        """
-        return 0 if self._channel.waiting else self._channel.room(sub)
 
     def _read(self, sub: int, size: int) -> int:
         try:

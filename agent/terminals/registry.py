@@ -31,6 +31,7 @@ class Terminals:
         self.memory = memory
         self._known: Dict[int, Terminal] = {}
         self._last = self._gone = 0
+        self._due: Optional[float] = None  # when all terminals must be served
 
     def __len__(self) -> int:
         return sum(not terminal.over for terminal in self._known.values())
@@ -123,14 +124,20 @@ class Terminals:
     def deadline(self, now: float) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         due = [terminal.deadline(now) for terminal in self._known.values()]
-        return min([at for at in due if at is not None], default=None)
+        at = min([at for at in due if at is not None], default=None)
+        if self._due is None or now >= self._due or (at is not None and at < self._due):
+            self._due = at  # otherwise the time stays, because some deadlines move on with each round
+        return at
 
     def serve(self, now: float, events: Mapping[int, int]) -> None:
         """Moves the input and output of all terminals. Call it in each round, before the links are served."""
+        late = self._due is not None and now >= self._due
         for terminal in list(self._known.values()):
             # If nothing else is ready, nothing waits while output is gathered.
-            terminal.gather_until = now + GATHER_TIMEOUT if [*events] == [terminal.child.fd] else 0.0
-            terminal.serve(now, events)
+            child = terminal.child
+            terminal.gather_until = now + GATHER_TIMEOUT if [*events] == [child.fd] else 0.0
+            if late or child.fd in events or child.exit is not None:
+                terminal.serve(now, events)
             if terminal.over:
                 del self._known[terminal.number]
                 self._gone += terminal.ended

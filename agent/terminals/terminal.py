@@ -141,9 +141,7 @@ class Terminal:
 
     def _room(self, now: float) -> int:
         """Returns how many bytes of output to read now."""
-        if self.typist is not None and self._waits(now):
-            return min(self.typist.room, READ_SIZE)
-        return READ_SIZE
+        return READ_SIZE if self.typist is None or not self._waits(now) else min(self.typist.room, READ_SIZE)
 
     @property
     def _spent(self) -> bool:

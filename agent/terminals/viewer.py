@@ -13,7 +13,7 @@ from agent.terminals.queries import is_typed, without_queries
 from agent.terminals.ring import MAX_KEPT, MIN_KEPT
 from agent.terminals.terminal import Terminal
 from medusa.protocol.channels.channel import Channel
-from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP, Reason
+from medusa.protocol.channels.frames import CLOSE, DATA, REQUEST, STOP, Reason
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Resize
 from medusa.protocol.resume.budget import Budget
@@ -61,6 +61,7 @@ class Viewer:
         self._replay = memoryview(b"")  # older output, which is sent before all other
         self._budget = Budget(2 * MAX_KEPT, terminal.memory)
         self._dropped = 0  # lost bytes of output that no client was sent: this client is told their number
+        self._fed = False  # True if input was written after the last attempt to read output
         self._redraws = False  # True if output was left out: programs must draw their screen anew after the rest
         self._leave_at: Optional[float] = None
         self.over = False
@@ -114,11 +115,8 @@ class Viewer:
 
     @property
     def _free(self) -> int:
-        """The number of bytes that the channel takes now. 0 while earlier bytes wait to be sent.
-
-        Without this wait, output would be sent in small pieces.
-        """
-        return 0 if self._channel.waiting or self._stream.parked_since is not None else self._channel.room(STDOUT)
+        """The number of bytes that the channel takes now. 0 while earlier bytes wait to be sent."""
+        return 0 if self._stream.parked_since is not None else self._channel.free(STDOUT)
 
     @property
     def room(self) -> int:
@@ -147,9 +145,10 @@ class Viewer:
         """
         if self.over:
             return {}
-        terminal, fed = self._terminal, self.has_input
-        if fed or terminal.child.exit is not None or (terminal.child.fd in events and not self._behind):
-            terminal.serve(now, events)
+        terminal, child = self._terminal, self._terminal.child
+        if self._fed or self.has_input or child.exit is not None or (child.fd in events and not self._behind):
+            terminal.serve(now, None if self._fed else events)  # the echo may have come meanwhile
+            self._fed = False
         if self._leave_at is not None and (now >= self._leave_at or not self.has_input):
             self.close(Reason("detached", ""))
             terminal.leave(self, Leave.DETACHED, now)
@@ -161,7 +160,7 @@ class Viewer:
         elif self._redraws and not behind:
             self._redraws = False
             terminal.redraw(now)
-        return {terminal.child.fd: READ} if fed or (moved and (behind or terminal.child.more)) else {}
+        return {child.fd: READ} if moved and (behind or child.more) else {}
 
     def feed(self, now: float) -> None:
         """Writes the client's input to the terminal, as much as the terminal accepts."""
@@ -185,12 +184,14 @@ class Viewer:
                 break
         if size:
             reader.took(size, now)
+            self._fed = True
 
     def _move(self) -> int:
-        ring, size = self._terminal.ring, min(self._free, READ_SIZE)
+        ring = self._terminal.ring
         if self._channel.writers[STDOUT].stopped:
             self._position, self._replay = ring.end, memoryview(b"")
-        if not size or not self._behind:
+        size = min(self._free, READ_SIZE) if self._behind else 0
+        if not size:
             return 0
         if self._position < ring.start and not self._replay:
             self._skip()
@@ -271,13 +272,15 @@ class Viewer:
     # ------------------------------------------------------------------ what arrives
 
     def happened(self, kind: int, sub: int, value: Any) -> None:
-        """Acts on an event of the channel. Ignores DATA and EOF: the next `serve` finds them.
+        """Acts on an event of the channel. Ignores EOF.
 
         Args:
             kind: the type of the frame that has arrived, such as CLOSE.
             value: if the frame is a REQUEST, its fields.
         """
-        if kind == CLOSE:
+        if kind == DATA:
+            self.feed(self._context.clock())
+        elif kind == CLOSE:
             self.end(Leave.CLOSED)
         elif kind == STOP:
             self._terminal.hang_up(self)

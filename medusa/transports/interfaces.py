@@ -63,6 +63,10 @@ class Codec(Protocol):
     def receive_data(self, data: bytes) -> None:
         """Stores bytes that have come from the stream. `next_message` parses them."""
 
+    @property
+    def empty(self) -> bool:
+        """True if the codec holds no bytes of a message."""
+
     def next_message(self) -> Optional[Message]:
         """Returns the next whole message, or None if more bytes are needed.
 

@@ -130,6 +130,8 @@ class Link:
     def receive(self) -> Optional[Message]:
         """Returns the next whole message (perhaps a Close), or None if no whole message has arrived.
 
+        Sets `unread` to False if a further call before the next poll would return None.
+
         Raises:
             LinkLost: the stream ended, the peer broke the protocol, or the Close was already returned.
         """
@@ -137,7 +139,7 @@ class Link:
             message = self._transport.receive_nowait()
         except (BrokenTransport, ClosedTransport, RemoteProtocolError) as error:
             raise _lost(error) from error
-        self.unread = message is not None
+        self.unread = message is not None and not self._transport.emptied
         if isinstance(message, (Binary, Part)):
             self.received += len(message.data)
         return message

@@ -146,6 +146,13 @@ class Channel:
         most = MAX_QUEUED_ALONE if mine == all_data else MAX_QUEUED if all_data < QUEUED_HIGH else MIN_QUEUED
         return max(0, min(writer.limit - writer.written, most - mine))
 
+    def free(self, sub: int) -> int:
+        """Returns `room(sub)`, but 0 while earlier frames of this channel wait to be sent.
+
+        Without this wait, bytes that come in small pieces would be sent in small pieces.
+        """
+        return 0 if self._queue.waiting else self.room(sub)
+
     def write(self, sub: int, data: Buffer) -> None:
         """Queues `data` to be sent.
 

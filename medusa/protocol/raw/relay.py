@@ -143,6 +143,11 @@ class PlainCodec:
         """Stores bytes from the stream for `next_message`."""
         self._data += data
 
+    @property
+    def empty(self) -> bool:
+        """True if no bytes are stored."""
+        return not self._data
+
     def next_message(self) -> Optional[Message]:
         """Returns all stored bytes as one binary message, or None if there are none."""
         data, self._data = bytes(self._data), bytearray()

@@ -27,6 +27,7 @@ from medusa.protocol.websocket.header import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    FIN,
     PING,
     PONG,
     TEXT,
@@ -43,6 +44,9 @@ Piece = Union[bytes, memoryview]
 
 MAX_HEADER = 14
 """The longest header of a frame, in bytes."""
+
+_SMALL = Header(True, BINARY, NO_MASK, 0, 2)
+"""The header of a small binary message of a server, without its length. Most messages are such ones."""
 
 FIRST_PART = 64
 """The least bytes of the first part of a message. They hold the headers of the records in the message."""
@@ -70,7 +74,7 @@ class MessageCodec:
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._limit = max_message
-        self._parts_above: Optional[int] = None
+        self._parts_above = 1 << 62  # bytes: no message is so long
         self._parted = 0  # the length of a message that is returned in parts: `_left` is as large before the first part
         self._left = 0  # how many bytes of this message are still to be returned
         self._buffer: Union[bytes, bytearray] = b""
@@ -112,6 +116,11 @@ class MessageCodec:
                 self._buffer = bytearray(memoryview(self._buffer)[self._at :])
             self._buffer += data
         self._at = 0
+
+    @property
+    def empty(self) -> bool:
+        """True if all bytes that were stored were used for messages."""
+        return not self._buffer
 
     def next_message(self) -> Optional[Message]:
         """Returns the next message, or None if more bytes are needed.
@@ -165,7 +174,7 @@ class MessageCodec:
     def _is_parted(self, header: Header) -> bool:
         """True if the message of the frame with `header` is returned in parts."""
         whole = header.fin and header.opcode == BINARY and header.key == NO_MASK
-        return whole and self._parts_above is not None and header.length > self._parts_above
+        return whole and header.length > self._parts_above
 
     def _next_part(self) -> Optional[Part]:
         size = min(self._left, len(self._buffer) - self._at)
@@ -226,6 +235,16 @@ class WebSocketCodec(MessageCodec):
         self._role = role
         self._new_key = new_key
 
+    def _next_frame(self) -> Optional[Tuple[Header, bytes]]:
+        buffer, at = self._buffer, self._at
+        if len(buffer) > at + 1 and buffer[at] == FIN | BINARY and self._role is Role.CLIENT:
+            length = buffer[at + 1]  # from 126 on, it is longer, or the frame is masked
+            small = length < min(126, self._limit, self._parts_above, len(buffer) - at - 1)
+            if small and not (self._header or self._fragments.started):
+                self._at = at + 2
+                return _SMALL, bytes(self._take(length))
+        return super()._next_frame()
+
     def frame(self, message: Message) -> bytes:
         """Returns the frame of `message`.
 
@@ -247,7 +266,10 @@ class WebSocketCodec(MessageCodec):
         if size > PURE_LIMIT and apply_mask is apply_mask_pure:
             return [build_header(opcode, size, NO_MASK), *pieces]
         key = self._new_key()
-        return [build_header(opcode, size, key), apply_mask(b"".join(pieces), key)]
+        masked = apply_mask(b"".join(pieces), key)
+        if size <= PURE_LIMIT:
+            return [build_header(opcode, size, key) + masked]
+        return [build_header(opcode, size, key), masked]
 
     def _parse_header(self, data: Buffer) -> Union[Header, int]:
         return parse_header(data, 0, self._role is Role.SERVER, self._limit)

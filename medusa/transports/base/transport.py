@@ -59,8 +59,7 @@ class Transport(Sender):
         super().__init__(stream, codec, end_is_close)
         self._leftover = leftover
         self._buffer: Optional[memoryview] = None  # for long reads, if the last read was long
-        self._short = False  # the last read from the stream has probably emptied it
-        self._emptied = False  # the same, and a message has come by that read
+        self._short = False  # the last read has probably emptied the stream
         self.answer = _NO_FIELDS
         self.received = len(leftover)
 
@@ -76,6 +75,11 @@ class Transport(Sender):
     def pending(self) -> bool:
         """True if bytes have arrived that a poll of `fileno` would not report: read them before you poll."""
         return bool(self._leftover) or self._stream.pending
+
+    @property
+    def emptied(self) -> bool:
+        """True if all bytes that have come were returned as messages. A poll reports those that come later."""
+        return self._short and self._codec.empty and not self.pending
 
     # ------------------------------------------------------------------ messages
 
@@ -100,10 +104,8 @@ class Transport(Sender):
                 raise
             if message is not None:
                 self._answer(message)
-                self._emptied = self._short
                 return message
-            if (self._emptied or reads >= READS_AT_ONCE) and not self._stream.pending:
-                self._emptied = False
+            if reads >= READS_AT_ONCE and not self._stream.pending:
                 return None
             reads += 1
             data = self._recv()
@@ -186,7 +188,7 @@ class Transport(Sender):
     def _recv(self) -> Optional[bytes]:
         """Returns the leftover bytes if there are any, else bytes from the stream; None if no bytes have come."""
         if self._leftover:
-            data, self._leftover, self._short = self._leftover, b"", False
+            data, self._leftover = self._leftover, b""
             return data
         try:
             if self._buffer is None:

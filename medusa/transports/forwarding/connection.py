@@ -54,7 +54,7 @@ class Connection:
     @property
     def _room(self) -> int:
         """How many bytes to read; 0 while earlier bytes wait to be sent, so that pieces do not become small."""
-        return 0 if self.channel.waiting else min(self.channel.room(0), READ_SIZE)
+        return min(self.channel.free(0), READ_SIZE)
 
     def serve(self, now: float, events: int) -> bool:
         """Moves bytes in both directions. Returns True if bytes were read, because there may be more.

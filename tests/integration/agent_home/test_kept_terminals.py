@@ -35,7 +35,7 @@ def test_the_end_that_nobody_saw_keeps_the_session(home: Home, agent: Agent) -> 
     client = home.stream()
     run = client.run("read x; exit 5", pty=PTY).started()
     pid = run.pid
-    run.give(b"x\n")
+    run.channel.write(0, b"x\n")  # is sent together with the request to detach: the command ends after that
     run.detach()
     leave(client)
     wait_until_session_is_gone(pid)

@@ -12,7 +12,7 @@ import pytest
 from medusa.protocol.errors import BadFrame, LocalProtocolError
 from medusa.protocol.messages import Binary, Close, Ping, Text
 from medusa.transports.adopt import adopt_websocket
-from medusa.transports.base import READ_SIZE, READS_AT_ONCE, BrokenTransport, ClosedTransport, Transport
+from medusa.transports.base import FIRST_READ, READ_SIZE, READS_AT_ONCE, BrokenTransport, ClosedTransport, Transport
 from tests.blocking import receive
 from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, frame, head, server
 from tests.links import Bench, tcp_pair
@@ -46,25 +46,29 @@ def test_a_close_inside_a_frame_is_not_sent(bench: Bench) -> None:
     assert bench.received() == b"\x82\x04ab"
 
 
-def test_after_a_short_read_and_its_messages_the_stream_is_read_again_only_at_the_next_call(bench: Bench) -> None:
-    reads: list[int] = []
-    bench.link._stream = Counted(bench.near._in, bench.near._out)
-    bench.link._stream.reads = reads
-    bench.peer.send(frame(TEXT, b"one") + frame(TEXT, b"two"))
-    assert [bench.link.receive_nowait() for _ in range(3)] == [Text("one"), Text("two"), None]
-    assert len(reads) == 1
-    bench.peer.send(frame(TEXT, b"three"))
-    assert bench.link.receive_nowait() == Text("three")
+def test_a_transport_is_emptied_when_the_messages_of_a_short_read_were_returned() -> None:
+    near, far = memory_streams()
+    link = Transport(near, server(), leftover=frame(TEXT, b"early"))
+    steps = []
+    far.send(frame(TEXT, b"one") + frame(TEXT, b"two") + frame(TEXT, b"three")[:4])
+    for _ in range(4):
+        steps.append((link.emptied, link.receive_nowait()))
+    far.send(frame(TEXT, b"three")[4:])
+    for _ in range(2):
+        steps.append((link.emptied, link.receive_nowait()))
+    expected = [Text("early"), Text("one"), Text("two"), None, Text("three"), None]
+    assert steps == [*((False, message) for message in expected[:5]), (True, None)]
 
 
-class Counted(MemoryStream):
-    """Notes the size of each read."""
-
-    reads: list[int]
-
-    def recv(self, size: int) -> bytes:
-        self.reads.append(size)
-        return super().recv(size)
+def test_after_a_long_read_a_transport_is_not_emptied() -> None:
+    near, far = memory_streams()
+    link = Transport(near, server())
+    whole = frame(BINARY, bytes(FIRST_READ - 8))
+    assert len(whole) == FIRST_READ
+    far.send(whole)
+    assert link.receive_nowait() == Binary(bytes(FIRST_READ - 8))
+    assert not link.emptied  # the stream may have more
+    assert link.receive_nowait() is None
 
 
 class Endless(MemoryStream):
