@@ -1,9 +1,9 @@
-"""Polls descriptors, for a loop that says in each round what to watch."""
+"""Polls descriptors, for a loop that says in each round what to watch, and until when."""
 
 from __future__ import annotations
 
 import select
-from typing import Dict, Optional
+from typing import Dict, Iterable, Optional
 
 READ = select.POLLIN
 WRITE = select.POLLOUT
@@ -13,6 +13,15 @@ PEER_CLOSED = getattr(select, "POLLRDHUP", 0x2000 if hasattr(select, "epoll") el
 
 0 on systems other than Linux, which have no such event. The number is here because PyPy's select has no name for it.
 """
+
+
+def earliest(times: Iterable[Optional[float]]) -> Optional[float]:
+    """Returns the earliest of `times`, in which None stands for never. Returns None if there is no time."""
+    first = None
+    for at in times:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
 
 
 class Poller:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from agent_unused import without_imports, without_methods, without_python2, without_unused  # type: ignore[import-not-found]
+from agent_unused import without_imports, without_methods, without_python2, without_type_checks, without_unused  # type: ignore[import-not-found]
 
 
 def strip(source: str) -> str:
@@ -208,6 +208,7 @@ def strip_files(paths: list[Path], whole: bool) -> None:
             sources[path] = without_python2(sources[path])
         if path.parts[-2:] == ("ptyprocess", "ptyprocess.py"):
             sources[path] = without_methods(sources[path], {"spawn"})
+    sources = {path: without_type_checks(source) for path, source in sources.items()}
     if whole:
         sources = without_unused(sources, without_types)
     for path, source in sources.items():

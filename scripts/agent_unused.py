@@ -72,6 +72,21 @@ def names(item: ast.stmt, path: Path) -> Iterator[str]:
                 yield found
 
 
+def without_type_checks(source: str) -> str:
+    """Returns `source` without the statements that are there for type checkers.
+
+    These are `if TYPE_CHECKING:` without an `else`, and `assert ... is not None`.
+    """
+    lines = source.split("\n")
+    for node in ast.walk(ast.parse(source)):
+        test = ast.unparse(node.test) if isinstance(node, (ast.If, ast.Assert)) else ""
+        if isinstance(node, ast.If) and test == "TYPE_CHECKING" and not node.orelse:
+            blank(lines, node)
+        if isinstance(node, ast.Assert) and test.endswith(" is not None"):
+            blank(lines, node)
+    return "\n".join(lines)
+
+
 def without_imports(source: str, untyped: str) -> str:
     """Returns `source` without the names that it imports at its top for types only.
 

@@ -11,7 +11,7 @@ import termios
 from typing import Callable, FrozenSet, List, Optional, Tuple, Union
 
 from agent.command.resolve import Launch
-from agent.poller import READ, WRITE
+from agent.poller import READ, WRITE, earliest
 from agent.process.inherited import NOTHING, Inherited
 from agent.process.spawn import spawn
 from agent.timeouts import Timeouts
@@ -108,9 +108,8 @@ class TerminalChild:
         Returns None to wait for events only. The time is on the `clock` that was passed to `start`.
         """
         now = self._clock()
-        due = [now + self._timeouts.input_interval] if self._input else []
-        due += [] if self.is_open else [self._reopen_at]
-        return min(due) if due else None
+        at = None if now >= self._reopen_at else self._reopen_at
+        return earliest([at, now + self._timeouts.input_interval]) if self._input else at
 
     @property
     def is_open(self) -> bool:

@@ -13,6 +13,7 @@ from agent.dial.announce import Holding, announced, describe
 from agent.dial.first import jitter
 from agent.dial.legs import LegDialer
 from agent.dial.returning import Returning
+from agent.poller import earliest
 from agent.process.context import Context
 from agent.session.keeping import KeptNews
 from medusa.protocol import control
@@ -112,18 +113,17 @@ class Home:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         if self.over:
             return None
-        due = [] if self._leave_by is None else [self._leave_by]
+        due = [self._leave_by]
         if self._link is not None:
             due.append(self._clock() if self._link.unread else self._link.deadline())
-            news = self.news.deadline()
-            due += [] if news is None or not self._link.clear else [news]
+            due.append(self.news.deadline() if self._link.clear else None)
         elif self._attempt is not None:
             due.append(self._attempt.until)
         elif self._returning is not None:
             due.append(self._returning.at)
         if self._returning is not None and not self.expired:
             due.append(self._returning.until)
-        return min(due)
+        return earliest(due)
 
     def serve(self, events: Dict[int, int]) -> None:
         """Reads messages from the link; if it is lost, goes on with dialling.

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Protocol, Tuple
 
 from agent.dial.announce import Holding
 from agent.dial.legs import LegDialer
-from agent.poller import READ, Poller
+from agent.poller import READ, Poller, earliest
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.session.hold_time import HoldTime
@@ -171,7 +171,7 @@ class SessionLoop:
             due.append(leg.deadline())
         wanted.update(self._shared.terminals.wanted(now))
         self._poller.watch(wanted)
-        at = min([at for at in due if at is not None], default=None)
+        at = earliest(due)
         events = self._poller.wait(None if at is None else max(0.0, at - now))
         now, late = self._clock(), self._others_at
         self._shared.calm = (late is None or now < late) and self._others.keys().isdisjoint(events)
@@ -180,10 +180,10 @@ class SessionLoop:
         self._shared.terminals.serve(now, events)
         for leg in self._legs:
             self._serve(leg, events)
+            self._shared.calm = self._shared.calm and not leg.closing
         if self._calm:
             # Unacknowledged output may make a link doubtful in this time.
-            soon = now + self._timeouts.doubt_timeout
-            self._others_at = soon if late is None else min(late, soon)
+            self._others_at = earliest([late, now + self._timeouts.doubt_timeout])
             return
         self._shared.calm = False
         if self._home is not None:
@@ -202,9 +202,8 @@ class SessionLoop:
     @property
     def _calm(self) -> bool:
         """True if nothing but input and output has moved in this round, and nothing else is to be done."""
-        if not self._shared.calm or self._dials or any(leg.closing for leg in self._legs):
-            return False
-        return self._shared.terminals.calm and self._commands.deadline(0.0) is None
+        calm = self._shared.calm and self._shared.terminals.calm and not self._dials
+        return calm and self._commands.deadline(0.0) is None
 
     def _prepare(self) -> None:
         """Notes the events and the deadline of all parts but the links and the terminals."""
@@ -218,9 +217,9 @@ class SessionLoop:
         due.append(self._commands.deadline(now))
         if home is not None and not (self._legs or self._leaving or self._dials):
             due.append(self._first_by if self._hold is None else self._hold.deadline())
-        doubt = self._streams.doubt_at if home is not None else None
-        due += [] if doubt == self._doubt else [doubt]
-        self._others_at = min([at for at in due if at is not None], default=None)
+        doubt = self._streams.doubt_at
+        due.append(None if home is None or doubt == self._doubt else doubt)
+        self._others_at = earliest(due)
 
     def _check_doubt(self) -> None:
         """Checks the home link if another link has become doubtful: the network may be dead. Once in each silence."""

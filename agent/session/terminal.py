@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Union
 
 from agent.command.resolve import CannotStart, merge_size, resolve
+from agent.poller import earliest
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
@@ -93,7 +94,7 @@ class TerminalSpeaker:
         due: List[Optional[float]] = [None if self._child is None else self._child.deadline(), self._leave_at]
         if self._phase is Phase.DRAINING and self._drain is not None and self._link.clear:
             due.append(self._drain.deadline())
-        return min((at for at in due if at is not None), default=None)
+        return earliest(due)
 
     def receive(self, message: Union[Binary, Part, Control]) -> None:
         """Processes a message of the link."""

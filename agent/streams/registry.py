@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, Optional
 
+from agent.poller import earliest
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.streams.shared import Shared
@@ -75,8 +76,7 @@ class Streams:
     @property
     def doubt_at(self) -> Optional[float]:
         """The first time at which the link of one of the streams becomes doubtful; None for never."""
-        due = [at for at in [stream.doubt_at for stream in self._known.values()] if at is not None]
-        return min(due) if due else None
+        return earliest(stream.doubt_at for stream in self._known.values())
 
     @property
     def kept_until(self) -> List[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Optional, Union
 
 from agent.link_ends import TAKEN_OVER, comes_back
+from agent.poller import earliest
 from agent.process.commands import Commands
 from agent.process.context import Context
 from agent.streams.channels import ServedChannels
@@ -121,8 +122,7 @@ class StreamSpeaker:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
         if self._channels.offers:
             return self._clock()
-        due = [self._end.deadline(), self._leave_at, *[part.deadline() for part in self._channels.parts]]
-        return min([at for at in due if at is not None], default=None)
+        return earliest([self._end.deadline(), self._leave_at, *[part.deadline() for part in self._channels.parts]])
 
     # ------------------------------------------------------------------ what arrives
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from agent.command.resolve import CannotStart
+from agent.poller import earliest
 from agent.process.commands import describe_exit
 from agent.process.terminal_child import GATHER_TIMEOUT
 from agent.terminals.description import describe
@@ -119,12 +120,14 @@ class Terminals:
 
     def wanted(self, now: float) -> Dict[int, int]:
         """Returns the events to poll for, as a mask for each descriptor."""
-        return {fd: mask for terminal in self._known.values() for fd, mask in terminal.wanted(now).items()}
+        wanted: Dict[int, int] = {}
+        for terminal in self._known.values():
+            wanted.update(terminal.wanted(now))
+        return wanted
 
     def deadline(self, now: float) -> Optional[float]:
         """Returns the time at which to call `serve` even without an event; None to wait for events only."""
-        due = [terminal.deadline(now) for terminal in self._known.values()]
-        at = min([at for at in due if at is not None], default=None)
+        at = earliest([terminal.deadline(now) for terminal in self._known.values()])
         if self._due is None or now >= self._due or (at is not None and at < self._due):
             self._due = at  # otherwise the time stays, because some deadlines move on with each round
         return at

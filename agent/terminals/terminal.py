@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from agent.poller import READ, WRITE
+from agent.poller import READ, WRITE, earliest
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
@@ -93,7 +93,7 @@ class Terminal:
             return {}
         if child.is_open and not self._spent and self._room(now):
             mask = READ
-        if any(viewer.has_input for viewer in self.viewers):
+        if self._has_input:
             mask |= WRITE
         return {child.fd: mask}
 
@@ -102,13 +102,17 @@ class Terminal:
         due = [self._redraw_until, self.expires_at]
         if not self.ended:
             due.append(self.child.deadline())
-            if any(viewer.has_input for viewer in self.viewers):  # some terminals do not report that they accept input
+            if self._has_input:  # some terminals do not report that they accept input
                 due.append(now + self._context.timeouts.input_interval)
             if self._drain is not None and not self._clogged:
                 due.append(self._drain.deadline())
             if self.typist is not None and self.typist.parted_at is not None and self._waits(now):
                 due.append(self.typist.parted_at + self._context.timeouts.parted_timeout)
-        return min([at for at in due if at is not None], default=None)
+        return earliest(due)
+
+    @property
+    def _has_input(self) -> bool:
+        return any(viewer.has_input for viewer in self.viewers)
 
     # ------------------------------------------------------------------ bytes
 

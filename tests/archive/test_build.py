@@ -73,6 +73,13 @@ def _named(item: ast.stmt) -> str:
     return str(getattr(item, "name", None) or getattr(targets[0], "id", None) or "import")
 
 
+def _checks_types(item: ast.If | ast.Assert) -> bool:
+    test = ast.unparse(item.test)
+    if isinstance(item, ast.Assert):
+        return test.endswith(" is not None")
+    return test == "TYPE_CHECKING" and not item.orelse
+
+
 def _members(body: list[ast.stmt]) -> list[str]:
     return [ast.unparse(item.targets[0]) for item in body if isinstance(item, ast.Assign)]
 
@@ -107,6 +114,8 @@ def _untyped(item: ast.stmt) -> ast.stmt:
             "from a import c as d,e\n\nx=1 if d--d else e[1]",
         ),
         ("from a import (\n    B,\n)\ndef f() -> B: ...\n", "\n\n\ndef f():..."),
+        ("if TYPE_CHECKING:\n    import a\nassert b is not None\nassert c\n", "\n\n\nassert c"),
+        ("if TYPE_CHECKING:\n    a = 1\nelse:\n    a = 2\n", "if TYPE_CHECKING:\n a=1\nelse:\n a=2"),
     ],
 )
 def test_types_and_most_spaces_are_left_out(source: str, travels: str, tmp_path: Path) -> None:
@@ -190,6 +199,7 @@ def _code(source: str, words: set[str]) -> str:
             texts = [item for item in body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)]
             body[:] = [item for item in body if item not in texts and not isinstance(item, ast.Pass)]
             body[:] = [item for item in body if not isinstance(item, ast.ImportFrom)]  # some are for types only
+            body[:] = [item for item in body if not (isinstance(item, (ast.If, ast.Assert)) and _checks_types(item))]
             if isinstance(node, ast.ClassDef) and [ast.unparse(base) for base in node.bases] == ["enum.Enum"]:
                 body[:] = [ast.Name(name) for name in _members(body)]  # their descriptions do not travel
             elif isinstance(node, ast.ClassDef):

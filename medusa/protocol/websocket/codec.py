@@ -27,7 +27,6 @@ from medusa.protocol.websocket.header import (
     BINARY,
     CLOSE,
     CONTINUATION,
-    FIN,
     PING,
     PONG,
     TEXT,
@@ -44,9 +43,6 @@ Piece = Union[bytes, memoryview]
 
 MAX_HEADER = 14
 """The longest header of a frame, in bytes."""
-
-_SMALL = Header(True, BINARY, NO_MASK, 0, 2)
-"""The header of a small binary message of a server, without its length. Most messages are such ones."""
 
 FIRST_PART = 64
 """The least bytes of the first part of a message. They hold the headers of the records in the message."""
@@ -234,16 +230,6 @@ class WebSocketCodec(MessageCodec):
         super().__init__(max_message)
         self._role = role
         self._new_key = new_key
-
-    def _next_frame(self) -> Optional[Tuple[Header, bytes]]:
-        buffer, at = self._buffer, self._at
-        if len(buffer) > at + 1 and buffer[at] == FIN | BINARY and self._role is Role.CLIENT:
-            length = buffer[at + 1]  # from 126 on, it is longer, or the frame is masked
-            small = length < min(126, self._limit, self._parts_above, len(buffer) - at - 1)
-            if small and not (self._header or self._fragments.started):
-                self._at = at + 2
-                return _SMALL, bytes(self._take(length))
-        return super()._next_frame()
 
     def frame(self, message: Message) -> bytes:
         """Returns the frame of `message`.

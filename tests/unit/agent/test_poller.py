@@ -4,7 +4,9 @@ import os
 import socket
 import time
 
-from agent.poller import FAILED, PEER_CLOSED, READ, WRITE, Poller
+import pytest
+
+from agent.poller import FAILED, PEER_CLOSED, READ, WRITE, Poller, earliest
 
 
 def test_watches_what_it_is_told() -> None:
@@ -46,3 +48,12 @@ def test_wait_ends_after_its_deadline_not_before() -> None:
     begin = time.monotonic()
     Poller().wait(0.0105)
     assert time.monotonic() - begin >= 0.0105
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"), [([], None), ([None], None), ([None, 3.0, 0.0, None], 0.0), ([2.0, 1.0, 1.0, 5.0], 1.0)]
+)
+def test_the_earliest_time_is_found_among_those_that_are_never(
+    times: list[float | None], expected: float | None
+) -> None:
+    assert earliest(times) == expected

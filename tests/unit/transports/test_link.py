@@ -45,10 +45,15 @@ def test_messages_pass_and_terminal_bytes_are_counted(ends: Ends) -> None:
 def test_link_is_unread_until_nothing_is_there(ends: Ends) -> None:
     link, far, _ = ends
     far.send_nowait(Binary(b"x"))
+    far.send_nowait(Binary(b"y"))
     assert link.unread
     link.receive()
     assert link.unread
     link.receive()
+    assert not link.unread
+    far.send_nowait(Binary(b"z"))
+    assert link.receive() == Binary(b"z")
+    assert link.receive() is None
     assert not link.unread
 
 
