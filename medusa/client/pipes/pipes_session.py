@@ -19,6 +19,7 @@ from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.streams.arrived import Arrived
 from medusa.client.streams.conversation import Conversation
 from medusa.client.streams.negotiation import HARMLESS, Speech
+from medusa.client.streams.pace import Pace
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
@@ -77,9 +78,10 @@ class PipesSession:
         self._source = Source(fds[STDIN], messages.error, timeouts, fds[STDOUT:])
         self._outputs = Outputs(fds[STDOUT], fds[STDERR], messages.shown, clock)
         self._received = ReceivedSignals(signals, conversation, messages, timeouts.second_signal_delay)
-        self._poll = PollSet()
+        self._poll, self._pace = PollSet(), Pace()
         self._channel: Channel | None = None
-        self._readable = False
+        self._readable = self._woken = False
+        self._heard = True  # something may have come over the link
         self._wish: Mapping[str, object] = {}
         self._answer_by = clock() + timeouts.answer_timeout
         self.answered = True
@@ -159,14 +161,18 @@ class PipesSession:
             except LinkLost as lost:
                 self._conversation.lost(lost)
                 self._silence.restart(self._clock())
+                self._pace.soon()
             step = self._round
 
     def _round(self) -> None:
-        self._receive()
+        if self._heard:
+            self._receive()
         self._read()
         self._conversation.send()
-        self._conversation.keep_alive()
-        self._do_what_is_due()
+        if self._pace.due(self._clock(), self._woken):
+            self._conversation.keep_alive()
+            self._do_what_is_due()
+            self._pace.at = self._due()
         self._wait()
 
     def _do_what_is_due(self) -> None:
@@ -252,10 +258,15 @@ class PipesSession:
     # ------------------------------------------------------------------ waiting for events
 
     def _wait(self) -> None:
-        ready = self._poll.wait(self._wanted(), 0.0 if self._conversation.unread else self._timeout())
-        self._readable = self._source.fileno() in ready
-        self._conversation.step(ready)
+        conversation, more = self._conversation, self._conversation.unread
+        until = min(self._pace.at, conversation.send_at(), self._source.deadline)
+        ready = self._poll.wait(self._wanted(), 0.0 if more else until - self._clock())
+        self._woken, self._readable = more or bool(ready), self._source.fileno() in ready
+        heard = conversation.parted or conversation.link.fileno() in ready
+        conversation.step(ready)
+        self._heard = heard or conversation.unread
         if self._signals.fileno() in ready:
+            self._pace.soon()
             self._received.act(self._channel, self._clock())
         self._outputs.act(ready)
 
@@ -269,14 +280,14 @@ class PipesSession:
             **self._outputs.wanted(),
         }
 
-    def _timeout(self) -> float:
-        """Returns the seconds until something is due, such as a keepalive, an acknowledgement or a notice."""
-        due = [self._conversation.deadline(), self._notices.deadline, self._source.deadline]
+    def _due(self) -> float:
+        """Returns the time at which to check what is due, such as a keepalive or a notice."""
+        due = [self._conversation.deadline(), self._notices.deadline]
         if not self._conversation.parted:
             due.append(self._silence.deadline)
         if self._conversation.speech is Speech.NONE:
             due.append(self._answer_by)
-        return min(due) - self._clock()
+        return min(due)
 
     def _drain(self) -> None:
         """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""

@@ -15,6 +15,9 @@ READ, WRITE = select.POLLIN, select.POLLOUT
 READ_SIZE = MAX_QUEUED_ALONE
 """The most bytes that are read from a socket at once."""
 
+FEW = 4096
+"""Bytes. If a read has brought no more, there are hardly more to read before the next poll."""
+
 MAX_PIECES = 64
 """The most pieces that are written to a socket at once."""
 
@@ -57,7 +60,7 @@ class Connection:
         return min(self.channel.free(0), READ_SIZE)
 
     def serve(self, now: float, events: int) -> bool:
-        """Moves bytes in both directions. Returns True if bytes were read, because there may be more.
+        """Moves bytes in both directions. Returns True if more bytes may be there than were read.
 
         Args:
             events: what poll reported. The socket is read only if it may have bytes, or its end: at first in any case.
@@ -105,7 +108,7 @@ class Connection:
             self.channel.write(0, data)
         else:
             self.channel.end(0)
-        return bool(data)
+        return len(data) > FEW
 
     def _check_end(self) -> None:
         taken = self._input.stopped or (self._input.over and not len(self._input))
