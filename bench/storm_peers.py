@@ -217,7 +217,8 @@ def probe(port: int) -> dict[str, Any]:
     pair = None
     while pair is None:
         try:
-            pair = [_enter(port, role) for role in ("master", "slave")]
+            entered = [_enter(port, role) for role in ("master", "slave")]
+            pair = [_await_link_up(*each) for each in entered]
         except OSError:
             time.sleep(0.005)
         if select.select([0], [], [], 0)[0]:
@@ -242,7 +243,8 @@ def probe(port: int) -> dict[str, Any]:
 _session = secrets.token_hex(16)
 
 
-def _enter(port: int, role: str) -> socket.socket:
+def _enter(port: int, role: str) -> tuple[socket.socket, bytes]:
+    """Returns a connection that was let in, and the bytes that came after the answer. Raises OSError."""
     fields = _HEAD % (_session, role, "")
     sock = socket.create_connection(("127.0.0.1", port), 60)
     sock.sendall(fields.encode())
@@ -255,6 +257,16 @@ def _enter(port: int, role: str) -> socket.socket:
     if not data.startswith(b"HTTP/1.1 101"):
         sock.close()
         raise ConnectionRefusedError
+    return sock, data.partition(b"\r\n\r\n")[2]
+
+
+def _await_link_up(sock: socket.socket, data: bytes) -> socket.socket:
+    """Waits until the two sides are joined: what a peer sends before is dropped. Returns `sock`. Raises OSError."""
+    while b'"linkup"' not in data:
+        got = sock.recv(1 << 16)
+        if not got:
+            raise ConnectionResetError
+        data += got
     return sock
 
 
