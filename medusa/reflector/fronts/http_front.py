@@ -205,7 +205,7 @@ class Handler(UpgradeHandler):
         accepted, config = self.accepted, self.server.config
         try:
             first = self._first_bytes_now()
-            if b"\r\n\r\n" in first and not self.server.is_crowded():
+            if b"\r\n\r\n" in (first or accepted.data) and not self.server.is_crowded():
                 whole = self._read_head(first)  # it waits for nothing, so it needs no time limit
             else:
                 with head_timeout(config.timeouts.head_timeout, 408):
@@ -224,8 +224,9 @@ class Handler(UpgradeHandler):
     def _first_bytes_now(self) -> bytes:
         """Reads the first bytes of a plain connection if they have come already. Returns b"" if nothing was read."""
         sock, server = self.accepted.sock, self.server
-        plain = isinstance(sock, AcceptedSocket) and not (server.certificate or server.config.proxy_protocol)
-        return sock.recv_now(RECORD) if plain else b""
+        if self.accepted.handed_over or server.certificate or server.config.proxy_protocol:
+            return b""
+        return sock.recv_now(RECORD) if isinstance(sock, AcceptedSocket) else b""
 
     def _read_head(self, first: bytes) -> bool:
         """Reads up to the end of the head; see read_head. `first`: what `_first_bytes_now` has read."""

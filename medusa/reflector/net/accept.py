@@ -25,7 +25,7 @@ RETRY_INTERVAL = 0.25
 """Seconds of one pause. Connections that arrive meanwhile wait in the kernel's queue."""
 
 MOST_AT_ONCE = 4
-"""The maximum number of connections accepted in one iteration of the event loop.
+"""The maximum number of connections accepted, or taken over from another worker, in one iteration of the event loop.
 
 A key of a session waits for all requests that begin in the same iteration, each of which takes about a millisecond.
 """

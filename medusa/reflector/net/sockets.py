@@ -130,11 +130,9 @@ class AcceptedSocket:
         """Duplicates the descriptor, closes this socket, and returns one with the duplicate. Raises OSError."""
         plain = self._open()
         try:
-            copy = PlainSocket(plain.family, plain.type, plain.proto, fileno=os.dup(plain.fileno()))
+            return adopted(os.dup(plain.fileno()), plain.family, plain.type, plain.proto)
         finally:
             self.close()
-        copy.setblocking(False)
-        return AcceptedSocket(copy)
 
 
 def accept(listener: Any) -> tuple[AcceptedSocket, tuple[Any, ...]] | None:
@@ -146,9 +144,17 @@ def accept(listener: Any) -> tuple[AcceptedSocket, tuple[Any, ...]] | None:
         fd, address = listener._accept()
     except BlockingIOError:
         return None
-    plain = PlainSocket(listener.family, socket.SOCK_STREAM, listener.proto, fileno=fd)
+    return adopted(fd, listener.family, socket.SOCK_STREAM, listener.proto), address
+
+
+def adopted(fd: int, *kind: int) -> AcceptedSocket:
+    """Returns the socket with the descriptor `fd`, and makes it non-blocking. Raises OSError if `fd` is no socket.
+
+    `kind`: its family, type and protocol. Without them, the system is asked.
+    """
+    plain = PlainSocket(*kind, fileno=fd)
     plain.setblocking(False)
-    return AcceptedSocket(plain), address
+    return AcceptedSocket(plain)
 
 
 def host_port(address: tuple[Any, ...]) -> str:

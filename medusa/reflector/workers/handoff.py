@@ -18,11 +18,12 @@ from gevent.socket import wait_read, wait_write
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import Timeouts
 from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.net.accept import MOST_AT_ONCE, Greenlets
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
 from medusa.reflector.net.fd_limit import check_room
 from medusa.reflector.net.listen import HTTP, RAW
-from medusa.reflector.net.sockets import ungreen
+from medusa.reflector.net.sockets import AcceptedSocket, adopted, ungreen
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.fair_queue import FairQueue
@@ -43,9 +44,6 @@ MIN_RETRY_INTERVAL, MAX_RETRY_INTERVAL = 0.01, 1.0
 
 The wait is doubled after each reading that fails.
 """
-
-BATCH = 16
-"""The number of messages to receive before other greenlets may run."""
 
 socketpair: Any = monkey.get_original("socket", "socketpair")
 """The standard library's socketpair function, whose sockets do not use gevent."""
@@ -98,6 +96,7 @@ class Handoff:
         self._timeouts = timeouts
         self.proxies: set[ByteLink] = set()
         self._proxy_ended = gevent.event.Event()
+        self._greenlets = Greenlets()
 
     @property
     def others(self) -> Iterable[int]:
@@ -238,7 +237,7 @@ class Handoff:
         while True:
             wait_read(self._inbox.fileno())
             try:
-                for _ in range(BATCH):
+                for _ in range(MOST_AT_ONCE):
                     self._dispatch(*fd_channel.receive(self._inbox))
                     interval = MIN_RETRY_INTERVAL
                 gevent.sleep(0)
@@ -255,7 +254,7 @@ class Handoff:
 
     def _dispatch(self, packet: bytes, fd: int) -> None:
         try:
-            sock = gevent.socket.socket(fileno=fd)
+            sock = adopted(fd)
         except OSError as error:
             socket.close(fd)
             raise BadMessage("not a socket: %s" % error) from None
@@ -266,16 +265,16 @@ class Handoff:
             sock.close()
             raise
 
-    def _deliver(self, message: Message, sock: Any) -> None:
+    def _deliver(self, message: Message, sock: AcceptedSocket) -> None:
         if message.kind == QUESTION:
-            gevent.spawn(self.on_question, sock, message.data)
+            gevent.spawn(self.on_question, gevent.socket.socket(fileno=sock.detach()), message.data)
             return
         front = self.fronts.get(message.kind)
         if front is None:
             raise BadMessage("no listener of this name")
         self.taken_over += 1
         accepted = Accepted(message.kind, sock, message.address, message.proxied, message.data, handed_over=True)
-        gevent.spawn(front, accepted)
+        self._greenlets.spawn(front, accepted)
 
 
 def unwatch(fd: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -101,7 +102,7 @@ def test_a_connection_is_taken_over(two: TwoWorkers, connection: Connection) -> 
     came: list[Accepted] = []
 
     def serve(connection: Accepted) -> None:
-        with connection.sock:
+        with contextlib.closing(connection.sock):
             connection.sock.sendall(b"hello")
             came.append(connection)
 
