@@ -90,12 +90,14 @@ class Stdout:
     def _pump(self) -> None:
         waiting = self._waiting
         try:
-            while waiting and self._ready():
+            while waiting and (self._own is not None or self._ready()):
                 first = waiting[0]
-                piece = first[: self._plain or self._size()]
+                size = self._plain or self._size()
+                piece = first if size >= len(first) else first[:size]
                 written = self._write(piece)
                 self.pending -= written
-                self._plain = max(0, self._plain - written)
+                if self._plain:
+                    self._plain -= written
                 if written == len(first):
                     waiting.popleft()
                 else:
@@ -115,7 +117,7 @@ class Stdout:
 
     def _write(self, piece: memoryview) -> int:
         """Writes `piece` or the beginning of it. Returns the number of bytes written."""
-        emulator, fd = self._emulator, self.fileno()
+        emulator, fd = self._emulator, self._fd if self._own is None else self._own
         if emulator is None or self._plain:
             return os.write(fd, piece)
         # The emulator is told first: this process may be killed right after the write.
@@ -155,8 +157,6 @@ class Stdout:
                 self.pump()
 
     def _ready(self, timeout: float = 0.0) -> bool:
-        if self._own is not None and not timeout:
-            return True
         poller = select.poll()
         poller.register(self.fileno(), select.POLLOUT)
         return bool(poller.poll(timeout * 1000))
