@@ -151,7 +151,7 @@ class TerminalSession:
             self._remote = remote.settled()
             if self._remote is not remote:
                 self._pace.soon()
-            elif not data:
+            elif not data or not (self._link.unread or remote.more):
                 return
 
     def _drain(self) -> None:
