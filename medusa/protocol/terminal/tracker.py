@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Dict, FrozenSet, Match, Optional, Tuple
 
-from medusa.protocol.record import field, record, replace
+from medusa.protocol.record import field, record
 from medusa.protocol.terminal.usual import SCREENS, STRING_END, UNDO, UNDO_KEYBOARD, USUAL, mode, usual
 
 MAX_SEQUENCE = 64
@@ -93,7 +93,9 @@ class Tracker:
     @property
     def state(self) -> State:
         """A copy of the state."""
-        return replace(self._state, others=self._state.others.copy())
+        state = State.__new__(State)  # not by `replace`, which takes as long as all else of a write
+        vars(state).update(vars(self._state), others=self._state.others.copy())
+        return state
 
     @state.setter
     def state(self, state: State) -> None:
