@@ -201,8 +201,11 @@ class SessionLoop:
 
     @property
     def _calm(self) -> bool:
-        """True if nothing but input and output has moved in this round, and nothing else is to be done."""
-        calm = self._shared.calm and self._shared.terminals.calm and not self._dials
+        """True if nothing but input and output has moved in this round, and nothing else is to be done.
+
+        False if no client has a link: the session may be over.
+        """
+        calm = bool(self._legs) and self._shared.calm and self._shared.terminals.calm and not self._dials
         return calm and self._commands.deadline(0.0) is None
 
     def _prepare(self) -> None:

@@ -6,7 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+from agent.process.commands import Commands
+from agent.process.context import Context
 from agent.session.loop import SessionLoop
+from agent.terminals.registry import Terminals
 from medusa.protocol.channels.channel import State
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.control import Start, StreamAnswer
@@ -73,3 +76,26 @@ def test_a_round_in_which_only_input_and_output_move_leaves_out_all_other_parts(
 
     stage.run(script)
     stage.check_nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value"),
+    [
+        (Commands, "deadline", lambda self, now: 0.0),  # processes are being ended
+        (SessionLoop, "_dials", True),
+        (Terminals, "calm", False),  # a command has ended
+    ],
+)
+def test_what_else_is_to_be_done_makes_a_round_a_whole_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, value: object
+) -> None:
+    context = Context(stage.signals, stage.guard, {}, stage.log.append, TIMEOUTS, stage.clock)
+    loop = SessionLoop(stage.near, context, poller=stage)
+    assert not loop._calm  # nothing was served yet
+    loop._shared.calm = True
+    assert loop._calm
+    with monkeypatch.context() as changed:
+        changed.setattr(owner, name, value)
+        assert not loop._calm
+    loop._legs.clear()
+    assert not loop._calm  # without clients, the session may be over
