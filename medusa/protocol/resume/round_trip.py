@@ -30,7 +30,9 @@ class RoundTrip:
         slot = int(now / SLOT)
         if slot not in self._slots:
             self._slots = {at: least for at, least in self._slots.items() if at > slot - KEPT}
-        self._slots[slot] = min(sample, self._slots.get(slot, sample))
+        elif sample >= self._slots[slot]:
+            return
+        self._slots[slot] = sample
         self._least = min(self._slots.values())
 
     def get(self) -> float:

@@ -149,8 +149,7 @@ class MessageCodec:
         """
         header = self._header
         if header is None:
-            with memoryview(self._buffer) as view:
-                found = self._parse_header(view[self._at : self._at + MAX_HEADER])
+            found = self._parse_header(self._buffer[self._at : self._at + MAX_HEADER])
             if isinstance(found, int):
                 return None
             if not found.opcode & 0x08:
