@@ -232,7 +232,12 @@ class Handler(UpgradeHandler):
         """Reads up to the end of the head; see read_head. `first`: what `_first_bytes_now` has read."""
         accepted, server = self.accepted, self.server
         data = first or accepted.data or read_first_bytes(accepted, server.config, server.doorkeeper.name_client)
-        wait_for_turn(server.admit)
+        try:
+            wait_for_turn(server.admit)
+        except HandshakeError as error:
+            if server.certificate is None or accepted.handed_over:
+                raise
+            raise TlsError(str(error)) from None  # an answer in plain text would say that this port has no TLS
         if not accepted.handed_over:
             accepted.keep(decrypt(accepted, server.certificate, data))
         return read_head(accepted)

@@ -18,9 +18,11 @@ from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.http_front import Handler, HttpFront
 from medusa.reflector.fronts.request_head import parse_head, read_head
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
+from tests.links import CERTIFICATE
 from tests.unit.reflector.fronts.conftest import ADDRESS, CONFIG, Bench
 
 ATTACH = b"GET /attach/id/slave?x HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -148,6 +150,18 @@ def test_a_request_that_gets_no_turn_in_time_may_come_again(bench: Bench, front:
     answer = serve(front, bench)
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nRetry-After: 5\r\n" in answer
+
+
+def test_a_peer_with_tls_that_gets_no_turn_gets_no_plain_text(bench: Bench, front: HttpFront) -> None:
+    front.admit = Event().wait  # type: ignore[assignment]
+    front.certificate = Certificate(str(CERTIFICATE), str(CERTIFICATE))
+    bench.peer.sendall(b"\x16\x03\x01")
+    with capture_logs() as logs:
+        assert serve(front, bench) == b""
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [
+        ("handshake failed", "the reflector is too busy to read this request now")
+    ]
+    assert bench.metrics.handlers == 0
 
 
 @pytest.mark.parametrize(("sent", "refusals"), [(b"", []), (b"GET /sta", ["the head ended early"])])
