@@ -11,13 +11,23 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from medusa.keys import BadKey, PublicKey, numbered_lines
 from medusa.protocol.attach_path import LOGIN
-from medusa.reflector.auth.strict_modes import Snapshot, snapshot, trusted_owners, unchanged, weakness
+from medusa.reflector.auth.strict_modes import (
+    SETTLING,
+    Snapshot,
+    last_change,
+    snapshot,
+    trusted_owners,
+    unchanged,
+    weakness,
+)
 
 log = structlog.get_logger(component="accounts")
 
@@ -47,12 +57,16 @@ class Accounts:
 
     The names of accounts (logins) and of users are used as file names. So callers may pass only names that have the
     form of medusa.protocol.attach_path.LOGIN.
+
+    `clock` returns the time in seconds since the epoch.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, clock: Callable[[], float] = time.time) -> None:
         """Raises AccountsError if the directory cannot be read, or if other users of this host could change it."""
         self._directory = Path(directory)
-        self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
+        self._clock = clock
+        # By file: its version, its content if the file was changed only just before, and its keys.
+        self._files: dict[Path, tuple[_Version, bytes | None, list[PublicKey]]] = {}
         self._checked: dict[tuple[str, str | None], tuple[Snapshot, list[PublicKey]]] = {}  # by login and user
         self._unreadable: dict[Path, str] = {}  # by file, the reason that was logged last
         try:
@@ -104,10 +118,11 @@ class Accounts:
             before = snapshot(str(path))
             # If the file system decides as well who can write, no snapshot shows all that matters.
             complete = not any(folder.stat().st_mode & _OTHERS_WRITE for folder in (self._directory, path.parent))
+            settled = self._clock() - last_change(before) > SETTLING
         except OSError:
             return self._keys(path)  # which logs the error
         keys = self._keys(path)
-        if keys and complete and unchanged(before):
+        if keys and complete and settled and unchanged(before):
             self._checked[login, user] = before, keys
         return keys
 
@@ -117,16 +132,19 @@ class Accounts:
                 found = os.fstat(file.fileno())
                 weak = self._weakness(path, self._directory, path.parent)
                 version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, weak)
-                if version != self._files.get(path, (None,))[0]:
-                    trusted = _trusted(path, found.st_mode, weak)
-                    keys = _read(path, file.read(MAX_FILE + 1)) if trusted else []
-                    self._files[path] = (version, keys)
+                settled = self._clock() - found.st_ctime > SETTLING
+                before, content, keys = self._files.get(path, (None, None, []))
+                if version != before or content is not None:
+                    data = file.read(MAX_FILE + 1) if stat.S_ISREG(found.st_mode) else b""
+                    if version != before or content != data:
+                        keys = _read(path, data) if _trusted(path, found.st_mode, weak) else []
+                    self._files[path] = (version, None if settled else data, keys)
         except OSError as error:
             self._files.pop(path, None)
             self._note(path, error)
             return []
         self._unreadable.pop(path, None)
-        return self._files[path][1]
+        return keys
 
     def _note(self, path: Path, error: OSError) -> None:
         """Logs that a file cannot be read. Does not repeat the same reason. Logs nothing if there is no such file."""

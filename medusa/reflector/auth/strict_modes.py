@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 from collections.abc import Collection
 
@@ -45,31 +46,51 @@ def weakness(path: str, owners: Collection[int]) -> str:
 Snapshot = tuple[tuple[str, tuple[int, ...]], ...]
 """What decides who can replace or change a file: each directory and link on the way to it, and the file itself."""
 
+SETTLING = 3.0
+"""Seconds after a change of a file during which one more change may leave all times of the file as they are.
+
+File systems count times in steps: most of them of some milliseconds, some of 1 s or 2 s.
+"""
+
 
 def snapshot(path: str) -> Snapshot:
     """Returns the state of the file `path` and of all directories and links on the way to it.
 
-    While it stays `unchanged`, `weakness` returns the same, and the file has the same content. Raises OSError.
+    While it stays `unchanged`, `weakness` returns the same. The file also has the same content, if the snapshot was
+    made more than SETTLING seconds after the `last_change`. Raises OSError.
     """
     return tuple((entry, _state(found)) for entry, found in _way(path))
 
 
+def last_change(found: Snapshot) -> float:
+    """Returns the time at which the file, or a link on the way to it, was last changed; seconds since the epoch."""
+    return max(state[-1] for _, state in found) / 1e9
+
+
 def unchanged(before: Snapshot) -> bool:
-    """Returns True if `snapshot` would return `before` again. Takes a system call for each part of the path."""
+    """Returns True if `snapshot` would return `before` again. Takes a system call for each part of the path.
+
+    Opens the file as well: otherwise a client of NFS may answer for a minute by what it knows. It asks the server if a
+    file is opened.
+    """
+    (file, kept), *way = reversed(before)
     try:
-        for entry, state in before:
-            if _state(os.lstat(entry)) != state:
-                return False
+        if any(_state(os.lstat(entry)) != state for entry, state in way):
+            return False
+        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            return _state(os.fstat(fd)) == kept
+        finally:
+            socket.close(fd)  # closes now; gevent's os.close waits for the next iteration of the event loop
     except OSError:
         return False
-    return True
 
 
 def _state(found: os.stat_result) -> tuple[int, ...]:
     mode = found.st_mode
     place = (mode, found.st_uid, found.st_gid, found.st_ino, found.st_dev)
     if stat.S_ISDIR(mode):
-        return place  # its times change with each file that is made in it
+        return (*place, 0, 0, 0)  # its times change with each file that is made in it
     return (*place, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,6 +59,38 @@ def test_a_change_shows_whatever_its_time_and_size(tmp_path: Path, key: Key) -> 
     assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
     assert not found(accounts, key)
     assert found(accounts, other)
+
+
+def test_a_change_shows_in_the_same_second_of_a_file_system(
+    tmp_path: Path, key: Key, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems count times in seconds, so that no time shows a second change in the same second."""
+    lstat, fstat = os.lstat, os.fstat
+    monkeypatch.setattr(os, "lstat", lambda path: _one_second(lstat(path)))
+    monkeypatch.setattr(os, "fstat", lambda fd: _one_second(fstat(fd)))
+    other, path = Key("ed25519"), tmp_path / "alice"
+    allow(tmp_path, "alice", key)
+    now = SECOND + 0.9
+    accounts = Accounts(str(tmp_path), clock=lambda: now)
+    assert found(accounts, key)
+    assert found(accounts, key)
+    path.write_bytes(path.read_bytes().replace(key.line, other.line))
+    assert not found(accounts, key)
+    assert found(accounts, other)
+    now += 10
+    assert found(accounts, other)
+    assert found(accounts, other)
+    assert [entry["keys"] for entry in logs] == [1, 1], "the file is read again, but only a change is logged"
+
+
+SECOND = 1_800_000_000
+
+
+def _one_second(found: os.stat_result) -> SimpleNamespace:
+    """What a file system says that knows only one second, for a file that was changed in it."""
+    fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+    times = {name: SECOND * 10**9 if name.endswith("_ns") else SECOND for name in fields if "time" in name}
+    return SimpleNamespace(**{**fields, **times})
 
 
 def _now(directory: Path) -> int:
@@ -210,7 +243,7 @@ def test_a_change_of_any_directory_on_the_way_counts_at_once(tmp_path: Path, key
 
 def test_a_file_is_opened_again_only_after_a_change(tmp_path: Path, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
     allow(tmp_path, "alice", key)
-    accounts, opened = Accounts(str(tmp_path)), []
+    accounts, opened = Accounts(str(tmp_path), clock=lambda: time.time() + 60), []  # the file is not new any more
 
     def opener(path: str, flags: int) -> int:
         opened.append(path)

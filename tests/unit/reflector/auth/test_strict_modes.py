@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.reflector.auth.strict_modes import snapshot, trusted_owners, unchanged, weakness
+from medusa.reflector.auth.strict_modes import last_change, snapshot, trusted_owners, unchanged, weakness
 
 OWNERS = frozenset((0, os.geteuid()))
 
@@ -106,3 +106,21 @@ def test_a_snapshot_shows_that_a_link_leads_elsewhere(file: Path) -> None:
     link.unlink()
     link.symlink_to("other")
     assert not unchanged(before)
+
+
+def test_a_snapshot_asks_for_the_file_as_if_to_read_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client of NFS returns old attributes for up to a minute, except of a file that is opened."""
+    before, old, lstat = snapshot(str(file)), file.lstat(), os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: old if path == str(file) else lstat(path))
+    assert unchanged(before)
+    file.write_bytes(b"other")
+    assert not unchanged(before)
+
+
+def test_the_last_change_is_that_of_the_file_or_of_a_link(file: Path) -> None:
+    link = file.with_name("link")
+    link.symlink_to("file")
+    assert last_change(snapshot(str(file))) == file.stat().st_ctime_ns / 1e9
+    assert last_change(snapshot(str(link))) == max(link.lstat().st_ctime_ns, file.stat().st_ctime_ns) / 1e9
+    file.chmod(0o600)
+    assert last_change(snapshot(str(link))) == file.stat().st_ctime_ns / 1e9
