@@ -53,6 +53,7 @@ def swallowing(host: str, port: int) -> Iterator[None]:
     """A port that swallows packets, as a firewall does: its queue is full, so that the kernel drops each SYN."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server may have ended there just now
         listener.bind((host, port))
         listener.listen(0)
         connected = True
@@ -62,3 +63,10 @@ def swallowing(host: str, port: int) -> Iterator[None]:
             assert sock.connect_ex((host, port)) in (0, errno.EINPROGRESS)
             connected = bool(select.select([], [sock], [], 100 * MS)[1])
         yield
+
+
+def dials(pid: int, port: int) -> bool:
+    """Whether a process waits for the answer to a SYN that it has sent to this port."""
+    inodes = {os.readlink(fd).removeprefix("socket:[").removesuffix("]") for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(at.endswith(f":{port:04X}") and state == "02" and line[5] in inodes for _, _, at, state, *line in lines)

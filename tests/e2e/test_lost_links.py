@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from tests.cuts import cuts
-from tests.ports import free_port
+from tests.ports import HOST, dials, free_port, swallowing
 from tests.reflectors import running
 from tests.terminals import ROOT, environment, mlogin, processes_of, terminal
 from tests.waiting import PATIENCE, wait_until
@@ -74,4 +74,22 @@ def test_the_user_gives_up(home: Path) -> None:
         assert opened.status() == 254
         assert opened.modes() == opened.modes_at_start
     with running("--port", port):  # it does not know the ticket, so that the guard stops dialling
+        wait_until(lambda: not processes_of(home), "the end of the job")
+
+
+def test_the_user_gives_up_while_the_host_does_not_answer_at_all(home: Path) -> None:
+    port = free_port()
+    with (
+        running("--port", str(port), check=False) as reflector,
+        terminal(mlogin("--reflector", reflector.url), environment(home)) as opened,
+    ):
+        opened.until("you are in the job")
+        reflector.process.kill()
+        reflector.process.wait()
+        with swallowing(HOST, port):
+            wait_until(lambda: dials(opened.process.pid, port), "the attempt to connect")
+            opened.type("\r~.")
+            opened.until("disconnected; outcome unknown")
+            assert opened.status() == 254
+    with running("--port", str(port)):
         wait_until(lambda: not processes_of(home), "the end of the job")

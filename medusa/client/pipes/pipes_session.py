@@ -172,7 +172,7 @@ class PipesSession:
         if self._pace.due(self._clock(), self._woken):
             self._conversation.keep_alive()
             self._do_what_is_due()
-            self._pace.at = self._due()
+            self._pace.checked(self._due())
         self._wait()
 
     def _do_what_is_due(self) -> None:

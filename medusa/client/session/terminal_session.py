@@ -138,7 +138,7 @@ class TerminalSession:
         if not self._remote.parted:
             self._silence.check(now, waits=self._remote.waits, lasting=self._remote.lasting)
             due.append(self._silence.deadline)
-        self._pace.at = min(due)
+        self._pace.checked(min(due))
 
     # From the agent's side to the user.
 
@@ -216,9 +216,8 @@ class TerminalSession:
 
     def _wanted(self, room: int) -> dict[int, int]:
         """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
-        wanted = self._remote.wanted(room)
-        wanted[self._keyboard_fd] = self._keyboard.events()
-        wanted[self._signals_fd] = select.POLLIN
+        # A new dict: who dials a new link has its own, and takes each event of a descriptor in it for its own event.
+        wanted = {**self._remote.wanted(room), **self._interrupts()}
         if self._stdout.pending:
             wanted[self._stdout.fileno()] = select.POLLOUT
         return wanted
