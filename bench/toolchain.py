@@ -5,11 +5,14 @@ It builds the load generator and installs the npm packages on first use. scripts
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.util
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -59,11 +62,10 @@ def compiled(source: Path) -> Path:
         Unavailable: it cannot be compiled.
     """
     binary = HERE / "build" / source.stem
-    if binary.exists() and binary.stat().st_mtime >= source.stat().st_mtime:
-        return binary
-    binary.parent.mkdir(exist_ok=True)
-    flags = ["-O3", "-march=native", "-Wall", "-Wextra"]
-    _run([require("cc"), *flags, "-o", str(binary), str(source), *_tls_libraries()], HERE)
+    with _alone(HERE):
+        if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+            flags = ["-O3", "-march=native", "-Wall", "-Wextra"]
+            _run([require("cc"), *flags, "-o", str(binary), str(source), *_tls_libraries()], HERE)
     return binary
 
 
@@ -78,11 +80,20 @@ def install_packages(directory: Path = HERE) -> Path:
 
     Returns the path of the directory `node_modules`.
     """
-    modules = directory / "node_modules"
-    if installed_versions(directory) != pinned_versions(directory):
-        options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
-        _run([require("npm"), "install", *options], directory)
-    return modules
+    with _alone(directory):
+        if installed_versions(directory) != pinned_versions(directory):
+            options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
+            _run([require("npm"), "install", *options], directory)
+    return directory / "node_modules"
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Context manager in which no other process sets up tools in `directory`. Waits for another one to end."""
+    (directory / "build").mkdir(exist_ok=True)
+    with (directory / "build" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def pinned_versions(directory: Path = HERE) -> dict[str, str]:
