@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.loads.delays import percentiles, repeated
-from bench.loads.programs import END_TIMEOUT, START_TIMEOUT, Failed, Session, file_of, on_pipes, on_terminal
+from bench.loads.programs import END_TIMEOUT, START_TIMEOUT, TAIL, Failed, Session, file_of, on_pipes, on_terminal
 
 LINE = b"the quick brown fox jumps over the lazy dog 0123456789 and so on to the end\n"
 
@@ -41,7 +41,7 @@ def first_output(options: argparse.Namespace) -> dict[str, Any]:
             while session.read(SLOW_READ, START_TIMEOUT):
                 pass
             if session.process.wait(END_TIMEOUT) != 0 or session.tail != b"hi\n":
-                raise Failed(f"status {session.process.returncode}, {session.tail!r}")
+                raise Failed(f"status {session.process.returncode}, {session.tail[-TAIL:]!r}")
         taken.append(session.first - begun)
     return {"first_output_ms": round(1e3 * statistics.median(taken), 1)}
 
@@ -64,7 +64,7 @@ def keys(options: argparse.Namespace) -> dict[str, Any]:
             while session.read(SLOW_READ, END_TIMEOUT):
                 if b"x" in session.tail[before - session.received :]:  # tmux and mosh also move the cursor
                     return
-            raise Failed(f"no echo, but {session.tail!r}")
+            raise Failed(f"no echo, but {session.tail[-TAIL:]!r}")
 
         return {"rtt_us": percentiles(repeated(options.count, press))}
 

@@ -21,6 +21,9 @@ READ_SIZE = 64 * 1024
 TAIL = 200
 """Bytes of output that an error shows."""
 
+KEPT = 4096
+"""So many of the last bytes of output are kept, or more. A tmux writes a whole screen at once."""
+
 START_TIMEOUT = 60.0
 """Seconds for the first output of a session."""
 
@@ -42,7 +45,7 @@ class Session:
 
     Attributes:
         received: the number of bytes that came so far.
-        tail: the last of them, TAIL or more if there are as many.
+        tail: the last of them, KEPT or more if there are as many.
         first, last: when the first and the last of them came, in monotonic seconds.
     """
 
@@ -63,7 +66,7 @@ class Session:
             self.last = time.monotonic()
             self.first = self.first or self.last
             self.received += len(data)
-            self.tail = self.tail[-TAIL:] + data[-TAIL:]
+            self.tail = self.tail[-KEPT:] + data[-KEPT:]
         return bool(data)
 
     def read_all(self, expected: int) -> dict[str, Any]:
@@ -97,7 +100,7 @@ class Session:
             pass
         status = self.process.wait(END_TIMEOUT)
         if status != 0 or self.tail.split() != [str(size).encode()]:
-            raise Failed(f"status {status}, {size} bytes sent, {self.tail!r}")
+            raise Failed(f"status {status}, {size} bytes sent, {self.tail[-TAIL:]!r}")
         return {"bytes": size, "MBps": round(size / 1e6 / (self.last - begun), 1)}
 
 
