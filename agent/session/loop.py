@@ -172,7 +172,7 @@ class SessionLoop:
         wanted.update(self._shared.terminals.wanted(now))
         self._poller.watch(wanted)
         at = earliest(due)
-        events = self._poller.wait(None if at is None else max(0.0, at - now))
+        events = self._poller.wait(None if at is None else max(0.0, at - self._clock()))
         now, late = self._clock(), self._others_at
         self._shared.calm = (late is None or now < late) and self._others.keys().isdisjoint(events)
         if events.get(self._signals.fileno()):

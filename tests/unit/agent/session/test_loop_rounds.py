@@ -18,6 +18,7 @@ from medusa.protocol.resume.offer import StreamOffer
 from medusa.protocol.streams.end import StreamEnd
 from tests.streamclients import PTY, STREAM_ID
 from tests.unit.agent.session.stage import TIMEOUTS, Script, Stage
+from tests.waiting import Clock
 
 
 def test_a_round_in_which_only_input_and_output_move_leaves_out_all_other_parts(
@@ -99,3 +100,28 @@ def test_what_else_is_to_be_done_makes_a_round_a_whole_one(
         assert not loop._calm
     loop._legs.clear()
     assert not loop._calm  # without clients, the session may be over
+
+
+def test_what_is_to_be_done_at_once_is_not_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+    wait = Stage.wait
+
+    def waited(stage: Stage, timeout: float | None) -> dict[int, int]:
+        waits.append(timeout)
+        return wait(stage, timeout)
+
+    class Ticking(Clock):
+        """A clock that no two calls find at the same time, as the real one."""
+
+        def __call__(self) -> float:
+            self.now += 1e-5
+            return self.now
+
+    def script(stage: Stage) -> Script:
+        stage.far.close()
+        yield
+
+    monkeypatch.setattr(Stage, "wait", waited)
+    stage.clock = Ticking()
+    stage.run(script)
+    assert waits[0] == 0.0  # bytes may have come with the link: that is not known yet
