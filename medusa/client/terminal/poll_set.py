@@ -27,11 +27,8 @@ class PollSet:
         return self.ready(timeout)
 
     def watch(self, wanted: Mapping[int, int]) -> None:
-        """Sets the events that `ready` waits for: descriptor -> events, as flags of select.poll.
-
-        Do not change `wanted` later.
-        """
-        self._wanted = wanted
+        """Sets the events that `ready` waits for: descriptor -> events, as flags of select.poll."""
+        self._wanted = dict(wanted)  # a copy: the caller may change its own before the next call
         now = {fd: events for fd, events in wanted.items() if events}
         for fd in self._events.keys() - now.keys():
             self._poll.unregister(fd)

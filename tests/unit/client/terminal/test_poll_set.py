@@ -19,3 +19,14 @@ def test_what_is_wanted_changes_from_call_to_call() -> None:
     assert set(poll.wait({writer: select.POLLOUT})) == {writer}
     assert poll.wait({writer: 0}, 0) == {}  # it has been hung up
     os.close(writer)
+
+
+def test_a_dict_that_its_owner_changes_is_seen_anew() -> None:
+    poll = PollSet()
+    reader, writer = os.pipe()
+    wanted = {writer: 0}
+    assert poll.wait(wanted, 0) == {}
+    wanted[writer] = select.POLLOUT
+    assert set(poll.wait(wanted)) == {writer}
+    os.close(reader)
+    os.close(writer)
