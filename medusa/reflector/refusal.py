@@ -47,8 +47,14 @@ class Refusal(Exception):
 
     @classmethod
     def of(cls, error: HandshakeError | Refusal) -> Refusal:
-        """Returns `error` as a Refusal. A HandshakeError becomes a Refusal with the same status, text and headers."""
-        return error if isinstance(error, Refusal) else cls(error.http_status, str(error), headers=error.headers)
+        """Returns `error` as a Refusal. A HandshakeError becomes a Refusal with the same status, text and headers.
+
+        Takes the traceback from a Refusal. Otherwise a caller that keeps the result in a variable would make a circle
+        of the traceback and its frames, and only the garbage collector would free the connection's objects.
+        """
+        if isinstance(error, Refusal):
+            return error.with_traceback(None)
+        return cls(error.http_status, str(error), headers=error.headers)
 
 
 class Unreachable(Refusal):

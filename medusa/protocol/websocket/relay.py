@@ -91,7 +91,7 @@ class WebSocketRelay(RelayState):
             self._parse(data, framing, result)
         except RemoteProtocolError as error:
             self.stop()
-            result.error = error
+            result.error = error.with_traceback(None)  # whose frames hold `result`, and all objects of the link
         self._finished += result.messages
         if self._held or self._fragments.started:
             self._count(result)

@@ -90,10 +90,10 @@ class ClaimReader:
         needed = ("date",) if old else STRONG
         if not set(needed) <= set(credentials.headers):
             raise SignatureError("the signature must cover " + " ".join(needed))
+        text = header_text(credentials.headers, request.method, request.target, request.headers)  # all are in `request`
         given = [name for name, _ in request.headers.items]
         if any(given.count(name) > 1 for name in credentials.headers):
             raise SignatureError("a signed header is given twice")
-        text = header_text(credentials.headers, request.method, request.target, request.headers)
         until = self._check_date(request.headers.get("date") or "") + DATE_SKEW
         return SignedClaim(credentials.key_id, credentials.algorithm, text, credentials.signature, until)
 

@@ -139,8 +139,11 @@ class Transport(Sender):
 
     def abort(self) -> None:
         """Closes the connection at once: with a FIN, but without a Close. May be called more than once."""
-        if not isinstance(self._ended, ClosedTransport):
-            self._ended = ClosedTransport(self._peer_close)
+        # New errors: those that were raised refer to frames, which refer to this object. Only the garbage collector
+        # would free all of them.
+        self._ended = ClosedTransport(self._peer_close)
+        if self._write_error:
+            self._write_error = BrokenTransport(str(self._write_error))
         self._out.clear()
         self._held.clear()
         self._stream.shutdown()

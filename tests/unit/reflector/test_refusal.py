@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.auth.denials import denied
 from medusa.reflector.refusal import Refusal
@@ -21,3 +23,9 @@ def test_what_is_not_well_formed_becomes_a_refusal() -> None:
     refusal = Refusal.of(HandshakeError(426, "no", (("a", "b"),)))
     assert (refusal.status, refusal.words, refusal.headers, refusal.secret) == (426, "no", [("a", "b")], False)
     assert Refusal.of(refusal) is refusal
+
+
+def test_a_refusal_that_is_kept_keeps_no_frames() -> None:
+    with pytest.raises(Refusal) as raised:
+        raise Refusal(404, "no")
+    assert Refusal.of(raised.value).__traceback__ is None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -126,6 +128,40 @@ def test_last_read_is_the_size_of_the_last_read(bench: Bench) -> None:
         bench.peer.send(bytes(size))
         bench.link.relay_read(bench.link.framing)
         assert bench.link.last_read == size
+
+
+@pytest.mark.parametrize("way", ["write", "end", "breach"])
+def test_a_link_that_has_failed_leaves_nothing_to_collect(way: str) -> None:
+    """A reflector's garbage collector comes so rarely that what waits for it would take much memory."""
+    bench = Bench()
+    gc.disable()
+    try:
+        if way == "breach":
+            bench.peer.send(b"\xff\xff" + frame(BINARY, bytes(60_000)))
+            relayed = bench.link.relay_read(bench.link.framing)
+            assert relayed is not None
+            assert relayed.error is not None
+            del relayed
+        else:
+            bench.peer.close()
+            assert _fails(bench, way)
+        bench.link.abort()
+        link = weakref.ref(bench.link)
+        del bench
+        assert link() is None
+    finally:
+        gc.enable()
+
+
+def _fails(bench: Bench, way: str) -> bool:
+    try:  # pytest.raises would keep the error
+        if way == "write":
+            bench.link.send_nowait(Ping(b""))
+        else:
+            bench.link.relay_read(bench.link.framing)
+    except BrokenTransport:
+        return True
+    return False
 
 
 class TestHeld:
