@@ -141,10 +141,10 @@ class Conversation:
 
     def deadline(self) -> float:
         """Returns the time, by `clock`, at which `step`, `keep_alive` and `send` must be called next."""
-        at = self.send_at()
-        if self._returning is None:
+        at, returning = self.send_at(), self._returning
+        if returning is None:
             return min(at, self.link.deadline())
-        return at if self._returning.active else min(at, self.link.deadline(), self._returning.due(self.stream))
+        return at if returning.active else min(at, self.link.deadline(), returning.due(self.stream, self.link))
 
     def send_at(self) -> float:
         """Returns the part of `deadline` that cannot wait: the time at which `step` and `send` must be called next."""
@@ -196,7 +196,7 @@ class Conversation:
             return
         self.link.keep_alive()
         if self._returning is not None:
-            self._returning.check(self._clock(), self.stream, self.link.received)
+            self._returning.check(self._clock(), self.stream, self.link)
 
     def send(self) -> None:
         """Sends what waits in the stream, as much as the link accepts now. Raises LinkLost if the link has ended."""

@@ -18,6 +18,8 @@ WATCH_GRACE = 2.0
 class JobSilence:
     """Decides when to tell the user that the job is silent: bytes were sent to the agent, and nothing has come back.
 
+    The job counts as silent only if the reflector has given a sign of life meanwhile. Otherwise the link may be dead.
+
     Args:
         timeout: seconds of silence after which the user is told.
     """
@@ -28,13 +30,14 @@ class JobSilence:
         self._since: float | None = None
         self._told = False
 
-    def check(self, now: float, waits: bool, acknowledged: int, received: int) -> str:
+    def check(self, now: float, waits: bool, acknowledged: int, received: int, heard: float) -> str:
         """Returns a text that says that the job is silent, or that it answers again; "" if there is nothing to tell.
 
         Args:
             waits: True if bytes were sent that are not acknowledged.
             acknowledged: the number of bytes that the agent has acknowledged.
             received: the number of bytes that have come from the agent.
+            heard: the time of the reflector's last sign of life.
         """
         last, self._last = self._last, (acknowledged, received)
         if self._last != last or not waits:
@@ -43,7 +46,7 @@ class JobSilence:
             return f"the job answers again after {now - since:.0f} s" if told and since is not None else ""
         if self._since is None:
             self._since = now
-        if self._told or now < self._since + self._timeout:
+        if self._told or now < self._since + self._timeout or heard <= self._since:
             return ""
         self._told = True
         return f"no word from the job for {now - self._since:.0f} s; the reflector answers"
@@ -53,12 +56,14 @@ class JobSilence:
         """True if the user was told that the job is silent."""
         return self._told
 
-    def deadline(self, waits: bool) -> float | None:
-        """Returns the time at which to call `check` next; None for never.
+    def deadline(self, waits: bool, heard: float) -> float | None:
+        """Returns the time at which to call `check` next; None for never, unless something comes from the reflector.
 
-        `waits`: True if bytes were sent that are not acknowledged.
+        For the arguments see `check`.
         """
-        return self._since + self._timeout if waits and self._since is not None and not self._told else None
+        if not waits or self._since is None or self._told or heard <= self._since:
+            return None
+        return self._since + self._timeout
 
     def restart(self) -> None:
         """Starts to measure the silence anew, and tells the user nothing. Call it after the link is lost."""

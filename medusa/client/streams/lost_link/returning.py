@@ -110,19 +110,16 @@ class Returning:
 
     # ------------------------------------------------------------------ while there is a link
 
-    def due(self, stream: StreamEnd) -> float:
+    def due(self, stream: StreamEnd, link: Link) -> float:
         """Returns the time at which to call `check` next; infinity for never."""
         if not self.lasting:
             return math.inf
-        job_at = self._job.deadline(stream.kept > 0)
+        job_at = self._job.deadline(stream.kept > 0, link.heard)
         due = min(self._look_at, self._watch.deadline)
         return due if job_at is None else min(job_at, due)
 
-    def check(self, now: float, stream: StreamEnd, received: int) -> None:
+    def check(self, now: float, stream: StreamEnd, link: Link) -> None:
         """Tells the user if the agent does not answer. Checks if the link is dead although no method has reported that.
-
-        Args:
-            received: the number of bytes that have come over the link.
 
         Raises:
             LinkLost: this machine has slept, so the link is probably dead. Or the job was silent, and has ended.
@@ -133,7 +130,7 @@ class Returning:
         if self._sleep.slept():
             self._at_once = True
             raise LinkLost(Loss.SILENT, "this machine has slept")
-        if words := self._job.check(now, stream.kept > 0, stream.acknowledged, received):
+        if words := self._job.check(now, stream.kept > 0, stream.acknowledged, link.received, link.heard):
             self._progress.tell(words)
             if self._job.silent:
                 self._watch.begin(now)

@@ -11,7 +11,7 @@ from medusa.client.streams.lost_link.redial import NOT_THERE_TIMEOUT, NoReturn, 
 from medusa.protocol.channels.frames import REQUEST, RESULT
 from medusa.protocol.channels.kinds import STDIN, STDOUT
 from medusa.protocol.control import Linkup, Notice, StreamAnswer, Ticket, Wait
-from medusa.protocol.messages import Close
+from medusa.protocol.messages import Close, Pong
 from medusa.session import JOB_OVER
 from medusa.transports.base import ClosedTransport
 from medusa.transports.dial import ConnectRefused
@@ -262,12 +262,25 @@ def test_only_the_job_is_silent(world: World) -> None:
     mine = world.conversation.open("session", command="cat")
     world.talk()
     mine.write(STDIN, b"a")
-    world.wait(7)
+    world.wait(3)
+    world.say(Pong())
+    world.wait(4)
     assert world.told() == ["mlogin: no word from the job for 6 s; the reflector answers"]
     world.talk()
     world.now += 1
     world.talk()
     assert world.told() == ["mlogin: the job answers again after 8 s"]
+
+
+def test_a_silent_reflector_is_not_said_to_answer(world: World) -> None:
+    mine = world.conversation.open("session", command="cat")
+    world.talk()
+    mine.write(STDIN, b"a")
+    world.wait(7)
+    assert world.told() == []
+    world.say(Pong())
+    world.round()
+    assert world.told() == ["mlogin: no word from the job for 7 s; the reflector answers"]
 
 
 def test_an_end_without_a_link_leaves_a_farewell(world: World) -> None:
@@ -311,7 +324,9 @@ def test_a_silent_job_that_is_over_is_not_waited_for(world: World) -> None:
     world.talk()
     world.over = True
     mine.write(STDIN, b"a")
-    world.wait(7)
+    world.wait(3)
+    world.say(Pong())
+    world.wait(4)
     assert not world.conversation.parted
     world.wait(2)
     assert world.conversation.parted
