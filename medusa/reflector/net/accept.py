@@ -60,7 +60,7 @@ class Greenlets:
             try:
                 function(*arguments)
             except Exception:  # noqa: BLE001 - reported in the same way as from a greenlet that ends by it
-                self._hub.handle_error(None, *sys.exc_info())
+                self._hub.handle_error(self, *sys.exc_info())  # without a context it would end the whole process
             del function, arguments
             if len(self._idle) >= MOST_IDLE:
                 return
