@@ -202,7 +202,7 @@ class Commands:
         return self._left_checked + self._timeouts.left_interval if self._left_due else None
 
     def step(self) -> None:
-        """Goes on to end the processes of the commands that were closed. Call it in each round of the loop.
+        """Goes on to end the processes of the commands that were closed. Call it as long as `deadline` returns a time.
 
         Takes at most `processes_interval`, if nothing is new.
         """

@@ -121,7 +121,7 @@ class Forwards:
     def serve(self, now: float, events: Dict[int, int]) -> Dict[int, int]:
         """Moves bytes, connects, and accepts connections.
 
-        Returns a READ event for each descriptor from which bytes were read, because it may have more.
+        Returns a READ event for each descriptor that may have more bytes than were read.
 
         Args:
             now: the time, in monotonic seconds.

@@ -133,7 +133,10 @@ class Terminals:
         return at
 
     def serve(self, now: float, events: Mapping[int, int]) -> None:
-        """Moves the input and output of all terminals. Call it in each round, before the links are served."""
+        """Moves the input and output of the terminals that have events, or of all if a deadline has come.
+
+        Call it in each round, before the links are served: they move what comes over them.
+        """
         late = self._due is not None and now >= self._due
         for terminal in list(self._known.values()):
             # If nothing else is ready, nothing waits while output is gathered.

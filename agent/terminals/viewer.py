@@ -133,8 +133,7 @@ class Viewer:
     def serve(self, now: float, events: Mapping[int, int]) -> Dict[int, int]:
         """Moves bytes in both directions.
 
-        If output was moved, returns a READ event for the terminal's descriptor, because it may have more. Otherwise
-        returns {}.
+        Returns a READ event for the terminal's descriptor if output was moved and there may be more; otherwise {}.
 
         Args:
             now: the time, in monotonic seconds.

@@ -53,8 +53,9 @@ class LinkLost(Exception):
 class Link:
     """A link to one peer, which sends and receives messages. No method blocks except `close`.
 
-    In each round of its loop, the caller polls `fileno` for `events`. After the poll it calls `flush`, `receive` and
-    `keep_alive`. The poll may wait for at most `timeout()` seconds, or not at all if `unread` is True.
+    In each round of its loop, the caller polls `fileno` for `events`. After the poll it calls `flush` and `receive`. It
+    calls `keep_alive` too, at the latest at the time that `deadline` returns, and soon after bytes have come. The poll
+    must not wait at all if `unread` is True.
 
     Args:
         clock: a function that returns the time, in seconds of a monotonic clock.
@@ -187,7 +188,7 @@ class Link:
             raise _lost(error) from error
 
     def keep_alive(self) -> None:
-        """Pings the peer if a ping is due. Call it in each round of the loop, after `receive`.
+        """Pings the peer if a ping is due. Notes first whether bytes have come since the last call.
 
         Raises:
             LinkLost: the peer has been silent for `limit` seconds, or the link has ended.

@@ -65,7 +65,7 @@ class Connections:
         return True
 
     def serve(self, now: float, events: Dict[int, int]) -> Dict[int, int]:
-        """Moves bytes. Returns a READ event for each descriptor from which bytes were read, because it may have more.
+        """Moves bytes. Returns a READ event for each descriptor that may have more bytes than were read.
 
         Args:
             now: the time, in monotonic seconds.
