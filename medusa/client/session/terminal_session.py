@@ -216,7 +216,7 @@ class TerminalSession:
 
     def _wanted(self, room: int) -> dict[int, int]:
         """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
-        # A new dict: who dials a new link has its own, and takes each event of a descriptor in it for its own event.
+        # A new dict: the work that dials a new link keeps its dict, and every descriptor in it counts as its own.
         wanted = {**self._remote.wanted(room), **self._interrupts()}
         if self._stdout.pending:
             wanted[self._stdout.fileno()] = select.POLLOUT
