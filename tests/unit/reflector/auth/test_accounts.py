@@ -241,7 +241,7 @@ def test_a_change_of_any_directory_on_the_way_counts_at_once(tmp_path: Path, key
     assert found(accounts, key)
 
 
-def test_a_file_is_opened_again_only_after_a_change(tmp_path: Path, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_again_only_after_a_change(tmp_path: Path, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
     allow(tmp_path, "alice", key)
     accounts, opened = Accounts(str(tmp_path), clock=lambda: time.time() + 60), []  # the file is not new any more
 
