@@ -47,13 +47,17 @@ class EmbeddedReflector:
         return self._process.poll() is not None
 
     def end(self) -> str:
-        """Returns how the reflector has ended, with the last line of its log; "" if it has not, or was never ready."""
+        """Returns how the reflector has ended; "" if it has not, or was never ready.
+
+        The last line of its log is added unless a signal has killed it, of which the log says nothing.
+        """
         status = self._process.poll()
         if status is None or not self._ready:
             return ""
-        how = processes.ended(status) if status >= 0 else f"been {processes.ended(status)}"
+        if status < 0:
+            return f"mlogin's own reflector has been {processes.ended(status)}"
         said = [f"; the last line of its log: {line}" for line in processes.tail(self._log, 1)]
-        return "".join([f"mlogin's own reflector has {how}", *said])
+        return "".join([f"mlogin's own reflector has {processes.ended(status)}", *said])
 
 
 @contextlib.contextmanager

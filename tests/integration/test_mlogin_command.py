@@ -166,7 +166,7 @@ def test_the_end_of_our_own_reflector_is_told(home: Path) -> None:
         out, err = run.communicate(timeout=2 * PATIENCE)
     first, *_, last = err.decode().splitlines()
     assert (run.returncode, out) == (254, b"")
-    assert first.startswith("mlogin: mlogin's own reflector has been killed by SIGKILL; the last line of its log: {")
+    assert first == "mlogin: mlogin's own reflector has been killed by SIGKILL"
     assert last.endswith("; outcome unknown")
 
 

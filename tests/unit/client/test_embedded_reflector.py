@@ -39,7 +39,7 @@ def test_tells_the_url_and_ends_it_by_the_lifeline() -> None:
     ("end", "words"),
     [
         ("sys.exit(3)", "ended with status 3"),
-        ("os.kill(os.getpid(), 9)", "been killed by SIGKILL"),
+        (r"sys.stderr.write('last\n'); sys.stderr.flush(); os.kill(os.getpid(), 9)", "been killed by SIGKILL"),
         (r"sys.stderr.write('first\nlast\33')", r"ended with status 0; the last line of its log: last\x1b"),
     ],
 )
