@@ -13,12 +13,15 @@ from bench.processes import descendants
 
 _TICK: int = os.sysconf("SC_CLK_TCK")
 
+_KERNEL = 2
+"""The pid of the parent of all kernel threads. They work for the relay: among others, they pass on a terminal's bytes."""
+
 
 class Bystanders:
     """A measurement of the load by processes other than the relay and this one. It begins when it is created.
 
     Args:
-        pids: the relay's processes. Their descendants are counted with the relay.
+        pids: the relay's processes. Their descendants and the kernel's threads are counted with the relay.
         cores: the numbers of the two cores.
     """
 
@@ -40,7 +43,7 @@ class Bystanders:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         own = resource.getrusage(resource.RUSAGE_SELF)
         mine = sum(usage.ru_utime + usage.ru_stime for usage in (children, own))
-        relay = sum(_process(pid) for first in self._pids for pid in descendants(first))
+        relay = sum(_process(pid) for first in (*self._pids, _KERNEL) for pid in descendants(first))
         return _busy(self._cores) - relay - mine
 
 
