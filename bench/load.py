@@ -14,7 +14,7 @@ from bench.processes import descendants
 _TICK: int = os.sysconf("SC_CLK_TCK")
 
 _KERNEL = 2
-"""The pid of the parent of all kernel threads. They work for the relay: among others, they pass on a terminal's bytes."""
+"""The pid of the parent of all kernel threads. They work for the relay: they pass on the bytes of terminals, too."""
 
 
 class Bystanders:
