@@ -160,10 +160,7 @@ class Driver:
     def _go_on(self) -> None:
         ready, self._ready = self._ready, {}
         self._conversation.step(ready)
-        for _ in range(_AT_ONCE):
-            arrived = self._conversation.receive()
-            if arrived is None:
-                break
+        for arrived in self._conversation.arrivals(_AT_ONCE):
             self._take(arrived)
         self._conversation.send()
         self._conversation.keep_alive()

@@ -190,10 +190,7 @@ class PipesSession:
     # ------------------------------------------------------------------ from the agent
 
     def _receive(self) -> None:
-        for _ in range(_AT_ONCE):
-            arrived = self._conversation.receive()
-            if arrived is None:
-                break
+        for arrived in self._conversation.arrivals(_AT_ONCE):
             self._take(arrived)
 
     def _take(self, arrived: Arrived) -> None:

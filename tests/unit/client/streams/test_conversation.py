@@ -9,7 +9,7 @@ from medusa.client.streams.negotiation import Speech
 from medusa.protocol.channels import frames
 from medusa.protocol.channels.channel import Channel, Event
 from medusa.protocol.channels.frames import Reason
-from medusa.protocol.channels.kinds import Role
+from medusa.protocol.channels.kinds import STDOUT, Role
 from medusa.protocol.control import Error, Exit, Linkup, Notice, Start, Started, StreamAnswer, build, parse
 from medusa.protocol.errors import StreamError
 from medusa.protocol.messages import Binary, Close, Text
@@ -168,6 +168,30 @@ def test_acknowledgements_are_due_at_a_time(agent: Agent) -> None:
     agent.channels[0].write(1, b"x")
     agent.talk()
     assert 0.0 < agent.conversation.deadline() < 1.0
+
+
+def test_what_was_taken_is_told_to_the_agent_before_the_next_message_is_processed(agent: Agent) -> None:
+    agent.answer()
+    reader = agent.conversation.open("session", command=None).readers[STDOUT]
+    agent.talk()
+    (channel,) = agent.channels
+    channel.accept()
+    agent.talk()
+    for _ in range(2):
+        channel.write(STDOUT, bytes(channel.room(STDOUT) // 2))
+        message = agent.end.next_message(agent.now)
+        assert message is not None
+        agent.transport.send_nowait(Binary(b"".join(message)))
+    first, sent = channel.writers[STDOUT].limit, []
+    for arrived in agent.conversation.arrivals(2):
+        assert [event.type for event in arrived.events] == [frames.DATA]
+        sent.append(agent.transport.receive_nowait())
+        reader.took(len(reader), agent.now)
+    nothing, window = sent
+    assert nothing is None
+    assert isinstance(window, Binary)
+    agent.end.receive(window.data, agent.now)
+    assert channel.writers[STDOUT].limit > first
 
 
 def test_a_breach_is_told_to_the_agent(agent: Agent) -> None:
