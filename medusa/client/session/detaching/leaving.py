@@ -54,8 +54,9 @@ class Leaving:
     def at_end(self, ended: SessionEnded, remote: Remote, typed: UserInput) -> SessionEnded:
         """Returns how the session ends for the user.
 
-        If the user leaves the session, this asks the agent to keep the terminal, and waits for its answer. It does the
-        same if the user's terminal was closed and the session is to go on. The result is then one of these:
+        If the user leaves the session, this sends what is left of the input, asks the agent to keep the terminal, and
+        waits for its answer. It does the same if the user's terminal was closed and the session is to go on. The result
+        is then one of these:
 
         - DETACHED: the agent has confirmed that it keeps the terminal.
         - PARTED: the agent has not confirmed it in time, or the link is lost. The guard process is to tell it.
@@ -72,6 +73,8 @@ class Leaving:
         if ended.ending is not Ending.DETACHED:
             return ended
         try:
+            if not remote.parted:
+                until(remote, lambda found: found.parted or _sends_all(found, typed), self._timeout)
             remote.detach()
             if not remote.parted:
                 until(remote, lambda found: found.detached or found.parted, self._timeout)
@@ -85,3 +88,10 @@ class Leaving:
             pass
         remote.part(typed.take)
         return SessionEnded(Ending.PARTED)
+
+
+def _sends_all(remote: Remote, typed: UserInput) -> bool:
+    """Sends as much of the input as the agent takes now. Returns True if nothing of it is left."""
+    while typed.waiting and (room := remote.room):
+        remote.send(typed.take(room))
+    return not typed.waiting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from medusa.client.session.ending import Ending, SessionEnded
 from medusa.client.session.input.escape import Action
@@ -74,10 +74,10 @@ class Keyboard:
         waits = self._terminal.away and not self._input.ended
         return min(self._input.deadline, self._look_at) if waits else self._input.deadline
 
-    def read(self) -> list[Action]:
+    def read(self) -> Iterable[Action]:
         """Reads what the user has typed, and adds it to the queue `typed`.
 
-        Returns the actions that the escapes in it ask for.
+        Returns the actions that the escapes in it ask for. Act on each before you take the next (see UserInput.feed).
 
         Raises:
             SessionEnded: the terminal is gone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from medusa.client.session.input.escape import Action, EscapeScanner
 from medusa.client.terminal.tty import END_OF_FILE
@@ -46,15 +47,17 @@ class UserInput:
         """The time at which to call `repeat_end`. Infinite before the end of input, and while bytes wait to be sent."""
         return math.inf if self.waiting else self._repeat_at
 
-    def feed(self, data: bytes) -> list[Action]:
-        """Adds typed bytes to the queue. Returns the actions that the escapes in them ask for."""
-        actions = []
+    def feed(self, data: bytes) -> Iterator[Action]:
+        """Adds typed bytes to the queue. Yields the actions that the escapes in them ask for.
+
+        When it yields an action, the queue holds what was typed before it. What follows the escape is added when the
+        caller asks for the next action. So a caller that stops there, because the user leaves, drops the rest.
+        """
         for event in self._scanner.feed(data):
             if isinstance(event, bytes):
                 self._append(event)
             else:
-                actions.append(event)
-        return actions
+                yield event
 
     def end(self, now: float) -> None:
         """Adds `end_of_file` to the queue. Call this at the end of input.

@@ -61,7 +61,6 @@ class Returning:
 
     Attributes:
         over: a function that returns True if the job has ended, so that the stream cannot go on. It must not block.
-        active: True while the link is lost and a new one is being made.
         job_over: True if the job has ended, and the reflector may not know it.
         unsaid: what the agent may not know at the end of the session; None if it knows all.
     """
@@ -91,13 +90,18 @@ class Returning:
         self._until = self._look_at = math.inf
         self._moved, self._fruitless, self._back_at = (0, 0), 0, -math.inf
         self._at_once = False
-        self.active = self.job_over = False
+        self.job_over = False
         self.unsaid: Unsaid | None = None
 
     @property
     def keep(self) -> int:
         """The seconds for which the agent is to keep the stream after its link is lost; 0 if it ends with the link."""
         return self._keep if self._dials.returns else 0
+
+    @property
+    def active(self) -> bool:
+        """True while the link is lost and a new one is being made."""
+        return self._way is not None
 
     def begins(self, answer: StreamAnswer) -> None:
         """Notes that the agent has accepted the stream. `answer`: the message in which it has said so."""
@@ -171,7 +175,7 @@ class Returning:
         self._fruitless = self._fruitless + 1 if fruitless else 0
         self._backoff.restart(self._fruitless)
         stream.link_down()
-        self._way, self.active = WayBack(link, self._redial, ask, heard, self._clock), True
+        self._way = WayBack(link, self._redial, ask, heard, self._clock)
         self._way.begin(at_once=self._at_once)
         self._at_once = False
 
@@ -232,7 +236,7 @@ class Returning:
         return isinstance(found, Ticket)
 
     def _end(self) -> None:
-        self._way, self.active, self._until = None, False, math.inf
+        self._way, self._until = None, math.inf
         self._watch.end()
         self._progress.over()
 

@@ -11,9 +11,17 @@ from medusa.client.timeouts import Timeouts
 
 def test_escapes_are_taken_out_and_bytes_leave_in_pieces() -> None:
     typed = UserInput(b"~")
-    assert typed.feed(b"ls\r~?~i~~x") == [Action.HELP, Action.INFO]
+    assert list(typed.feed(b"ls\r~?~i~~x")) == [Action.HELP, Action.INFO]
     assert len(typed.waiting) == 5
     assert (typed.take(3), typed.take(10), typed.take(10)) == (b"ls\r", b"~x", b"")
+
+
+def test_what_follows_an_escape_is_not_sent_if_the_user_leaves_there() -> None:
+    typed = UserInput(b"~")
+    for action in typed.feed(b"ls\r~?x\r~d; rm x\r"):
+        if action is Action.DETACH:
+            break
+    assert typed.take(100) == b"ls\rx\r"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +35,7 @@ def test_escapes_are_taken_out_and_bytes_leave_in_pieces() -> None:
 )
 def test_the_end_of_input_is_sent_as_a_terminal_sends_it(data: bytes, sent: bytes) -> None:
     typed = UserInput(b"~")
-    typed.feed(data)
+    assert not list(typed.feed(data))
     assert not typed.ended
     typed.end(0)
     assert typed.ended
