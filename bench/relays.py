@@ -129,7 +129,7 @@ _MEDUSA = RelayKind("medusa", _reflector(), "pull pump")
 _MEDUSA_TLS = RelayKind("medusa", _reflector_with_tls, "pull pump", tls=True)
 _WS = RelayKind("ws", _node("ws_relay.js"), "pause above 4 MiB unsent")
 _SESSIONS = (
-    SessionKind("mlogin", _mlogin, "channel windows, 2 MiB"),
+    SessionKind("mlogin", _mlogin, "channel windows, 4 MiB"),
     SessionKind("ssh", _ssh, "channel window, 2 MiB"),
 )
 _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
@@ -164,7 +164,7 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("bare-terminal", screens.bare, "the kernel's"),
     ),
     "own": (
-        SessionKind("mlogin-own", _mlogin_own, "channel windows, 1.5 MiB"),
+        SessionKind("mlogin-own", _mlogin_own, "channel windows, 4 MiB"),
         SessionKind("ssh", _ssh, "channel window, 2 MiB"),
     ),
     "ssh-proxy": (
@@ -176,8 +176,8 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         SessionKind("scp", _ssh, "requests, 2 MiB"),
     ),
     "cut": (
-        SessionKind("mlogin-uncut", _mlogin_cut_every(0), "channel windows, 2 MiB"),
-        SessionKind("mlogin-cut", _mlogin_cut_every(1), "channel windows, 2 MiB"),
+        SessionKind("mlogin-uncut", _mlogin_cut_every(0), "channel windows, 4 MiB"),
+        SessionKind("mlogin-cut", _mlogin_cut_every(1), "channel windows, 4 MiB"),
     ),
     "long": distant.contestants(),
     "long-loss": distant.contestants(loss=0.01),

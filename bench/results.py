@@ -20,11 +20,11 @@ LATEST = "latest"
 """The name of the run that the documents quote. Git ignores the other files in DIRECTORY."""
 
 SUMMARY = (
-    "key echo, p50",
-    "key echo beside 16 pairs flat out, p50",
-    "bulk 64 KiB, 4 pairs",
-    "pairs set up and closed",
-    "memory per idle pair",
+    "connect, first output of a command",
+    "output of a command through pipes",
+    "output on a terminal",
+    "output after ^C, slow terminal",
+    "a key and its echo, p50",
 )
 """The titles of the five figures that README shows."""
 

@@ -42,16 +42,16 @@ the limit were a little larger, each of these messages or pairs would be followe
 MAX_QUEUED_ALONE = 4 * MAX_QUEUED
 """The most bytes of data that may wait in one channel if no data wait in any other channel."""
 
-MAX_WINDOW = 2 * MAX_QUEUED_ALONE
+MAX_WINDOW = 4 * MAX_QUEUED_ALONE
 """The limit of one window, in bytes: a multiple of MAX_QUEUED_ALONE, so that no tiny rest has to be sent.
 
-On a link with a long round trip it is larger, see LONG_RATE.
+On a link with a long round trip it is half of this and what LONG_RATE allows in addition, if that is more.
 """
 
 LONG_RATE = 20 * 1024 * 1024
-"""Bytes a second. The limits of windows are larger by what arrives in one round trip at this rate.
+"""Bytes a second. On a long link, windows have room for what arrives in one round trip at this rate, in addition.
 
-So the windows do not limit the rate of a long link, and stay as small as they were on a short one. What limits it is
+So the windows do not limit the rate of a long link, and stay as they are on a short one. What limits it is
 MAX_KEPT in resume/stream.py: at a round trip of 100 ms, 31 MB/s.
 """
 

@@ -69,7 +69,7 @@ class Window:
         size: the number of bytes that the peer may send before the reader takes any.
     """
 
-    FIRST, MOST = FIRST_WINDOW, MAX_WINDOW
+    FIRST, MOST, LONG = FIRST_WINDOW, MAX_WINDOW, MAX_WINDOW // 2
 
     def __init__(self, spare: int, round_trip: Callable[[], float]) -> None:
         self.size = max(MIN_WINDOW, min(self.FIRST, spare))
@@ -81,7 +81,7 @@ class Window:
 
         It grows by whole MAX_QUEUED, because a tiny rest of a window would be sent as a message of its own.
         """
-        return self.MOST + int(LONG_RATE * self._round_trip()) // MAX_QUEUED * MAX_QUEUED
+        return max(self.MOST, self.LONG + int(LONG_RATE * self._round_trip()) // MAX_QUEUED * MAX_QUEUED)
 
     def took(self, size: int, spare: int, now: float) -> None:
         """Computes the new size, after the reader took `size` bytes.
@@ -102,7 +102,7 @@ class TerminalWindow(Window):
     memory is free.
     """
 
-    FIRST, MOST = FIRST_TERMINAL_WINDOW, MAX_TERMINAL_WINDOW
+    FIRST, MOST, LONG = FIRST_TERMINAL_WINDOW, MAX_TERMINAL_WINDOW, MAX_TERMINAL_WINDOW
 
     def __init__(self, spare: int, round_trip: Callable[[], float]) -> None:
         super().__init__(spare, round_trip)

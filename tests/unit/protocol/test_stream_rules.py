@@ -43,7 +43,7 @@ CHANGES = [
     ("channels.subs", "self._windows.budget.use(used - self._charged)", "self._windows.budget.use(used)"),
     ("channels.windows", "self.size + min(size, spare)", "self.size + size"),
     ("channels.windows", "self.size - size // 2", "self.size"),
-    ("channels.windows", "self.MOST + int(LONG_RATE", "self.MOST + 0 * int(LONG_RATE"),
+    ("channels.windows", "self.LONG + int(LONG_RATE", "self.LONG + 0 * int(LONG_RATE"),
     ("channels.windows", "// MAX_QUEUED * MAX_QUEUED", ""),
     ("channels.windows", "self._sum), self.most,", "self._sum), self.MOST,"),
     ("resume.stream", "        self.round_trip.clear()\n", ""),

@@ -23,7 +23,7 @@ def test_the_limits() -> None:
         "MAX_WINDOWS": 8 * MIB,
         "MIN_WINDOW": 4 * KIB,
         "FIRST_WINDOW": 64 * KIB,
-        "MAX_WINDOW": 8 * (256 * KIB - 512),
+        "MAX_WINDOW": 16 * (256 * KIB - 512),
         "LONG_RATE": 20 * MIB,
         "FIRST_TERMINAL_WINDOW": 128 * KIB,
         "MIN_TERMINAL_WINDOW": 16 * KIB,
