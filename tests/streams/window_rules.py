@@ -89,7 +89,7 @@ def a_window_is_larger_on_a_long_link(code: Code) -> None:
         (None, (pipe, pipe, pipe, pipe // 2 + 10 * piece)),
         ({"columns": 80, "lines": 25}, (terminal, terminal, terminal + 5 * piece, terminal + 10 * piece)),
     ):
-        for trip, size in zip((0.0, 0.01, 0.0625, 0.125), sizes):
+        for trip, size in zip((0.0, 0.01, 0.0625, 0.125), sizes, strict=True):
             client = code.multiplexer.Channels(code.kinds.Role.CLIENT, float(trip).__float__)
             reader = opened(client, "session", command="x", pty=pty).readers[1]
             for _ in range(101):
