@@ -116,7 +116,7 @@ def test_everything_arrives_once_and_in_order(seed: int, kinds: list[tuple[str, 
         ("resume.stream", "MAX_KEPT = 3 * 1024 * 1024", "MAX_KEPT = 20_000"),
         ("resume.records", "MAX_MESSAGE = 1024 * 1024", "MAX_MESSAGE = 3000"),
         ("channels.limits", "MAX_QUEUED = 256 * 1024 - 512", "MAX_QUEUED = 12_000"),
-        ("channels.limits", "MAX_WINDOWS = 8 * 1024 * 1024", "MAX_WINDOWS = 80_000"),
+        ("channels.limits", "MAX_WINDOWS = 10 * 1024 * 1024", "MAX_WINDOWS = 80_000"),
         ("channels.limits", "LEAST_PART = 1024", "LEAST_PART = 1"),
     ],
 )

@@ -15,7 +15,7 @@ from medusa.client.outcome import Failure, OutcomeUnknown
 from medusa.client.session.ending import MAX_WORDS, channel_end
 from medusa.client.session.link_errors import describe
 from medusa.client.session.silence import Silence, SilenceWatch
-from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.arrived import Arrived, arrivals
 from medusa.client.streams.conversation import Conversation
 from medusa.client.streams.negotiation import HARMLESS, Speech
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -160,7 +160,7 @@ class Driver:
     def _go_on(self) -> None:
         ready, self._ready = self._ready, {}
         self._conversation.step(ready)
-        for arrived in self._conversation.arrivals(_AT_ONCE):
+        for arrived in arrivals(self._conversation.receive, self._conversation.send, _AT_ONCE):
             self._take(arrived)
         self._conversation.send()
         self._conversation.keep_alive()

@@ -16,7 +16,7 @@ from medusa.client.session.ending import MAX_WORDS, Ending, SessionEnded, channe
 from medusa.client.session.link_errors import describe
 from medusa.client.session.silence import Silence, SilenceWatch
 from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.arrived import Arrived, arrivals
 from medusa.client.streams.conversation import Conversation
 from medusa.client.streams.negotiation import HARMLESS, Speech
 from medusa.client.streams.pace import Pace
@@ -190,7 +190,7 @@ class PipesSession:
     # ------------------------------------------------------------------ from the agent
 
     def _receive(self) -> None:
-        for arrived in self._conversation.arrivals(_AT_ONCE):
+        for arrived in arrivals(self._conversation.receive, self._conversation.send, _AT_ONCE):
             self._take(arrived)
 
     def _take(self, arrived: Arrived) -> None:

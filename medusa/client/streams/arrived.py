@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from medusa.protocol.channels.channel import Event
@@ -26,3 +26,19 @@ class Arrived(NamedTuple):
 
 
 NOTHING = Arrived()
+
+
+def arrivals(receive: Callable[[], Arrived | None], send: Callable[[], None], most: int) -> Iterator[Arrived]:
+    """Receives up to `most` messages of a conversation, and yields what each has brought.
+
+    After each message it calls `send`: what the caller has taken lets the agent send more, while the next message is
+    processed here. Otherwise the two ends would wait for each other in turns.
+
+    Args:
+        receive, send: the conversation's methods. What they raise is raised here.
+    """
+    for _ in range(most):
+        if (arrived := receive()) is None:
+            return
+        yield arrived
+        send()

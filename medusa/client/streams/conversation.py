@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from medusa.client.streams.arrived import NOTHING, Arrived
 from medusa.client.streams.companion import Companion
@@ -34,7 +34,7 @@ class Conversation:
 
     1. Poll for `wanted`, until `deadline` at most. Do not wait if `unread` is True.
     2. Call `step` with the events.
-    3. Iterate over `arrivals`, or call `receive` until it returns None. Act on what has arrived.
+    3. Call `receive` until it returns None, or iterate over `arrivals`. Act on what has arrived.
     4. Call `send`. Call `keep_alive` if `deadline` has come, and a little after each event (see Pace).
 
     If one of these raises LinkLost, call `lost`: the stream may go on over another link. Only `close` blocks.
@@ -189,18 +189,6 @@ class Conversation:
         if self.parted or (message := self.link.receive()) is None:
             return None
         return self._take(message)
-
-    def arrivals(self, most: int) -> Iterator[Arrived]:
-        """Receives up to `most` messages, and yields what each has brought. Stops after the last that has arrived.
-
-        After each message it calls `send`: what the caller has taken lets the agent send more, while the next message
-        is processed here. Otherwise the two ends would wait for each other in turns. Raises LinkLost.
-        """
-        for _ in range(most):
-            if (arrived := self.receive()) is None:
-                return
-            yield arrived
-            self.send()
 
     def keep_alive(self) -> None:
         """Pings a silent reflector, and tells the user of a silent agent. Raises LinkLost if the link has ended."""

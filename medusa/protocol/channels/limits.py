@@ -23,7 +23,7 @@ MAX_REFUSED = 1024
 OPEN_TIMEOUT = 30.0
 """Seconds. A channel that was not accepted after this time is refused."""
 
-MAX_WINDOWS = 8 * 1024 * 1024
+MAX_WINDOWS = 10 * 1024 * 1024
 """The limit of the sum of all windows that one end grants, in bytes."""
 
 MIN_WINDOW = 4 * 1024

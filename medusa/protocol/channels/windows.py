@@ -67,6 +67,10 @@ class Window:
 
     Attributes:
         size: the number of bytes that the peer may send before the reader takes any.
+        FIRST: the first size.
+        MOST: the largest size on a short link.
+        LONG: the part of the largest size on a long link to which what arrives in a round trip is added. A window grows
+            beyond it only while as much is free for others.
     """
 
     FIRST, MOST, LONG = FIRST_WINDOW, MAX_WINDOW, MAX_WINDOW // 2
@@ -89,6 +93,8 @@ class Window:
         `spare` is the number of bytes by which the window may grow.
         """
         if spare > 0:
+            if self.size >= self.LONG:
+                spare = max(0, spare - self.LONG)  # so readers that stop leave memory to others
             self.size = min(self.most, self.size + min(size, spare))
         elif self.size > FIRST_WINDOW:
             self.size = max(FIRST_WINDOW, self.size - size // 2)

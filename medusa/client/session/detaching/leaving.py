@@ -14,6 +14,9 @@ from medusa.transports.link import LinkLost
 TIMEOUT = 5.0
 """Seconds to wait until the agent confirms that it keeps the terminal."""
 
+INPUT_TIMEOUT = 1.0
+"""Seconds to wait before that until the agent takes what was typed. A command may read no input."""
+
 NOT_KEPT = "the agent or the reflector keeps nothing without mlogin, or the agent has not answered yet"
 NOT_LEFT = "jobs of this launcher end with mlogin"
 
@@ -54,9 +57,9 @@ class Leaving:
     def at_end(self, ended: SessionEnded, remote: Remote, typed: UserInput) -> SessionEnded:
         """Returns how the session ends for the user.
 
-        If the user leaves the session, this sends what is left of the input, asks the agent to keep the terminal, and
-        waits for its answer. It does the same if the user's terminal was closed and the session is to go on. The result
-        is then one of these:
+        If the user leaves the session, this sends what the agent takes of the input soon, asks the agent to keep the
+        terminal, and waits for its answer. It does the same if the user's terminal was closed and the session is to go
+        on. The result is then one of these:
 
         - DETACHED: the agent has confirmed that it keeps the terminal.
         - PARTED: the agent has not confirmed it in time, or the link is lost. The guard process is to tell it.
@@ -73,9 +76,7 @@ class Leaving:
         if ended.ending is not Ending.DETACHED:
             return ended
         try:
-            if not remote.parted:
-                until(remote, lambda found: found.parted or _sends_all(found, typed), self._timeout)
-            remote.detach()
+            _ask(remote, typed)
             if not remote.parted:
                 until(remote, lambda found: found.detached or found.parted, self._timeout)
             if remote.detached:
@@ -90,8 +91,22 @@ class Leaving:
         return SessionEnded(Ending.PARTED)
 
 
+def _ask(remote: Remote, typed: UserInput) -> None:
+    """Sends the input, and then asks the agent to keep the terminal. Raises as `until`.
+
+    Input that the agent has not taken within INPUT_TIMEOUT is not sent.
+    """
+    try:
+        if not remote.parted:
+            until(remote, lambda found: found.parted or _sends_all(found, typed), INPUT_TIMEOUT)
+    except LinkLost:
+        remote.detach()  # for the guard, which tells the agent
+        raise
+    remote.detach()
+
+
 def _sends_all(remote: Remote, typed: UserInput) -> bool:
-    """Sends as much of the input as the agent takes now. Returns True if nothing of it is left."""
+    """Sends as much of the input as the agent takes now. Returns True if nothing of it is left here."""
     while typed.waiting and (room := remote.room):
         remote.send(typed.take(room))
-    return not typed.waiting
+    return not (typed.waiting or remote.sending)

@@ -75,9 +75,10 @@ class Keyboard:
         return min(self._input.deadline, self._look_at) if waits else self._input.deadline
 
     def read(self) -> Iterable[Action]:
-        """Reads what the user has typed, and adds it to the queue `typed`.
+        """Reads what the user has typed. Yields the actions that the escapes in it ask for.
 
-        Returns the actions that the escapes in it ask for. Act on each before you take the next (see UserInput.feed).
+        What was typed is added to the queue `typed` as you iterate (see UserInput.feed). Act on each action before you
+        take the next.
 
         Raises:
             SessionEnded: the terminal is gone.

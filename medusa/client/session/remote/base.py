@@ -60,6 +60,10 @@ class Remote(Protocol):
     def send(self, data: bytes) -> None:
         """Accepts input for the command, at most `room` bytes. `flush` sends it. Raises LinkLost."""
 
+    @property
+    def sending(self) -> bool:
+        """True if input that `send` has accepted waits here, so that a request could overtake it."""
+
     def resize(self, columns: int, lines: int) -> bool:
         """Tells the command's terminal the new size of the user's terminal. Raises LinkLost.
 

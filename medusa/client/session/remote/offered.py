@@ -104,7 +104,7 @@ class OfferedRemote:
     def flush(self) -> None:
         self._conversation.send()
 
-    waits = lasting = False
+    waits = lasting = sending = False
 
     @property
     def parted(self) -> bool:

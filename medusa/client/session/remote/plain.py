@@ -73,7 +73,7 @@ class PlainRemote:
     def flush(self) -> None:
         self.link.flush()
 
-    parted = waits = lasting = False
+    parted = waits = lasting = sending = False
 
     def lost(self, lost: LinkLost) -> None:
         raise lost

@@ -95,6 +95,10 @@ class StreamRemote:
         if not self._channel.writers[STDIN].stopped:
             self._channel.write(STDIN, data)
 
+    @property
+    def sending(self) -> bool:
+        return self._channel.waiting
+
     def resize(self, columns: int, lines: int) -> bool:
         if not self._conversation.clear:
             return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import selectors
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,9 +62,6 @@ class Talk:
         if isinstance(found.control, StreamAnswer):
             self.speech = Speech.STREAM
         return found
-
-    def arrivals(self, most: int) -> Iterator[Arrived]:
-        return itertools.islice(iter(self.receive, None), most)
 
     def lost(self, lost: LinkLost) -> None:
         if not self.comes_back:

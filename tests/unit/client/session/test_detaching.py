@@ -159,16 +159,6 @@ def test_the_escape_leaves_the_terminal_to_the_agent(stage: Stage) -> None:
     assert stage.kept == [True], "the launcher was told once"
 
 
-def test_what_was_typed_before_the_escape_is_sent_and_nothing_after_it(stage: Stage) -> None:
-    def agent(peer: Keeper) -> None:
-        peer.open_and(stage.type, b"make\r~dmake clean\r")
-        peer.hear_detach()
-        assert peer.typed == b"make\r"
-
-    with pytest.raises(Detached):
-        stage.run(agent)
-
-
 def test_a_closed_terminal_leaves_it_too(stage: Stage) -> None:
     def agent(peer: Keeper) -> None:
         peer.open(pid=1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from medusa.client.session.ending import Ending, channel_end
-from medusa.client.streams.arrived import Arrived
+from medusa.client.streams.arrived import Arrived, arrivals
 from medusa.client.streams.conversation import Conversation
 from medusa.client.streams.negotiation import Speech
 from medusa.protocol.channels import frames
@@ -183,7 +183,7 @@ def test_what_was_taken_is_told_to_the_agent_before_the_next_message_is_processe
         assert message is not None
         agent.transport.send_nowait(Binary(b"".join(message)))
     first, sent = channel.writers[STDOUT].limit, []
-    for arrived in agent.conversation.arrivals(2):
+    for arrived in arrivals(agent.conversation.receive, agent.conversation.send, 2):
         assert [event.type for event in arrived.events] == [frames.DATA]
         sent.append(agent.transport.receive_nowait())
         reader.took(len(reader), agent.now)

@@ -20,7 +20,7 @@ def test_the_limits() -> None:
         "MAX_CHANNELS": 768,
         "MAX_REFUSED": 1024,
         "OPEN_TIMEOUT": 30,
-        "MAX_WINDOWS": 8 * MIB,
+        "MAX_WINDOWS": 10 * MIB,
         "MIN_WINDOW": 4 * KIB,
         "FIRST_WINDOW": 64 * KIB,
         "MAX_WINDOW": 16 * (256 * KIB - 512),
