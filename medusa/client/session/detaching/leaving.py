@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from medusa.client.session.detaching.rounds import until
@@ -100,7 +101,8 @@ def _ask(remote: Remote, typed: UserInput) -> None:
         if not remote.parted:
             until(remote, lambda found: found.parted or _sends_all(found, typed), INPUT_TIMEOUT)
     except LinkLost:
-        remote.detach()  # for the guard, which tells the agent
+        with contextlib.suppress(LinkLost, StreamError):
+            remote.detach()  # for the guard, which tells the agent
         raise
     remote.detach()
 
@@ -109,4 +111,5 @@ def _sends_all(remote: Remote, typed: UserInput) -> bool:
     """Sends as much of the input as the agent takes now. Returns True if nothing of it is left here."""
     while typed.waiting and (room := remote.room):
         remote.send(typed.take(room))
+        remote.flush()
     return not (typed.waiting or remote.sending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
@@ -13,7 +14,7 @@ from medusa.client.session.detaching.leaving import Leaving
 from medusa.client.session.ending import Ending, SessionEnded
 from medusa.client.session.input.user_input import UserInput
 from medusa.transports.link import LinkLost, Loss
-from tests.waiting import MS
+from tests.waiting import MS, PATIENCE
 
 if TYPE_CHECKING:
     from medusa.client.session.remote.base import Remote
@@ -24,7 +25,7 @@ class Side:
 
     Args:
         room: how many bytes of input it takes at once.
-        rounds: after how many rounds the bytes that it has taken leave.
+        rounds: how many calls of `flush` it takes before the bytes that it has taken have left.
         is_lost: True if its link is lost for good in the first round.
 
     Attributes:
@@ -48,18 +49,19 @@ class Side:
         return b""
 
     def send(self, data: bytes) -> None:
+        self._rounds += 1
         self.done.append(data)
 
     def flush(self) -> None:
         if self._is_lost:
             raise LinkLost(Loss.BROKEN)
-        self._rounds -= 1
+        self._rounds = max(0, self._rounds - 1)
 
     def keep_alive(self) -> None:
         pass
 
     def deadline(self) -> float:
-        return time.monotonic()
+        return time.monotonic() if self._rounds or not self.room else math.inf
 
     def wanted(self, room: int) -> dict[int, int]:
         return {}
@@ -89,7 +91,8 @@ def leave(side: Side, typed: bytes = b"make all\r") -> Ending:
 
 
 @pytest.mark.parametrize("rounds", [0, 3])
-def test_the_input_has_left_before_the_agent_is_asked(rounds: int) -> None:
+def test_the_input_has_left_before_the_agent_is_asked(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "INPUT_TIMEOUT", PATIENCE)  # nothing waits for it
     side = Side(4, rounds=rounds)
     assert leave(side) is Ending.DETACHED
     assert side.done == [b"make", b" all", b"\r", "detach"]
