@@ -36,6 +36,7 @@ class Side:
 
     def __init__(self, room: int, *, rounds: int = 0, is_lost: bool = False) -> None:
         self.room, self._rounds, self._is_lost = room, rounds, is_lost
+        self._wakes = rounds > 0 or not room
         self.done: list[bytes | str] = []
 
     @property
@@ -61,7 +62,7 @@ class Side:
         pass
 
     def deadline(self) -> float:
-        return time.monotonic() if self._rounds or not self.room else math.inf
+        return time.monotonic() if self._wakes else math.inf
 
     def wanted(self, room: int) -> dict[int, int]:
         return {}
