@@ -1,9 +1,9 @@
 """Packs a directory into the archive's payload: `agent_payload.py DIRECTORY OUTPUT`. Prints the payload's SHA-256.
 
-The payload is a list of the files (a line `SIZE PATH` for each, then an empty line) and their contents. The 128 most
-frequent words are replaced by single bytes, which makes it 2 % smaller. It is compressed by bz2; zlib would make it
-20 % larger, and a tar archive 9 %. It is written as base85 (RFC 1924) with other characters for six of its own; base64
-would make it 7 % larger.
+The payload is a list of the files (a line `SIZE PATH` for each, then an empty line) and their contents. 128 words that
+are frequent and long are replaced by single bytes, which makes it 2 % smaller. It is compressed by bz2; zlib would make
+it 20 % larger, and a tar archive 9 %. It is written as base85 (RFC 1924) with other characters for six of its own;
+base64 would make it 7 % larger.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from agent_boot import SAFE  # type: ignore[import-not-found]  # it lies beside 
 
 WIDTH = 180
 
-WORD = re.compile(rb"\n *|self\._?|\w{2,}")
-"""What may be replaced by a byte: a word, or the beginning of a line."""
+WORD = re.compile(rb"\n *def |\n *|self\._?|\w{2,}")
+"""What may be replaced by a byte: a word, or the beginning of a line, up to the name of a function."""
 
 
 def pack(root: Path) -> bytes:
@@ -42,7 +42,8 @@ def shorten(data: bytes) -> bytes:
     `data` contains stands for itself.
     """
     free = [byte for byte in range(128, 256) if bytes([byte]) not in data]
-    words = [word for word, _ in Counter(WORD.findall(data)).most_common() if len(word) > 1][: len(free)]
+    counts = Counter(word for word in WORD.findall(data) if len(word) > 1)
+    words = sorted(counts, key=lambda word: -counts[word] * (2 + len(word)))[: len(free)]
     followers: dict[bytes, Counter[bytes]] = {word: Counter() for word in words}
     for found in re.finditer(rb"(?=(%s)(.))" % WORD.pattern, data, re.DOTALL):
         followers.get(found[1], Counter())[found[2]] += 1

@@ -16,9 +16,10 @@ from agent.process.inherited import NOTHING, Inherited
 from agent.process.spawn import spawn
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
+from medusa.protocol.channels.limits import MAX_QUEUED
 from medusa.protocol.control import Exit, Resize
 
-READ_SIZE = 128 * 1024
+READ_SIZE = MAX_QUEUED
 
 PIECE = 4096
 """Bytes. The kernel returns a terminal's output in pieces of at most this size. To ask for more costs memory and time.

@@ -16,14 +16,12 @@ LOW_WATER = 8 * 1024
 WRITE_TIMEOUT = 0.01
 """Seconds. After writing for so long, the session turns to the agent's side, even if more than LOW_WATER bytes wait."""
 
-SWIFT_WATER = 192 * 1024
-"""Bytes that may wait for a swift terminal: the fewer rounds of the loop, the cheaper is its output.
+MOST_WATER = 600 * 1024
+"""The most bytes that may wait for a terminal: the fewer rounds of the loop, the cheaper is its output.
 
-For other terminals the agent's side sets the limit. What waits is still shown after Control-C.
+As many may wait as the terminal takes within twice WRITE_TIMEOUT: what waits is still shown after Control-C. If it has
+taken all that waited but LOW_WATER, it may take any number.
 """
-
-SWIFT_WRITE = 64 * 1024
-"""Bytes. A terminal is swift if it has taken so many within WRITE_TIMEOUT, or all that waited but LOW_WATER."""
 
 
 class Screen:
@@ -42,15 +40,14 @@ class Screen:
         self._stdout, self._messages = console.stdout, console.messages
         self._interrupts, self._clock = interrupts, clock
         self._poll = PollSet()
-        self._swift = False
+        self._water = 0
 
     def room(self, high_water: int) -> int:
         """Returns how many more bytes of output to take now; 0 or less for none.
 
-        `high_water`: how many bytes may wait for a terminal that is not swift.
+        `high_water`: how many bytes may wait, however slow the terminal is.
         """
-        most = SWIFT_WATER if self._swift and high_water < SWIFT_WATER else high_water
-        return most - self._stdout.pending
+        return max(high_water, self._water) - self._stdout.pending
 
     def show(self, data: bytes) -> None:
         """Adds `data` to what waits for the user's terminal."""
@@ -76,8 +73,8 @@ class Screen:
         except OSError as error:
             text = f"cannot write to standard output ({error.strerror})"
             raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
-        written = before - self._stdout.pending
-        self._swift = self._stdout.pending <= LOW_WATER or written >= SWIFT_WRITE
+        left = self._stdout.pending
+        self._water = MOST_WATER if left <= LOW_WATER else min(2 * (before - left), MOST_WATER)
 
     def _again(self) -> Callable[[], bool]:
         """Returns a function that waits until the terminal takes more, and returns True if `write` is to go on."""

@@ -103,10 +103,10 @@ _PTY: Fields = {**_SIZE, "term": (_NAME, ""), "modes": (_PATH, "")}
 
 
 CRC32 = "crc32"
-"""The check of bytes that both ends of a connection's channel agree on: OPEN and OPENED have it in the field `check`.
+"""The check of bytes that both ends of a channel agree on: OPEN and OPENED have it in the field `check`.
 
-Without it, or if the other end does not know it, the check is the SHA-256. That takes more time than all else that is
-done with the bytes of a connection.
+It is for connections and terminals. Without it, or if the other end does not know it, the check is the SHA-256. That
+takes more time than all else that is done with the bytes of a connection.
 """
 
 _CHECK: Fields = {"check": (_NAME, "")}
@@ -144,6 +144,7 @@ KINDS: Dict[str, Kind] = {
             "cwd": (_PATH, ""),
             "name": (_NAME, ""),
             "background": (_boolean, False),
+            **_CHECK,
         },
         ((STDIN,), (STDOUT, STDERR)),
         True,
@@ -157,6 +158,7 @@ KINDS: Dict[str, Kind] = {
             "read_only": (_boolean, False),
             "steal": (_boolean, False),
             "inside": (_NAME, ""),
+            **_CHECK,
         },
         ((STDIN,), (STDOUT,)),
         True,
@@ -190,6 +192,11 @@ def is_terminal(kind: str, parameters: Mapping[str, Any]) -> bool:
     Then the sub 1 (the bytes to the client) is the terminal's output.
     """
     return kind == "attach" or (kind == "session" and parameters["pty"] is not None)
+
+
+def has_short_check(kind: str, parameters: Mapping[str, Any]) -> bool:
+    """Returns True if the opener of a channel with this kind and these parameters asks for CRC32."""
+    return is_terminal(kind, parameters) or (kind != "session" and "check" in KINDS[kind].fields)
 
 
 def subs(kind: str, parameters: Mapping[str, Any]) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:

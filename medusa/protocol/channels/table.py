@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 
 from medusa.protocol.channels.channel import Channel, Event, State, TooManyChannels
 from medusa.protocol.channels.frames import CLOSE, OPEN, REFUSED, Reason, build_json, build_reason, parse_json
-from medusa.protocol.channels.kinds import CRC32, KINDS, Role, parse, subs
+from medusa.protocol.channels.kinds import CRC32, KINDS, Role, has_short_check, parse, subs
 from medusa.protocol.channels.limits import MAX_CHANNELS, MAX_REFUSED, MIN_WINDOW, OPEN_TIMEOUT
 from medusa.protocol.channels.sending.outbox import Outbox
 from medusa.protocol.channels.windows import Windows
@@ -49,10 +49,9 @@ class ChannelTable:
             ValueError: the parameters are wrong, or too long for a frame.
             TooManyChannels: MAX_CHANNELS are open, no memory is left for one more, or the stream is over.
         """
-        fields = KINDS[kind].fields
-        if "check" in fields:
-            parameters = {**parameters, "check": CRC32}
-        known = parse(parameters, fields)
+        known = parse(parameters, KINDS[kind].fields)
+        if has_short_check(kind, known):
+            parameters, known["check"] = {**parameters, "check": CRC32}, CRC32
         frame = build_json(OPEN, self._next, {"kind": kind, **parameters})
         if not self._free or not self._has_room(len(subs(kind, known)[1])):
             raise TooManyChannels(_FULL)

@@ -8,7 +8,7 @@ import pytest
 
 from medusa.client.ledger import Ledger
 from medusa.client.session.ending import SessionEnded
-from medusa.client.session.screen import LOW_WATER, SWIFT_WATER, Screen
+from medusa.client.session.screen import LOW_WATER, MOST_WATER, Screen
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
 from tests.unit.client.peers import Desk
@@ -58,14 +58,18 @@ def test_room_is_what_the_agents_side_allows_and_more_for_a_swift_terminal(scene
     scene.it.show(bytes(LOW_WATER))
     assert scene.it.room(HIGH) == HIGH - LOW_WATER
     scene.it.write()  # all is taken at once
-    assert scene.it.room(HIGH) == SWIFT_WATER
-    assert scene.it.room(2 * SWIFT_WATER) == 2 * SWIFT_WATER
+    assert scene.it.room(HIGH) == MOST_WATER
+    assert scene.it.room(2 * MOST_WATER) == 2 * MOST_WATER
 
 
-def test_a_slow_terminal_is_left_after_a_time(scene: Scene) -> None:
+def test_a_slow_terminal_is_left_after_a_time_and_gets_what_it_takes_in_twice_this_time(scene: Scene) -> None:
     scene.it.show(bytes(4 * HIGH))
     scene.it.write()
     assert scene.output.pending == 3 * HIGH
+    assert scene.it.room(HIGH // 2) == 2 * HIGH - 3 * HIGH
+    scene.it.write()
+    assert scene.output.pending == 3 * HIGH
+    assert scene.it.room(HIGH // 2) == HIGH // 2 - 3 * HIGH
 
 
 def test_what_the_user_does_interrupts_it(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Which check the EOF of a direction has: CRC-32 in channels of connections, if both ends know it, else SHA-256."""
+"""Which check an EOF has: CRC-32 in channels of connections and terminals, if both ends know it, else SHA-256."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ CODE = Code()
 BYTES = b"some bytes"
 ROOM = frame(WINDOW, 0, 1, (1 << 16).to_bytes(8, "big"))
 CRC32, SHA256 = zlib.crc32(BYTES).to_bytes(32, "big"), sha256(BYTES).digest()
-CONNECTIONS: dict[str, dict[str, object]] = {
+SHORT: dict[str, dict[str, object]] = {
     "tcp": {"host": "h", "port": 1},
     "unix": {"path": "/s"},
     "accepted": {"listener": 1},
+    "session": {"pty": {"columns": 80, "lines": 25}},
+    "attach": {},
 }
+"""The parameters of channels with the short check, by their kind."""
 
 
-def check_sent(end: Any, channel: Any, sub: int = 0) -> bytes:
+def check_sent(end: Any, channel: Any) -> bytes:
     """The check in the EOF that `end` sends after BYTES."""
+    sub = min(channel.writers)
     channel.write(sub, BYTES)
     channel.end(sub)
     *_, (kind, _, _, payload) = taken(end)
@@ -41,7 +45,7 @@ def pair(kind: str) -> tuple[Any, Any, Any, Any]:
     """Two ends, each with its end of an open channel: first those of the end that has opened it."""
     role = KINDS[kind].opener
     opener, other = Channels(role), Channels(Role(3 - role))
-    mine = opener.open(kind, **CONNECTIONS[kind])
+    mine = opener.open(kind, **SHORT[kind])
     (offer,) = other.receive(b"".join(opener.take(*PLENTY)), 0.0)
     offer.channel.accept()
     opener.receive(b"".join(other.take(*PLENTY)), 0.0)
@@ -49,21 +53,22 @@ def pair(kind: str) -> tuple[Any, Any, Any, Any]:
     return opener, mine, other, offer.channel
 
 
-@pytest.mark.parametrize("kind", CONNECTIONS)
-def test_a_connection_has_the_short_check_in_both_directions(kind: str) -> None:
+@pytest.mark.parametrize("kind", SHORT)
+def test_a_connection_or_terminal_has_the_short_check_in_both_directions(kind: str) -> None:
     opener, mine, other, theirs = pair(kind)
     assert check_sent(opener, mine) == CRC32
     assert check_sent(other, theirs) == CRC32
 
 
-@pytest.mark.parametrize("kind", CONNECTIONS)
+@pytest.mark.parametrize("kind", SHORT)
 @pytest.mark.parametrize("check", [CRC32, SHA256, bytes(32)])
 def test_a_wrong_check_ends_the_channel(kind: str, check: bytes) -> None:
     opener, mine, _, _ = pair(kind)
-    data = frame(DATA, 0, mine.number, BYTES)
-    *_, last = opener.receive(data + frame(EOF, 0, mine.number, END.pack(len(BYTES), check)), 0.0)
+    ((sub, reader),) = mine.readers.items()
+    data = frame(DATA, sub, mine.number, BYTES)
+    *_, last = opener.receive(data + frame(EOF, sub, mine.number, END.pack(len(BYTES), check)), 0.0)
     right = check == CRC32
-    assert (last.type, mine.readers[0].complete) == ((EOF, True) if right else (CLOSE, False))
+    assert (last.type, reader.complete) == ((EOF, True) if right else (CLOSE, False))
     assert right or last.value.code == "digest"
 
 
@@ -93,7 +98,7 @@ def test_a_command_keeps_the_long_check_whatever_its_peer_says() -> None:
     client.receive(frame(OPENED, 0, 1, b'{"check":"crc32"}') + ROOM, 0.0)
     assert check_sent(client, mine) == SHA256
     _, agent, _, other = session(CODE, command="x")
-    assert check_sent(agent, other, 1) != CRC32
+    assert check_sent(agent, other) != CRC32
 
 
 def test_an_end_before_the_channel_is_open_is_right() -> None:

@@ -91,7 +91,7 @@ def test_a_stream_is_used_as_soon_as_it_is_accepted(stage: Stage) -> None:
     agent.opened()
     pty = {"term": "xterm", "columns": 80, "lines": 24, "modes": "0300000008"}
     expected = {"command": "make", "pty": pty, "env": {"LANG": "C"}, "named": ("LANG",), "login": False, "cwd": "/tmp"}
-    assert agent.wish == {**expected, "name": "", "background": False}
+    assert agent.wish == {**expected, "name": "", "background": False, "check": "crc32"}
 
 
 @pytest.mark.parametrize(("first", "shown"), [(Started(1), b""), (b"$ ", b"$ ")], ids=["part 2", "socat"])
