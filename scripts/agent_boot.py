@@ -23,6 +23,8 @@ PAYLOAD = """
 """
 SAFE = str.maketrans(",./:[]", "$`!%&~")
 """Maps the characters of the payload that replace those of base85 (RFC 1924) which a shell could read as its own."""
+CODES = (*range(1, 9), *range(128, 256))
+"""The bytes that stand for words in the payload."""
 ENTRY = "agent/archived.py"
 
 CODE = """import os; boot = os.environ.pop("MEDUSA_BOOT"); exec(boot)"""
@@ -146,7 +148,7 @@ def files() -> Dict[str, bytes]:
     except ImportError:  # this Python was built without bz2
         unpacked = unpack(packed)
     words, _, data = unpacked.partition(b"\0\0")
-    for number, word in enumerate(words.split(b"\0"), 128):
+    for number, word in zip(CODES, words.split(b"\0")):
         data = data.replace(bytes([number]), word)
     names, _, data = data.partition(b"\n\n")
     found, at = {}, 0

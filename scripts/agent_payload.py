@@ -1,6 +1,6 @@
 """Packs a directory into the archive's payload: `agent_payload.py DIRECTORY OUTPUT`. Prints the payload's SHA-256.
 
-The payload is a list of the files (a line `SIZE PATH` for each, then an empty line) and their contents. 128 words that
+The payload is a list of the files (a line `SIZE PATH` for each, then an empty line) and their contents. 136 words that
 are frequent and long are replaced by single bytes, which makes it 2 % smaller. It is compressed by bz2; zlib would make
 it 20 % larger, and a tar archive 9 %. It is written as base85 (RFC 1924) with other characters for six of its own;
 base64 would make it 7 % larger.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from agent_boot import SAFE  # type: ignore[import-not-found]  # it lies beside this file
+from agent_boot import CODES, SAFE  # type: ignore[import-not-found]  # it lies beside this file
 
 WIDTH = 180
 
@@ -36,12 +36,12 @@ def pack(root: Path) -> bytes:
 
 
 def shorten(data: bytes) -> bytes:
-    """Returns `data` with its most frequent words replaced by the bytes from 128 to 255 that it does not contain.
+    """Returns `data` with its most frequent words replaced by those of CODES that it does not contain.
 
     What these bytes stand for comes first, with a zero byte between two of them and two after the last one. A byte that
     `data` contains stands for itself.
     """
-    free = [byte for byte in range(128, 256) if bytes([byte]) not in data]
+    free = [byte for byte in CODES if bytes([byte]) not in data]
     counts = Counter(word for word in WORD.findall(data) if len(word) > 1)
     words = sorted(counts, key=lambda word: -counts[word] * (2 + len(word)))[: len(free)]
     followers: dict[bytes, Counter[bytes]] = {word: Counter() for word in words}
@@ -50,7 +50,7 @@ def shorten(data: bytes) -> bytes:
     words.sort(key=lambda word: (_kind(word), [follower for follower, _ in followers[word].most_common(1)]))
     numbers = {word: bytes([byte]) for word, byte in zip(words, free, strict=False)}
     listed = {number[0]: word for word, number in numbers.items()}
-    table = [listed.get(byte, bytes([byte]) if byte not in free else b"") for byte in range(128, 256)]
+    table = [listed.get(byte, bytes([byte]) if byte not in free else b"") for byte in CODES]
     return b"\0".join([*table, b"", WORD.sub(lambda found: numbers.get(found[0], found[0]), data)])
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
-from typing import List, Optional, Tuple, Union
+from typing import Iterator, List, Optional, Tuple, Union
 
 from agent.command.resolve import CannotStart, Launch
 from agent.process.execution import Execution
@@ -13,14 +14,14 @@ from agent.process.process_tree import ProcessTree
 from medusa.forked import blocked_signals
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
-
-READ_SIZE = 1024 * 1024
-
-FULL = 64 * 1024
-"""Bytes. A pipe from which so many are read at once, or that takes no more, is made larger."""
+from medusa.protocol.resume.byte_queue import Buffer
+from medusa.transports.bulk_reader import BulkReader
 
 PIPE_SIZE = 1024 * 1024
-"""Bytes. The size of such a pipe, if the system allows it. A user's pipes can have 64 MiB in all (pipe(7))."""
+"""Bytes. The size of a pipe that takes no more, or of which much was read at once, if the system allows it.
+
+A user's pipes can have 64 MiB in all (pipe(7)).
+"""
 
 _F_SETPIPE_SZ = 1031
 
@@ -33,6 +34,7 @@ class PipeChild:
     Attributes:
         pid: the pid of the command, which leads its own kernel session. The session has no terminal.
         fds: the agent's ends of stdin, stdout and stderr, non-blocking; -1 after `close`.
+        readers: the readers of stdout (1) and stderr (2). One has `ended` if no process has the pipe open any more.
         exit: how the command ended; None until `Commands.reap` has found that it has ended.
         pipes, background: see `Command`.
     """
@@ -43,6 +45,7 @@ class PipeChild:
         self.exit: Optional[Exit] = None
         self.pipes = frozenset((found.st_dev, found.st_ino) for found in map(os.fstat, fds))
         self.background = False
+        self.readers = {sub: BulkReader(io.FileIO(fds[sub], closefd=False).readinto) for sub in (STDOUT, STDERR)}
         self._small = {STDIN, STDOUT, STDERR}  # the pipes that still have their first size
 
     @classmethod
@@ -78,21 +81,16 @@ class PipeChild:
             os.set_blocking(fd, False)
         return cls(pid, mine)
 
-    def read(self, sub: int, size: int = READ_SIZE) -> Optional[bytes]:
-        """Returns at most `size` bytes of stdout (`sub` 1) or stderr (2); None if there are none now.
+    def read(self, sub: int, room: int) -> Iterator[Buffer]:
+        """Reads the output that is there now, at most `room` bytes, and yields it in pieces.
 
-        Raises:
-            EOFError: no process has the pipe open any more.
+        Args:
+            sub: 1 for stdout, 2 for stderr.
         """
-        try:
-            data = os.read(self.fds[sub], min(size, FULL) if sub in self._small else size)
-        except BlockingIOError:
-            return None
-        if not data:
-            raise EOFError
-        if len(data) >= FULL:
+        reader = self.readers[sub]
+        yield from reader.pieces(room)
+        if reader.much:
             self._enlarge(sub)
-        return data
 
     def write(self, data: Union[bytes, memoryview]) -> Optional[int]:
         """Writes to the command's stdin. Returns the number of bytes that were accepted.

@@ -8,7 +8,7 @@ from agent.poller import READ, WRITE
 from agent.process.commands import Commands, describe_exit
 from agent.process.context import Context
 from agent.process.drain import Drain
-from agent.process.pipe_child import READ_SIZE, STDERR, STDIN, STDOUT, PipeChild
+from agent.process.pipe_child import STDERR, STDIN, STDOUT, PipeChild
 from agent.terminals.description import result_of
 from agent.terminals.interfaces import Leave
 from medusa.protocol.channels.channel import NO_REASON, Channel
@@ -141,7 +141,7 @@ class SessionChannel:
             if self._reads(sub) and (events is None or events.get(self._fd(sub))):
                 room = self._channel.free(sub)
                 self._clogged = self._clogged or not room
-                size = self._read(sub, min(room, READ_SIZE)) if room else 0
+                size = self._read(sub, room)
                 if size:
                     self._turns.remove(sub)
                     self._turns.append(sub)
@@ -149,17 +149,16 @@ class SessionChannel:
                 self._moved += size
         return again
 
-    def _read(self, sub: int, size: int) -> int:
-        try:
-            data = self._child.read(self._outputs[sub], size)
-        except EOFError:
+    def _read(self, sub: int, room: int) -> int:
+        """Passes on the output that is there now, at most `room` bytes. Returns their number."""
+        child, number, moved = self._child, self._outputs[sub], 0
+        for piece in child.read(number, room):
+            self._channel.write(sub, piece)
+            moved += len(piece)
+        if child.readers[number].ended:
             self._channel.end(sub)
-            self._child.close(self._outputs[sub])
-            return 0
-        if data is None:
-            return 0
-        self._channel.write(sub, data)
-        return len(data)
+            child.close(number)
+        return moved
 
     # ------------------------------------------------------------------ end
 

@@ -3,6 +3,7 @@
 base           the transport: joins a stream and a codec, and tells the caller when to wait before it sends more
 interfaces     the interfaces of the parts of a transport, for type checkers
 socket_stream  a stream over a socket, without encryption
+bulk_reader    reads the bytes of a pipe or socket that are sent in a channel
 steps          work that has to wait, in steps: blocks until it is done, or serves others meanwhile
 helper         calls functions that may block for long in a helper process
 tls            TLS: the certificates that a client trusts, the handshake, and a stream over it

@@ -8,12 +8,9 @@ import struct
 
 from medusa.protocol.channels.channel import Channel, State
 from medusa.protocol.channels.frames import Reason
-from medusa.protocol.channels.limits import MAX_QUEUED_ALONE
+from medusa.transports.bulk_reader import BulkReader
 
 READ, WRITE = select.POLLIN, select.POLLOUT
-
-READ_SIZE = MAX_QUEUED_ALONE
-"""The most bytes that are read from a socket at once."""
 
 FEW = 4096
 """Bytes. If a read has brought no more, there are hardly more to read before the next poll."""
@@ -40,6 +37,7 @@ class Connection:
     def __init__(self, channel: Channel, sock: socket.socket) -> None:
         self.channel, self.fd = channel, sock.fileno()
         self._sock, self._input = sock, channel.readers[0]
+        self._reader = BulkReader(sock.recv_into)
         self._unread = True  # nothing was read from the socket yet, which may hold bytes already
         self._told_end = False  # the end of the channel's bytes was passed on to the socket
         self.over = False
@@ -57,7 +55,7 @@ class Connection:
     @property
     def _room(self) -> int:
         """How many bytes to read; 0 while earlier bytes wait to be sent, so that pieces do not become small."""
-        return min(self.channel.free(0), READ_SIZE)
+        return self.channel.free(0)
 
     def serve(self, now: float, events: int) -> bool:
         """Moves bytes in both directions. Returns True if more bytes may be there than were read.
@@ -94,21 +92,17 @@ class Connection:
             self._shut(socket.SHUT_WR)
 
     def _fetch(self) -> bool:
-        size = self._room
-        if not size:
-            return False
-        self._unread = False
+        room, moved = self._room, 0
+        self._unread = self._unread and not room
         try:
-            data = self._sock.recv(size)
-        except BlockingIOError:
-            return False
+            for piece in self._reader.pieces(room):
+                self.channel.write(0, piece)
+                moved += len(piece)
         except BrokenPipeError:  # the peer has ended its direction, and has then refused what was sent to it
-            data = b""
-        if data:
-            self.channel.write(0, data)
-        else:
             self.channel.end(0)
-        return len(data) > FEW
+        if self._reader.ended:
+            self.channel.end(0)
+        return moved > FEW
 
     def _check_end(self) -> None:
         taken = self._input.stopped or (self._input.over and not len(self._input))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from medusa.transports.bulk_reader import LONG, SHORT, BulkReader
+
+
+class Source:
+    """Bytes that arrive in portions. Between two of them there are no bytes for one read."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.data = bytes(range(251)) * (sum(sizes) // 251 + 1)
+        self.data = self.data[: sum(sizes)]
+        self.asked: list[int] = []
+        self._at, self._sizes = 0, list(sizes)
+
+    def read_into(self, block: memoryview) -> int | None:
+        self.asked.append(len(block))
+        if not self._sizes:
+            return 0
+        size = min(self._sizes[0], len(block))
+        block[:size] = self.data[self._at : self._at + size]
+        self._at += size
+        self._sizes[0] -= size
+        if not size:
+            del self._sizes[0]
+            return None
+        return size
+
+
+def pieces(reader: BulkReader, room: int) -> Iterator[bytes]:
+    while not reader.ended:
+        taken = list(reader.pieces(room))
+        assert sum(map(len, taken)) <= room
+        assert all(taken)
+        yield from map(bytes, taken)
+
+
+@pytest.mark.parametrize("room", [1000, SHORT, SHORT + 1, LONG, LONG + 1, 4 * LONG])
+@pytest.mark.parametrize("sizes", [(1,), (100, 200), (SHORT,), (LONG,), (3 * LONG, 5), (SHORT - 1, 2 * LONG + 7, 1)])
+def test_all_bytes_come_in_their_order(room: int, sizes: tuple[int, ...]) -> None:
+    source = Source(*sizes)
+    assert b"".join(pieces(BulkReader(source.read_into), room)) == source.data
+
+
+def test_blocks_are_long_only_while_much_comes() -> None:
+    source = Source(10, SHORT + 2 * LONG + 10, 10)
+    reader = BulkReader(source.read_into)
+    found = []
+    for _ in range(3):
+        found.append([len(piece) for piece in reader.pieces(1 << 20)])
+    assert found == [[10], [], [SHORT, LONG, LONG, 10]]
+    assert source.asked == [SHORT, SHORT, SHORT, LONG, LONG, LONG]
+    assert not reader.much
+    assert list(reader.pieces(1 << 20)) == []
+    assert source.asked[-1] == SHORT
+
+
+def test_much_is_said_before_the_next_read() -> None:
+    reader = BulkReader(Source(3 * LONG).read_into)
+    assert [len(piece) for piece in reader.pieces(SHORT)] == [SHORT]
+    assert reader.much
+    assert [len(piece) for piece in reader.pieces(1000)] == [1000]
+    assert not reader.much
+
+
+def test_a_piece_holds_hardly_more_memory_than_its_bytes() -> None:
+    """A long block of which less than half was filled is copied."""
+    reader = BulkReader(Source(SHORT + LONG // 2, 1).read_into)
+    _, half = reader.pieces(1 << 20)
+    assert isinstance(half, bytes)
+    whole = BulkReader(Source(SHORT + LONG // 2 + 1).read_into)
+    _, more = whole.pieces(1 << 20)
+    assert isinstance(more, memoryview)
+    assert memoryview(more.obj).nbytes == LONG
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(), ConnectionResetError()])
+def test_what_was_read_before_an_error_is_not_lost(error: OSError) -> None:
+    source = Source(SHORT + 5)
+
+    def read_into(block: memoryview) -> int | None:
+        if len(source.asked) == 1:
+            raise error
+        return source.read_into(block)
+
+    found = []
+    reading = BulkReader(read_into).pieces(1 << 20)
+    found.append(next(reading))
+    if isinstance(error, BlockingIOError):
+        assert list(reading) == []
+    else:
+        with pytest.raises(ConnectionResetError):
+            next(reading)
+    assert len(found[0]) == SHORT
+
+
+def test_nothing_is_read_without_room() -> None:
+    source = Source(1)
+    assert list(BulkReader(source.read_into).pieces(0)) == []
+    assert source.asked == []
