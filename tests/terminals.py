@@ -185,6 +185,11 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[0]
 
 
+def memory_of(pid: int) -> int:
+    """The bytes that the process has in memory."""
+    return 1024 * int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0])
+
+
 def environment(home: Path) -> dict[str, str]:
     """For a program whose every descendant can be told by its temporary directory."""
     fixed = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), "MEDUSA_LOGIN_SHELL": "false"}

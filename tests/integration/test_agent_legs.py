@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import re
 import signal
 import struct
 import termios
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,6 +22,7 @@ from tests.streamclients import PTY, STREAM_ID, Run, StreamClient
 from tests.streamlegs import Legs
 from tests.streams.breaches import CHANNELS, RECORDS, STREAMS
 from tests.streams.wire import cut_frames, frame
+from tests.terminals import memory_of
 from tests.waiting import wait_until
 
 
@@ -122,11 +121,6 @@ def test_each_client_has_its_own_commands(stream: StreamClient, agent: Agent, le
     assert "client 3: session over: closed" in log
 
 
-def memory(agent: Agent) -> int:
-    """The bytes that the agent's process has in memory."""
-    return 1024 * int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{agent.pid}/status").read_text())[0])
-
-
 def unread(link: BlockingTransport) -> int:
     """The bytes that have arrived and were not read."""
     found: int = struct.unpack("i", fcntl.ioctl(link.fileno(), termios.FIONREAD, bytes(4)))[0]
@@ -169,7 +163,7 @@ def test_memory_is_bounded(stream: StreamClient, agent: Agent, legs: Legs) -> No
     """With clients that take nothing and acknowledge nothing, and commands that take nothing."""
     witness = stream.run("cat")
     check(witness)
-    before = memory(agent)
+    before = memory_of(agent.pid)
     with legs.raw() as deaf, legs.stream() as stuck:
         for number in range(1, 41, 2):
             deaf.send(frame(1, 0, number, YES))
@@ -186,7 +180,7 @@ def test_memory_is_bounded(stream: StreamClient, agent: Agent, legs: Legs) -> No
             assert isinstance(long.link.receive(), Close)
         for _ in range(20):
             check(witness)
-        assert memory(agent) - before < 8 << 20
+        assert memory_of(agent.pid) - before < 8 << 20
     finish(stream, agent)
 
 

@@ -14,6 +14,7 @@ from medusa.protocol.resume.offer import StreamOffer
 from tests.agents import Agent, alive, stop, wait_until_session_is_gone
 from tests.integration.agent_home.homes import Home, finish, resume
 from tests.streamclients import PTY, STREAM_ID, StreamClient
+from tests.terminals import memory_of
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -119,25 +120,17 @@ def test_many_returns_leave_nothing_behind(home: Home, agent: Agent) -> None:
     used = 0
     for number in range(20):
         if number == 10:  # the first ones take memory that the C library keeps for the next
-            used = _memory(agent.pid)
+            used = memory_of(agent.pid)
         home.lose()
         home.back(f"ticket{number}")
         resume(home, client)
     run.give(b"end\n")
     run.until(b"end\n")
     wait_until(lambda: len(os.listdir(f"/proc/{agent.pid}/fd")) <= len(fds))
-    assert _memory(agent.pid) - used < 2048
+    assert memory_of(agent.pid) - used < 2 << 20
     client.leave()
     client.link.abort()
     assert finish(home, agent)[0] == 0
-
-
-def _memory(pid: int) -> int:
-    """KiB that the process has in memory."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise AssertionError(pid)
 
 
 def test_a_client_detaches_over_a_new_link_and_is_gone_at_once(home: Home, agent: Agent) -> None:
