@@ -100,6 +100,16 @@ def test_a_detached_session_is_held_and_ends_by_its_own_shell(user: User) -> Non
     wait_until(lambda: user.states() == [], "the end of the session")
 
 
+def test_input_that_the_command_does_not_read_is_counted(user: User) -> None:
+    with user.mlogin("-t", "-c", "stty raw -echo; echo ready; exec sleep 1000") as shell:
+        shell.until("ready")
+        shell.type(b"x" * 300_000 + b"\r~d")
+        shell.until("mlogin: detached; the job goes on")
+        left = shell.until(r"input was dropped, because the command does not read it: (\d+) bytes or more")
+        assert 0 < int(left[1]) < 300_000
+        assert shell.status() == 0
+
+
 @pytest.mark.parametrize("by", ["medusa kill", "a kill of its agent"])
 def test_it_starts_detached_and_is_killed(user: User, by: str) -> None:
     line = f"until rm {user.home}/go 2>/dev/null; do sleep 0.1; done; kill -KILL $PPID"

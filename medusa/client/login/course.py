@@ -101,9 +101,9 @@ class Course:
             try:
                 keep = functools.partial(self._ledger.keep, launcher.keep)
                 return self._run_session(runner, link, dialer, console, keep, typed, returning)
-            except Detached:
+            except Detached as left:
                 told = not returning.unsaid
-                raise Detached(words.detached(settings, dialer, told=told)) from None
+                raise Detached(words.detached(settings, dialer, told=told, dropped=str(left))) from None
             finally:
                 returning.close()
                 self._leave_to_guard(dialer, returning)

@@ -62,15 +62,21 @@ def leaving(settings: Settings, *, pipes: bool) -> str:
     return f"{show_character(settings.escape)}. ends it" if settings.escape else ""
 
 
-def detached(settings: Settings, dialer: Dialer, *, told: bool = True) -> str:
+def detached(settings: Settings, dialer: Dialer, *, told: bool = True, dropped: str = "") -> str:
     """Returns a text for a user who has just left a session. The text says how to come back.
 
-    `told`: False if the agent does not know yet that the user has left.
+    Args:
+        told: False if the agent does not know yet that the user has left.
+        dropped: says which input was dropped, if any.
     """
     where = "" if dialer.embedded else f" --reflector {shlex.quote(printable(dialer.url.base))}"
     session = shlex.quote(printable(settings.name or dialer.url.session))
     lost = "" if told else f"\n  the link is lost; {UNTOLD % (FAREWELL_TIMEOUT, walltime.words(settings.keep))}"
-    lines = [f"detached; the job goes on{lost}", f"  to come back: medusa attach {session}{where}"]
+    lines = [
+        f"detached; the job goes on{lost}",
+        *([f"  {dropped}"] if dropped else []),
+        f"  to come back: medusa attach {session}{where}",
+    ]
     if settings.forwards:
         lines.append(f"  nothing is forwarded any more; to do so again: medusa forward {session} ...{where}")
     return "\n".join(lines)

@@ -62,7 +62,8 @@ class Leaving:
         terminal, and waits for its answer. It does the same if the user's terminal was closed and the session is to go
         on. The result is then one of these:
 
-        - DETACHED: the agent has confirmed that it keeps the terminal.
+        - DETACHED: the agent has confirmed that it keeps the terminal. The text says how much input was dropped, if any
+          was.
         - PARTED: the agent has not confirmed it in time, or the link is lost. The guard process is to tell it.
         - the end of the command, if that comes first.
 
@@ -81,7 +82,7 @@ class Leaving:
             if not remote.parted:
                 until(remote, lambda found: found.detached or found.parted, self._timeout)
             if remote.detached:
-                return SessionEnded(Ending.DETACHED)
+                return SessionEnded(Ending.DETACHED, _dropped(typed))
         except SessionEnded as other:
             return other
         except StreamError:
@@ -105,6 +106,12 @@ def _ask(remote: Remote, typed: UserInput) -> None:
             remote.detach()  # for the guard, which tells the agent
         raise
     remote.detach()
+
+
+def _dropped(typed: UserInput) -> str:
+    """Returns a text that says how much of the input was not sent; "" if all was. The agent may drop more of it."""
+    size = len(typed.waiting)
+    return f"input was dropped, because the command does not read it: {size} bytes or more" if size else ""
 
 
 def _sends_all(remote: Remote, typed: UserInput) -> bool:

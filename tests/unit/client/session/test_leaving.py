@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from medusa.client.session.remote.base import Remote
 
 
+WORDS = "input was dropped, because the command does not read it: %d bytes or more"
+
+
 class Side:
     """An agent's side.
 
@@ -82,31 +85,33 @@ class Side:
         self.done.append("part")
 
 
-def leave(side: Side, typed: bytes = b"make all\r") -> Ending:
+def leave(side: Side, typed: bytes = b"make all\r") -> SessionEnded:
     """Lets the user leave after `typed`. Returns how the session ends."""
     waiting, way_out = UserInput(b"~"), Leaving()
     assert not list(waiting.feed(typed))
     remote = cast("Remote", side)
     way_out.check(remote)
-    return way_out.at_end(SessionEnded(Ending.DETACHED), remote, waiting).ending
+    return way_out.at_end(SessionEnded(Ending.DETACHED), remote, waiting)
 
 
 @pytest.mark.parametrize("rounds", [0, 3])
 def test_the_input_has_left_before_the_agent_is_asked(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaving, "INPUT_TIMEOUT", PATIENCE)  # nothing waits for it
     side = Side(4, rounds=rounds)
-    assert leave(side) is Ending.DETACHED
+    ended = leave(side)
+    assert (ended.ending, str(ended)) == (Ending.DETACHED, "")
     assert side.done == [b"make", b" all", b"\r", "detach"]
 
 
 def test_an_agent_that_takes_no_input_is_asked_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaving, "INPUT_TIMEOUT", 10 * MS)
     side = Side(0)
-    assert leave(side) is Ending.DETACHED
+    ended = leave(side)
+    assert (ended.ending, str(ended)) == (Ending.DETACHED, WORDS % 9)
     assert side.done == ["detach"]
 
 
 def test_a_link_that_is_lost_meanwhile_leaves_the_request_to_the_guard() -> None:
     side = Side(4, is_lost=True)
-    assert leave(side) is Ending.PARTED
+    assert leave(side).ending is Ending.PARTED
     assert side.done == ["detach", "part"]
