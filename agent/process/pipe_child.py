@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-from typing import Iterator, List, Optional, Tuple, Union
+from typing import Callable, Iterator, List, Optional, Tuple, Union
 
 from agent.command.resolve import CannotStart, Launch
 from agent.process.execution import Execution
@@ -81,11 +81,12 @@ class PipeChild:
             os.set_blocking(fd, False)
         return cls(pid, mine)
 
-    def read(self, sub: int, room: int) -> Iterator[Buffer]:
-        """Reads the output that is there now, at most `room` bytes, and yields it in pieces.
+    def read(self, sub: int, room: Callable[[], int]) -> Iterator[Buffer]:
+        """Reads the output that is there now, and yields it in pieces. Take all of them.
 
         Args:
             sub: 1 for stdout, 2 for stderr.
+            room: see BulkReader.pieces.
         """
         reader = self.readers[sub]
         yield from reader.pieces(room)

@@ -141,22 +141,23 @@ class SessionChannel:
             if self._reads(sub) and (events is None or events.get(self._fd(sub))):
                 room = self._channel.free(sub)
                 self._clogged = self._clogged or not room
-                size = self._read(sub, room)
+                fd = self._fd(sub)
+                size = self._read(sub) if room else 0
                 if size:
                     self._turns.remove(sub)
                     self._turns.append(sub)
-                    again[self._fd(sub)] = READ
+                    again[fd] = READ
                 self._moved += size
         return again
 
-    def _read(self, sub: int, room: int) -> int:
-        """Passes on the output that is there now, at most `room` bytes. Returns their number."""
-        child, number, moved = self._child, self._outputs[sub], 0
-        for piece in child.read(number, room):
-            self._channel.write(sub, piece)
+    def _read(self, sub: int) -> int:
+        """Passes on the output that is there now. Returns the number of bytes."""
+        child, channel, number, moved = self._child, self._channel, self._outputs[sub], 0
+        for piece in child.read(number, lambda: channel.room(sub)):
+            channel.write(sub, piece)
             moved += len(piece)
         if child.readers[number].ended:
-            self._channel.end(sub)
+            channel.end(sub)
             child.close(number)
         return moved
 

@@ -13,7 +13,7 @@ from agent.process.context import Context
 from agent.process.drain import Drain
 from agent.process.terminal_child import READ_SIZE, TerminalChild
 from agent.terminals.interfaces import Leave, Watching
-from agent.terminals.ring import Ring
+from agent.terminals.ring import MIN_KEPT, Ring
 from medusa.protocol.channels.frames import Reason
 from medusa.protocol.control import Resize
 from medusa.protocol.resume.budget import Budget
@@ -145,7 +145,8 @@ class Terminal:
 
     def _room(self, now: float) -> int:
         """Returns how many bytes of output to read now."""
-        return READ_SIZE if self.typist is None or not self._waits(now) else min(self.typist.room, READ_SIZE)
+        most = min(READ_SIZE, max(MIN_KEPT, self.memory.free))
+        return most if self.typist is None or not self._waits(now) else min(self.typist.room, most)
 
     @property
     def _spent(self) -> bool:

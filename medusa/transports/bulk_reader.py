@@ -15,7 +15,10 @@ objects came to lie between them, and the process grew with the bytes that it ha
 """
 
 SHORT = 64 * 1024
-"""Bytes. The size of a short block. After a read of so many bytes, the next block is a long one."""
+"""Bytes. The size of a short block. After a read of so many bytes, the next block is a long one if there is room."""
+
+KEPT = LONG * 3 // 4
+"""Bytes. If fewer were read into a block, they are copied, because they would keep the whole block in memory."""
 
 
 class BulkReader:
@@ -34,10 +37,18 @@ class BulkReader:
         self._read_into = read_into
         self.much = self.ended = False
 
-    def pieces(self, room: int) -> Iterator[Buffer]:
-        """Reads what is there now, at most `room` bytes, and yields it in pieces that are not empty."""
-        while room:
-            block = memoryview(bytearray(LONG if self.much else SHORT))[:room]
+    def pieces(self, room: Callable[[], int]) -> Iterator[Buffer]:
+        """Reads what is there now, and yields it in pieces that are not empty.
+
+        Args:
+            room: a function that returns how many bytes may be read. It is called before each read, after the caller
+                has used the last piece.
+        """
+        while True:
+            size = room()
+            if not size:
+                return
+            block = memoryview(bytearray(LONG if self.much and size > SHORT else min(size, SHORT)))[:size]
             try:
                 taken = self._read_into(block)
             except BlockingIOError:
@@ -45,7 +56,6 @@ class BulkReader:
             self.much = taken is not None and taken >= SHORT
             self.ended = taken == 0
             if taken:
-                room -= taken
-                yield block[:taken] if taken > LONG // 2 else bytes(block[:taken])
+                yield block[:taken] if taken > KEPT else bytes(block[:taken])
             if taken != len(block):
                 return

@@ -63,6 +63,16 @@ def test_bytes_in_and_out(stream: StreamClient) -> None:
     assert other.output[2].split()[0].decode() == hashlib.sha256(NOISE).hexdigest()
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+def test_floods_in_one_stream_leave_room_to_each_other(stream: StreamClient, count: int) -> None:
+    runs = [stream.run("read x; head -c 4000000 /dev/zero").started() for _ in range(count)]
+    for run in runs:
+        run.give(b"go\n")
+    for run in runs:
+        assert run.outcome() == {"status": 0}
+        assert run.output[1] == bytes(4_000_000)
+
+
 # ---------------------------------------------------------------------- what is run
 
 

@@ -20,7 +20,7 @@ MOST_WATER = 600 * 1024
 """The most bytes that may wait for a terminal: the fewer rounds of the loop, the cheaper is its output.
 
 As many may wait as the terminal takes within twice WRITE_TIMEOUT: what waits is still shown after Control-C. If it has
-taken all that waited but LOW_WATER, it may take any number.
+taken all that waited but LOW_WATER, so many may wait.
 """
 
 

@@ -20,7 +20,7 @@ from medusa.protocol.channels.frames import (
     build_json,
     build_reason,
 )
-from medusa.protocol.channels.kinds import CRC32, KINDS, is_terminal, subs
+from medusa.protocol.channels.kinds import CRC32, KINDS, has_short_check, is_terminal, subs
 from medusa.protocol.channels.limits import MAX_QUEUED, MAX_QUEUED_ALONE, MIN_QUEUED, QUEUED_HIGH
 from medusa.protocol.channels.sending.outbox import Outbox
 from medusa.protocol.channels.sending.queue import FrameQueue
@@ -100,7 +100,7 @@ class Channel:
         self.readers = {sub: Reader(sub, number, windows, terminal, outbox.control) for sub in other}
         self.writers = {sub: Writer() for sub in mine}
         self.has_result = self.broken = False
-        self._check = parameters.get("check")
+        self._check = parameters["check"] if has_short_check(kind, parameters) else ""
         self._outbox = outbox
         self._queue = FrameQueue(number, self.writers, outbox)
         if opener:

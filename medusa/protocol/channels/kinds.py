@@ -195,8 +195,8 @@ def is_terminal(kind: str, parameters: Mapping[str, Any]) -> bool:
 
 
 def has_short_check(kind: str, parameters: Mapping[str, Any]) -> bool:
-    """Returns True if the opener of a channel with this kind and these parameters asks for CRC32."""
-    return is_terminal(kind, parameters) or (kind != "session" and "check" in KINDS[kind].fields)
+    """Returns True if a channel with this kind and these parameters has CRC32 if both ends know it."""
+    return is_terminal(kind, parameters) or kind in ("tcp", "unix", "accepted")
 
 
 def subs(kind: str, parameters: Mapping[str, Any]) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:

@@ -92,16 +92,17 @@ class Connection:
             self._shut(socket.SHUT_WR)
 
     def _fetch(self) -> bool:
-        room, moved = self._room, 0
-        self._unread = self._unread and not room
+        if not self._room:
+            return False
+        channel, moved, self._unread = self.channel, 0, False
         try:
-            for piece in self._reader.pieces(room):
-                self.channel.write(0, piece)
+            for piece in self._reader.pieces(lambda: channel.room(0)):
+                channel.write(0, piece)
                 moved += len(piece)
         except BrokenPipeError:  # the peer has ended its direction, and has then refused what was sent to it
-            self.channel.end(0)
+            channel.end(0)
         if self._reader.ended:
-            self.channel.end(0)
+            channel.end(0)
         return moved > FEW
 
     def _check_end(self) -> None:

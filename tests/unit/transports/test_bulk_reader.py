@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from medusa.transports.bulk_reader import LONG, SHORT, BulkReader
+from medusa.transports.bulk_reader import KEPT, LONG, SHORT, BulkReader
 
 
 class Source:
@@ -30,12 +31,19 @@ class Source:
         return size
 
 
+def taken(reader: BulkReader, room: int) -> list[Any]:
+    """The pieces that `reader` yields to a caller that has room for `room` bytes."""
+    found: list[Any] = []
+    for piece in reader.pieces(lambda: room - sum(map(len, found))):
+        assert piece
+        found.append(piece)
+    assert sum(map(len, found)) <= room
+    return found
+
+
 def pieces(reader: BulkReader, room: int) -> Iterator[bytes]:
     while not reader.ended:
-        taken = list(reader.pieces(room))
-        assert sum(map(len, taken)) <= room
-        assert all(taken)
-        yield from map(bytes, taken)
+        yield from map(bytes, taken(reader, room))
 
 
 @pytest.mark.parametrize("room", [1000, SHORT, SHORT + 1, LONG, LONG + 1, 4 * LONG])
@@ -48,33 +56,37 @@ def test_all_bytes_come_in_their_order(room: int, sizes: tuple[int, ...]) -> Non
 def test_blocks_are_long_only_while_much_comes() -> None:
     source = Source(10, SHORT + 2 * LONG + 10, 10)
     reader = BulkReader(source.read_into)
-    found = []
-    for _ in range(3):
-        found.append([len(piece) for piece in reader.pieces(1 << 20)])
+    found = [[len(piece) for piece in taken(reader, 1 << 20)] for _ in range(3)]
     assert found == [[10], [], [SHORT, LONG, LONG, 10]]
     assert source.asked == [SHORT, SHORT, SHORT, LONG, LONG, LONG]
     assert not reader.much
-    assert list(reader.pieces(1 << 20)) == []
+    assert taken(reader, 1 << 20) == []
     assert source.asked[-1] == SHORT
 
 
 def test_much_is_said_before_the_next_read() -> None:
     reader = BulkReader(Source(3 * LONG).read_into)
-    assert [len(piece) for piece in reader.pieces(SHORT)] == [SHORT]
+    assert [len(piece) for piece in taken(reader, SHORT)] == [SHORT]
     assert reader.much
-    assert [len(piece) for piece in reader.pieces(1000)] == [1000]
+    (little,) = taken(reader, 1000)
+    assert isinstance(little, bytes)
+    assert len(little) == 1000
     assert not reader.much
 
 
-def test_a_piece_holds_hardly_more_memory_than_its_bytes() -> None:
-    """A long block of which less than half was filled is copied."""
-    reader = BulkReader(Source(SHORT + LONG // 2, 1).read_into)
-    _, half = reader.pieces(1 << 20)
-    assert isinstance(half, bytes)
-    whole = BulkReader(Source(SHORT + LONG // 2 + 1).read_into)
-    _, more = whole.pieces(1 << 20)
-    assert isinstance(more, memoryview)
-    assert memoryview(more.obj).nbytes == LONG
+def test_room_that_others_use_up_is_not_read() -> None:
+    rooms = [1 << 20, 1 << 20, 0]
+    reader = BulkReader(Source(3 * LONG).read_into)
+    assert [len(piece) for piece in reader.pieces(lambda: rooms.pop(0))] == [SHORT, LONG]
+
+
+def test_a_piece_holds_at_most_a_third_more_memory_than_its_bytes() -> None:
+    """A block of which less was filled is copied."""
+    _, copied = taken(BulkReader(Source(SHORT + KEPT).read_into), 1 << 20)
+    assert isinstance(copied, bytes)
+    _, kept = taken(BulkReader(Source(SHORT + KEPT + 1).read_into), 1 << 20)
+    assert isinstance(kept, memoryview)
+    assert memoryview(kept.obj).nbytes == LONG <= len(kept) * 4 / 3
 
 
 @pytest.mark.parametrize("error", [BlockingIOError(), ConnectionResetError()])
@@ -87,7 +99,7 @@ def test_what_was_read_before_an_error_is_not_lost(error: OSError) -> None:
         return source.read_into(block)
 
     found = []
-    reading = BulkReader(read_into).pieces(1 << 20)
+    reading = BulkReader(read_into).pieces(lambda: 1 << 20)
     found.append(next(reading))
     if isinstance(error, BlockingIOError):
         assert list(reading) == []
@@ -99,5 +111,5 @@ def test_what_was_read_before_an_error_is_not_lost(error: OSError) -> None:
 
 def test_nothing_is_read_without_room() -> None:
     source = Source(1)
-    assert list(BulkReader(source.read_into).pieces(0)) == []
+    assert taken(BulkReader(source.read_into), 0) == []
     assert source.asked == []

@@ -10,8 +10,9 @@ from medusa.client.session.link_errors import MAX_NOTICE
 from medusa.client.streams.arrived import Arrived
 from medusa.client.streams.conversation import Conversation
 from medusa.protocol.channels.channel import Channel, TooManyChannels
-from medusa.protocol.channels.frames import CLOSE, OPEN, OPENED, Reason, build_json
-from medusa.protocol.channels.kinds import STDIN, STDOUT
+from medusa.protocol.channels.frames import CLOSE, OPENED, Reason
+from medusa.protocol.channels.kinds import STDIN, STDOUT, Role
+from medusa.protocol.channels.multiplexer import Channels
 from medusa.protocol.control import Notice, Start
 from medusa.protocol.errors import StreamError
 from medusa.protocol.printable import printable
@@ -191,7 +192,7 @@ class StreamRemote:
 def fits(start: Start) -> bool:
     """Returns True if the command and the variables in the message `start` fit into the frame that opens a channel."""
     try:
-        build_json(OPEN, 1, {"kind": "session", **parameters(start)})
+        Channels(Role.CLIENT).open("session", **parameters(start))
     except ValueError:
         return False
     return True

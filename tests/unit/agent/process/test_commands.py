@@ -42,7 +42,7 @@ def pids_of(child: PipeChild, count: int) -> list[int]:
 
     def complete() -> bool:
         nonlocal output
-        output += b"".join(child.read(STDOUT, 1000))
+        output += b"".join(child.read(STDOUT, lambda: 1000))
         return output.count(b"\n") == count
 
     wait_until(complete)

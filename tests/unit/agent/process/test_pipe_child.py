@@ -49,7 +49,7 @@ def output(child: PipeChild, sub: int = STDOUT) -> bytes:
 
 def ready(child: PipeChild, sub: int = STDOUT) -> bytes:
     """What is there now."""
-    return b"".join(child.read(sub, 1 << 20))
+    return b"".join(child.read(sub, lambda: 1 << 20))
 
 
 def open_fds() -> set[str]:

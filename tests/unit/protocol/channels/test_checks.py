@@ -97,7 +97,7 @@ def test_a_command_keeps_the_long_check_whatever_its_peer_says() -> None:
     assert b"check" not in b"".join(client.take(*PLENTY))
     client.receive(frame(OPENED, 0, 1, b'{"check":"crc32"}') + ROOM, 0.0)
     assert check_sent(client, mine) == SHA256
-    _, agent, _, other = session(CODE, command="x")
+    _, agent, _, other = session(CODE, command="x", check="crc32")
     assert check_sent(agent, other) != CRC32
 
 
