@@ -19,7 +19,7 @@ from medusa.guard import Guard
 from medusa.protocol.channels.limits import MAX_QUEUED
 from medusa.protocol.control import Exit, Resize
 
-READ_SIZE = MAX_QUEUED
+READ_SIZE = 2 * MAX_QUEUED
 
 PIECE = 4096
 """Bytes. The kernel returns a terminal's output in pieces of at most this size. To ask for more costs memory and time.
@@ -31,7 +31,8 @@ SHORT = 256
 GATHER_TIMEOUT = 0.01
 """Seconds. If output comes in a stream, the reads of one round of the agent's loop take up to so long together.
 
-They end sooner if no more output comes for 1 ms, and take no time if anything else waits to be served.
+They end sooner if no more output comes for 3 ms, and take no time if anything else waits to be served. On a busy
+machine, the kernel may run other programs for so long before the one that writes.
 
 A terminal holds only a few KiB. Without this, however fast a program writes, its output would be sent in small pieces.
 """
@@ -140,7 +141,7 @@ class TerminalChild:
                 data = os.read(self.fd, min(PIECE, limit - size))
             except OSError as error:
                 gathers = error.errno == errno.EAGAIN and size and streams
-                if gathers and self._clock() < gather_until and self._readable.poll(1):
+                if gathers and self._clock() < gather_until and self._readable.poll(3):
                     continue
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:
                     break

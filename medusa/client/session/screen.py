@@ -16,7 +16,7 @@ LOW_WATER = 8 * 1024
 WRITE_TIMEOUT = 0.01
 """Seconds. After writing for so long, the session turns to the agent's side, even if more than LOW_WATER bytes wait."""
 
-MOST_WATER = 600 * 1024
+MOST_WATER = 1024 * 1024
 """The most bytes that may wait for a terminal: the fewer rounds of the loop, the cheaper is its output.
 
 As many may wait as the terminal takes within twice WRITE_TIMEOUT: what waits is still shown after Control-C. If it has

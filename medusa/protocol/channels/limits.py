@@ -65,11 +65,11 @@ fast.
 MIN_TERMINAL_WINDOW = 16 * 1024
 """The smallest window of a terminal's output, in bytes, however slowly the client takes the output."""
 
-MAX_TERMINAL_WINDOW = 1024 * 1024
+MAX_TERMINAL_WINDOW = 1536 * 1024
 """The largest window of a terminal's output, in bytes, if the round trip is short. See LONG_RATE.
 
 After Control-C, the user may still see as many bytes of output, because they have been sent already. Only a terminal
-that takes 10 MB/s and more gets this window. It has room for four messages of the agent's, so that neither end waits.
+that takes 16 MB/s and more gets this window. It has room for three messages of the agent's, so that neither end waits.
 """
 
 TERMINAL_DELAY = 0.1

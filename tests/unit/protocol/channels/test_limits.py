@@ -27,7 +27,7 @@ def test_the_limits() -> None:
         "LONG_RATE": 20 * MIB,
         "FIRST_TERMINAL_WINDOW": 128 * KIB,
         "MIN_TERMINAL_WINDOW": 16 * KIB,
-        "MAX_TERMINAL_WINDOW": MIB,
+        "MAX_TERMINAL_WINDOW": 1536 * KIB,
         "TERMINAL_DELAY": 0.1,
         "MAX_QUEUED": 256 * KIB - 512,
         "MAX_QUEUED_ALONE": 4 * (256 * KIB - 512),
