@@ -44,10 +44,7 @@ class BulkReader:
             room: a function that returns how many bytes may be read. It is called before each read, after the caller
                 has used the last piece.
         """
-        while True:
-            size = room()
-            if not size:
-                return
+        while size := room():
             block = memoryview(bytearray(LONG if self.much and size > SHORT else min(size, SHORT)))[:size]
             try:
                 taken = self._read_into(block)
