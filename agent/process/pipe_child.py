@@ -15,7 +15,7 @@ from medusa.forked import blocked_signals
 from medusa.guard import Guard
 from medusa.protocol.control import Exit
 from medusa.protocol.resume.byte_queue import Buffer
-from medusa.transports.bulk_reader import BulkReader
+from medusa.transports.bulk_reader import SHORT, BulkReader
 
 PIPE_SIZE = 1024 * 1024
 """Bytes. The size of a pipe that takes no more, or of which much was read at once, if the system allows it.
@@ -82,16 +82,16 @@ class PipeChild:
         return cls(pid, mine)
 
     def read(self, sub: int, room: Callable[[], int]) -> Iterator[Buffer]:
-        """Reads the output that is there now, and yields it in pieces. Take all of them.
+        """Reads the output that is there now, and yields it in pieces.
 
         Args:
             sub: 1 for stdout, 2 for stderr.
             room: see BulkReader.pieces.
         """
-        reader = self.readers[sub]
-        yield from reader.pieces(room)
-        if reader.much:
-            self._enlarge(sub)
+        for piece in self.readers[sub].pieces(room):
+            if len(piece) >= SHORT:
+                self._enlarge(sub)
+            yield piece
 
     def write(self, data: Union[bytes, memoryview]) -> Optional[int]:
         """Writes to the command's stdin. Returns the number of bytes that were accepted.

@@ -29,7 +29,7 @@ SHORT = 256
 """Bytes. After a read that got fewer, there is probably no more output, unless output comes in a stream."""
 
 GATHER_TIMEOUT = 0.01
-"""Seconds. If output comes in a stream, the reads of one round of the agent's loop take up to so long together.
+"""Seconds. If output comes in a stream, the reads of one round of the agent's loop take up to so long, and 3 ms more.
 
 They end sooner if no more output comes for 3 ms, and take no time if anything else waits to be served. On a busy
 machine, the kernel may run other programs for so long before the one that writes.

@@ -141,13 +141,13 @@ class SessionChannel:
             if self._reads(sub) and (events is None or events.get(self._fd(sub))):
                 room = self._channel.free(sub)
                 self._clogged = self._clogged or not room
-                fd = self._fd(sub)
                 size = self._read(sub) if room else 0
                 if size:
                     self._turns.remove(sub)
                     self._turns.append(sub)
-                    again[fd] = READ
+                    again[self._fd(sub)] = READ
                 self._moved += size
+        again.pop(-1, None)  # the end has come too
         return again
 
     def _read(self, sub: int) -> int:

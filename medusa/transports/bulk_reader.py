@@ -18,7 +18,7 @@ SHORT = 64 * 1024
 """Bytes. The size of a short block. After a read of so many bytes, the next block is a long one if there is room."""
 
 KEPT = LONG * 3 // 4
-"""Bytes. If fewer were read into a block, they are copied, because they would keep the whole block in memory."""
+"""Bytes. If no more were read into a long block, they are copied, because they would keep the whole block in memory."""
 
 
 class BulkReader:
@@ -29,13 +29,12 @@ class BulkReader:
             If there are no bytes now, it returns None or raises BlockingIOError.
 
     Attributes:
-        much: True if the last read has brought SHORT bytes or more.
         ended: True if `read_into` has returned 0.
     """
 
     def __init__(self, read_into: Callable[[memoryview], Optional[int]]) -> None:
         self._read_into = read_into
-        self.much = self.ended = False
+        self._much = self.ended = False  # much: the last read has brought SHORT bytes or more
 
     def pieces(self, room: Callable[[], int]) -> Iterator[Buffer]:
         """Reads what is there now, and yields it in pieces that are not empty.
@@ -45,12 +44,12 @@ class BulkReader:
                 has used the last piece.
         """
         while size := room():
-            block = memoryview(bytearray(LONG if self.much and size > SHORT else min(size, SHORT)))[:size]
+            block = memoryview(bytearray(LONG if self._much and size > SHORT else min(size, SHORT)))[:size]
             try:
                 taken = self._read_into(block)
             except BlockingIOError:
                 taken = None
-            self.much = taken is not None and taken >= SHORT
+            self._much = taken is not None and taken >= SHORT
             self.ended = taken == 0
             if taken:
                 yield block[:taken] if taken > KEPT else bytes(block[:taken])

@@ -19,8 +19,8 @@ WRITE_TIMEOUT = 0.01
 MOST_WATER = 1024 * 1024
 """The most bytes that may wait for a terminal: the fewer rounds of the loop, the cheaper is its output.
 
-As many may wait as the terminal takes within twice WRITE_TIMEOUT: what waits is still shown after Control-C. If it has
-taken all that waited but LOW_WATER, so many may wait.
+What waits is still shown after Control-C. So as many bytes may wait as the terminal takes within twice WRITE_TIMEOUT.
+If it takes all that waits, the number doubles.
 """
 
 
@@ -74,7 +74,8 @@ class Screen:
             text = f"cannot write to standard output ({error.strerror})"
             raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
         left = self._stdout.pending
-        self._water = MOST_WATER if left <= LOW_WATER else min(2 * (before - left), MOST_WATER)
+        water = min(2 * (before - left), MOST_WATER)
+        self._water = max(self._water, water) if left <= LOW_WATER else water
 
     def _again(self) -> Callable[[], bool]:
         """Returns a function that waits until the terminal takes more, and returns True if `write` is to go on."""

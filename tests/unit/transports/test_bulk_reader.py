@@ -59,19 +59,17 @@ def test_blocks_are_long_only_while_much_comes() -> None:
     found = [[len(piece) for piece in taken(reader, 1 << 20)] for _ in range(3)]
     assert found == [[10], [], [SHORT, LONG, LONG, 10]]
     assert source.asked == [SHORT, SHORT, SHORT, LONG, LONG, LONG]
-    assert not reader.much
     assert taken(reader, 1 << 20) == []
     assert source.asked[-1] == SHORT
 
 
-def test_much_is_said_before_the_next_read() -> None:
-    reader = BulkReader(Source(3 * LONG).read_into)
+def test_a_little_room_is_no_long_block() -> None:
+    source = Source(3 * LONG)
+    reader = BulkReader(source.read_into)
     assert [len(piece) for piece in taken(reader, SHORT)] == [SHORT]
-    assert reader.much
     (little,) = taken(reader, 1000)
     assert isinstance(little, bytes)
-    assert len(little) == 1000
-    assert not reader.much
+    assert source.asked == [SHORT, 1000]
 
 
 def test_room_that_others_use_up_is_not_read() -> None:

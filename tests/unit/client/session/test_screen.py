@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 from collections.abc import Iterator
@@ -53,13 +54,33 @@ def test_what_is_shown_comes_out_whole_however_slowly_it_is_taken(scene: Scene) 
     assert taken == data
 
 
-def test_room_is_what_the_agents_side_allows_and_more_for_a_swift_terminal(scene: Scene) -> None:
+def test_room_is_what_the_agents_side_allows_and_doubles_for_a_terminal_that_takes_all(scene: Scene) -> None:
     assert scene.it.room(HIGH) == HIGH
     scene.it.show(bytes(LOW_WATER))
     assert scene.it.room(HIGH) == HIGH - LOW_WATER
-    scene.it.write()  # all is taken at once
-    assert scene.it.room(HIGH) == MOST_WATER
-    assert scene.it.room(2 * MOST_WATER) == 2 * MOST_WATER
+    scene.it.write()
+    assert scene.it.room(HIGH) == HIGH, "it has taken all, but that was little"
+    scene.taken()
+    scene.it.show(bytes(HIGH))
+    scene.it.write()
+    assert scene.it.room(HIGH) == 2 * HIGH
+    scene.taken()
+    scene.it.show(b"x")
+    scene.it.write()
+    assert scene.it.room(HIGH) == 2 * HIGH
+    assert scene.it.room(3 * HIGH) == 3 * HIGH
+
+
+def test_a_swift_terminal_gets_much(scene: Scene) -> None:
+    """More than twice what one write takes, and MOST_WATER at most."""
+    fcntl.fcntl(scene.stdout, fcntl.F_SETPIPE_SZ, MOST_WATER)
+    rooms = []
+    for _ in range(6):
+        scene.it.show(bytes(scene.it.room(HIGH)))
+        scene.it.write()
+        scene.taken()
+        rooms.append(scene.it.room(HIGH))
+    assert rooms == [2 * HIGH, 4 * HIGH, 8 * HIGH, 16 * HIGH, MOST_WATER, MOST_WATER]
 
 
 def test_a_slow_terminal_is_left_after_a_time_and_gets_what_it_takes_in_twice_this_time(scene: Scene) -> None:
