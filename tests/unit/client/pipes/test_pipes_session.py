@@ -186,14 +186,17 @@ def test_sighup_ends_it(stage: Stage) -> None:
 
 def test_notices_and_the_end_of_the_jobs_time_are_said(stage: Stage) -> None:
     stage.job = JobState(alive=True, words="runs", ends_at=0.0)
+    said = ""
 
     def script(agent: PlayedAgent) -> None:
+        nonlocal said
         agent.accept()
         agent.peer.say(Notice("the reflector stops soon"))
+        while said.count("\n") < 2:
+            said += stage.said()
         agent.end(status=0)
 
     assert stage.run(script) == Exit(status=0)
-    said = stage.said()
     assert "the job's time is over in 0 s" in said
     assert "mlogin: the reflector stops soon\n" in said
 
