@@ -87,7 +87,7 @@ class SessionChannel:
     def serve(self, now: float, events: Dict[int, int]) -> Dict[int, int]:
         """Moves bytes in both directions, and ends the channel if all is done.
 
-        Returns a READ event for each descriptor from which output was read, because it may have more.
+        Returns a READ event for each open descriptor from which output was read, because it may have more.
 
         Args:
             now: the time, in monotonic seconds.
@@ -145,9 +145,9 @@ class SessionChannel:
                 if size:
                     self._turns.remove(sub)
                     self._turns.append(sub)
-                    again[self._fd(sub)] = READ
+                    if self._fd(sub) >= 0:
+                        again[self._fd(sub)] = READ
                 self._moved += size
-        again.pop(-1, None)  # the end has come too
         return again
 
     def _read(self, sub: int) -> int:

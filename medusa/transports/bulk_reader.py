@@ -18,7 +18,7 @@ SHORT = 64 * 1024
 """Bytes. The size of a short block. After a read of so many bytes, the next block is a long one if there is room."""
 
 KEPT = LONG * 3 // 4
-"""Bytes. If no more were read into a long block, they are copied, because they would keep the whole block in memory."""
+"""Bytes. If no more were read, they are copied, because they would keep a long block in memory as a whole."""
 
 
 class BulkReader:

@@ -19,8 +19,8 @@ WRITE_TIMEOUT = 0.01
 MOST_WATER = 1024 * 1024
 """The most bytes that may wait for a terminal: the fewer rounds of the loop, the cheaper is its output.
 
-What waits is still shown after Control-C. So as many bytes may wait as the terminal takes within twice WRITE_TIMEOUT.
-If it takes all that waits, the number doubles.
+What waits is still shown after Control-C. So at most twice as many bytes may wait as the last write has taken within
+WRITE_TIMEOUT. If it has taken all but LOW_WATER, the number does not shrink.
 """
 
 

@@ -69,8 +69,8 @@ MAX_TERMINAL_WINDOW = 1536 * 1024
 """The largest window of a terminal's output, in bytes, if the round trip is short. See LONG_RATE.
 
 After Control-C, the user may still see as many bytes of output, because they have been sent already, and what waits in
-mlogin (MOST_WATER in client/session/screen.py). Only a terminal
-that takes 16 MB/s and more gets this window. It has room for three messages of the agent's, so that neither end waits.
+mlogin (MOST_WATER in client/session/screen.py). Only a terminal that takes 16 MB/s and more gets this window. It has
+room for three messages of the agent's, so that neither end waits.
 """
 
 TERMINAL_DELAY = 0.1
